@@ -1,0 +1,35 @@
+"""Compare what two models learned: TensorBoard plugin, Python library, command line.
+
+The public names are loaded on first use, so that importing the package (as
+TensorBoard does at its start) costs nothing and cannot fail for the lack of an
+optional dependency.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tb_modelcompare.probe import Preprocessing, Probe
+    from tb_modelcompare.summary import SummaryWriter
+
+__version__ = "0.1.0"
+
+__all__ = ["Preprocessing", "Probe", "SummaryWriter", "__version__"]
+
+_HOME = {
+    "Preprocessing": "tb_modelcompare.probe",
+    "Probe": "tb_modelcompare.probe",
+    "SummaryWriter": "tb_modelcompare.summary",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

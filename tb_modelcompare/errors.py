@@ -1,0 +1,56 @@
+"""Every error that a user can cause, by name.
+
+Each message says what is wrong and what to do about it. The command line
+prints it and exits with status 2, the HTTP routes answer it as JSON, and Python
+callers can catch it. All derive from `ModelCompareError`.
+"""
+
+from __future__ import annotations
+
+
+class ModelCompareError(ValueError):
+    """Base class of every error raised on purpose by this package."""
+
+
+class ProbeError(ModelCompareError):
+    """Probe images or positions cannot be used (none, wrong shape or range)."""
+
+
+class ProbeMismatchError(ModelCompareError):
+    """Two snapshots, or a snapshot and an array, were made on different probes."""
+
+
+class MissingAssetError(ModelCompareError):
+    """A file that a snapshot's index names is not there."""
+
+
+class CorruptSnapshotError(ModelCompareError):
+    """An index, array, graph or probe is truncated, altered or malformed."""
+
+
+class UnknownSnapshotError(ModelCompareError):
+    """No snapshot (or layer, or unit) of that name is in the log directory."""
+
+
+class ModelFileError(ModelCompareError):
+    """A file or object given as a model is none that we can read."""
+
+
+class LayerSelectionError(ModelCompareError):
+    """A layer filter matches nothing, or names a layer that does not exist."""
+
+
+class ActivationError(ModelCompareError):
+    """Activations have a shape, type or value that no measure is defined on."""
+
+
+class NotRenderableError(ModelCompareError):
+    """A snapshot or layer has no frozen graph, or none that we agree to run."""
+
+
+class LimitError(ModelCompareError):
+    """A request is larger than a declared bound."""
+
+
+class RowsFewerThanUnitsWarning(UserWarning):
+    """There are too few rows for the number of units: values are biased upward."""
