@@ -34,7 +34,7 @@ assert version is not None
 setup(
     name="tb-modelcompare",
     version=version.group(1),
-    description="TensorBoard plugin: what did two models learn, where is it the same, and where not?",
+    description="TensorBoard plugin: what did two models learn, and where do they differ?",
     long_description=(ROOT / "README.md").read_text(),
     long_description_content_type="text/markdown",
     license="Apache-2.0",

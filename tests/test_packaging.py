@@ -47,7 +47,9 @@ def test_wheel_holds_nothing_else(wheel: zipfile.ZipFile) -> None:
 def test_wheel_asks_for_the_small_tensorflow_where_there_is_one(wheel: zipfile.ZipFile) -> None:
     (name,) = (name for name in wheel.namelist() if name.endswith(".dist-info/METADATA"))
     asked = [
-        line for line in wheel.read(name).decode().splitlines() if "Requires-Dist: tensorflow" in line
+        line
+        for line in wheel.read(name).decode().splitlines()
+        if "Requires-Dist: tensorflow" in line
     ]
     assert len(asked) == 2
     assert any("tensorflow-cpu" in line and "x86_64" in line for line in asked)
