@@ -28,6 +28,10 @@ class CorruptSnapshotError(ModelCompareError):
     """An index, array, graph or probe is truncated, altered or malformed."""
 
 
+class LogDirectoryError(ModelCompareError):
+    """A log directory is none, or lies where we cannot read or write (a remote address)."""
+
+
 class UnknownSnapshotError(ModelCompareError):
     """No snapshot (or layer, or unit) of that name is in the log directory."""
 
@@ -50,6 +54,10 @@ class NotRenderableError(ModelCompareError):
 
 class LimitError(ModelCompareError):
     """A request is larger than a declared bound."""
+
+
+class CacheDirectoryError(ModelCompareError):
+    """The directory for computed results cannot be written."""
 
 
 class RowsFewerThanUnitsWarning(UserWarning):

@@ -175,9 +175,7 @@ class Preprocessing:
         )
 
     @classmethod
-    def caffe(
-        cls, mean: tuple[float, float, float] = (103.939, 116.779, 123.68)
-    ) -> Preprocessing:
+    def caffe(cls, mean: tuple[float, float, float] = (103.939, 116.779, 123.68)) -> Preprocessing:
         """BGR of 0..255 less `mean` (B, G, R), as `keras.applications` mode "caffe"."""
         return cls(scale=(255.0,) * 3, offset=tuple(-m for m in mean), bgr=True)
 
@@ -225,13 +223,13 @@ class Preprocessing:
         """
         if not isinstance(value, dict) or not isinstance(value.get("bgr"), bool):
             raise ProbeError("preprocessing is not {scale, offset, bgr}")
-        numbers = [value.get("scale"), value.get("offset")]
-        for number in numbers:
-            if not isinstance(number, list) or not all(
-                isinstance(n, (int, float)) and not isinstance(n, bool) for n in number
+        scale, offset = value.get("scale"), value.get("offset")
+        for numbers in (scale, offset):
+            if not isinstance(numbers, list) or not all(
+                isinstance(n, (int, float)) and not isinstance(n, bool) for n in numbers
             ):
                 raise ProbeError("preprocessing scale and offset are not lists of numbers")
-        return cls(tuple(numbers[0]), tuple(numbers[1]), value["bgr"])
+        return cls(tuple(scale or ()), tuple(offset or ()), value["bgr"])
 
 
 def unit_range(images: npt.NDArray[Any], channels: int) -> npt.NDArray[np.float32]:
@@ -244,7 +242,7 @@ def unit_range(images: npt.NDArray[Any], channels: int) -> npt.NDArray[np.float3
     if unit.shape[-1] == channels:
         return unit
     if channels == 1:
-        return (unit @ _LUMINANCE)[..., None]
+        return np.asarray((unit @ _LUMINANCE)[..., None], np.float32)
     return np.repeat(unit, channels, axis=-1)
 
 
@@ -282,7 +280,12 @@ def _checked_positions(positions: npt.ArrayLike, count: int) -> npt.NDArray[np.f
 
 def _probe_id(images: npt.NDArray[Any], positions: npt.NDArray[np.float64]) -> str:
     little = images.dtype.newbyteorder("<")
-    header = {"version": 1, "dtype": images.dtype.name, "shape": images.shape, "rows": len(positions)}
+    header = {
+        "version": 1,
+        "dtype": images.dtype.name,
+        "shape": images.shape,
+        "rows": len(positions),
+    }
     digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
     for image in images:
         digest.update(np.ascontiguousarray(image, dtype=little).data)

@@ -1,0 +1,489 @@
+"""One model at one step, as logged: parsing its index, reading its assets."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tb_modelcompare.assets import Asset, file_identity
+from tb_modelcompare.errors import (
+    CorruptSnapshotError,
+    NotRenderableError,
+    ProbeError,
+    UnknownSnapshotError,
+)
+from tb_modelcompare.graph import LayerGraph
+from tb_modelcompare.metadata import MAX_INDEX_BYTES, MAX_LAYERS, RECORD_VERSION
+from tb_modelcompare.probe import Preprocessing, Probe
+
+ACTIVATION_DTYPE = "float32"
+_MAX_GRAPH_BYTES = 64 * 2**20
+_MAX_PROBE_META_BYTES = 64 * 2**20
+_BLOCK_VALUES = 2**22
+
+# Activation files in which no NaN or infinity was found, by file identity.
+_finite: set[tuple[str, int, int, int]] = set()
+
+
+@dataclass(frozen=True)
+class LayerRecord:
+    """A logged layer: `rows` × `units` activations, and the map they were sampled from.
+
+    `spatial` is (height, width) of the layer's map, None if it has none.
+    """
+
+    name: str
+    units: int
+    rows: int
+    dtype: str
+    asset: Asset
+    spatial: tuple[int, int] | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """As in the index."""
+        return {
+            "name": self.name,
+            "units": self.units,
+            "rows": self.rows,
+            "dtype": self.dtype,
+            "asset": self.asset.to_json(),
+            "spatial": None if self.spatial is None else list(self.spatial),
+        }
+
+
+@dataclass(frozen=True)
+class ProbeRecord:
+    """Where a snapshot's probe is, and its dimensions."""
+
+    id: str
+    images: Asset
+    positions: Asset
+    meta: Asset
+    rows: int
+    positions_per_image: int
+    count: int
+    image_shape: tuple[int, int, int]
+
+    def to_json(self) -> dict[str, Any]:
+        """As in the index."""
+        return {
+            "id": self.id,
+            "images": self.images.to_json(),
+            "positions": self.positions.to_json(),
+            "meta": self.meta.to_json(),
+            "rows": self.rows,
+            "positions_per_image": self.positions_per_image,
+            "count": self.count,
+            "image_shape": list(self.image_shape),
+        }
+
+
+@dataclass(frozen=True)
+class FrozenRecord:
+    """A frozen graph: its file, placeholder, input size (h, w, c), tensor name of each layer."""
+
+    asset: Asset
+    input: str
+    input_shape: tuple[int, int, int]
+    tensors: Mapping[str, str]
+
+    def to_json(self) -> dict[str, Any]:
+        """As in the index."""
+        return {
+            "asset": self.asset.to_json(),
+            "input": self.input,
+            "input_shape": list(self.input_shape),
+            "tensors": dict(self.tensors),
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class Snapshot:
+    """A logged model at a step. Everything is checked on reading; nothing is unpickled.
+
+    `id` is "RUN/NAME@STEP" ("/" and "%" in a name are percent-encoded there, so that no two
+    snapshots share an id). `digest` changes exactly when the logged contents change.
+    """
+
+    id: str
+    run: str
+    name: str
+    step: int
+    wall_time: float
+    run_dir: str
+    digest: str
+    layers: tuple[LayerRecord, ...]
+    probe_record: ProbeRecord
+    graph_asset: Asset
+    frozen: FrozenRecord | None
+    frozen_problem: str | None
+    preprocessing: Preprocessing | None
+    index: dict[str, Any] = field(repr=False)
+
+    @property
+    def probe_id(self) -> str:
+        """Id of the probe on which the activations were made."""
+        return self.probe_record.id
+
+    @property
+    def rows(self) -> int:
+        """Rows of every activation matrix."""
+        return self.probe_record.rows
+
+    @property
+    def layer_names(self) -> tuple[str, ...]:
+        """Names of the logged layers, in topological order."""
+        return tuple(layer.name for layer in self.layers)
+
+    def layer(self, name: str) -> LayerRecord:
+        """The record of one layer.
+
+        Raises
+        ------
+        UnknownSnapshotError
+            If no such layer was logged, naming the nearest.
+        """
+        for layer in self.layers:
+            if layer.name == name:
+                return layer
+        raise UnknownSnapshotError(
+            f"{self.id} has no layer {name!r}; {nearest(name, self.layer_names)}"
+        )
+
+    def activations(self, name: str) -> npt.NDArray[np.float32]:
+        """(rows, units) float32, memory-mapped read-only; size and digest verified, finite.
+
+        Raises
+        ------
+        UnknownSnapshotError
+            If no such layer was logged.
+        MissingAssetError, CorruptSnapshotError
+            If the file is not there, or not what was logged.
+        """
+        layer = self.layer(name)
+        file = layer.asset.verify(self.run_dir)
+        array = _load_array(file, np.dtype("<f4"), (layer.rows, layer.units))
+        identity = file_identity(file)
+        if identity not in _finite:
+            _require_finite(array, f"{self.id} layer {name!r}")
+            _finite.add(identity)
+        return array
+
+    def all_activations(self) -> dict[str, npt.NDArray[np.float32]]:
+        """`activations` of every layer, by name in topological order."""
+        return {layer.name: self.activations(layer.name) for layer in self.layers}
+
+    def graph(self) -> LayerGraph:
+        """The layer graph.
+
+        Raises
+        ------
+        MissingAssetError, CorruptSnapshotError
+            If its file is not there, or not what was logged.
+        """
+        return LayerGraph.from_json(
+            _load_json(self.graph_asset, self.run_dir, _MAX_GRAPH_BYTES, "layer graph")
+        )
+
+    def probe(self) -> Probe:
+        """The probe; its pixels are memory-mapped.
+
+        Raises
+        ------
+        MissingAssetError, CorruptSnapshotError
+            If a file is not there, or not the probe whose id the snapshot names.
+        """
+        record = self.probe_record
+        meta = _load_json(record.meta, self.run_dir, _MAX_PROBE_META_BYTES, "probe")
+        names, dtype = meta.get("names"), meta.get("dtype")
+        if (
+            dtype not in ("uint8", "float32")
+            or not isinstance(names, list)
+            or not all(isinstance(name, str) for name in names)
+        ):
+            raise CorruptSnapshotError(f"probe of {self.id} has bad names or dtype")
+        images = _load_array(
+            record.images.verify(self.run_dir),
+            np.dtype(dtype).newbyteorder("<"),
+            (record.count, *record.image_shape),
+        )
+        positions = _load_array(
+            record.positions.verify(self.run_dir), np.dtype("<f8"), (record.rows, 2)
+        )
+        try:
+            probe = Probe(images, positions, names=names)
+        except ProbeError as error:
+            raise CorruptSnapshotError(f"probe of {self.id}: {error}") from error
+        if probe.id != record.id:
+            raise CorruptSnapshotError(
+                f"probe of {self.id} is not the one that its index names; log the model again"
+            )
+        return probe
+
+    def frozen_graph_path(self) -> Path:
+        """The frozen graph's file, verified. Running it is for a worker process alone.
+
+        Raises
+        ------
+        NotRenderableError
+            If none was logged, saying why.
+        MissingAssetError, CorruptSnapshotError
+            If the file is not there, or not what was logged.
+        """
+        if self.frozen is None:
+            reason = self.frozen_problem or "it was logged without one"
+            raise NotRenderableError(f"{self.id} has no frozen graph: {reason}")
+        return self.frozen.asset.verify(self.run_dir)
+
+    def to_payload(self) -> dict[str, Any]:
+        """What another process needs to open this snapshot, as JSON values."""
+        return {"run_dir": self.run_dir, "run": self.run, "index": self.index}
+
+    @classmethod
+    def from_payload(cls, payload: Mapping[str, Any]) -> Snapshot:
+        """The inverse of `to_payload`."""
+        return snapshot_from_index(payload["run_dir"], payload["run"], json.dumps(payload["index"]))
+
+
+def snapshot_id(run: str, name: str, step: int) -> str:
+    """The canonical id, RUN/NAME@STEP."""
+    encoded = name.replace("%", "%25").replace("/", "%2F")
+    return f"{run}/{encoded}@{step}"
+
+
+def content_digest(index: Mapping[str, Any]) -> str:
+    """SHA-256 over what a snapshot holds: layers, graph, frozen graph, preprocessing, probe.
+
+    Neither paths nor step nor name enter, so that the same contents have the same digest.
+    """
+    frozen = index["frozen"]
+    content = {
+        "probe": index["probe"]["id"],
+        "layers": [[layer["name"], layer["asset"]["sha256"]] for layer in index["layers"]],
+        "graph": index["graph"]["sha256"],
+        "frozen": frozen
+        and [
+            frozen["asset"]["sha256"],
+            frozen["input"],
+            frozen["input_shape"],
+            frozen["tensors"],
+        ],
+        "preprocessing": index["preprocessing"],
+    }
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def snapshot_from_index(run_dir: str, run: str, index_json: str | bytes) -> Snapshot:
+    """Parse and validate an index record; no asset is read.
+
+    Parameters
+    ----------
+    run_dir : str
+        The run's directory, to which asset paths are relative.
+    run : str
+        The run's name, as TensorBoard gives it.
+    index_json : str or bytes
+        The record's text.
+
+    Raises
+    ------
+    CorruptSnapshotError
+        If it is truncated, of another version, out of bounds, or contradicts itself.
+    """
+    if len(index_json) > MAX_INDEX_BYTES:
+        raise CorruptSnapshotError(f"index in run {run!r} is longer than {MAX_INDEX_BYTES} bytes")
+    try:
+        index = json.loads(index_json)
+    except (ValueError, RecursionError) as error:
+        raise CorruptSnapshotError(
+            f"index in run {run!r} is not JSON, perhaps cut off ({error}); log the model again"
+        ) from error
+    if not isinstance(index, dict):
+        raise CorruptSnapshotError(f"index in run {run!r} is not a JSON object")
+    if index.get("version") != RECORD_VERSION:
+        raise CorruptSnapshotError(
+            f"index in run {run!r} has version {index.get('version')!r:.50} and this is a reader "
+            f"of version {RECORD_VERSION}; update tb-modelcompare, or log the model again"
+        )
+    try:
+        return _parse(run_dir, run, index)
+    except (KeyError, TypeError, AttributeError, OverflowError) as error:
+        raise CorruptSnapshotError(
+            f"index in run {run!r} lacks or misuses a field ({error!r:.200}); log the model again"
+        ) from error
+
+
+def nearest(name: str, names: tuple[str, ...], limit: int = 5) -> str:
+    """A phrase that names what there is, nearest first."""
+    import difflib
+
+    if not names:
+        return "there are none"
+    close = difflib.get_close_matches(name, names, n=limit, cutoff=0.5)
+    shown = close or list(names[:limit])
+    more = "" if len(shown) == len(names) else f" (of {len(names)})"
+    return f"{'nearest' if close else 'there are'}: {', '.join(shown)}{more}"
+
+
+def _parse(run_dir: str, run: str, index: dict[str, Any]) -> Snapshot:
+    name, step, wall_time = index["name"], index["step"], index["wall_time"]
+    where = f"index in run {run!r}"
+    _expect(isinstance(name, str) and 0 < len(name) <= 1024, f"{where}: bad name {name!r:.80}")
+    _expect(_is_count(step), f"{where}: bad step {step!r:.50}")
+    _expect(_is_time(wall_time), f"{where}: bad wall_time {wall_time!r:.50}")
+    where = f"index of {snapshot_id(run, name, step)}"
+
+    probe = _parse_probe(index["probe"], where)
+    raw_layers = index["layers"]
+    _expect(
+        isinstance(raw_layers, list) and 0 < len(raw_layers) <= MAX_LAYERS,
+        f"{where}: no layers, or more than {MAX_LAYERS}",
+    )
+    layers = tuple(_parse_layer(raw, probe.rows, where) for raw in raw_layers)
+    _expect(len({layer.name for layer in layers}) == len(layers), f"{where}: a layer comes twice")
+    graph = Asset.from_json(index["graph"], "graph")
+    frozen = None if index["frozen"] is None else _parse_frozen(index["frozen"], where)
+    problem = index.get("frozen_problem")
+    _expect(problem is None or isinstance(problem, str), f"{where}: bad frozen_problem")
+    try:
+        raw = index["preprocessing"]
+        preprocessing = None if raw is None else Preprocessing.from_json(raw)
+    except ProbeError as error:
+        raise CorruptSnapshotError(f"{where}: {error}") from error
+    digest = index["digest"]
+    _expect(
+        digest == content_digest(index),
+        f"{where}: its digest does not match its contents; log the model again",
+    )
+    return Snapshot(
+        id=snapshot_id(run, name, step),
+        run=run,
+        name=name,
+        step=step,
+        wall_time=float(wall_time),
+        run_dir=run_dir,
+        digest=digest,
+        layers=layers,
+        probe_record=probe,
+        graph_asset=graph,
+        frozen=frozen,
+        frozen_problem=problem,
+        preprocessing=preprocessing,
+        index=index,
+    )
+
+
+def _parse_probe(raw: dict[str, Any], where: str) -> ProbeRecord:
+    shape = tuple(raw["image_shape"])
+    counts = (raw["rows"], raw["positions_per_image"], raw["count"], *shape)
+    _expect(
+        len(shape) == 3 and all(_is_count(n) and n > 0 for n in counts) and shape[2] in (1, 3),
+        f"{where}: bad probe dimensions",
+    )
+    _expect(
+        raw["rows"] == raw["count"] * raw["positions_per_image"],
+        f"{where}: probe rows are not count × positions_per_image",
+    )
+    _expect(isinstance(raw["id"], str) and len(raw["id"]) == 64, f"{where}: bad probe id")
+    return ProbeRecord(
+        id=raw["id"],
+        images=Asset.from_json(raw["images"], "probe images"),
+        positions=Asset.from_json(raw["positions"], "probe positions"),
+        meta=Asset.from_json(raw["meta"], "probe"),
+        rows=raw["rows"],
+        positions_per_image=raw["positions_per_image"],
+        count=raw["count"],
+        image_shape=(shape[0], shape[1], shape[2]),
+    )
+
+
+def _parse_layer(raw: dict[str, Any], rows: int, where: str) -> LayerRecord:
+    name, units, spatial = raw["name"], raw["units"], raw.get("spatial")
+    _expect(isinstance(name, str) and 0 < len(name) <= 1024, f"{where}: bad layer name")
+    where = f"{where}, layer {name!r:.80}"
+    _expect(_is_count(units) and units > 0, f"{where}: bad units {units!r:.50}")
+    _expect(raw["rows"] == rows, f"{where}: has {raw['rows']!r:.50} rows and the probe {rows}")
+    _expect(raw["dtype"] == ACTIVATION_DTYPE, f"{where}: dtype {raw['dtype']!r:.50} is not float32")
+    _expect(
+        spatial is None
+        or (isinstance(spatial, list) and len(spatial) == 2 and all(map(_is_count, spatial))),
+        f"{where}: bad spatial",
+    )
+    asset = Asset.from_json(raw["asset"], f"layer {name!r:.80}")
+    # The .npy header is at most a few hundred bytes: a wild shape is caught before any read.
+    _expect(
+        0 < asset.bytes - rows * units * 4 <= 1024,
+        f"{where}: {asset.bytes} bytes do not hold {rows} × {units} float32",
+    )
+    place = None if spatial is None else (spatial[0], spatial[1])
+    return LayerRecord(name, units, rows, raw["dtype"], asset, place)
+
+
+def _parse_frozen(raw: dict[str, Any], where: str) -> FrozenRecord:
+    shape, tensors = tuple(raw["input_shape"]), raw["tensors"]
+    _expect(
+        len(shape) == 3 and all(_is_count(n) and n > 0 for n in shape),
+        f"{where}: bad input_shape of the frozen graph",
+    )
+    _expect(
+        isinstance(raw["input"], str)
+        and isinstance(tensors, dict)
+        and all(isinstance(tensor, str) for tensor in tensors.values()),
+        f"{where}: bad tensor names of the frozen graph",
+    )
+    asset = Asset.from_json(raw["asset"], "frozen graph")
+    return FrozenRecord(asset, raw["input"], (shape[0], shape[1], shape[2]), tensors)
+
+
+def _expect(condition: bool, complaint: str) -> None:
+    if not condition:
+        raise CorruptSnapshotError(complaint)
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**53
+
+
+def _is_time(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _load_json(asset: Asset, run_dir: str, limit: int, what: str) -> Any:
+    if asset.bytes > limit:
+        raise CorruptSnapshotError(f"{what} {asset.path} is larger than {limit} bytes; refused")
+    try:
+        value = json.loads(asset.verify(run_dir).read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise CorruptSnapshotError(f"{what} {asset.path} is not JSON ({error})") from error
+    if not isinstance(value, dict):
+        raise CorruptSnapshotError(f"{what} {asset.path} is not a JSON object")
+    return value
+
+
+def _load_array(file: Path, dtype: np.dtype[Any], shape: tuple[int, ...]) -> npt.NDArray[Any]:
+    try:
+        array = np.load(file, mmap_mode="r", allow_pickle=False)
+    except (ValueError, EOFError, OSError) as error:
+        raise CorruptSnapshotError(f"{file} is no plain .npy array ({error})") from error
+    if not isinstance(array, np.ndarray) or array.dtype != dtype or array.shape != shape:
+        found = f"{getattr(array, 'dtype', '?')} {getattr(array, 'shape', '?')}"
+        raise CorruptSnapshotError(f"{file} holds {found} and its index says {dtype} {shape}")
+    return array
+
+
+def _require_finite(array: npt.NDArray[np.float32], what: str) -> None:
+    step = max(1, _BLOCK_VALUES // array.shape[1])
+    for start in range(0, len(array), step):
+        if not np.isfinite(array[start : start + step]).all():
+            raise CorruptSnapshotError(
+                f"{what} holds NaN or infinity, on which no measure is defined; log it again"
+            )
