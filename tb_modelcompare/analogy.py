@@ -1,0 +1,222 @@
+"""Directions between layers: what a unit of one layer is in another.
+
+Linear regression from the rows of one layer to the rows of another carries a direction v of
+the first to the direction that answers to it in the second. numpy and scipy only.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import scipy.linalg
+
+from tb_modelcompare.errors import ActivationError
+from tb_modelcompare.similarity.activations import (
+    ROWS_AT_ONCE,
+    Matrix,
+    check_activations,
+    open_layer,
+    require_same_rows,
+    row_blocks,
+)
+
+RIDGE = 1e-6
+"""Ridge of a regression as a share of the mean variance of the units that predict."""
+
+
+def predict_direction(
+    source: npt.ArrayLike, target: npt.ArrayLike, v: npt.ArrayLike, *, ridge: float | None = None
+) -> Matrix:
+    """The direction of `target` that answers to direction `v` of `source`.
+
+    `v' = (C11⁻¹ v)' C12` with the uncentred `C11 = X'X / n` and `C12 = X'Y / n`, as in lucid's
+    notebook. With `s = X C11⁻¹ v`, the activity along v after the source's own correlations
+    are taken out, it is the mean of `s * Y` over rows.
+
+    Parameters
+    ----------
+    source : array (rows, d1)
+    target : array (rows, d2)
+        Row r of both is the same place of the same image.
+    v : array (d1,) or (k, d1)
+        One direction, or several.
+    ridge : float, optional
+        Added to the diagonal of C11, as a share of its mean. By default 0 where C11 is well
+        conditioned and `RIDGE` where it is (nearly) singular, which dead or duplicate units
+        and rows fewer than units make it.
+
+    Returns
+    -------
+    array (d2,) or (k, d2)
+
+    Raises
+    ------
+    ActivationError
+        If a side is not a matrix of finite real numbers, if rows differ in number, if v has
+        another length than the units of source, or if source is zero everywhere.
+    """
+    x, y = open_layer(source, "source"), open_layer(target, "target")
+    require_same_rows(x, y)
+    directions = np.atleast_2d(np.asarray(v, np.float64))
+    if directions.shape[-1] != x.units or np.ndim(v) not in (1, 2):
+        raise ActivationError(
+            f"The direction has shape {np.shape(v)}; source has {x.units} units, so it must be "
+            f"({x.units},)."
+        )
+    if not np.isfinite(directions).all():
+        raise ActivationError("The direction has NaN or infinite values.")
+    moment = np.zeros((x.units, x.units))
+    for rows in row_blocks(x.rows):
+        block = x.values[rows].astype(np.float64)
+        moment += block.T @ block
+    moment /= x.rows
+    level = float(np.trace(moment)) / x.units
+    if level == 0.0:
+        raise ActivationError("source is zero on all rows; no direction of it can be carried over.")
+    weights = _solve(moment, directions.T, level, ridge)
+    result = np.zeros((len(directions), y.units))
+    for rows in row_blocks(x.rows):
+        activity = x.values[rows].astype(np.float64) @ weights
+        result += activity.T @ y.values[rows].astype(np.float64)
+    result /= x.rows
+    return result if np.ndim(v) == 2 else result[0]
+
+
+def _solve(moment: Matrix, right: Matrix, level: float, ridge: float | None) -> Matrix:
+    """`(moment + ridge)⁻¹ right` by Cholesky; with no ridge asked for, none unless needed."""
+    if ridge is None:
+        factor, info = scipy.linalg.lapack.dpotrf(moment, lower=True)
+        if info == 0:
+            norm = float(np.abs(moment).sum(axis=0).max())
+            reciprocal, _ = scipy.linalg.lapack.dpocon(factor, norm, uplo="L")
+            if reciprocal > 1e-12:
+                return np.asarray(scipy.linalg.cho_solve((factor, True), right))
+        ridge = RIDGE
+    regular = moment + np.eye(len(moment)) * (ridge * level)
+    return np.asarray(scipy.linalg.solve(regular, right, assume_a="pos"))
+
+
+def prediction_r2(
+    target: npt.ArrayLike,
+    y: npt.ArrayLike,
+    groups: npt.ArrayLike | None = None,
+    folds: int = 5,
+    ridge: float = RIDGE,
+) -> Matrix:
+    """How well the units of `target` predict each column of `y` on images not fitted to.
+
+    Ridge regression with an intercept, fitted on all folds but one and scored on that one.
+    `1 - squared error / squared deviation from the fitted mean`, summed over folds: 1 is
+    perfect, 0 no better than the mean, and below 0 worse than the mean.
+
+    Parameters
+    ----------
+    target : array (rows, d2)
+        Activations of the layer that predicts.
+    y : array (rows,) or (rows, k)
+        Values of the units to predict.
+    groups : array of int (rows,), optional
+        Image of each row. Rows of one image never fall into two folds. By default each row is
+        its own.
+    folds : int
+    ridge : float
+        As a share of the mean variance of the units.
+
+    Returns
+    -------
+    array (k,)
+        One value per column; 0 for a column that does not vary, as there is nothing to predict.
+
+    Raises
+    ------
+    ActivationError
+        If an array cannot be used, or there are fewer images than folds.
+    """
+    x = open_layer(target, "target")
+    wanted = open_layer(_columns(y), "y")
+    require_same_rows(x, wanted)
+    image = _images(groups, x.rows)
+    count = int(image.max()) + 1
+    if folds < 2 or count < folds:
+        raise ActivationError(
+            f"{count} image(s) cannot be split into {folds} folds; use 2 or more folds, at most one per image."
+        )
+    fold = _fold_of_images(count, folds)[image]
+    values, truth = x.centred(slice(0, x.rows)), wanted.centred(slice(0, x.rows))
+    error, spread = np.zeros(truth.shape[1]), np.zeros(truth.shape[1])
+    moments = [_fold_moments(values[fold == f], truth[fold == f]) for f in range(folds)]
+    for f, held in enumerate(moments):
+        rest = [
+            sum(parts) for parts in zip(*(m for g, m in enumerate(moments) if g != f), strict=True)
+        ]
+        n, sx, sy, sxx, sxy = rest
+        mean_x, mean_y = sx / n, sy / n
+        cxx = sxx / n - np.outer(mean_x, mean_x)
+        cxy = sxy / n - np.outer(mean_x, mean_y)
+        level = float(np.trace(cxx)) / x.units
+        coefficients = np.zeros_like(cxy)
+        if level > 0.0:
+            cxx[np.diag_indices(x.units)] += ridge * level
+            coefficients = scipy.linalg.solve(cxx, cxy, assume_a="pos")
+        rows = fold == f
+        residual = truth[rows] - mean_y - (values[rows] - mean_x) @ coefficients
+        error += np.square(residual).sum(axis=0)
+        spread += np.square(truth[rows] - mean_y).sum(axis=0)
+        del held
+    return np.where(spread > 0.0, 1.0 - error / np.where(spread > 0.0, spread, 1.0), 0.0)
+
+
+def _fold_moments(x: Matrix, y: Matrix) -> tuple[float, Matrix, Matrix, Matrix, Matrix]:
+    return float(len(x)), x.sum(axis=0), y.sum(axis=0), x.T @ x, x.T @ y
+
+
+def _columns(y: npt.ArrayLike) -> npt.NDArray[np.generic]:
+    array = np.asarray(y)
+    return array[:, None] if array.ndim == 1 else array
+
+
+def _images(groups: npt.ArrayLike | None, rows: int) -> npt.NDArray[np.intp]:
+    """Images numbered from 0 in order of their first appearance."""
+    if groups is None:
+        return np.arange(rows)
+    labels = np.asarray(groups)
+    if labels.shape != (rows,):
+        raise ActivationError(
+            f"groups has shape {labels.shape}; it names an image for each of the {rows} rows."
+        )
+    return np.unique(labels, return_inverse=True)[1].astype(np.intp)
+
+
+def _fold_of_images(images: int, folds: int) -> npt.NDArray[np.intp]:
+    """Images shuffled (always in the same way) and dealt out evenly."""
+    return np.random.default_rng(0).permutation(np.arange(images) % folds)
+
+
+def best_unit(target: npt.ArrayLike, y: npt.ArrayLike) -> tuple[int, float]:
+    """The single unit of `target` whose activations correlate best with `y`.
+
+    Parameters
+    ----------
+    target : array (rows, d2)
+    y : array (rows,)
+
+    Returns
+    -------
+    unit : int
+    correlation : float
+        Pearson's, the largest over units; 0 where nothing varies.
+    """
+    x = open_layer(check_activations(target, "target"), "target")
+    wanted = open_layer(_columns(y), "y")
+    require_same_rows(x, wanted)
+    cross, square = np.zeros(x.units), np.zeros(x.units)
+    own = 0.0
+    for rows in row_blocks(x.rows, ROWS_AT_ONCE):
+        values, truth = x.centred(rows), wanted.centred(rows)[:, 0]
+        cross += truth @ values
+        square += np.einsum("ij,ij->j", values, values)
+        own += float(truth @ truth)
+    product = np.sqrt(square) * np.sqrt(own)
+    correlation = np.divide(cross, product, out=np.zeros(x.units), where=product > 0.0)
+    unit = int(np.argmax(correlation))
+    return unit, float(correlation[unit])

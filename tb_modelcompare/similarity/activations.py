@@ -1,0 +1,148 @@
+"""What every measure starts from: one layer's activations, checked, centred, scaled."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tb_modelcompare.errors import ActivationError
+
+Array = npt.NDArray[Any]
+Matrix = npt.NDArray[np.float64]
+
+ROWS_AT_ONCE = 4096
+"""Rows read at a time from arrays that may be memory-mapped files."""
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """Activations of one layer, with what is needed to centre and scale them exactly.
+
+    Attributes
+    ----------
+    name : str
+        For messages.
+    values : array (rows, units)
+        As given: any real dtype, possibly a memory map. Never copied whole.
+    shift : array (units,)
+        The first row, in float64. Differences from it are exact enough that a
+        constant unit is exactly zero, however large its value.
+    offset : array (units,)
+        Mean of `values - shift`, unscaled.
+    scale : float
+        A power of two that brings the layer's centred values near 1, so that
+        neither values of 1e6 nor of 1e-6 leave float32's range when squared.
+    """
+
+    name: str
+    values: Array
+    shift: Matrix
+    offset: Matrix
+    scale: float
+
+    @property
+    def rows(self) -> int:
+        return int(self.values.shape[0])
+
+    @property
+    def units(self) -> int:
+        return int(self.values.shape[1])
+
+    @property
+    def mean(self) -> Matrix:
+        """Scaled mean of every unit, (units,)."""
+        return (self.shift + self.offset) * self.scale
+
+    def centred(self, rows: slice, dtype: npt.DTypeLike = np.float64) -> Array:
+        """`(values - mean) * scale` of some rows. Subtracted in float64, then cast."""
+        block = self.values[rows].astype(np.float64)
+        block -= self.shift
+        block -= self.offset
+        block *= self.scale
+        return block.astype(dtype, copy=False)
+
+    def require_rows(self, least: int, why: str) -> None:
+        if self.rows < least:
+            raise ActivationError(
+                f"{self.name} has {self.rows} row(s); {why} needs at least {least}. "
+                "Use a probe with more images or more positions per image."
+            )
+
+    def require_variation(self, why: str) -> None:
+        if self.scale == 0.0:
+            raise ActivationError(
+                f"{self.name} does not vary: each of its {self.units} unit(s) has one value on "
+                f"all {self.rows} row(s), so {why} is not defined for it. Leave the layer out, or "
+                "use a probe on which it responds."
+            )
+
+
+def row_blocks(rows: int, at_once: int = ROWS_AT_ONCE) -> Iterator[slice]:
+    """Slices that cover `rows`, in order."""
+    return (slice(start, min(start + at_once, rows)) for start in range(0, rows, at_once))
+
+
+def check_activations(values: Any, name: str) -> Array:
+    """The array itself, if it is (rows, units) of real numbers.
+
+    Raises
+    ------
+    ActivationError
+        If it is not two-dimensional, is empty, or is not of a real number type.
+    """
+    array = values if isinstance(values, np.ndarray) else np.asarray(values)
+    if array.ndim != 2:
+        raise ActivationError(
+            f"{name} has shape {array.shape}; a measure takes (rows, units). Sample a "
+            "convolutional map at positions, so that each row is one position of one image."
+        )
+    if 0 in array.shape:
+        raise ActivationError(f"{name} is empty: its shape is {array.shape}.")
+    if array.dtype.kind not in "fiub":
+        raise ActivationError(f"{name} has type {array.dtype}; a measure takes real numbers.")
+    return array
+
+
+def open_layer(values: Any, name: str = "activations") -> Layer:
+    """Check one layer and measure its means and scale, in blocks of rows.
+
+    Raises
+    ------
+    ActivationError
+        As `check_activations`, and if a value is NaN or infinite.
+    """
+    array = check_activations(values, name)
+    shift = array[0].astype(np.float64)
+    total = np.zeros(array.shape[1])
+    for rows in row_blocks(len(array)):
+        total += (array[rows].astype(np.float64) - shift).sum(axis=0)
+    if not np.isfinite(total).all():
+        unit = int(np.flatnonzero(~np.isfinite(total))[0])
+        raise ActivationError(
+            f"{name} has NaN, infinite or overflowing values, first in unit {unit}. "
+            "Look for a division or an overflow in the model, or log it in float32."
+        )
+    offset = total / len(array)
+    largest = 0.0
+    for rows in row_blocks(len(array)):
+        block = array[rows].astype(np.float64)
+        block -= shift
+        largest = max(largest, float(np.abs(block - offset, out=block).max(initial=0.0)))
+    return Layer(name, array, shift, offset, _power_of_two(largest))
+
+
+def _power_of_two(largest: float) -> float:
+    """The power of two that brings `largest` into [0.5, 1); 0 for a layer that is constant."""
+    return 0.0 if largest == 0.0 else float(np.ldexp(1.0, -int(np.frexp(largest)[1])))
+
+
+def require_same_rows(x: Layer, y: Layer) -> None:
+    if x.rows != y.rows:
+        raise ActivationError(
+            f"{x.name} has {x.rows} rows and {y.name} has {y.rows}; row r of both must be the same "
+            "place of the same image. Log both models with one probe."
+        )

@@ -1,0 +1,237 @@
+"""Canonical correlation and its relatives, all from whitened cross-covariances."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from tb_modelcompare.errors import ActivationError
+from tb_modelcompare.similarity.activations import Array, Matrix
+from tb_modelcompare.similarity.moments import (
+    RCOND,
+    Cross,
+    LayerMoments,
+    singular_values,
+    whiten,
+)
+from tb_modelcompare.similarity.registry import Measure, MomentPlan, evaluate
+
+SINGLE_PRECISION_AMPLIFICATION = 30.0
+"""Products in float32 err by some 1e-7; up to this much larger is still below 1e-4."""
+
+
+@dataclass(frozen=True, eq=False)
+class WhiteLayer:
+    """One layer's whitening, and what some of the measures weigh its variates by.
+
+    `uncentred`, (rank', rank + 1), maps the centred variates and the constant 1 to variates
+    that are orthonormal about zero rather than about the mean.
+    """
+
+    matrix: Array
+    amplification: float
+    uncentred: Matrix | None = None
+    loadings: Matrix | None = None
+
+
+def _enough(layer: WhiteLayer) -> bool:
+    return layer.amplification <= SINGLE_PRECISION_AMPLIFICATION
+
+
+def _whiten(layer: LayerMoments, rcond: float) -> WhiteLayer:
+    whitening = whiten(layer.covariance, rcond)
+    if not whitening.rank:
+        raise ActivationError(
+            f"{layer.name} does not vary on its {layer.rows} row(s), so that correlations with it "
+            "are not defined. Leave it out, or use a probe on which it responds."
+        )
+    return WhiteLayer(whitening.matrix, whitening.amplification)
+
+
+def _whiten_uncentred(layer: LayerMoments, rcond: float) -> WhiteLayer:
+    """Whiten `C = X'X / n` through the covariance: `C = covariance + mean mean'`.
+
+    The covariance is by far better conditioned than C where means are large. Where the mean
+    has a part outside the span of the varying directions (a unit that is constant and not
+    zero, or rows fewer than units), the constant itself lies in the span of X.
+    """
+    whitening = whiten(layer.covariance, rcond)
+    rank = whitening.rank
+    deviation = np.where(whitening.deviation > 0.0, whitening.deviation, 1.0)
+    relative = layer.mean / deviation
+    outside = whitening.absent @ relative
+    if outside @ outside > rcond * (rank + relative @ relative):
+        uncentred = np.eye(rank + 1)
+    elif rank:
+        towards = whitening.matrix.astype(np.float64) @ layer.mean
+        length = np.linalg.norm(towards)
+        unit = towards / length if length else towards
+        shrunk = 1.0 / np.sqrt(1.0 + length**2)
+        uncentred = np.empty((rank, rank + 1))
+        uncentred[:, :-1] = np.eye(rank) - (1.0 - shrunk) * np.outer(unit, unit)
+        uncentred[:, -1] = unit * (length * shrunk)
+    else:
+        raise ActivationError(
+            f"{layer.name} is zero on all its {layer.rows} row(s), so that no direction of it can "
+            "be compared. Leave it out, or use a probe on which it responds."
+        )
+    return WhiteLayer(whitening.matrix, whitening.amplification, uncentred)
+
+
+def white_cross(x: WhiteLayer, y: WhiteLayer, cross: Array) -> Array:
+    """Cross-covariance of the variates, (rank x, rank y); canonical correlations are its
+    singular values."""
+    white: Array = x.matrix @ cross @ y.matrix.T
+    if x.uncentred is None or y.uncentred is None:
+        return white
+    with_constant = np.zeros((white.shape[0] + 1, white.shape[1] + 1), white.dtype)
+    with_constant[:-1, :-1] = white
+    with_constant[-1, -1] = 1.0
+    return np.asarray(
+        x.uncentred.astype(white.dtype) @ with_constant @ y.uncentred.T.astype(white.dtype)
+    )
+
+
+def _nuclear_over_larger(x: WhiteLayer, y: WhiteLayer, cross: Cross) -> float:
+    white = white_cross(x, y, cross.covariance)
+    return float(singular_values(white).sum(dtype=np.float64)) / max(white.shape)
+
+
+def _mean_correlation(x: WhiteLayer, y: WhiteLayer, cross: Cross) -> float:
+    white = white_cross(x, y, cross.covariance)
+    return float(singular_values(white).sum(dtype=np.float64)) / min(white.shape)
+
+
+def _mean_squared_correlation(x: WhiteLayer, y: WhiteLayer, cross: Cross) -> float:
+    white = white_cross(x, y, cross.covariance)
+    return float(np.vdot(white, white)) / min(white.shape)
+
+
+def _whitened_correlation_plan(rcond: float = RCOND) -> MomentPlan:
+    return MomentPlan(
+        lambda layer: _whiten_uncentred(layer, rcond),
+        _nuclear_over_larger,
+        least_rows=1,
+        single_precision=_enough,
+    )
+
+
+def _mean_cca_plan(rcond: float = RCOND) -> MomentPlan:
+    return MomentPlan(
+        lambda layer: _whiten(layer, rcond), _mean_correlation, single_precision=_enough
+    )
+
+
+def _r2_cca_plan(rcond: float = RCOND) -> MomentPlan:
+    return MomentPlan(
+        lambda layer: _whiten(layer, rcond), _mean_squared_correlation, single_precision=_enough
+    )
+
+
+def whitened_correlation(X: npt.ArrayLike, Y: npt.ArrayLike, *, rcond: float = RCOND) -> float:
+    """Nuclear norm of the whitened, uncentred cross-covariance over the larger rank.
+
+    With `C11 = X'X / n`, `C12 = X'Y / n`, and `L1 L1' = C11⁻¹`: the sum of the singular values
+    of `L1' C12 L2`, over `max(rank X, rank Y)`. For regular layers the ranks are the numbers
+    of units, and this is lucid's notebook on similarity. Range [0, 1]; 1 where X and Y span
+    the same space of functions of the image.
+
+    Parameters
+    ----------
+    X, Y : array (rows, d1), (rows, d2)
+    rcond : float
+        Directions with less than this share of the largest variance (every unit at variance
+        one) are dropped, and do not count in the rank: dead, duplicate or linearly dependent
+        units change nothing, and a rank-deficient layer has 1 with itself.
+
+    Raises
+    ------
+    ActivationError
+        If a side is not a matrix of finite real numbers, if the rows differ in number, or if
+        a side is zero everywhere.
+    """
+    return evaluate(_whitened_correlation_plan(rcond), X, Y)
+
+
+def mean_cca(X: npt.ArrayLike, Y: npt.ArrayLike, *, rcond: float = RCOND) -> float:
+    """Mean canonical correlation, the sum of all over `min(rank X, rank Y)`.
+
+    Centred. Range [0, 1]; 1 where one side's span contains the other's.
+
+    References
+    ----------
+    Hotelling 1936; Raghu et al. 2017; Kornblith et al. 2019 (rho-bar_CCA).
+    """
+    return evaluate(_mean_cca_plan(rcond), X, Y)
+
+
+def r2_cca(X: npt.ArrayLike, Y: npt.ArrayLike, *, rcond: float = RCOND) -> float:
+    """Mean squared canonical correlation, the sum of squares over `min(rank X, rank Y)`.
+
+    References
+    ----------
+    Kornblith et al. 2019 (R²_CCA); Yanai's generalised coefficient of determination.
+    """
+    return evaluate(_r2_cca_plan(rcond), X, Y)
+
+
+_LINEAR = (
+    "permutation",
+    "scaling",
+    "unit scaling",
+    "unit sign",
+    "translation",
+    "orthogonal",
+    "linear",
+    "dead units",
+)
+
+WHITENED_CORRELATION = Measure(
+    name="whitened_correlation",
+    title="Whitened correlation",
+    summary="How much of the larger layer is a linear function of the other, about zero.",
+    low=0.0,
+    high=1.0,
+    symmetric=True,
+    self_value=1.0,
+    invariances=tuple(name for name in _LINEAR if name != "translation"),
+    formula="||L1' C12 L2||_* / max(rank X, rank Y), C = X'X/n uncentred, L L' = C⁻¹",
+    paper="lucid, notebook on similarity and analogies between models",
+    function=whitened_correlation,
+    plan=_whitened_correlation_plan,
+    wants_rows_over_units=True,
+)
+
+MEAN_CCA = Measure(
+    name="mean_cca",
+    title="Mean CCA",
+    summary="Mean canonical correlation: how much of the smaller layer the other one holds.",
+    low=0.0,
+    high=1.0,
+    symmetric=True,
+    self_value=1.0,
+    invariances=_LINEAR,
+    formula="Σ ρ_i / min(rank X, rank Y)",
+    paper="Hotelling 1936; Kornblith et al. 2019",
+    function=mean_cca,
+    plan=_mean_cca_plan,
+    wants_rows_over_units=True,
+)
+
+R2_CCA = Measure(
+    name="r2_cca",
+    title="R² CCA",
+    summary="Mean squared canonical correlation.",
+    low=0.0,
+    high=1.0,
+    symmetric=True,
+    self_value=1.0,
+    invariances=_LINEAR,
+    formula="Σ ρ_i² / min(rank X, rank Y)",
+    paper="Kornblith et al. 2019",
+    function=r2_cca,
+    plan=_r2_cca_plan,
+    wants_rows_over_units=True,
+)

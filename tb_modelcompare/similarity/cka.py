@@ -1,0 +1,153 @@
+"""Centred kernel alignment with a linear kernel, plain and unbiased."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from tb_modelcompare.errors import ActivationError
+from tb_modelcompare.similarity.moments import Cross, LayerMoments
+from tb_modelcompare.similarity.registry import KernelPlan, Measure, evaluate
+
+
+@dataclass(frozen=True)
+class KernelLayer:
+    """What a linear kernel measure needs of one layer: sums over rows of its centred values."""
+
+    name: str
+    rows: int
+    square: float
+    energy_total: float
+    energy_square: float
+
+    def hsic(self, unbiased: bool) -> float:
+        """Of the layer with itself, up to a factor that cancels."""
+        value = self.square
+        if unbiased:
+            value = unbiased_hsic(
+                self.square, self.energy_square, self.energy_total, self.energy_total, self.rows
+            )
+        if value <= 0.0:
+            raise ActivationError(
+                f"{self.name} has no variation that this measure can compare"
+                + (" beyond what chance gives" if unbiased else "")
+                + f" on its {self.rows} rows. Leave it out, or use a probe with more images."
+            )
+        return value
+
+
+def unbiased_hsic(
+    square: float | npt.NDArray[np.float64],
+    energy_product: float | npt.NDArray[np.float64],
+    total_x: float | npt.NDArray[np.float64],
+    total_y: float | npt.NDArray[np.float64],
+    rows: int,
+) -> float:
+    """Unbiased HSIC (Song et al. 2012) of linear kernels, times rows (rows - 3), from sums.
+
+    `square` is ||X'Y||² of centred X and Y, `energy_product` the sum over rows of
+    |x|²|y|², the totals the sums of |x|² and of |y|². Centring the features first changes
+    nothing in the estimator and leaves only these terms of it.
+    """
+    return (  # type: ignore[return-value]
+        square - rows / (rows - 2) * energy_product + total_x * total_y / ((rows - 1) * (rows - 2))
+    )
+
+
+def _prepare(layer: LayerMoments) -> KernelLayer:
+    square = float(np.vdot(layer.covariance, layer.covariance)) * layer.rows**2
+    return KernelLayer(layer.name, layer.rows, square, layer.energy_total, layer.energy_square)
+
+
+def _combine(x: KernelLayer, y: KernelLayer, cross: Cross) -> float:
+    square = float(np.vdot(cross.covariance, cross.covariance)) * x.rows**2
+    return square / np.sqrt(x.hsic(unbiased=False) * y.hsic(unbiased=False))
+
+
+def _combine_unbiased(x: KernelLayer, y: KernelLayer, cross: Cross) -> float:
+    square = float(np.vdot(cross.covariance, cross.covariance)) * x.rows**2
+    hsic = unbiased_hsic(square, cross.energy_product, x.energy_total, y.energy_total, x.rows)
+    return hsic / np.sqrt(x.hsic(unbiased=True) * y.hsic(unbiased=True))
+
+
+def _plan() -> KernelPlan:
+    return KernelPlan(_prepare, _combine)
+
+
+def _unbiased_plan() -> KernelPlan:
+    return KernelPlan(_prepare, _combine_unbiased, least_rows=4, unbiased=True)
+
+
+def linear_cka(X: npt.ArrayLike, Y: npt.ArrayLike) -> float:
+    """Linear centred kernel alignment, `||X'Y||² / (||X'X|| ||Y'Y||)` of centred X and Y.
+
+    Frobenius norms. Range [0, 1]; 1 where Y is X rotated, reflected, shifted or scaled.
+    Biased upwards where rows are few for the units: see `unbiased_linear_cka`.
+
+    Parameters
+    ----------
+    X, Y : array (rows, d1), (rows, d2)
+
+    Raises
+    ------
+    ActivationError
+        If a side is not a matrix of finite real numbers, if the rows differ in number, if
+        there is one row only, or if a side does not vary.
+
+    References
+    ----------
+    Kornblith et al. 2019, Similarity of Neural Network Representations Revisited.
+    """
+    return evaluate(_plan(), X, Y)
+
+
+def unbiased_linear_cka(X: npt.ArrayLike, Y: npt.ArrayLike) -> float:
+    """Linear CKA with the unbiased estimator of HSIC in numerator and denominator.
+
+    Range at most 1, and about 0, also below it, for unrelated layers. Needs 4 rows.
+
+    Raises
+    ------
+    ActivationError
+        As `linear_cka`; also if a layer's own unbiased HSIC is not positive.
+
+    References
+    ----------
+    Song et al. 2012, Feature Selection via Dependence Maximization, eq. 5;
+    Nguyen et al. 2021, Do Wide and Deep Networks Learn the Same Things?
+    """
+    return evaluate(_unbiased_plan(), X, Y)
+
+
+LINEAR_CKA = Measure(
+    name="linear_cka",
+    title="Linear CKA",
+    summary="How alike two layers arrange the images, by the inner products between them.",
+    low=0.0,
+    high=1.0,
+    symmetric=True,
+    self_value=1.0,
+    invariances=("permutation", "scaling", "unit sign", "translation", "orthogonal", "dead units"),
+    formula="||X'Y||_F² / (||X'X||_F ||Y'Y||_F), X and Y centred",
+    paper="Kornblith et al. 2019",
+    function=linear_cka,
+    plan=_plan,
+)
+
+UNBIASED_LINEAR_CKA = Measure(
+    name="unbiased_linear_cka",
+    title="Unbiased linear CKA",
+    summary="Linear CKA without the bias of few images: about 0 for unrelated layers.",
+    low=-1.0,
+    high=1.0,
+    symmetric=True,
+    self_value=1.0,
+    invariances=LINEAR_CKA.invariances,
+    formula="HSIC₁(X, Y) / sqrt(HSIC₁(X, X) HSIC₁(Y, Y)), HSIC₁ unbiased, linear kernels",
+    paper="Song et al. 2012; Nguyen et al. 2021",
+    function=unbiased_linear_cka,
+    plan=_unbiased_plan,
+    repeats_bias=True,
+)

@@ -1,0 +1,165 @@
+"""Second moments of layers, and whitening that survives singular ones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.linalg
+
+from tb_modelcompare.similarity.activations import (
+    Array,
+    Layer,
+    Matrix,
+    require_same_rows,
+    row_blocks,
+)
+
+RCOND = 1e-10
+"""A direction whose variance is below this share of the largest one (after every unit is
+brought to variance one) counts as absent: it is rounding, not signal."""
+
+
+@dataclass(frozen=True, eq=False)
+class LayerMoments:
+    """Moments of one layer about its mean, per row, in the layer's scale.
+
+    Attributes
+    ----------
+    mean : array (units,)
+    covariance : array (units, units)
+        `(X - mean)'(X - mean) / rows`; float32 where products were taken in float32.
+    energy_total, energy_square : float
+        Sum over rows of the squared length of the centred row, and of its square.
+    """
+
+    name: str
+    rows: int
+    mean: Matrix
+    covariance: Array
+    energy_total: float
+    energy_square: float
+
+    @property
+    def units(self) -> int:
+        return int(self.mean.shape[0])
+
+
+@dataclass(frozen=True, eq=False)
+class Cross:
+    """Moments of a pair: cross-covariance (d1, d2) per row, and the sum over rows of the
+    product of the two squared lengths."""
+
+    covariance: Array
+    energy_product: float
+
+
+def energy_of(layer: Layer) -> Matrix:
+    """Squared length of every centred, scaled row, (rows,)."""
+    energy = np.empty(layer.rows)
+    for rows in row_blocks(layer.rows):
+        block = layer.centred(rows)
+        energy[rows] = np.einsum("ij,ij->i", block, block)
+    return energy
+
+
+def moments_of_layer(layer: Layer) -> LayerMoments:
+    energy = energy_of(layer)
+    return LayerMoments(
+        name=layer.name,
+        rows=layer.rows,
+        mean=layer.mean,
+        covariance=cross_covariance(layer, layer),
+        energy_total=float(energy.sum()),
+        energy_square=float(energy @ energy),
+    )
+
+
+def cross_covariance(x: Layer, y: Layer) -> Matrix:
+    """`(X - mean)'(Y - mean) / rows`, (d1, d2), in float64, read in blocks of rows."""
+    total = np.zeros((x.units, y.units))
+    for rows in row_blocks(x.rows):
+        left = x.centred(rows)
+        total += left.T @ (left if y is x else y.centred(rows))
+    return total / x.rows
+
+
+def cross_of_layers(x: Layer, y: Layer) -> Cross:
+    require_same_rows(x, y)
+    return Cross(cross_covariance(x, y), float(energy_of(x) @ energy_of(y)))
+
+
+@dataclass(frozen=True, eq=False)
+class Whitening:
+    """A linear map of centred units to uncorrelated variates of variance one.
+
+    Attributes
+    ----------
+    matrix : array (rank, units)
+        `matrix @ covariance @ matrix.T` is the identity.
+    amplification : float
+        Mean over the variates of 1 / variance (units brought to variance one): how much
+        larger a rounding error of the covariance gets.
+    absent : array (units - rank, units)
+        Orthonormal basis, in units brought to variance one, of the directions left out.
+    deviation : array (units,)
+        Standard deviation of each unit; 0 for a unit that is constant.
+    """
+
+    matrix: Array
+    amplification: float
+    absent: Matrix
+    deviation: Matrix
+
+    @property
+    def rank(self) -> int:
+        return int(self.matrix.shape[0])
+
+
+def whiten(covariance: Array, rcond: float = RCOND) -> Whitening:
+    """Whiten by Cholesky where the covariance is safely regular, else by its eigenvectors.
+
+    Both give the same subspace, so that no measure here depends on which was used:
+    Cholesky is taken only where it proves that no direction would have been dropped.
+    """
+    dtype = covariance.dtype
+    variance = np.diagonal(covariance).astype(np.float64)
+    deviation = np.sqrt(np.maximum(variance, 0.0))
+    alive = np.flatnonzero(deviation > 0.0)
+    scale = 1.0 / deviation[alive]
+    correlation = covariance[np.ix_(alive, alive)].astype(np.float64)
+    correlation *= scale[:, None]
+    correlation *= scale
+    dead = np.delete(np.eye(len(variance)), alive, axis=0)
+    inverse = _inverse_cholesky(correlation, rcond)
+    if inverse is not None:
+        whitener, precision = inverse, float(np.vdot(inverse, inverse)) / len(alive)
+        absent = dead
+    else:
+        values, vectors = scipy.linalg.eigh(correlation, check_finite=False, driver="evd")
+        kept = values > rcond * values[-1]
+        whitener = (vectors[:, kept] / np.sqrt(values[kept])).T
+        precision = float(np.mean(1.0 / values[kept]))
+        beside = np.zeros((int((~kept).sum()), len(variance)))
+        beside[:, alive] = vectors[:, ~kept].T
+        absent = np.concatenate([dead, beside])
+    matrix = np.zeros((len(whitener), len(variance)), dtype)
+    matrix[:, alive] = whitener * scale
+    return Whitening(matrix, precision, absent, deviation)
+
+
+def _inverse_cholesky(correlation: Matrix, rcond: float) -> Matrix | None:
+    """Inverse of the Cholesky factor, or None unless the smallest eigenvalue is provably
+    above `rcond` times the largest: `1 / ||L⁻¹||_F² <= smallest`, `largest <= ||C||_F`."""
+    factor, info = scipy.linalg.lapack.dpotrf(correlation, lower=True, clean=True)
+    if info != 0:
+        return None
+    inverse, info = scipy.linalg.lapack.dtrtri(factor, lower=True)
+    if info != 0 or 1.0 <= rcond * np.vdot(inverse, inverse) * np.linalg.norm(correlation):
+        return None
+    return np.ascontiguousarray(inverse)
+
+
+def singular_values(matrix: Array) -> Array:
+    """Singular values, largest first, without vectors."""
+    return np.asarray(scipy.linalg.svdvals(matrix, check_finite=False))

@@ -1,0 +1,167 @@
+"""The large products behind all pairs of layers, in bounded memory.
+
+Everything is read in blocks of rows or in tiles of the Gram matrix, from arrays that may be
+memory-mapped, as centred and scaled float32 or float64; sums over blocks are in float64.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tb_modelcompare.similarity.activations import (
+    ROWS_AT_ONCE,
+    Array,
+    Layer,
+    Matrix,
+    row_blocks,
+)
+
+Tick = Callable[[float], None]
+"""Told the number of multiply-adds done since the last call; raises to stop the work."""
+
+TILE = 512
+"""Side of a tile of a Gram matrix."""
+
+SUM_LENGTH = 16384
+"""Longest inner product left to float32; longer ones are added up in float64."""
+
+
+def starts(layers: Sequence[Layer]) -> npt.NDArray[np.intp]:
+    """First column of each layer when they stand side by side, and the end of the last."""
+    return np.concatenate([[0], np.cumsum([layer.units for layer in layers])]).astype(np.intp)
+
+
+def stack(layers: Sequence[Layer], rows: slice, dtype: npt.DTypeLike) -> Array:
+    """Centred rows of all layers side by side, (rows, units of all)."""
+    edges = starts(layers)
+    block = np.empty((rows.stop - rows.start, edges[-1]), dtype)
+    for layer, start, stop in zip(layers, edges[:-1], edges[1:], strict=True):
+        block[:, start:stop] = layer.centred(rows)
+    return block
+
+
+def groups(sizes: Sequence[int], limit: int) -> list[range]:
+    """Consecutive runs of indices whose sizes add up to at most `limit`, at least one each."""
+    runs: list[range] = []
+    start, total = 0, 0
+    for index, size in enumerate(sizes):
+        if index > start and total + size > limit:
+            runs.append(range(start, index))
+            start, total = index, 0
+        total += size
+    return [*runs, range(start, len(sizes))] if sizes else runs
+
+
+def own_covariance(layer: Layer, dtype: npt.DTypeLike) -> Array:
+    """Covariance of one layer from products in `dtype`, summed over blocks in float64."""
+    total = np.zeros((layer.units, layer.units))
+    for rows in row_blocks(layer.rows):
+        block = layer.centred(rows, dtype)
+        total += block.T @ block
+    total /= layer.rows
+    return total
+
+
+def cross_panels(
+    xs: Sequence[Layer],
+    ys: Sequence[Layer],
+    dtype: npt.DTypeLike,
+    following: Callable[[int], int],
+    tick: Tick,
+) -> Iterator[tuple[int, int, Array]]:
+    """For each x, its cross-covariances with the ys from `following(index of x)` on.
+
+    Yields (index of x, index of the first y, array (d1, units of these ys)). All of them are
+    summed at the same time, in one pass over the rows.
+    """
+    edges_x, edges_y = starts(xs), starts(ys)
+    rows = xs[0].rows
+    firsts = [following(index) for index in range(len(xs))]
+    wanted = [index for index, first in enumerate(firsts) if first < len(ys)]
+    blocks = list(row_blocks(rows))
+    sums: dict[int, Array] = {}
+    for block in blocks:
+        left = stack(xs, block, dtype)
+        right = left if ys is xs else stack(ys, block, dtype)
+        for index in wanted:
+            x = left[:, edges_x[index] : edges_x[index + 1]]
+            y = right[:, edges_y[firsts[index]] :]
+            product = x.T @ y
+            if len(blocks) == 1:
+                sums[index] = product
+            elif index in sums:
+                sums[index] += product
+            else:
+                sums[index] = product.astype(np.float64)
+            tick(float(len(left)) * x.shape[1] * y.shape[1])
+    for index in wanted:
+        panel = sums.pop(index)
+        panel /= rows
+        yield index, firsts[index], panel
+
+
+def block_squares(panel: Array, widths: Sequence[int]) -> Matrix:
+    """Squared Frobenius norm of every block of columns of a panel, (len(widths),)."""
+    columns = np.zeros(panel.shape[1])
+    for rows in row_blocks(len(panel), 256):
+        columns += np.square(panel[rows]).sum(axis=0, dtype=np.float64)
+    edges = np.concatenate([[0], np.cumsum(widths)[:-1]]).astype(np.intp)
+    return np.asarray(np.add.reduceat(columns, edges))
+
+
+def reader(
+    layers: Sequence[Layer], dtype: npt.DTypeLike, memory: float
+) -> Callable[[int, slice], Array]:
+    """Centred rows of a layer by its index: kept where all of them fit, else made each time."""
+    if sum(layer.rows * layer.units for layer in layers) * np.dtype(dtype).itemsize > memory:
+        return lambda index, rows: layers[index].centred(rows, dtype)
+    kept = [np.empty(layer.values.shape, dtype) for layer in layers]
+    for layer, target in zip(layers, kept, strict=True):
+        for rows in row_blocks(layer.rows):
+            target[rows] = layer.centred(rows)
+    return lambda index, rows: kept[index][rows]
+
+
+def gram_squares(layers: Sequence[Layer], dtype: npt.DTypeLike, memory: int, tick: Tick) -> Matrix:
+    """`||X'Y||²` of all pairs of layers through their Gram matrices, `<XX', YY'>`.
+
+    Tile by tile: a tile of every layer's Gram matrix, then all inner products of these. Half
+    of the tiles are enough, as Gram matrices are symmetric.
+    """
+    itemsize = np.dtype(dtype).itemsize
+    side = TILE
+    while side > 64 and len(layers) * side * side * itemsize > memory / 2:
+        side //= 2
+    centred = reader(layers, dtype, memory / 2)
+    total = np.zeros((len(layers), len(layers)))
+    tiles = np.empty((len(layers), side * side), dtype)
+    blocks = list(row_blocks(layers[0].rows, side))
+    for i, first in enumerate(blocks):
+        for second in blocks[i:]:
+            height, width = first.stop - first.start, second.stop - second.start
+            for index, layer in enumerate(layers):
+                left = centred(index, first)
+                right = left if second == first else centred(index, second)
+                tile = tiles[index, : height * width].reshape(height, width)
+                np.matmul(left, right.T, out=tile)
+                tick(float(height * width) * layer.units)
+            weight = 1.0 if second == first else 2.0
+            for part in row_blocks(height * width, SUM_LENGTH):
+                total += weight * (tiles[:, part] @ tiles[:, part].T)
+            tick(float(height * width) * len(layers) ** 2 / 2)
+    return total
+
+
+def gram_cost(rows: int, units: int, layers: int) -> float:
+    """Multiply-adds of `gram_squares`."""
+    return rows**2 / 2 * (units + layers**2 / 2)
+
+
+def pairs_of_groups(count: int, other: int | None) -> Iterator[tuple[int, int]]:
+    """Every pair of groups; the upper triangle only where the two sides are the same."""
+    for g in range(count):
+        yield from ((g, h) for h in range(g if other is None else 0, other or count))

@@ -1,0 +1,141 @@
+"""What a measure declares about itself, and the ways it can be computed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from tb_modelcompare.similarity.activations import (
+    Array,
+    Layer,
+    open_layer,
+    require_same_rows,
+)
+from tb_modelcompare.similarity.moments import (
+    Cross,
+    LayerMoments,
+    cross_of_layers,
+    moments_of_layer,
+)
+
+
+@dataclass(frozen=True)
+class MomentPlan:
+    """A measure of second moments: one pass over rows, any number of them.
+
+    `prepare` sees each layer once, `combine` each pair with its cross-covariance.
+    """
+
+    prepare: Callable[[LayerMoments], Any]
+    combine: Callable[[Any, Any, Cross], float]
+    least_rows: int = 2
+    single_precision: Callable[[Any], bool] = lambda prepared: True
+    """Whether products in float32 are enough for the layer that was prepared from them."""
+
+
+@dataclass(frozen=True)
+class KernelPlan(MomentPlan):
+    """A measure that sees a pair only through `||X'Y||²`, so that either the covariances
+    or the Gram matrices give it, whichever is cheaper."""
+
+    unbiased: bool = False
+
+
+@dataclass(frozen=True)
+class VectorPlan:
+    """A measure that is the inner product of one vector per layer (its pairs of rows)."""
+
+    prepare: Callable[[Layer], Array]
+    length: Callable[[int], int]
+    least_rows: int = 2
+
+
+@dataclass(frozen=True)
+class RowPlan:
+    """A measure that needs the rows themselves."""
+
+    prepare: Callable[[Layer], Any]
+    combine: Callable[[Any, Any], float]
+    least_rows: int = 2
+
+
+Plan: TypeAlias = MomentPlan | VectorPlan | RowPlan
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A function of two activation matrices (rows, d1), (rows, d2) to a number.
+
+    Attributes
+    ----------
+    name, title, summary : str
+        For code, for people, and what it tells in one sentence.
+    low, high : float
+        Range. `high` is reached by a layer with itself unless `self_value` says otherwise;
+        for a distance it is `low` that is reached.
+    symmetric : bool
+        Whether f(X, Y) = f(Y, X).
+    self_value : float
+        f(X, X), exactly, in exact arithmetic.
+    invariances : tuple of str
+        Maps of either side that leave the value as it is: names of `INVARIANCES`.
+    formula, paper : str
+        The convention used here, and where it comes from.
+    wants_rows_over_units : bool
+        Biased towards `high` where rows are fewer than units; `compare` warns then.
+    repeats_bias : bool
+        Rows drawn twice look like perfect neighbours to it, so intervals come from half
+        samples instead of the bootstrap.
+    distance : bool
+        Small means similar.
+    function : callable
+        On two arrays.
+    plan : callable
+        Options of the function to the way `compare` computes it.
+    """
+
+    name: str
+    title: str
+    summary: str
+    low: float
+    high: float
+    symmetric: bool
+    self_value: float
+    invariances: tuple[str, ...]
+    formula: str
+    paper: str
+    function: Callable[..., float]
+    plan: Callable[..., Plan]
+    wants_rows_over_units: bool = False
+    repeats_bias: bool = False
+    distance: bool = False
+
+
+INVARIANCES: dict[str, str] = {
+    "permutation": "reordering of units",
+    "scaling": "one positive factor for the whole layer",
+    "unit scaling": "a positive factor for each unit",
+    "unit sign": "a sign for each unit",
+    "translation": "a constant added to each unit",
+    "orthogonal": "rotation and reflection of the space of units",
+    "linear": "any invertible linear map of the units",
+    "dead units": "units that are zero everywhere, added or left out",
+}
+
+
+def evaluate(plan: Plan, X: Any, Y: Any) -> float:
+    """One value of a measure from two arrays (rows, d1) and (rows, d2), in float64."""
+    x = open_layer(X, "X")
+    y = x if Y is X else open_layer(Y, "Y")
+    require_same_rows(x, y)
+    x.require_rows(plan.least_rows, "this measure")
+    if isinstance(plan, MomentPlan):
+        left = moments_of_layer(x)
+        right = left if y is x else moments_of_layer(y)
+        return plan.combine(plan.prepare(left), plan.prepare(right), cross_of_layers(x, y))
+    if isinstance(plan, VectorPlan):
+        return float(np.dot(plan.prepare(x), plan.prepare(y)))
+    return plan.combine(plan.prepare(x), plan.prepare(y))
