@@ -1,0 +1,19 @@
+"""Feature visualization through lucid: pictures of directions, and caricatures of photos.
+
+TensorFlow is imported by the first render, not before.
+"""
+
+from __future__ import annotations
+
+from tb_modelcompare.render.contact_sheet import contact_sheet
+from tb_modelcompare.render.frozen import FrozenModel, check_renderable
+from tb_modelcompare.render.loop import RenderCancelled, render_caricatures, render_directions
+
+__all__ = [
+    "FrozenModel",
+    "RenderCancelled",
+    "check_renderable",
+    "contact_sheet",
+    "render_caricatures",
+    "render_directions",
+]

@@ -1,0 +1,250 @@
+"""A frozen graph out of a log directory: read, judged by parsing alone, cut to size.
+
+Nothing here runs a graph or imports TensorFlow, so that the server can refuse a job
+before it is queued. TensorBoard's own copy of the protocol buffers does the parsing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tb_modelcompare.errors import CorruptSnapshotError, MissingAssetError, NotRenderableError
+from tb_modelcompare.probe import Preprocessing
+
+if TYPE_CHECKING:
+    from tb_modelcompare.store import Snapshot
+
+# A protocol buffer cannot be larger.
+_MAX_BYTES = 2**31 - 1
+
+# Ops that only compute: no file, network, Python, debugging, printing, random state,
+# queue, variable, loop or dynamic library. Whatever is not here is refused.
+ALLOWED_OPS = frozenset(
+    """
+    Abs Add AddN AddV2 All Any ArgMax AvgPool BatchMatMul BatchMatMulV2 BatchMatMulV3
+    BatchToSpaceND BiasAdd BiasAddV1 BroadcastArgs BroadcastTo Cast Ceil ClipByValue Concat
+    ConcatV2 Const Conv2D Conv2DBackpropInput Cumsum DepthToSpace DepthwiseConv2dNative Div
+    DivNoNan Einsum Elu EnsureShape Equal Erf Erfc Exp ExpandDims Expm1 Fill Floor FloorDiv
+    FloorMod FusedBatchNorm FusedBatchNormV2 FusedBatchNormV3 Gather GatherNd GatherV2 Greater
+    GreaterEqual Identity IdentityN InvertPermutation L2Loss LRN LeakyRelu Less LessEqual Log
+    Log1p LogSoftmax LogicalAnd LogicalNot LogicalOr MatMul Max MaxPool MaxPoolV2 Maximum Mean
+    Min Minimum MirrorPad Mul MulNoNan Neg NoOp NotEqual OneHot OnesLike Pack Pad PadV2
+    PartitionedCall Placeholder PlaceholderWithDefault Pow PreventGradient Prod Range Rank
+    RealDiv Reciprocal Relu Relu6 Reshape ResizeBilinear ResizeNearestNeighbor Reverse ReverseV2
+    Roll Round Rsqrt Select SelectV2 Selu Shape ShapeN Sigmoid Sign Size Slice Softmax
+    Softplus Softsign SpaceToBatchND SpaceToDepth Split SplitV Sqrt Square SquaredDifference
+    Squeeze StatefulPartitionedCall StopGradient StridedSlice Sub Sum Tanh Tile
+    Transpose Unpack Xdivy Xlogy ZerosLike
+    """.split()
+)
+
+
+@dataclass(frozen=True)
+class FrozenModel:
+    """Where a model's frozen graph is, and what is needed to run it.
+
+    Attributes
+    ----------
+    path, sha256
+        The GraphDef file and its digest, checked before it is used.
+    input : str
+        Name of the placeholder.
+    input_shape : (height, width, channels)
+        Height and width are None where the model takes any size.
+    tensors : mapping
+        From a layer's name to its output tensor.
+    preprocessing : Preprocessing
+        From RGB (or grey) in [0, 1] to what the placeholder wants.
+    """
+
+    path: Path
+    sha256: str
+    input: str
+    input_shape: tuple[int | None, int | None, int]
+    tensors: Mapping[str, str]
+    preprocessing: Preprocessing
+
+    @classmethod
+    def from_snapshot(cls, snapshot: Snapshot) -> FrozenModel:
+        """The frozen graph that was logged with `snapshot`.
+
+        Raises
+        ------
+        NotRenderableError
+            If it was logged without one.
+        """
+        frozen = snapshot.index["frozen"]
+        if frozen is None:
+            raise NotRenderableError(
+                f"snapshot {snapshot.id} was logged without its graph, so nothing can be rendered; "
+                "log the model itself with add_model(…, frozen=True)"
+            )
+        height, width, channels = frozen["input_shape"]
+        return cls(
+            path=snapshot.frozen_graph_path(),
+            sha256=frozen["asset"]["sha256"],
+            input=frozen["input"],
+            input_shape=(height, width, channels),
+            tensors=dict(frozen["tensors"]),
+            preprocessing=snapshot.preprocessing or Preprocessing(),
+        )
+
+    def tensor(self, layer: str) -> str:
+        """Name of the output tensor of `layer`.
+
+        Raises
+        ------
+        NotRenderableError
+            If the frozen graph has no such layer.
+        """
+        if layer not in self.tensors:
+            raise NotRenderableError(
+                f"layer {layer!r} is not in the frozen graph; it has {_some(self.tensors)}"
+            )
+        return self.tensors[layer]
+
+
+def check_renderable(model: FrozenModel, layers: Sequence[str]) -> None:
+    """Refuse, by parsing alone, what we would not or could not render.
+
+    Raises
+    ------
+    NotRenderableError
+        A layer is unknown or does not depend on the image, or an op on the way to it is not on
+        the allowlist or has no gradient; the op and its node are named.
+    MissingAssetError, CorruptSnapshotError
+        The file is absent, or is not the GraphDef that was logged.
+    """
+    from tensorboard.compat.proto.graph_pb2 import GraphDef
+
+    pruned_graph(model, layers, GraphDef)
+
+
+def pruned_graph(model: FrozenModel, layers: Sequence[str], graph_def_type: Any) -> Any:
+    """The part of the frozen graph that `layers` need, checked as in `check_renderable`.
+
+    `graph_def_type` is TensorBoard's or TensorFlow's GraphDef class. Device placement and
+    private attributes (custom gradients, colocation) are dropped.
+    """
+    _, _, channels = model.input_shape
+    if channels not in (1, 3):
+        raise NotRenderableError(
+            f"the model's input has {channels} channels; only grey (1) and RGB (3) can be rendered"
+        )
+    whole = graph_def_type()
+    try:
+        whole.ParseFromString(_read(model))
+    except Exception as error:  # noqa: BLE001 (each protobuf backend has its own DecodeError)
+        raise CorruptSnapshotError(f"{model.path} is not a GraphDef: {error}") from error
+    nodes = {node.name: node for node in whole.node}
+    functions = {function.signature.name: function for function in whole.library.function}
+    for layer in layers:
+        reached = _ancestors(nodes, [_node_name(model.tensor(layer))])
+        if model.input not in reached:
+            raise NotRenderableError(f"layer {layer!r} does not depend on the image")
+    if nodes[model.input].op not in ("Placeholder", "PlaceholderWithDefault"):
+        raise NotRenderableError(f"the frozen graph's input {model.input!r} is not a placeholder")
+
+    needed = _ancestors(nodes, [_node_name(model.tensor(layer)) for layer in layers])
+    kept = graph_def_type()
+    kept.versions.CopyFrom(whole.versions)
+    called: list[str] = []
+    for node in whole.node:
+        if node.name in needed:
+            called += _checked_calls(node, functions)
+            _copy_clean(node, kept.node.add())
+    seen: set[str] = set()
+    while called:
+        name = called.pop()
+        if name in seen:
+            continue
+        seen.add(name)
+        copy = kept.library.function.add()
+        copy.CopyFrom(functions[name])
+        del copy.node_def[:]
+        for node in functions[name].node_def:
+            called += _checked_calls(node, functions)
+            _copy_clean(node, copy.node_def.add())
+    return kept
+
+
+def subgraph(graph_def: Any, tensors: Sequence[str]) -> Any:
+    """The nodes of `graph_def` that `tensors` depend on, with its function library."""
+    needed = _ancestors({node.name: node for node in graph_def.node}, map(_node_name, tensors))
+    part = type(graph_def)()
+    part.versions.CopyFrom(graph_def.versions)
+    part.library.CopyFrom(graph_def.library)
+    part.node.extend(node for node in graph_def.node if node.name in needed)
+    return part
+
+
+def _read(model: FrozenModel) -> bytes:
+    try:
+        size = model.path.stat().st_size
+        if size > _MAX_BYTES:
+            raise NotRenderableError(f"{model.path} has {size} bytes; a GraphDef has at most 2 GiB")
+        content = model.path.read_bytes()
+    except OSError as error:
+        raise MissingAssetError(f"the frozen graph cannot be read: {error}") from error
+    if hashlib.sha256(content).hexdigest() != model.sha256:
+        raise CorruptSnapshotError(f"{model.path} is not the graph that was logged (sha256)")
+    return content
+
+
+def _node_name(tensor: str) -> str:
+    return tensor.removeprefix("^").partition(":")[0]
+
+
+def _ancestors(nodes: Mapping[str, Any], names: Iterable[str]) -> set[str]:
+    seen: set[str] = set()
+    waiting = list(names)
+    while waiting:
+        name = waiting.pop()
+        if name in seen:
+            continue
+        if name not in nodes:
+            raise CorruptSnapshotError(f"the frozen graph lacks the node {name!r}")
+        seen.add(name)
+        waiting += map(_node_name, nodes[name].input)
+    return seen
+
+
+def _checked_calls(node: Any, functions: Mapping[str, Any]) -> list[str]:
+    """Names of the functions that `node` calls, once it is known to be harmless."""
+    calls = [
+        f.name
+        for attribute in node.attr.values()
+        for f in (attribute.func, *attribute.list.func)
+        if f.name
+    ]
+    if node.op in functions:
+        calls.append(node.op)
+    elif node.op not in ALLOWED_OPS:
+        raise NotRenderableError(
+            f"the frozen graph contains the op {node.op} (node {node.name!r}), which is not among "
+            "those that we agree to run; nothing was run"
+        )
+    for name in calls:
+        if name not in functions:
+            raise CorruptSnapshotError(f"node {node.name!r} calls the unknown function {name!r}")
+    if "_XlaMustCompile" in node.attr and node.attr["_XlaMustCompile"].b:
+        raise NotRenderableError(
+            f"node {node.name!r} is a grouped convolution compiled by XLA, which has no gradient"
+        )
+    return calls
+
+
+def _copy_clean(node: Any, copy: Any) -> None:
+    copy.CopyFrom(node)
+    copy.device = ""
+    for name in [name for name in copy.attr if name.startswith("_")]:
+        del copy.attr[name]
+
+
+def _some(names: Iterable[str]) -> str:
+    listed = sorted(names)
+    return ", ".join(listed[:20]) + (f" and {len(listed) - 20} more" if len(listed) > 20 else "")

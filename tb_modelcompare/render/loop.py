@@ -1,0 +1,302 @@
+"""The optimisation loop: batches by depth, previews, cancel, warm programs."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tb_modelcompare.errors import ActivationError, LimitError
+from tb_modelcompare.probe import unit_range
+from tb_modelcompare.render.frozen import FrozenModel, pruned_graph, subgraph
+from tb_modelcompare.render.plan import Batch, Placement, batches, place
+from tb_modelcompare.render.program import Kind, Program, Recipe, random_warps
+
+OnStep = Callable[[int, int], None]
+OnImages = Callable[[int, npt.NDArray[np.uint8]], None]
+Cancelled = Callable[[], bool]
+
+PREVIEW_STEPS = (16, 32, 64, 128, 256)
+MAX_SIZE = 1024
+MAX_STEPS = 4096
+MAX_PICTURES = 1024
+
+# Programs kept compiled between jobs, and the most that one job interleaves.
+_WARM = 6
+
+
+class RenderCancelled(Exception):  # noqa: N818 (a request, not an error)
+    """The caller asked to stop; raised at the next step."""
+
+
+@dataclass(frozen=True)
+class _Watch:
+    """What the caller wants to hear of."""
+
+    preview_steps: Sequence[int]
+    on_step: OnStep | None
+    on_images: OnImages | None
+    cancelled: Cancelled | None
+
+    def check(self) -> None:
+        if self.cancelled is not None and self.cancelled():
+            raise RenderCancelled
+
+
+def render_directions(
+    model: FrozenModel,
+    directions: Sequence[tuple[str, npt.ArrayLike]],
+    *,
+    size: int = 96,
+    steps: int = 128,
+    seed: int = 0,
+    cossim_pow: float = 0.0,
+    preview_steps: Sequence[int] = PREVIEW_STEPS,
+    on_step: OnStep | None = None,
+    on_images: OnImages | None = None,
+    cancelled: Cancelled | None = None,
+) -> npt.NDArray[np.uint8]:
+    """Pictures that each excite one direction of one layer.
+
+    The objective is lucid's `direction`: the mean over the layer's places of the dot product
+    with the direction, times the cosine to the power of `cossim_pow`. Pictures of one job, and
+    of jobs with the same seed, start from the same noise.
+
+    Parameters
+    ----------
+    model : FrozenModel
+    directions : sequence of (layer, array (units,))
+        A unit is a one-hot direction; only the direction counts, not its length.
+    size : int
+        Height and width of the pictures. Layers behind a head of fixed input size are
+        computed at the model's own size and shown at this one.
+    steps : int
+    seed : int
+        The same seed gives the same pictures, bit for bit on one machine.
+    cossim_pow : float
+        0 asks for much of the direction; 1 to 4 also for little else.
+    preview_steps : sequence of int
+        After which steps `on_images` gets the pictures so far.
+    on_step : callable (done, total), optional
+    on_images : callable (step, array like the result), optional
+    cancelled : callable, optional
+        Asked before every step.
+
+    Returns
+    -------
+    array (directions, size, size, 3) uint8
+
+    Raises
+    ------
+    NotRenderableError
+        The graph holds an op that we do not run, or a layer that cannot be rendered.
+    ActivationError
+        A direction has not its layer's number of units, is zero, or not finite.
+    LimitError
+        Too many directions or steps, or too large a size.
+    RenderCancelled
+        `cancelled` returned true.
+    """
+    _check_bounds(len(directions), size, steps)
+    watch = _Watch(preview_steps, on_step, on_images, cancelled)
+    layers = [layer for layer, _ in directions]
+    with _rendering:
+        graph_def, placements = _prepare(model, layers, size, size)
+        vectors = [
+            _unit_vector(placement, vector)
+            for placement, (_, vector) in zip(placements, directions, strict=True)
+        ]
+        return _optimise(
+            model, graph_def, placements, "direction", cossim_pow, vectors,
+            shown=(size, size), steps=steps, seed=seed, watch=watch,
+        )  # fmt: skip
+
+
+def render_caricatures(
+    model: FrozenModel,
+    image: npt.NDArray[Any],
+    layers: Sequence[str],
+    *,
+    size: int = 224,
+    steps: int = 128,
+    seed: int = 0,
+    cossim_pow: float = 1.0,
+    preview_steps: Sequence[int] = PREVIEW_STEPS,
+    on_step: OnStep | None = None,
+    on_images: OnImages | None = None,
+    cancelled: Cancelled | None = None,
+) -> npt.NDArray[np.uint8]:
+    """Pictures that make each layer see what it saw in a photo, and more so.
+
+    The objective is that of lucid's recipe for caricatures (feature inversion): the dot
+    product of the layer's activations for the picture and for the photo, times their cosine
+    to the power of `cossim_pow`.
+
+    Parameters
+    ----------
+    image : array (height, width, 3 or 1)
+        uint8, or floating point in [0, 1].
+    layers : sequence of str
+    size : int
+        The longer side of the pictures; the other keeps the photo's proportions.
+
+    Others as for `render_directions`.
+
+    Returns
+    -------
+    array (layers, height, width, 3) uint8
+    """
+    _check_bounds(len(layers), size, steps)
+    photo = np.asarray(image)
+    if photo.ndim != 3 or photo.shape[-1] not in (1, 3) or 0 in photo.shape:
+        raise ActivationError(
+            f"the photo has shape {photo.shape}; give (height, width, 3), or 1 channel for grey"
+        )
+    longest = max(photo.shape[:2])
+    height, width = (max(1, round(side * size / longest)) for side in photo.shape[:2])
+    watch = _Watch(preview_steps, on_step, on_images, cancelled)
+    with _rendering:
+        graph_def, placements = _prepare(model, layers, height, width)
+        channels = model.input_shape[2]
+        targets = [
+            unit_range(_resized(photo, placement.height, placement.width)[None], channels)[0]
+            for placement in placements
+        ]
+        return _optimise(
+            model, graph_def, placements, "caricature", cossim_pow, targets,
+            shown=(height, width), steps=steps, seed=seed, watch=watch,
+        )  # fmt: skip
+
+
+def _check_bounds(count: int, size: int, steps: int) -> None:
+    for what, value, least, most in (
+        ("pictures", count, 1, MAX_PICTURES),
+        ("size", size, 16, MAX_SIZE),
+        ("steps", steps, 1, MAX_STEPS),
+    ):
+        if not least <= value <= most:
+            raise LimitError(f"{what} is {value}; a render takes {least} to {most}")
+
+
+def _unit_vector(placement: Placement, vector: npt.ArrayLike) -> npt.NDArray[np.float32]:
+    direction = np.asarray(vector, np.float64)
+    if direction.shape != (placement.units,):
+        raise ActivationError(
+            f"a direction in layer {placement.layer!r} needs {placement.units} numbers, one per "
+            f"unit; this one has shape {direction.shape}"
+        )
+    length = np.linalg.norm(direction)
+    if not np.isfinite(length) or length == 0:
+        raise ActivationError(
+            f"the direction in layer {placement.layer!r} is zero or not finite; there is nothing "
+            "to render"
+        )
+    return np.asarray(direction / length, np.float32)
+
+
+def _prepare(
+    model: FrozenModel, layers: Sequence[str], height: int, width: int
+) -> tuple[Any, list[Placement]]:
+    import tensorflow
+
+    graph_def = pruned_graph(model, layers, tensorflow.compat.v1.GraphDef)
+    return graph_def, place(model, graph_def, layers, height, width)
+
+
+def _optimise(
+    model: FrozenModel,
+    graph_def: Any,
+    placements: Sequence[Placement],
+    kind: Kind,
+    cossim_pow: float,
+    targets: Sequence[npt.NDArray[np.float32]],
+    *,
+    shown: tuple[int, int],
+    steps: int,
+    seed: int,
+    watch: _Watch,
+) -> npt.NDArray[np.uint8]:
+    """Run all batches, a few at a time, step by step in turn, so that all sharpen together."""
+    height, width = shown
+    pictures = np.full((len(placements), height, width, 3), 128, np.uint8)
+    plan = batches(placements, model, graph_def)
+    rounds = [plan[i : i + _WARM] for i in range(0, len(plan), _WARM)]
+    for number, part in enumerate(rounds):
+        programs = []
+        for batch in part:
+            watch.check()
+            program = _program(model, graph_def, batch, kind, cossim_pow)
+            chosen = [targets[i] for i in batch.members]
+            program.start(seed, chosen[0] if kind == "caricature" else chosen)
+            programs.append((batch, program))
+        warps = {
+            (b.height, b.width): random_warps(seed, steps, b.height, b.width) for b in part
+        }
+        for step in range(1, steps + 1):
+            for batch, program in programs:
+                watch.check()
+                program.step(warps[batch.height, batch.width][step - 1])
+            last = step == steps
+            if last or (watch.on_images is not None and step in watch.preview_steps):
+                for batch, program in programs:
+                    for i, picture in zip(batch.members, program.pictures(), strict=True):
+                        pictures[i] = _shown(picture, height, width)
+                if watch.on_images is not None:
+                    watch.on_images(step, pictures.copy())
+            if watch.on_step is not None:
+                watch.on_step(number * steps + step, len(rounds) * steps)
+    return pictures
+
+
+_rendering = threading.Lock()  # programs hold the state of the job that uses them
+_programs: OrderedDict[tuple[str, str, Recipe], Program] = OrderedDict()
+
+
+def _program(
+    model: FrozenModel, graph_def: Any, batch: Batch, kind: Kind, cossim_pow: float
+) -> Program:
+    """The compiled program for a batch, kept warm for the next job on the same layers."""
+    recipe = Recipe(batch.layers, batch.height, batch.width, kind, cossim_pow)
+    key = (model.sha256, repr((model.input, model.preprocessing, model.tensors)), recipe)
+    program = _programs.pop(key, None)
+    if program is None:
+        part = subgraph(graph_def, [model.tensor(layer) for layer in batch.layers])
+        program = Program(model, part, recipe)
+    _programs[key] = program
+    while len(_programs) > _WARM:
+        _programs.popitem(last=False)[1].close()
+    return program
+
+
+def _resized(image: npt.NDArray[Any], height: int, width: int) -> npt.NDArray[Any]:
+    if image.shape[:2] == (height, width):
+        return image
+    from PIL import Image
+
+    unit = image.astype(np.float32) / (255 if image.dtype == np.uint8 else 1)
+    planes = [
+        np.asarray(
+            Image.fromarray(unit[..., c]).resize((width, height), Image.Resampling.LANCZOS)
+        )
+        for c in range(image.shape[-1])
+    ]
+    return np.clip(np.stack(planes, -1), 0, 1)
+
+
+def _shown(picture: npt.NDArray[np.float32], height: int, width: int) -> npt.NDArray[np.uint8]:
+    """A picture (h, w, 1 or 3) in [0, 1] as RGB bytes of the size asked for.
+
+    A picture of other proportions keeps them, on grey.
+    """
+    fit = min(height / picture.shape[0], width / picture.shape[1])
+    inner = [max(1, round(side * fit)) for side in picture.shape[:2]]
+    rgb = np.broadcast_to(_resized(picture, *inner), (*inner, 3))
+    canvas = np.full((height, width, 3), 0.5, np.float32)
+    top, left = (height - inner[0]) // 2, (width - inner[1]) // 2
+    canvas[top : top + inner[0], left : left + inner[1]] = rgb
+    return np.asarray(np.rint(canvas * 255), np.uint8)

@@ -1,0 +1,182 @@
+"""Which layers are rendered together, and at what size."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tb_modelcompare.errors import NotRenderableError
+from tb_modelcompare.render.frozen import FrozenModel, subgraph
+
+# Constants below this many bytes stay in a skeleton: shape inference reads them.
+_SMALL = 4096
+
+
+@dataclass(frozen=True)
+class Placement:
+    """At what size a layer is rendered, and how many units it has."""
+
+    layer: str
+    height: int
+    width: int
+    units: int
+
+
+def place(
+    model: FrozenModel, graph_def: Any, layers: Sequence[str], height: int, width: int
+) -> list[Placement]:
+    """Size for each layer: height × width, or the model's own where its head demands it.
+
+    A convolutional layer can be computed on a picture of any size. A layer behind a flatten
+    or a position embedding only on the size that the model was made for. TensorFlow's shape
+    inference tells them apart, on a skeleton of the graph without its weights.
+
+    Raises
+    ------
+    NotRenderableError
+        A layer can be computed at neither size.
+    """
+    skeleton = _skeleton(graph_def)
+    own_height, own_width, _ = model.input_shape
+    placements = []
+    wanted = _units(model, skeleton, layers, height, width)
+    for layer in layers:
+        units = wanted[layer]
+        if units is not None:
+            placements.append(Placement(layer, height, width, units))
+            continue
+        if own_height is None or own_width is None:
+            raise NotRenderableError(
+                f"layer {layer!r} cannot be computed on a picture of {height}×{width}, and the "
+                "model does not say which size it takes; try a larger size"
+            )
+        units = _units(model, skeleton, [layer], own_height, own_width)[layer]
+        if units is None:
+            raise NotRenderableError(
+                f"layer {layer!r} is not a batch of unit vectors or maps (batch, …, units), so no "
+                "direction can be rendered in it"
+            )
+        placements.append(Placement(layer, own_height, own_width, units))
+    return placements
+
+
+def _units(
+    model: FrozenModel, skeleton: Any, layers: Sequence[str], height: int, width: int
+) -> dict[str, int | None]:
+    """Units of each layer on a picture of that size; None where it cannot be computed."""
+    import tensorflow
+
+    tf = tensorflow.compat.v1
+    found: dict[str, int | None] = {}
+    with tf.Graph().as_default():
+        picture = tf.placeholder(tf.float32, (1, height, width, model.input_shape[2]))
+        names = [_tensor(model, layer) for layer in layers]
+        try:
+            tensors = tf.import_graph_def(skeleton, {model.input: picture}, names, name="")
+        except ValueError:
+            tensors = None
+        if tensors is not None:
+            return {
+                layer: _unit_count(tensor.shape)
+                for layer, tensor in zip(layers, tensors, strict=True)
+            }
+    if len(layers) == 1:
+        return {layers[0]: None}
+    for layer in layers:
+        part = subgraph(skeleton, [model.tensor(layer)])
+        found.update(_units(model, part, [layer], height, width))
+    return found
+
+
+def _tensor(model: FrozenModel, layer: str) -> str:
+    name = model.tensor(layer)
+    return name if ":" in name else f"{name}:0"
+
+
+def _unit_count(shape: Any) -> int | None:
+    """Units of (1, …, units); None for any other or an empty shape.
+
+    A reshape to (-1, units) that was made for another size turns up as a batch other than 1.
+    """
+    if shape.rank is None or shape.rank < 2:
+        return None
+    sizes = shape.as_list()
+    if sizes[0] not in (1, None) or sizes[-1] is None or 0 in sizes:
+        return None
+    return int(sizes[-1])
+
+
+def _skeleton(graph_def: Any) -> Any:
+    """The same graph with placeholders instead of its large constants."""
+    skeleton = type(graph_def)()
+    skeleton.versions.CopyFrom(graph_def.versions)
+    skeleton.library.CopyFrom(graph_def.library)
+    for node in graph_def.node:
+        copy = skeleton.node.add()
+        if node.op == "Const" and node.attr["value"].ByteSize() > _SMALL:
+            copy.name = node.name
+            copy.op = "Placeholder"
+            copy.attr["dtype"].CopyFrom(node.attr["dtype"])
+            copy.attr["shape"].shape.CopyFrom(node.attr["value"].tensor.tensor_shape)
+        else:
+            copy.CopyFrom(node)
+    return skeleton
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Layers of similar depth that are rendered in one program."""
+
+    members: tuple[int, ...]
+    layers: tuple[str, ...]
+    height: int
+    width: int
+
+
+# About what a batch's activations and their gradients take: 16 pictures of 96×96.
+_BATCH_PIXELS = 16 * 96 * 96
+# Shallow pictures skip the deep layers of the network only if they are not in one batch.
+_BATCH_LAYERS = 4
+
+
+def batches(placements: Sequence[Placement], model: FrozenModel, graph_def: Any) -> list[Batch]:
+    """Pictures of one size and similar depth together, shallow ones first."""
+    depth = _depths(graph_def)
+
+    def order(i: int) -> tuple[int, int, int]:
+        p = placements[i]
+        return p.height, p.width, depth[model.tensor(p.layer).partition(":")[0]]
+
+    found: list[Batch] = []
+    sizes: dict[tuple[int, int], list[int]] = {}
+    for i in sorted(range(len(placements)), key=order):
+        sizes.setdefault(order(i)[:2], []).append(i)
+    for (height, width), members in sizes.items():
+        most = max(1, _BATCH_PIXELS // (height * width))
+        count = max(-(-len(members) // most), min(3, -(-len(members) // _BATCH_LAYERS)))
+        for k in range(count):
+            chosen = members[k * len(members) // count : (k + 1) * len(members) // count]
+            layers = tuple(placements[i].layer for i in chosen)
+            found.append(Batch(tuple(chosen), layers, height, width))
+    return found
+
+
+def _depths(graph_def: Any) -> dict[str, int]:
+    """Longest path from any source to each node."""
+    inputs = {
+        node.name: [name.removeprefix("^").partition(":")[0] for name in node.input]
+        for node in graph_def.node
+    }
+    depth: dict[str, int] = {}
+    for start in inputs:
+        waiting = [start]
+        while waiting:
+            name = waiting[-1]
+            open_inputs = [i for i in inputs[name] if i not in depth]
+            if open_inputs:
+                waiting += open_inputs
+                continue
+            depth[name] = 1 + max((depth[i] for i in inputs[name]), default=0)
+            waiting.pop()
+    return depth

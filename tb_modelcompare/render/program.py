@@ -1,0 +1,236 @@
+"""One optimisation: pictures of a few layers of one model, in one TensorFlow graph.
+
+The parameterisation (Fourier, decorrelated colours), the objective's dot product, the
+redirected ReLU and the assembly by `make_vis_T` are lucid's.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from tb_modelcompare.errors import ActivationError, NotRenderableError
+from tb_modelcompare.render.frozen import FrozenModel
+from tb_modelcompare.render.lucid_bridge import Lucid, load_lucid
+
+Kind = Literal["direction", "caricature"]
+
+# lucid's redirected ReLU acts on the first 16 updates (and the one before them).
+REDIRECTED_STEPS = 17
+
+_LEARNING_RATE = 0.05
+_INITIAL_DEVIATION = 0.01
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a program is compiled for; directions, photo and seed come with each job."""
+
+    layers: tuple[str, ...]
+    height: int
+    width: int
+    kind: Kind
+    cossim_pow: float
+
+
+class Program:
+    """A compiled optimisation of one picture per layer of a recipe.
+
+    Parameters
+    ----------
+    model : FrozenModel
+    graph_def : tensorflow GraphDef
+        The checked part of the model's graph that the layers need.
+    recipe : Recipe
+    """
+
+    def __init__(self, model: FrozenModel, graph_def: Any, recipe: Recipe) -> None:
+        import tensorflow
+
+        tf = tensorflow.compat.v1
+        lucid = load_lucid()
+        self.recipe = recipe
+        self._graph = tf.Graph()
+        self._session = tf.Session(graph=self._graph)
+        channels = model.input_shape[2]
+        with self._graph.as_default(), self._session.as_default():
+            picture = lucid.param.image(
+                recipe.width,
+                recipe.height,
+                batch=len(recipe.layers),
+                channels=1 if channels == 1 else None,
+            )
+            (self._spectrum,) = tf.trainable_variables()
+            self._matrix = tf.placeholder(tf.float32, (1, 8), "warp")
+            seen = picture
+            self._targets: Any
+            if recipe.kind == "caricature":
+                shape = (1, recipe.height, recipe.width, channels)
+                self._targets = tf.placeholder(tf.float32, shape, "photo")
+                seen = tf.concat([self._targets, picture], 0)
+            else:
+                self._targets = [
+                    tf.placeholder(tf.float32, (None,), "direction") for _ in recipe.layers
+                ]
+            objective = _objective(tf, lucid, model, recipe, self._targets)
+            adam = tf.train.AdamOptimizer(_LEARNING_RATE)
+            subject = _lucid_model(tf, lucid, model, graph_def)
+            # Every later step runs the plain gradient, which costs a good deal less.
+            self._updates = []
+            for redirected in (True, False):
+                T = _assembled(
+                    lucid, subject, objective, seen, adam, _warp(tensorflow, self._matrix), redirected
+                )
+                self._updates.append((T("vis_op"), T("loss")))
+            self._picture = picture
+            self._initialise = tf.global_variables_initializer()
+            self._noise = tf.placeholder(tf.float32, self._spectrum.shape, "noise")
+            self._set_noise = tf.assign(self._spectrum, self._noise).op
+        self._graph.finalize()
+        self._feed: dict[Any, Any] = {}
+
+    def start(self, seed: int, targets: Any) -> None:
+        """Begin anew from the noise of `seed` towards `targets`.
+
+        `targets` are one direction (units,) per layer, or for caricatures the photo
+        (height, width, channels) in [0, 1].
+        """
+        self._session.run(self._initialise)
+        shape = self._spectrum.shape.as_list()  # (real and imaginary, picture, channel, v, u)
+        shape[1] = 1
+        noise = np.random.RandomState(seed).normal(scale=_INITIAL_DEVIATION, size=shape)
+        # The same noise for every picture: what differs is what the layers want to see.
+        noise = np.repeat(noise, len(self.recipe.layers), axis=1)
+        self._session.run(self._set_noise, {self._noise: noise})
+        if self.recipe.kind == "caricature":
+            self._feed = {self._targets: np.asarray(targets, np.float32)[None]}
+        else:
+            self._feed = {
+                place: np.asarray(direction, np.float32)
+                for place, direction in zip(self._targets, targets, strict=True)
+            }
+        self._taken = 0
+
+    def step(self, matrix: npt.NDArray[np.float32]) -> float:
+        """One update of all pictures, seen through `matrix`; returns the objective."""
+        update, objective = self._updates[0 if self._taken < REDIRECTED_STEPS else 1]
+        self._taken += 1
+        _, value = self._session.run(
+            [update, objective], {**self._feed, self._matrix: matrix[None]}
+        )
+        if not math.isfinite(value):
+            raise ActivationError(
+                f"the layers {', '.join(self.recipe.layers)} gave a value that is not finite "
+                f"after {self._taken} steps; check the model's weights and preprocessing"
+            )
+        return float(value)
+
+    def pictures(self) -> npt.NDArray[np.float32]:
+        """The pictures as they are now, (layers, height, width, channels) in [0, 1]."""
+        return np.asarray(self._session.run(self._picture))
+
+    def close(self) -> None:
+        """Give the memory back."""
+        self._session.close()
+
+
+def random_warps(
+    seed: int, count: int, height: int, width: int
+) -> npt.NDArray[np.float32]:
+    """lucid's standard jitter, scales and rotations, each step's fused into one matrix.
+
+    Returns
+    -------
+    array (count, 8)
+        Projective transforms from the pixels of what the network sees to those of the picture.
+    """
+    rng = np.random.RandomState(seed)
+    reach = min(6.0, min(height, width) / 16)  # lucid jitters by 8, then by 4, pixels
+    dx, dy = rng.uniform(-reach, reach, (2, count))
+    scale = 1 + (rng.randint(0, 11, count) - 5) / 50
+    angles = np.concatenate([np.arange(-10, 11), np.zeros(5)])
+    angle = np.deg2rad(rng.choice(angles, count))
+    cos, sin = np.cos(angle) / scale, np.sin(angle) / scale
+    cx, cy = (width - 1) / 2, (height - 1) / 2
+    zero = np.zeros(count)
+    rows = [cos, -sin, cx + dx - cos * cx + sin * cy, sin, cos, cy + dy - sin * cx - cos * cy]
+    return np.stack([*rows, zero, zero], axis=1).astype(np.float32)
+
+
+def _assembled(lucid: Lucid, *arguments: Any) -> Any:
+    *before, warp, redirected = arguments
+    try:
+        return lucid.render.make_vis_T(*before, [warp], redirected)
+    except (LookupError, ValueError) as error:  # an op without gradient; no path to the image
+        raise NotRenderableError(
+            f"the frozen graph has no gradient from its layers to the image: {error}"
+        ) from error
+
+
+def _warp(tensorflow: Any, matrix: Any) -> Callable[[Any], Any]:
+    def warp(images: Any) -> Any:
+        return tensorflow.raw_ops.ImageProjectiveTransformV3(
+            images=images,
+            transforms=matrix,
+            output_shape=images.shape[1:3].as_list(),
+            fill_value=0.5,
+            interpolation="BILINEAR",
+            fill_mode="CONSTANT",
+        )
+
+    return warp
+
+
+def _objective(tf: Any, lucid: Lucid, model: FrozenModel, recipe: Recipe, targets: Any) -> Any:
+    def towards_direction(T: Callable[[str], Any]) -> Any:
+        values = []
+        for i, (layer, direction) in enumerate(zip(recipe.layers, targets, strict=True)):
+            seen = T(model.tensor(layer))[i : i + 1]
+            dot = tf.reduce_sum(seen * direction, -1)
+            if recipe.cossim_pow:
+                # lucid's direction_cossim has no gradient where all units are silent: sqrt(0).
+                norm = tf.sqrt(tf.reduce_sum(seen**2, -1) + 1e-8) * tf.norm(direction)
+                dot *= tf.maximum(dot / (1e-4 + norm), 0.1) ** recipe.cossim_pow
+            values.append(tf.reduce_mean(dot))
+        return tf.add_n(values)
+
+    def towards_photo(T: Callable[[str], Any]) -> Any:
+        # As lucid's recipe for caricatures: the photo's activations are the direction, at
+        # each place its own; the cosine is taken up to the photo's norm, which is constant.
+        values = []
+        for i, layer in enumerate(recipe.layers, start=1):
+            activations = T(model.tensor(layer))
+            photo, seen = tf.stop_gradient(activations[0]), activations[i]
+            dot = tf.reduce_sum(photo * seen)
+            cosine = tf.maximum(dot / (1e-6 + tf.norm(seen)), 0.1)
+            values.append(dot * cosine**recipe.cossim_pow)
+        return tf.add_n(values)
+
+    chosen = towards_photo if recipe.kind == "caricature" else towards_direction
+    return lucid.objectives.Objective(chosen, recipe.kind)
+
+
+def _lucid_model(tf: Any, lucid: Lucid, model: FrozenModel, graph_def: Any) -> Any:
+    """lucid's Model, with our preprocessing, and importing what was checked."""
+    channels = model.input_shape[2]
+    preprocessing = model.preprocessing.for_channels(channels)
+
+    class Checked(lucid.vision_base.Model):  # type: ignore[misc, name-defined]
+        def import_graph(self, t_input: Any, scope: str, **_: Any) -> Callable[[str], Any]:
+            ordered = tf.reverse(t_input, [-1]) if preprocessing.bgr else t_input
+            prepared = ordered * np.float32(preprocessing.scale) + np.float32(preprocessing.offset)
+            scope = tf.get_default_graph().unique_name(scope, mark_as_used=False)
+            tf.import_graph_def(graph_def, {model.input: prepared}, name=scope)
+
+            def tensor(name: str) -> Any:
+                suffix = "" if ":" in name else ":0"
+                return tf.get_default_graph().get_tensor_by_name(f"{scope}/{name}{suffix}")
+
+            return tensor
+
+    return Checked()
