@@ -88,7 +88,7 @@ def list_snapshots(logdir: str | Path) -> Listing:
                 before = latest.get(snapshot.id)
                 if before is None or snapshot.wall_time >= before.wall_time:
                     latest[snapshot.id] = snapshot
-        problems.extend(_orphans(directory, used))
+        problems.extend(orphans(directory, used))
     ordered = sorted(latest.values(), key=lambda s: (s.run, s.name, s.step))
     return Listing(tuple(ordered), tuple(problems))
 
@@ -205,7 +205,7 @@ def _snapshot(run_dir: str, run: str, text: bytes) -> Snapshot:
     return snapshot
 
 
-def _orphans(run_dir: Path, used: set[str]) -> Iterator[Problem]:
+def orphans(run_dir: Path, used: set[str]) -> Iterator[Problem]:
     """Assets that no index names: their writer was stopped before it wrote one."""
     snapshots = run_dir / ASSET_ROOT / "snapshots"
     if not snapshots.is_dir():
