@@ -56,6 +56,10 @@ class LimitError(ModelCompareError):
     """A request is larger than a declared bound."""
 
 
+class UnknownJobError(ModelCompareError):
+    """No job of that id, or no such file of it, is in memory or in the cache."""
+
+
 class CacheDirectoryError(ModelCompareError):
     """The directory for computed results cannot be written."""
 

@@ -1,0 +1,190 @@
+"""Results of jobs on disk, keyed by content, shared by every TensorBoard of a user.
+
+A result is a directory that appears under its key by one rename, with a manifest that holds
+size and digest of every file; what does not agree with its manifest counts as absent.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import secrets
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tb_modelcompare.errors import CacheDirectoryError
+
+VARIABLE = "TB_MODELCOMPARE_CACHE"
+DEFAULT_BYTES = 4 * 10**9
+
+_MANIFEST = "manifest.json"
+_ABANDONED_SECONDS = 24 * 3600
+_KEY = re.compile(r"[0-9a-f]{64}\Z")
+
+
+def default_directory() -> Path:
+    """$TB_MODELCOMPARE_CACHE, or the user's cache directory by the platform's convention."""
+    override = os.environ.get(VARIABLE)
+    if override:
+        return Path(override).expanduser()
+    import platformdirs  # knows XDG, macOS and Windows, where guessing goes wrong
+
+    return Path(platformdirs.user_cache_dir("tb-modelcompare", appauthor=False))
+
+
+@dataclass(frozen=True)
+class Result:
+    """A finished job: what it reported, and its files as name → (bytes, SHA-256)."""
+
+    report: dict[str, Any]
+    files: dict[str, tuple[int, str]]
+
+
+class ResultCache:
+    """Finished results by key, least recently used ones removed beyond `limit_bytes`.
+
+    Safe for several processes at once: results appear and disappear by renaming.
+    """
+
+    def __init__(self, directory: Path | None = None, limit_bytes: int = DEFAULT_BYTES) -> None:
+        self._directory = directory or default_directory()
+        self._limit_bytes = limit_bytes
+
+    def workspace(self) -> Path:
+        """A new directory to compute a result in, to be given to `store` or `discard`.
+
+        Raises
+        ------
+        CacheDirectoryError
+            If the cache directory cannot be written.
+        """
+        work = self._directory / "work"
+        path = work / f"{os.getpid()}-{secrets.token_hex(8)}"
+        try:
+            self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+            work.mkdir(exist_ok=True)
+            for left in work.iterdir():  # by a TensorBoard that was killed
+                with contextlib.suppress(FileNotFoundError):
+                    if time.time() - left.stat().st_mtime > _ABANDONED_SECONDS:
+                        shutil.rmtree(left, ignore_errors=True)
+            path.mkdir()
+        except OSError as error:
+            raise CacheDirectoryError(
+                f"the cache directory {self._directory} cannot be written ({error.strerror}); "
+                f"set {VARIABLE} to one that can"
+            ) from error
+        return path
+
+    @staticmethod
+    def discard(workspace: Path) -> None:
+        """Remove a workspace whose job did not finish."""
+        shutil.rmtree(workspace, ignore_errors=True)
+
+    def store(self, key: str, workspace: Path, report: dict[str, Any]) -> Result:
+        """Move all files of `workspace` into the cache under `key`.
+
+        If another process stored the same key meanwhile, its result stays: both hold the same.
+        """
+        files = {file.name: _fingerprint(file.read_bytes()) for file in sorted(workspace.iterdir())}
+        manifest = {"report": report, "files": files}
+        (workspace / _MANIFEST).write_text(json.dumps(manifest, allow_nan=False))
+        final = self._path(key)
+        final.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            os.rename(workspace, final)
+        except OSError:
+            found = self.find(key)
+            if found is None:  # find() has removed a damaged one
+                os.rename(workspace, final)
+            else:
+                shutil.rmtree(workspace, ignore_errors=True)
+                return found
+        self._evict(keep=final)
+        return Result(report, files)
+
+    def find(self, key: str) -> Result | None:
+        """The result of `key`, every file checked; None, and removed, if any is damaged."""
+        path = self._path(key)
+        result = self._read_manifest(path)
+        if result is None:
+            return None
+        for name in result.files:
+            if self._read(path, result, name) is None:
+                return None
+        return result
+
+    def read(self, key: str, name: str) -> bytes | None:
+        """A file of a result, checked; None if the result is absent, damaged, or has no such."""
+        path = self._path(key)
+        result = self._read_manifest(path)
+        if result is None or name not in result.files:
+            return None
+        return self._read(path, result, name)
+
+    def _path(self, key: str) -> Path:
+        if not _KEY.match(key):
+            raise ValueError(f"a result key is 64 hexadecimal digits, not {key!r:.100}")
+        return self._directory / "results" / key[:2] / key
+
+    def _read_manifest(self, path: Path) -> Result | None:
+        manifest = path / _MANIFEST
+        try:
+            value = json.loads(manifest.read_bytes())
+            files = {
+                name: (int(size), str(digest)) for name, (size, digest) in value["files"].items()
+            }
+            result = Result(dict(value["report"]), files)
+            os.utime(manifest)  # the time of last use, for eviction
+        except FileNotFoundError:
+            if path.is_dir():
+                self._remove(path)
+            return None
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            self._remove(path)
+            return None
+        return result
+
+    def _read(self, path: Path, result: Result, name: str) -> bytes | None:
+        try:
+            content = (path / name).read_bytes()
+        except OSError:
+            content = None
+        if content is None or _fingerprint(content) != result.files[name]:
+            self._remove(path)
+            return None
+        return content
+
+    def _remove(self, path: Path) -> None:
+        trash = self._directory / "work" / f"trash-{secrets.token_hex(8)}"
+        with contextlib.suppress(OSError):  # another process was faster
+            trash.parent.mkdir(parents=True, exist_ok=True)
+            os.rename(path, trash)
+        shutil.rmtree(trash, ignore_errors=True)
+
+    def _entries(self) -> Iterator[tuple[float, int, Path]]:
+        """(time of last use, bytes, path) of every result."""
+        for path in self._directory.glob("results/*/*"):
+            with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+                size = sum(file.stat().st_size for file in path.iterdir())
+                yield (path / _MANIFEST).stat().st_mtime, size, path
+
+    def _evict(self, keep: Path) -> None:
+        entries = sorted(self._entries())
+        total = sum(size for _, size, _ in entries)
+        for _, size, path in entries:
+            if total <= self._limit_bytes:
+                break
+            if path != keep:
+                self._remove(path)
+                total -= size
+
+
+def _fingerprint(content: bytes) -> tuple[int, str]:
+    return len(content), hashlib.sha256(content).hexdigest()

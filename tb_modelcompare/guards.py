@@ -1,0 +1,245 @@
+"""Guards of every route: method, host, origin, size; errors answered as JSON.
+
+TensorBoard checks none of these. A page on the web can make a browser send requests to
+localhost, directly (cross-site requests) or under a name of its own that resolves to
+127.0.0.1 (DNS rebinding), and could then read logs or start computations.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import os
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from tensorboard import errors as tensorboard_errors
+from tensorboard.backend import http_util
+from tensorboard.util import tb_logging
+from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
+from werkzeug.wrappers import Request, Response
+
+from tb_modelcompare import errors
+
+MAX_BODY_BYTES = 2**20
+HEADER = "X-Modelcompare"
+
+Handler = Callable[[Request], Response]
+WSGIApplication = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+
+_logger = tb_logging.get_logger()
+
+
+class RequestError(errors.ModelCompareError):
+    """A request that is malformed or not allowed; `status` is the HTTP status of the answer."""
+
+    def __init__(self, message: str, status: int = 400, headers: tuple[tuple[str, str], ...] = ()):
+        super().__init__(message)
+        self.status = status
+        self.headers = headers
+
+
+# The first class that an error is an instance of gives the status of the answer.
+_STATUS: tuple[tuple[type[Exception], int], ...] = (
+    (errors.UnknownSnapshotError, 404),
+    (errors.UnknownJobError, 404),
+    (errors.LayerSelectionError, 404),
+    (errors.ProbeMismatchError, 409),
+    (errors.MissingAssetError, 410),
+    (errors.LimitError, 429),
+    (errors.CacheDirectoryError, 507),
+    (errors.ModelCompareError, 422),
+)
+
+
+@dataclass(frozen=True)
+class Guard:
+    """Wraps handlers into WSGI applications that refuse what no tab of ours would send.
+
+    Attributes
+    ----------
+    any_host : bool
+        TensorBoard listens on the network, under names that we cannot know.
+    hosts : frozenset of str
+        Names allowed beside localhost where it does not.
+    """
+
+    any_host: bool = False
+    hosts: frozenset[str] = frozenset()
+
+    @classmethod
+    def from_flags(cls, flags: Any, environ: Mapping[str, str] = os.environ) -> Guard:
+        """From TensorBoard's flags (None where embedded without) and the environment.
+
+        TENSORBOARD_PROXY_URL is where TensorBoard's own notebook support says that its users
+        reach it.
+        """
+        named = {
+            host.strip().lower() for host in getattr(flags, "modelcompare_hosts", "").split(",")
+        }
+        bound = (getattr(flags, "host", None) or "localhost").lower().strip("[]")
+        proxy = urlsplit(environ.get("TENSORBOARD_PROXY_URL", "")).hostname
+        listens_outside = getattr(flags, "bind_all", False) or not _is_loopback(bound)
+        return cls(
+            any_host=bool(listens_outside) or "*" in named,
+            hosts=frozenset(named - {""}) | ({proxy} if proxy else frozenset()),
+        )
+
+    def route(self, handler: Handler, methods: tuple[str, ...] = ("GET",)) -> WSGIApplication:
+        """`handler` as a WSGI application; its errors become JSON answers."""
+
+        def application(
+            environ: dict[str, Any], start_response: Callable[..., Any]
+        ) -> Iterable[bytes]:
+            request = Request(environ)
+            request.max_content_length = MAX_BODY_BYTES
+            response = self._answer(request, handler, methods)
+            return response(environ, start_response)
+
+        return application
+
+    def _answer(self, request: Request, handler: Handler, methods: tuple[str, ...]) -> Response:
+        try:
+            self._check_method(request, methods)
+            self._check_host(request)
+            _check_site(request)
+            if request.method == "POST":
+                _check_post(request)
+            return handler(request)
+        except RequestError as error:
+            return _error(request, error, error.status, error.headers)
+        except errors.ModelCompareError as error:
+            status = next(status for kind, status in _STATUS if isinstance(error, kind))
+            return _error(request, error, status)
+        except tensorboard_errors.PublicError as error:
+            return _error(request, error, error.http_code)
+        except Exception:  # whatever it is, TensorBoard goes on serving
+            _logger.exception("Model comparison: %s failed", request.path)
+            return _json_error(
+                request, "InternalError", "an unexpected error; see TensorBoard's log", 500
+            )
+
+    @staticmethod
+    def _check_method(request: Request, methods: tuple[str, ...]) -> None:
+        allowed = (*methods, "HEAD") if "GET" in methods else methods
+        if request.method not in allowed:
+            raise RequestError(
+                f"{request.method} is not allowed here; use {' or '.join(methods)}",
+                405,
+                (("Allow", ", ".join(allowed)),),
+            )
+
+    def _check_host(self, request: Request) -> None:
+        if self.any_host:
+            return
+        host = _host_name(request.headers.get("Host", ""))
+        if not _is_loopback(host) and host not in self.hosts:
+            message = (
+                f"TensorBoard listens on localhost only and was reached as {host!r:.200}; if that "
+                f"is your proxy, start TensorBoard with --modelcompare_hosts and this name"
+            )
+            _logger.warning("Model comparison refused a request: %s", message)
+            raise RequestError(message, 403)
+
+
+def read_json(request: Request) -> dict[str, Any]:
+    """The body of a POST as a JSON object.
+
+    Raises
+    ------
+    RequestError
+        If it is larger than MAX_BODY_BYTES, or no JSON object.
+    """
+    try:
+        body = request.get_data(cache=False)
+    except RequestEntityTooLarge as error:
+        raise RequestError(f"the body is larger than {MAX_BODY_BYTES} bytes", 413) from error
+    except ClientDisconnected as error:
+        raise RequestError("the body ended early") from error
+    try:
+        value = json.loads(body, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise RequestError("the body is not JSON") from error
+    if not isinstance(value, dict):
+        raise RequestError("the body is not a JSON object")
+    return value
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _check_site(request: Request) -> None:
+    """Browsers say where a request comes from; a script cannot forge this header."""
+    site = request.headers.get("Sec-Fetch-Site", "none")
+    allowed = ("same-origin",) if request.method == "POST" else ("same-origin", "same-site")
+    if site not in (*allowed, "none"):
+        raise RequestError(f"requests from other sites ({site}) are refused", 403)
+
+
+def _check_post(request: Request) -> None:
+    """Only scripts of the same origin can send this header and this content type."""
+    if request.mimetype != "application/json":
+        raise RequestError("POST needs Content-Type: application/json", 415)
+    if request.headers.get(HEADER) != "1":
+        raise RequestError(f"POST needs the header {HEADER}: 1", 403)
+    if request.content_length is None:
+        raise RequestError("POST needs Content-Length", 411)
+    if request.content_length > MAX_BODY_BYTES:
+        raise RequestError(f"the body is larger than {MAX_BODY_BYTES} bytes", 413)
+    origin = request.headers.get("Origin")
+    if origin is None:
+        return
+    # A proxy may have replaced Host and kept the outer name here. Another site cannot add
+    # this header without a preflight request, which is refused as a method.
+    reached_as = {request.headers.get("Host", ""), request.headers.get("X-Forwarded-Host", "")}
+    if not _authority(origin) or _authority(origin) not in map(_normal_authority, reached_as):
+        raise RequestError(f"Origin {origin!r:.200} is not this TensorBoard", 403)
+
+
+def _authority(origin: str) -> str:
+    parts = urlsplit(origin)
+    return _normal_authority(parts.netloc) if parts.scheme in ("http", "https") else ""
+
+
+def _normal_authority(host: str) -> str:
+    """Without the default ports, which browsers leave out and some proxies add."""
+    return host.lower().removesuffix(":80").removesuffix(":443")
+
+
+def _host_name(host: str) -> str:
+    """The name in a Host header, without port and brackets; "" if it is malformed."""
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _error(
+    request: Request, error: Exception, status: int, headers: tuple[tuple[str, str], ...] = ()
+) -> Response:
+    return _json_error(request, type(error).__name__, str(error), status, headers)
+
+
+def _json_error(
+    request: Request,
+    kind: str,
+    message: str,
+    status: int,
+    headers: tuple[tuple[str, str], ...] = (),
+) -> Response:
+    content = {"error": {"type": kind, "message": message}}
+    return http_util.Respond(
+        request, content, "application/json", code=status, headers=list(headers)
+    )

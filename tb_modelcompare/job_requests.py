@@ -1,0 +1,258 @@
+"""From the body of `POST jobs` to a task: everything is checked before anything is queued."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import importlib.metadata
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from tb_modelcompare import __version__
+from tb_modelcompare.errors import (
+    ActivationError,
+    LimitError,
+    NotRenderableError,
+)
+from tb_modelcompare.guards import RequestError
+from tb_modelcompare.jobs import Task
+from tb_modelcompare.render.frozen import FrozenModel, check_renderable
+from tb_modelcompare.snapshot import Snapshot
+from tb_modelcompare.store import require_same_probe
+
+MATHEMATICS, RENDERS = "mathematics", "renders"
+
+MAX_PICTURES = 256
+MAX_STEPS = 4096
+SIZES = (32, 512)
+_MAX_SEED = 2**31 - 1
+
+FindSnapshot = Callable[[str], Snapshot]
+
+
+def task_from_request(body: dict[str, Any], find: FindSnapshot) -> Task:
+    """The task that a request asks for.
+
+    Parameters
+    ----------
+    body : dict
+        As `docs/http_api.md` describes it for each "kind".
+    find : function
+        From the id of a snapshot to the snapshot.
+
+    Raises
+    ------
+    RequestError
+        If a field is missing, unknown, or of the wrong type or range.
+    UnknownSnapshotError, ProbeMismatchError, NotRenderableError, LimitError, …
+        If the snapshots cannot give what is asked.
+    """
+    kind = body.get("kind")
+    if not isinstance(kind, str) or kind not in _KINDS:
+        raise RequestError(f"kind is {kind!r:.100}; give one of {', '.join(_KINDS)}")
+    make, fields = _KINDS[kind]
+    unknown = sorted(set(body) - {"kind", *fields})
+    if unknown:
+        raise RequestError(f"unknown field {unknown[0]!r:.100}; {kind} takes {', '.join(fields)}")
+    return make(body, find)
+
+
+def _similarity(body: dict[str, Any], find: FindSnapshot) -> Task:
+    from tb_modelcompare.similarity import MEASURES
+
+    a, b = find(_text(body, "a")), find(_text(body, "b"))
+    measure = _text(body, "measure")
+    if measure not in MEASURES:
+        raise ActivationError(f"no measure {measure!r:.100}; there are {', '.join(MEASURES)}")
+    require_same_probe(a, b)
+    payload = {"a": a.to_payload(), "b": b.to_payload(), "measure": measure}
+    content = {"a": _identity(a), "b": _identity(b), "measure": measure}
+    return Task("similarity", MATHEMATICS, _key("similarity", content), payload)
+
+
+def _analogies(body: dict[str, Any], find: FindSnapshot) -> Task:
+    source = find(_text(body, "a"))
+    layer = source.layer(_text(body, "layer"))
+    unit = _integer(body, "unit", 0, layer.units - 1)
+    sign = _integer(body, "sign", -1, 1, 1)
+    if sign == 0:
+        raise RequestError("sign is 0; give 1 or -1")
+    targets = body.get("targets")
+    if not isinstance(targets, list) or not all(isinstance(t, dict) for t in targets):
+        raise RequestError('targets is not a list of {"snapshot": ID, "layers": [NAME, …] or null}')
+    places = [(source, layer.name)]
+    for target in targets:
+        snapshot = find(_text(target, "snapshot"))
+        require_same_probe(source, snapshot)
+        names = _layers(target, snapshot)
+        if names is None:
+            names = _renderable_layers(snapshot)
+        places += [(snapshot, name) for name in names]
+    _require_renderable(places)
+    items = [_item(i, snapshot, name, "analogy") for i, (snapshot, name) in enumerate(places)]
+    items[0]["role"] = "source"
+    parameters = {"unit": unit, "sign": sign, **_render_parameters(body, size=96, steps=128)}
+    return _render_task("analogies", places, items, parameters)
+
+
+def _caricatures(body: dict[str, Any], find: FindSnapshot) -> Task:
+    snapshot = find(_text(body, "snapshot"))
+    image = _integer(body, "image", 0, snapshot.probe_record.count - 1)
+    names = _layers(body, snapshot)
+    if names is None:
+        names = _renderable_layers(snapshot)
+    places = [(snapshot, name) for name in names]
+    if not places:
+        raise RequestError("layers is empty; name one at least, or null for all")
+    _require_renderable(places)
+    items = [_item(i, snapshot, name, "caricature") for i, name in enumerate(names)]
+    parameters = {"image": image, **_render_parameters(body, size=224, steps=128)}
+    return _render_task("caricatures", places, items, parameters)
+
+
+_KINDS: dict[str, tuple[Callable[[dict[str, Any], FindSnapshot], Task], tuple[str, ...]]] = {
+    "similarity": (_similarity, ("a", "b", "measure")),
+    "analogies": (
+        _analogies,
+        ("a", "layer", "unit", "sign", "targets", "size", "steps", "seed"),
+    ),
+    "caricatures": (_caricatures, ("snapshot", "image", "layers", "size", "steps", "seed")),
+}
+
+
+def _render_task(
+    kind: str,
+    places: Sequence[tuple[Snapshot, str]],
+    items: list[dict[str, Any]],
+    parameters: dict[str, Any],
+) -> Task:
+    content = {
+        "places": [[_identity(snapshot), name] for snapshot, name in places],
+        "tensorflow": _tensorflow_version(),
+        **parameters,
+    }
+    payload = {
+        "snapshots": list({s.digest: s.to_payload() for s, _ in places}.values()),
+        "digests": [snapshot.digest for snapshot, _ in places],
+        "items": items,
+        **parameters,
+    }
+    return Task(kind, RENDERS, _key(kind, content), payload, items)
+
+
+def _item(index: int, snapshot: Snapshot, layer: str, role: str) -> dict[str, Any]:
+    return {
+        "key": str(index),
+        "snapshot": snapshot.id,
+        "layer": layer,
+        "role": role,
+        "r2": None,
+        "best_unit": None,
+        "image": None,
+        "step": 0,
+    }
+
+
+def _require_renderable(places: Sequence[tuple[Snapshot, str]]) -> None:
+    if len(places) > MAX_PICTURES:
+        raise LimitError(f"{len(places)} pictures; a job has at most {MAX_PICTURES}")
+    for snapshot in {s.digest: s for s, _ in places}.values():
+        names = dict.fromkeys(name for s, name in places if s.digest == snapshot.digest)
+        _check(snapshot, tuple(names))
+
+
+@functools.lru_cache(maxsize=256)
+def _check(snapshot: Snapshot, layers: tuple[str, ...]) -> None:
+    """`check_renderable`, parsing a model's graph only once for the same layers."""
+    check_renderable(FrozenModel.from_snapshot(snapshot), layers)
+
+
+@functools.lru_cache(maxsize=64)
+def _renderable_layers(snapshot: Snapshot) -> tuple[str, ...]:
+    """All logged layers, less those of which no picture can be made."""
+    names = snapshot.layer_names
+    try:
+        _check(snapshot, names)
+    except NotRenderableError as error:
+        able = tuple(name for name in names if _is_renderable(snapshot, name))
+        if not able:
+            raise error
+        return able
+    return names
+
+
+def _is_renderable(snapshot: Snapshot, layer: str) -> bool:
+    try:
+        _check(snapshot, (layer,))
+    except NotRenderableError:
+        return False
+    return True
+
+
+def _render_parameters(body: dict[str, Any], *, size: int, steps: int) -> dict[str, int]:
+    return {
+        "size": _integer(body, "size", *SIZES, size),
+        "steps": _integer(body, "steps", 1, MAX_STEPS, steps),
+        "seed": _integer(body, "seed", 0, _MAX_SEED, 0),
+    }
+
+
+def _layers(body: dict[str, Any], snapshot: Snapshot) -> tuple[str, ...] | None:
+    """The layers named in a body, in topological order; None if it leaves the choice to us."""
+    names = body.get("layers")
+    if names is None:
+        return None
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise RequestError("layers is neither null nor a list of names")
+    for name in names:
+        snapshot.layer(name)
+    return tuple(name for name in snapshot.layer_names if name in set(names))
+
+
+def _text(body: dict[str, Any], name: str) -> str:
+    value = body.get(name)
+    if not isinstance(value, str):
+        raise RequestError(f"{name} is {value!r:.100}; give a string")
+    return value
+
+
+def _integer(
+    body: dict[str, Any], name: str, low: int, high: int, default: int | None = None
+) -> int:
+    value = body.get(name, default)
+    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+        raise RequestError(f"{name} is {value!r:.100}; give an integer from {low} to {high}")
+    return value
+
+
+def _identity(snapshot: Snapshot) -> list[str]:
+    """The contents, and the id, which appears in what is reported."""
+    return [snapshot.id, snapshot.digest]
+
+
+def _key(kind: str, content: dict[str, Any]) -> str:
+    """Digest of all that a result depends on, our own code included."""
+    whole = {"kind": kind, "content": content, "version": __version__, "code": _code_digest()}
+    text = json.dumps(whole, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+@functools.cache
+def _code_digest() -> str:
+    """A patched installation never meets results of the code before the patch."""
+    digest = hashlib.sha256()
+    for file in sorted(Path(__file__).parent.rglob("*.py")):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+@functools.cache
+def _tensorflow_version() -> str:
+    for name in ("tensorflow", "tensorflow-cpu"):
+        try:
+            return f"{name} {importlib.metadata.version(name)}"
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    raise NotRenderableError("pictures need TensorFlow: pip install tensorflow-cpu")

@@ -1,0 +1,352 @@
+"""The plugin's routes. What they answer is described in docs/http_api.md."""
+
+from __future__ import annotations
+
+import functools
+import io
+import mimetypes
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tensorboard import plugin_util
+from tensorboard.backend import http_util
+from tensorboard.plugins import base_plugin
+from werkzeug.wrappers import Request, Response
+
+from tb_modelcompare import job_requests
+from tb_modelcompare.cache import DEFAULT_BYTES, ResultCache
+from tb_modelcompare.catalog import Catalog
+from tb_modelcompare.errors import UnknownJobError
+from tb_modelcompare.executors import cluster_executor, local_executor
+from tb_modelcompare.graph import LayerGraph
+from tb_modelcompare.guards import Guard, RequestError, WSGIApplication, read_json
+from tb_modelcompare.jobs import JobQueue
+from tb_modelcompare.metadata import PLUGIN_NAME
+from tb_modelcompare.snapshot import Snapshot
+from tb_modelcompare.units import UnitStatistics, top_rows, unit_statistics
+
+STATIC = Path(__file__).parent / "static"
+
+# Jobs that a cluster gets at the same time; it has its own queue behind that.
+_CLUSTER_SLOTS = 8
+_YEAR = 365 * 24 * 3600
+_HASHED = re.compile(r"[-.][A-Za-z0-9_-]{8,}\.\w+\Z")
+
+_NOT_BUILT = """\
+export function render() {
+  document.body.textContent =
+    "The tab was not built. In a checkout of tb-modelcompare, run `pip install .` " +
+    "(or `npm ci && npm run build` in frontend/) and start TensorBoard again.";
+}
+"""
+
+
+class ModelComparePlugin(base_plugin.TBPlugin):  # type: ignore[misc]
+    """Routes under data/plugin/modelcompare/."""
+
+    plugin_name = PLUGIN_NAME
+
+    def __init__(self, context: base_plugin.TBContext) -> None:
+        self._guard = Guard.from_flags(context.flags)
+        self._catalog = Catalog(context)
+        self._jobs = _job_queue(context.flags)
+
+    def get_plugin_apps(self) -> dict[str, WSGIApplication]:
+        """Every route, guarded; static files by the names that there are now."""
+        get = self._guard.route
+        return {
+            **{f"/{name}": get(_static(file)) for name, file in _static_files().items()},
+            "/index.js": get(_index),
+            "/snapshots": get(self._snapshots),
+            "/measures": get(_measures),
+            "/graph": get(self._graph),
+            "/layer": get(self._layer),
+            "/unit": get(self._unit),
+            "/probe_image": get(self._probe_image),
+            "/jobs": self._guard.route(self._jobs_route, methods=("GET", "POST")),
+            "/job": get(self._job),
+            "/cancel": self._guard.route(self._cancel, methods=("POST",)),
+            "/matrix": get(self._matrix),
+            "/matrix_info": get(self._matrix_info),
+            "/job_image": get(self._job_image),
+        }
+
+    def is_active(self) -> bool:
+        """TensorBoard asks only where its data show no record of ours."""
+        return False
+
+    def data_plugin_names(self) -> tuple[str, ...]:
+        """Records that make the tab appear."""
+        return (PLUGIN_NAME,)
+
+    def frontend_metadata(self) -> base_plugin.FrontendMetadata:
+        """The tab."""
+        return base_plugin.FrontendMetadata(
+            es_module_path="/index.js", tab_name="Compare models", disable_reload=False
+        )
+
+    def _snapshots(self, request: Request) -> Response:
+        contents = self._catalog.contents(*_of(request))
+        listed = [
+            {
+                "id": snapshot.id,
+                "run": snapshot.run,
+                "name": snapshot.name,
+                "step": snapshot.step,
+                "wall_time": snapshot.wall_time,
+                "probe_id": snapshot.probe_id,
+                "layers": len(snapshot.layers),
+                "rows": snapshot.rows,
+                "digest": snapshot.digest,
+                "renderable": snapshot.frozen is not None,
+            }
+            for snapshot in contents.snapshots.values()
+        ]
+        listed.sort(key=lambda one: (one["run"], one["name"], one["step"]))
+        answer = {
+            "snapshots": listed,
+            "problems": [{"where": p.where, "message": p.message} for p in contents.problems],
+            "supported": contents.message is None,
+            "message": contents.message,
+        }
+        return _json(request, answer)
+
+    def _graph(self, request: Request) -> Response:
+        snapshot = self._snapshot(request)
+        return _tagged(
+            request, snapshot.digest, "application/json", lambda: _layer_graph(snapshot).to_json()
+        )
+
+    def _layer(self, request: Request) -> Response:
+        snapshot = self._snapshot(request)
+        layer = snapshot.layer(_text(request, "layer"))
+
+        def describe() -> dict[str, Any]:
+            graph = _layer_graph(snapshot)
+            statistics = _statistics(snapshot, layer.name)
+            node = next((node for node in graph.nodes if node.name == layer.name), None)
+            blocks = [block.name for block in graph.blocks if layer.name in block.nodes]
+            return {
+                "name": layer.name,
+                "units": layer.units,
+                "rows": layer.rows,
+                "spatial": layer.spatial,
+                "op": node.op if node else None,
+                "block": blocks[-1] if blocks else None,  # the innermost comes last
+                "stats": {
+                    "mean": statistics.mean.tolist(),
+                    "max": statistics.max.tolist(),
+                    "active": statistics.active.tolist(),
+                },
+            }
+
+        return _tagged(
+            request, f"{snapshot.digest}-{layer.asset.path}", "application/json", describe
+        )
+
+    def _unit(self, request: Request) -> Response:
+        snapshot = self._snapshot(request)
+        layer = snapshot.layer(_text(request, "layer"))
+        unit = _integer(request, "unit", 0, layer.units - 1)
+        limit = _integer(request, "limit", 1, 100, 9)
+
+        def describe() -> dict[str, Any]:
+            response = snapshot.activations(layer.name)[:, unit]
+            per_image = snapshot.probe_record.positions_per_image
+            probe = self._catalog.probe(snapshot)
+            statistics = _statistics(snapshot, layer.name)
+            return {
+                "top": [
+                    {
+                        "image": int(row) // per_image,
+                        "name": probe.names[int(row) // per_image],
+                        "value": float(response[row]),
+                        "u": float(probe.positions[row, 0]),
+                        "v": float(probe.positions[row, 1]),
+                    }
+                    for row in top_rows(response, per_image, limit)
+                ],
+                "mean": float(statistics.mean[unit]),
+                "max": float(statistics.max[unit]),
+                "active": float(statistics.active[unit]),
+            }
+
+        tag = f"{snapshot.digest}-{layer.asset.path}-{unit}-{limit}"
+        return _tagged(request, tag, "application/json", describe)
+
+    def _probe_image(self, request: Request) -> Response:
+        snapshot = self._snapshot(request)
+        index = _integer(request, "index", 0, snapshot.probe_record.count - 1)
+        size = _integer(request, "size", 16, 1024, 96)
+        tag = f"{snapshot.probe_id}-{index}-{size}"
+        return _tagged(
+            request,
+            tag,
+            "image/png",
+            lambda: _png(self._catalog.probe(snapshot).images[index], size),
+        )
+
+    def _jobs_route(self, request: Request) -> Response:
+        if request.method != "POST":
+            return _json(request, {"jobs": self._jobs.list()})
+        task = job_requests.task_from_request(
+            read_json(request), functools.partial(self._catalog.snapshot, *_of(request))
+        )
+        return _json(request, self._jobs.submit(task))
+
+    def _job(self, request: Request) -> Response:
+        return _json(request, self._jobs.status(_text(request, "id")))
+
+    def _cancel(self, request: Request) -> Response:
+        job_id = read_json(request).get("id")
+        if not isinstance(job_id, str):
+            raise RequestError("id is missing; give that of a job")
+        return _json(request, self._jobs.cancel(job_id))
+
+    def _matrix(self, request: Request) -> Response:
+        job_id = _text(request, "id")
+
+        def values() -> bytes:
+            content, _ = self._jobs.file(job_id, "matrix.npy")
+            return np.load(io.BytesIO(content), allow_pickle=False).astype("<f8").tobytes()
+
+        return _tagged(request, job_id, "application/octet-stream", values)
+
+    def _matrix_info(self, request: Request) -> Response:
+        job_id = _text(request, "id")
+        matrix = self._jobs.report(job_id).get("matrix")
+        if matrix is None:
+            raise UnknownJobError(f"job {job_id!r:.100} has no matrix (yet)")
+        return _json(request, matrix)
+
+    def _job_image(self, request: Request) -> Response:
+        job_id, name = _text(request, "id"), _text(request, "name")
+        content, lasting = self._jobs.file(job_id, name)
+        tag = f"{job_id}-{name}" if lasting else f"{job_id}-{name}-final"
+        return _tagged(request, tag, "image/png", lambda: content)
+
+    def _snapshot(self, request: Request) -> Snapshot:
+        return self._catalog.snapshot(*_of(request), _text(request, "snapshot"))
+
+
+def _job_queue(flags: Any) -> JobQueue:
+    cache_bytes = int(getattr(flags, "modelcompare_cache_gb", DEFAULT_BYTES / 1e9) * 1e9)
+    address = getattr(flags, "modelcompare_scheduler", "")
+    cluster = cluster_executor(address) if address else None
+    slots = _CLUSTER_SLOTS if cluster else 1
+    lanes = (job_requests.MATHEMATICS, job_requests.RENDERS)
+    return JobQueue(
+        ResultCache(limit_bytes=cache_bytes),
+        {lane: (cluster or local_executor, slots) for lane in lanes},
+    )
+
+
+def _of(request: Request) -> tuple[Any, str]:
+    """TensorBoard's context and experiment id of a request."""
+    return plugin_util.context(request.environ), plugin_util.experiment_id(request.environ)
+
+
+def _text(request: Request, name: str) -> str:
+    value = request.args.get(name)
+    if value is None:
+        raise RequestError(f"the parameter {name} is missing")
+    return str(value)
+
+
+def _integer(request: Request, name: str, low: int, high: int, default: int | None = None) -> int:
+    text = request.args.get(name, None if default is None else str(default))
+    if text is None or not re.fullmatch(r"-?\d{1,10}", text) or not low <= int(text) <= high:
+        raise RequestError(f"{name} is {text!r:.50}; give an integer from {low} to {high}")
+    return int(text)
+
+
+def _json(request: Request, content: dict[str, Any]) -> Response:
+    return http_util.Respond(request, content, "application/json")
+
+
+def _tagged(request: Request, tag: str, content_type: str, make: Any) -> Response:
+    """What `make` returns, unless the browser has it already: `tag` names the contents.
+
+    Answers are not to be used without asking, as an id may come to name other contents when
+    a model is logged again.
+    """
+    headers = [("ETag", f'"{_quoted(tag)}"')]
+    if request.if_none_match.contains_weak(_quoted(tag)):
+        return http_util.Respond(request, b"", content_type, code=304, headers=headers)
+    return http_util.Respond(request, make(), content_type, headers=headers)
+
+
+def _quoted(tag: str) -> str:
+    return re.sub(r"[^A-Za-z0-9/._-]", "_", tag)
+
+
+def _measures(request: Request) -> Response:
+    from tb_modelcompare.similarity import MEASURES
+
+    listed = [
+        {
+            "name": measure.name,
+            "title": measure.title,
+            "low": measure.low,
+            "high": measure.high,
+            "symmetric": measure.symmetric,
+            "formula": measure.formula,
+            "paper": measure.paper,
+            "summary": measure.summary,
+        }
+        for measure in MEASURES.values()
+    ]
+    return _json(request, {"measures": listed, "default": "linear_cka"})
+
+
+def _index(request: Request) -> Response:
+    """The tab's entry: a fixed name, so never used without asking."""
+    index = STATIC / "index.js"
+    content = index.read_bytes() if index.is_file() else _NOT_BUILT
+    return http_util.Respond(request, content, "text/javascript")
+
+
+def _static_files() -> dict[str, Path]:
+    """The bundle's files by their path below `static/`."""
+    return {
+        file.relative_to(STATIC).as_posix(): file
+        for file in sorted(STATIC.rglob("*"))
+        if file.is_file()
+    }
+
+
+def _static(file: Path) -> Any:
+    content_type = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
+    expires = _YEAR if _HASHED.search(file.name) else 0
+
+    def serve(request: Request) -> Response:
+        return http_util.Respond(request, file.read_bytes(), content_type, expires=expires)
+
+    return serve
+
+
+@functools.lru_cache(maxsize=32)
+def _layer_graph(snapshot: Snapshot) -> LayerGraph:
+    return snapshot.graph()
+
+
+@functools.lru_cache(maxsize=512)
+def _statistics(snapshot: Snapshot, layer: str) -> UnitStatistics:
+    return unit_statistics(snapshot.activations(layer))
+
+
+def _png(pixels: np.ndarray[Any, Any], size: int) -> bytes:
+    """Pixels (h, w, c), uint8 or in [0, 1], scaled to `size` on the longer side."""
+    from PIL import Image
+
+    if pixels.dtype != np.uint8:
+        pixels = np.round(np.asarray(pixels) * 255).astype(np.uint8)
+    height, width = pixels.shape[:2]
+    scale = size / max(height, width)
+    shown = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else np.asarray(pixels))
+    sized = shown.resize((max(1, round(width * scale)), max(1, round(height * scale))))
+    stream = io.BytesIO()
+    sized.save(stream, format="PNG")
+    return stream.getvalue()

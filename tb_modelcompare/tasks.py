@@ -1,0 +1,262 @@
+"""What a worker process computes: similarity matrices, analogies, caricatures.
+
+A task reads snapshots, leaves files in its directory and reports progress there. It needs
+neither TensorBoard nor, for similarity, TensorFlow.
+"""
+
+from __future__ import annotations
+
+import traceback
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tb_modelcompare.errors import ModelCompareError, RowsFewerThanUnitsWarning
+from tb_modelcompare.progress import JobCancelledError, Progress
+from tb_modelcompare.snapshot import Snapshot
+from tb_modelcompare.store import require_same_probe
+
+MATRIX = "matrix.npy"
+PREVIEW_STEPS = (16, 32, 64, 128, 256, 512, 1024)
+
+# Pictures of one model that are optimised together: more share each pass through the network,
+# fewer are seen sooner.
+_BATCH = 12
+# The share of a job that is spent on regressions before the first picture.
+_REGRESSION_SHARE = 0.1
+
+
+def attempt(kind: str, payload: dict[str, Any], directory: str) -> dict[str, Any]:
+    """`run`, its outcome as JSON values, so that no exception has to cross a process.
+
+    Returns
+    -------
+    dict
+        "status": "done" with "report", "cancelled", or "failed" with "error" {"type", "message"}
+        and, where the failure is a defect of ours, "traceback".
+    """
+    try:
+        return {"status": "done", "report": run(kind, payload, Path(directory))}
+    except JobCancelledError:
+        return {"status": "cancelled"}
+    except ModelCompareError as error:
+        return _failed(type(error).__name__, str(error))
+    except MemoryError:
+        message = "the job needed more memory than there is; ask for fewer layers at a time"
+        return _failed("LimitError", message)
+    except Exception as error:  # noqa: BLE001  reported, and logged by the server
+        message = "an unexpected error; see TensorBoard's log"
+        return {**_failed(type(error).__name__, message), "traceback": traceback.format_exc()}
+
+
+def run(kind: str, payload: dict[str, Any], directory: Path) -> dict[str, Any]:
+    """Compute one job; its files are left in `directory`.
+
+    Parameters
+    ----------
+    kind : {"similarity", "analogies", "caricatures"}
+    payload : dict
+        As made by `job_requests`, JSON values only.
+    directory : Path
+
+    Returns
+    -------
+    dict
+        The report that is kept with the result: "items" of pictures, and for similarity the
+        description of the matrix.
+
+    Raises
+    ------
+    JobCancelledError
+        If the job was asked to stop.
+    ModelCompareError
+        If a snapshot cannot be read, or has no such similarity or picture.
+    """
+    return _KINDS[kind](payload, directory)
+
+
+def _failed(kind: str, message: str) -> dict[str, Any]:
+    return {"status": "failed", "error": {"type": kind, "message": message}}
+
+
+def _similarity(payload: dict[str, Any], directory: Path) -> dict[str, Any]:
+    from tb_modelcompare.similarity import MEASURES, ComparisonCancelled, compare
+
+    job = Progress(directory)
+    job.publish(0.0, "reading activations", force=True)
+    a, b = Snapshot.from_payload(payload["a"]), Snapshot.from_payload(payload["b"])
+    require_same_probe(a, b)
+    measure = MEASURES[payload["measure"]]
+    layers_a = a.all_activations()
+    layers_b = layers_a if b.digest == a.digest else b.all_activations()
+    message = f"{measure.title} of {len(a.layers)} × {len(b.layers)} layers"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RowsFewerThanUnitsWarning)  # reported with the result
+        try:
+            comparison = compare(
+                layers_a,
+                layers_b,
+                measure.name,
+                progress=lambda fraction: job.publish(fraction, message),
+                cancelled=job.cancelled,
+            )
+        except ComparisonCancelled as error:
+            raise JobCancelledError from error
+    np.save(directory / MATRIX, comparison.values.astype("<f8"), allow_pickle=False)
+    return {
+        "matrix": {
+            "a": a.id,
+            "b": b.id,
+            "measure": measure.name,
+            "rows": list(comparison.rows),
+            "columns": list(comparison.columns),
+            "low": measure.low,
+            "high": measure.high,
+            "warnings": list(comparison.warnings),
+        }
+    }
+
+
+def _analogies(payload: dict[str, Any], directory: Path) -> dict[str, Any]:
+    """A unit, and what regression makes of it in other layers; numbers before pictures."""
+    from tb_modelcompare.analogy import best_unit, predict_direction, prediction_r2
+
+    snapshots = {p["index"]["digest"]: Snapshot.from_payload(p) for p in payload["snapshots"]}
+    items, digests = payload["items"], payload["digests"]
+    job = Progress(directory, items)
+    job.publish(0.0, "predicting directions", force=True)
+    source = snapshots[digests[0]]
+    activations = source.activations(items[0]["layer"])
+    direction = np.zeros(activations.shape[1])
+    direction[payload["unit"]] = payload["sign"]
+    response = payload["sign"] * np.asarray(activations[:, payload["unit"]], np.float64)
+    images = np.arange(source.rows) // source.probe_record.positions_per_image
+
+    directions = [direction]
+    for done, (item, digest) in enumerate(zip(items[1:], digests[1:], strict=True)):
+        job.check()
+        target_snapshot = snapshots[digest]
+        require_same_probe(source, target_snapshot)
+        target = target_snapshot.activations(item["layer"])
+        directions.append(predict_direction(activations, target, direction))
+        item["r2"] = float(prediction_r2(target, response, groups=images)[0])
+        unit, correlation = best_unit(target, response)
+        item["best_unit"] = {"unit": int(unit), "correlation": float(correlation)}
+        job.publish(_REGRESSION_SHARE * (done + 1) / len(items), "predicting directions")
+    job.publish(_REGRESSION_SHARE, "preparing the renderer", force=True)
+
+    def render(batch: Sequence[int], callbacks: dict[str, Any]) -> npt.NDArray[np.uint8]:
+        from tb_modelcompare.render import FrozenModel, render_directions
+
+        return render_directions(
+            FrozenModel.from_snapshot(snapshots[digests[batch[0]]]),
+            [(items[i]["layer"], directions[i]) for i in batch],
+            size=payload["size"],
+            steps=payload["steps"],
+            seed=payload["seed"],
+            preview_steps=PREVIEW_STEPS,
+            **callbacks,
+        )
+
+    _render_in_batches(job, _batches(items, digests), payload["steps"], render)
+    return {"items": items}
+
+
+def _caricatures(payload: dict[str, Any], directory: Path) -> dict[str, Any]:
+    snapshot = Snapshot.from_payload(payload["snapshots"][0])
+    items = payload["items"]
+    job = Progress(directory, items)
+    job.publish(0.0, "preparing the renderer", force=True)
+    image = snapshot.probe().images[payload["image"]]
+
+    def render(batch: Sequence[int], callbacks: dict[str, Any]) -> npt.NDArray[np.uint8]:
+        from tb_modelcompare.render import FrozenModel, render_caricatures
+
+        return render_caricatures(
+            FrozenModel.from_snapshot(snapshot),
+            image,
+            [items[i]["layer"] for i in batch],
+            size=payload["size"],
+            steps=payload["steps"],
+            seed=payload["seed"],
+            preview_steps=PREVIEW_STEPS,
+            **callbacks,
+        )
+
+    indices = range(len(items))
+    batches = [indices[start : start + _BATCH] for start in range(0, len(items), _BATCH)]
+    _render_in_batches(job, batches, payload["steps"], render)
+    return {"items": items}
+
+
+def _batches(items: list[dict[str, Any]], digests: list[str]) -> list[list[int]]:
+    """Indices of pictures that are rendered together: of one model, in the order of interest.
+
+    The unit itself comes first and alone, then the best predicted layers of each model;
+    within a batch layers stay in order of depth.
+    """
+    batches = [[0]]
+    for digest in dict.fromkeys(digests[1:]):
+        mine = [i for i in range(1, len(items)) if digests[i] == digest]
+        mine.sort(key=lambda i: -items[i]["r2"])
+        batches += [sorted(mine[start : start + _BATCH]) for start in range(0, len(mine), _BATCH)]
+    return batches
+
+
+def _render_in_batches(
+    job: Progress,
+    batches: Sequence[Sequence[int]],
+    steps: int,
+    render: Callable[[Sequence[int], dict[str, Any]], npt.NDArray[np.uint8]],
+) -> None:
+    """Render each batch, publishing previews and progress; a picture's name ends in its step."""
+    from tb_modelcompare.render import RenderCancelled
+
+    total = sum(len(batch) for batch in batches)
+    start = job.fraction
+    before = 0
+    for batch in batches:
+
+        def on_images(step: int, images: npt.NDArray[np.uint8], batch: Any = batch) -> None:
+            _save(job, batch, images, step, final=False)
+            job.publish(job.fraction, job.message, force=True)
+
+        def on_step(step: int, steps: int, batch: Any = batch, before: int = before) -> None:
+            share = (before + len(batch) * step / steps) / total
+            job.publish(start + (1 - start) * share, f"step {step} of {steps}")
+
+        callbacks = {"on_step": on_step, "on_images": on_images, "cancelled": job.cancelled}
+        try:
+            images = render(batch, callbacks)
+        except RenderCancelled as error:
+            raise JobCancelledError from error
+        _save(job, batch, images, steps, final=True)
+        before += len(batch)
+        job.publish(start + (1 - start) * before / total, job.message, force=True)
+
+
+def _save(
+    job: Progress, batch: Sequence[int], images: npt.NDArray[np.uint8], step: int, *, final: bool
+) -> None:
+    from PIL import Image
+
+    for i, image in zip(batch, images, strict=True):
+        item = job.items[i]
+        name = f"{item['key']}.png" if final else f"{item['key']}-{step}.png"
+        Image.fromarray(image).save(job.directory / name)
+        item["image"], item["step"] = name, step
+    if final:
+        for i in batch:
+            for preview in job.directory.glob(f"{job.items[i]['key']}-*.png"):
+                preview.unlink()
+
+
+_KINDS: dict[str, Callable[[dict[str, Any], Path], dict[str, Any]]] = {
+    "similarity": _similarity,
+    "analogies": _analogies,
+    "caricatures": _caricatures,
+}
