@@ -10,7 +10,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -144,6 +144,22 @@ class Guard:
             raise RequestError(message, 403)
 
 
+def respond(
+    request: Request,
+    content: dict[str, Any] | bytes | str,
+    content_type: str,
+    *,
+    code: int = 200,
+    expires: int = 0,
+    headers: Sequence[tuple[str, str]] = (),
+) -> Response:
+    """TensorBoard's own way to answer: compression, security headers, no caching by default."""
+    response: Response = http_util.Respond(
+        request, content, content_type, code=code, expires=expires, headers=list(headers)
+    )
+    return response
+
+
 def read_json(request: Request) -> dict[str, Any]:
     """The body of a POST as a JSON object.
 
@@ -240,6 +256,4 @@ def _json_error(
     headers: tuple[tuple[str, str], ...] = (),
 ) -> Response:
     content = {"error": {"type": kind, "message": message}}
-    return http_util.Respond(
-        request, content, "application/json", code=status, headers=list(headers)
-    )
+    return respond(request, content, "application/json", code=status, headers=headers)

@@ -17,12 +17,10 @@ from tb_modelcompare.errors import (
     NotRenderableError,
 )
 from tb_modelcompare.guards import RequestError
-from tb_modelcompare.jobs import Task
+from tb_modelcompare.jobs import MATHEMATICS, RENDERS, Task
 from tb_modelcompare.render.frozen import FrozenModel, check_renderable
 from tb_modelcompare.snapshot import Snapshot
 from tb_modelcompare.store import require_same_probe
-
-MATHEMATICS, RENDERS = "mathematics", "renders"
 
 MAX_PICTURES = 256
 MAX_STEPS = 4096

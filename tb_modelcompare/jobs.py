@@ -26,6 +26,9 @@ from tb_modelcompare.executors import WorkerProcess
 
 _logger = tb_logging.get_logger()
 
+# Lanes: what needs numpy only, and what needs TensorFlow.
+MATHEMATICS, RENDERS = "mathematics", "renders"
+
 ACTIVE = ("queued", "running")
 _POLL_SECONDS = 0.1
 _RECENT = 50
@@ -166,7 +169,7 @@ class JobQueue:
                 return job.report
         return self._stored(job_id)
 
-    def list(self) -> list[dict[str, Any]]:
+    def overview(self) -> list[dict[str, Any]]:
         """All active and recent jobs, the latest request first."""
         with self._changed:
             jobs = sorted(self._jobs.values(), key=lambda job: -job.order)
@@ -341,7 +344,7 @@ class JobQueue:
                     self._stop(job, "TensorBoard ends")
                 elif now > deadline:
                     self._stop(job, f"it took more than {self._limits.job_seconds:.0f} s")
-                elif job.task.lane != "mathematics" and self._abandoned(job):
+                elif job.task.lane != MATHEMATICS and self._abandoned(job):
                     self._stop(job, "nobody waited for it")
             if job.stop_reason is None:
                 continue

@@ -11,18 +11,16 @@ from typing import Any
 
 import numpy as np
 from tensorboard import plugin_util
-from tensorboard.backend import http_util
 from tensorboard.plugins import base_plugin
 from werkzeug.wrappers import Request, Response
 
-from tb_modelcompare import job_requests
 from tb_modelcompare.cache import DEFAULT_BYTES, ResultCache
 from tb_modelcompare.catalog import Catalog
 from tb_modelcompare.errors import UnknownJobError
 from tb_modelcompare.executors import cluster_executor, local_executor
 from tb_modelcompare.graph import LayerGraph
-from tb_modelcompare.guards import Guard, RequestError, WSGIApplication, read_json
-from tb_modelcompare.jobs import JobQueue
+from tb_modelcompare.guards import Guard, RequestError, WSGIApplication, read_json, respond
+from tb_modelcompare.jobs import MATHEMATICS, RENDERS, JobQueue
 from tb_modelcompare.metadata import PLUGIN_NAME
 from tb_modelcompare.snapshot import Snapshot
 from tb_modelcompare.units import UnitStatistics, top_rows, unit_statistics
@@ -190,8 +188,10 @@ class ModelComparePlugin(base_plugin.TBPlugin):  # type: ignore[misc]
 
     def _jobs_route(self, request: Request) -> Response:
         if request.method != "POST":
-            return _json(request, {"jobs": self._jobs.list()})
-        task = job_requests.task_from_request(
+            return _json(request, {"jobs": self._jobs.overview()})
+        from tb_modelcompare.job_requests import task_from_request  # loads the renderer's parts
+
+        task = task_from_request(
             read_json(request), functools.partial(self._catalog.snapshot, *_of(request))
         )
         return _json(request, self._jobs.submit(task))
@@ -210,7 +210,8 @@ class ModelComparePlugin(base_plugin.TBPlugin):  # type: ignore[misc]
 
         def values() -> bytes:
             content, _ = self._jobs.file(job_id, "matrix.npy")
-            return np.load(io.BytesIO(content), allow_pickle=False).astype("<f8").tobytes()
+            matrix: np.ndarray[Any, Any] = np.load(io.BytesIO(content), allow_pickle=False)
+            return matrix.astype("<f8").tobytes()
 
         return _tagged(request, job_id, "application/octet-stream", values)
 
@@ -236,10 +237,9 @@ def _job_queue(flags: Any) -> JobQueue:
     address = getattr(flags, "modelcompare_scheduler", "")
     cluster = cluster_executor(address) if address else None
     slots = _CLUSTER_SLOTS if cluster else 1
-    lanes = (job_requests.MATHEMATICS, job_requests.RENDERS)
     return JobQueue(
         ResultCache(limit_bytes=cache_bytes),
-        {lane: (cluster or local_executor, slots) for lane in lanes},
+        dict.fromkeys((MATHEMATICS, RENDERS), (cluster or local_executor, slots)),
     )
 
 
@@ -263,7 +263,7 @@ def _integer(request: Request, name: str, low: int, high: int, default: int | No
 
 
 def _json(request: Request, content: dict[str, Any]) -> Response:
-    return http_util.Respond(request, content, "application/json")
+    return respond(request, content, "application/json")
 
 
 def _tagged(request: Request, tag: str, content_type: str, make: Any) -> Response:
@@ -274,8 +274,8 @@ def _tagged(request: Request, tag: str, content_type: str, make: Any) -> Respons
     """
     headers = [("ETag", f'"{_quoted(tag)}"')]
     if request.if_none_match.contains_weak(_quoted(tag)):
-        return http_util.Respond(request, b"", content_type, code=304, headers=headers)
-    return http_util.Respond(request, make(), content_type, headers=headers)
+        return respond(request, b"", content_type, code=304, headers=headers)
+    return respond(request, make(), content_type, headers=headers)
 
 
 def _quoted(tag: str) -> str:
@@ -305,7 +305,7 @@ def _index(request: Request) -> Response:
     """The tab's entry: a fixed name, so never used without asking."""
     index = STATIC / "index.js"
     content = index.read_bytes() if index.is_file() else _NOT_BUILT
-    return http_util.Respond(request, content, "text/javascript")
+    return respond(request, content, "text/javascript")
 
 
 def _static_files() -> dict[str, Path]:
@@ -322,7 +322,7 @@ def _static(file: Path) -> Any:
     expires = _YEAR if _HASHED.search(file.name) else 0
 
     def serve(request: Request) -> Response:
-        return http_util.Respond(request, file.read_bytes(), content_type, expires=expires)
+        return respond(request, file.read_bytes(), content_type, expires=expires)
 
     return serve
 

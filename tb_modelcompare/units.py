@@ -44,4 +44,5 @@ def top_rows(
     best = by_image.argmax(axis=1)
     images = np.arange(len(by_image))
     order = np.argsort(-by_image[images, best], kind="stable")[:limit]
-    return order * positions_per_image + best[order]
+    rows: npt.NDArray[np.intp] = order * positions_per_image + best[order]
+    return rows
