@@ -148,6 +148,7 @@ def _item(index: int, snapshot: Snapshot, layer: str, role: str) -> dict[str, An
         "role": role,
         "r2": None,
         "best_unit": None,
+        "problem": None,
         "image": None,
         "step": 0,
     }

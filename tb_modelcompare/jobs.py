@@ -231,7 +231,8 @@ class JobQueue:
             job.report = progress.read_progress(job.directory) or job.report
         state = job.report
         items = [_with_address(item, job.task.key) for item in state.get("items", job.task.items)]
-        message = {"done": "", "queued": "waiting"}.get(job.status, state.get("message", ""))
+        running = state.get("message", "starting a worker process")
+        message = {"done": "", "queued": "waiting"}.get(job.status, running)
         return {
             "id": job.task.key,
             "kind": job.task.kind,

@@ -71,6 +71,10 @@ class ModelComparePlugin(base_plugin.TBPlugin):  # type: ignore[misc]
             "/job_image": get(self._job_image),
         }
 
+    def close(self) -> None:
+        """End the worker processes. TensorBoard never asks for it; they also end with it."""
+        self._jobs.close()
+
     def is_active(self) -> bool:
         """TensorBoard asks only where its data show no record of ours."""
         return False

@@ -142,10 +142,14 @@ def _analogies(payload: dict[str, Any], directory: Path) -> dict[str, Any]:
         target_snapshot = snapshots[digest]
         require_same_probe(source, target_snapshot)
         target = target_snapshot.activations(item["layer"])
-        directions.append(predict_direction(activations, target, direction))
+        predicted = predict_direction(activations, target, direction)
+        directions.append(predicted)
         item["r2"] = float(prediction_r2(target, response, groups=images)[0])
         unit, correlation = best_unit(target, response)
         item["best_unit"] = {"unit": int(unit), "correlation": float(correlation)}
+        if not predicted.any():
+            silent = "the unit" if not response.any() else "this layer"
+            item["problem"] = f"{silent} is 0 on the whole probe, so no direction answers to it"
         job.publish(_REGRESSION_SHARE * (done + 1) / len(items), "predicting directions")
     job.publish(_REGRESSION_SHARE, "preparing the renderer", force=True)
 
@@ -197,11 +201,13 @@ def _batches(items: list[dict[str, Any]], digests: list[str]) -> list[list[int]]
     """Indices of pictures that are rendered together: of one model, in the order of interest.
 
     The unit itself comes first and alone, then the best predicted layers of each model;
-    within a batch layers stay in order of depth.
+    within a batch layers stay in order of depth. Layers without a direction have no picture.
     """
     batches = [[0]]
     for digest in dict.fromkeys(digests[1:]):
-        mine = [i for i in range(1, len(items)) if digests[i] == digest]
+        mine = [
+            i for i in range(1, len(items)) if digests[i] == digest and items[i]["problem"] is None
+        ]
         mine.sort(key=lambda i: -items[i]["r2"])
         batches += [sorted(mine[start : start + _BATCH]) for start in range(0, len(mine), _BATCH)]
     return batches
