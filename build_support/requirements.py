@@ -7,8 +7,11 @@ import sysconfig
 from importlib import metadata
 
 # Builds without CUDA exist for these platforms only; elsewhere `tensorflow` is the CPU build.
-_HAS_CPU_WHEEL = (
+_CPU_BUILD_EXISTS = (
     "(sys_platform == 'linux' and platform_machine == 'x86_64') or sys_platform == 'win32'"
+)
+_NO_CPU_BUILD = (  # its negation, spelled out: markers have no `not`
+    "(sys_platform != 'linux' or platform_machine != 'x86_64') and sys_platform != 'win32'"
 )
 _TENSORFLOW_RANGE = ">=2.21,<3"  # 2.21 is the first that works without its own tensorboard pin
 _CHOICES = ("tensorflow", "tensorflow-cpu", "none")
@@ -20,6 +23,8 @@ RUNTIME = [
     "keras>=3.12,<4",  # the models that are captured
     "pillow>=10.3",  # photos in, rendered pictures out
     "tqdm>=4.66,<5",  # progress bars of long captures
+    "platformdirs>=4",  # where this system keeps a user's cache
+    "scikit-image>=0.24,<1",  # its wheel ships the photographs that the demo's networks learn
 ]
 
 
@@ -42,8 +47,8 @@ def tensorflow_requirement() -> list[str]:
     if choice is not None:
         return [choice + _TENSORFLOW_RANGE]
     return [
-        f"tensorflow-cpu{_TENSORFLOW_RANGE}; {_HAS_CPU_WHEEL}",
-        f"tensorflow{_TENSORFLOW_RANGE}; not ({_HAS_CPU_WHEEL})",
+        f"tensorflow-cpu{_TENSORFLOW_RANGE}; {_CPU_BUILD_EXISTS}",
+        f"tensorflow{_TENSORFLOW_RANGE}; {_NO_CPU_BUILD}",
     ]
 
 
