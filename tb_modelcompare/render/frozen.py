@@ -39,7 +39,7 @@ ALLOWED_OPS = frozenset(
     Softplus Softsign SpaceToBatchND SpaceToDepth Split SplitV Sqrt Square SquaredDifference
     Squeeze StatefulPartitionedCall StopGradient StridedSlice Sub Sum Tanh Tile
     Transpose Unpack Xdivy Xlogy ZerosLike
-    """.split()
+    """.split()  # noqa: SIM905 (hundreds of quotes would hide the names)
 )
 
 
@@ -138,7 +138,7 @@ def pruned_graph(model: FrozenModel, layers: Sequence[str], graph_def_type: Any)
     whole = graph_def_type()
     try:
         whole.ParseFromString(_read(model))
-    except Exception as error:  # noqa: BLE001 (each protobuf backend has its own DecodeError)
+    except Exception as error:  # each protobuf backend has a DecodeError of its own
         raise CorruptSnapshotError(f"{model.path} is not a GraphDef: {error}") from error
     nodes = {node.name: node for node in whole.node}
     functions = {function.signature.name: function for function in whole.library.function}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from tb_modelcompare.probe import unit_range
 from tb_modelcompare.render.frozen import FrozenModel, pruned_graph, subgraph
 from tb_modelcompare.render.plan import Batch, Placement, batches, place
 from tb_modelcompare.render.program import Kind, Program, Recipe, random_warps
+from tb_modelcompare.render.simplify import simplified
 
 OnStep = Callable[[int, int], None]
 OnImages = Callable[[int, npt.NDArray[np.uint8]], None]
@@ -232,11 +233,9 @@ def _optimise(
             watch.check()
             program = _program(model, graph_def, batch, kind, cossim_pow)
             chosen = [targets[i] for i in batch.members]
-            program.start(seed, chosen[0] if kind == "caricature" else chosen)
+            program.start(seed, chosen[0] if kind == "caricature" else chosen, steps)
             programs.append((batch, program))
-        warps = {
-            (b.height, b.width): random_warps(seed, steps, b.height, b.width) for b in part
-        }
+        warps = {(b.height, b.width): random_warps(seed, steps, b.height, b.width) for b in part}
         for step in range(1, steps + 1):
             for batch, program in programs:
                 watch.check()
@@ -265,8 +264,9 @@ def _program(
     key = (model.sha256, repr((model.input, model.preprocessing, model.tensors)), recipe)
     program = _programs.pop(key, None)
     if program is None:
-        part = subgraph(graph_def, [model.tensor(layer) for layer in batch.layers])
-        program = Program(model, part, recipe)
+        tensors = [model.tensor(layer) for layer in batch.layers]
+        ends = [model.input, *(tensor.partition(":")[0] for tensor in tensors)]
+        program = Program(model, simplified(subgraph(graph_def, tensors), ends), recipe)
     _programs[key] = program
     while len(_programs) > _WARM:
         _programs.popitem(last=False)[1].close()
@@ -280,9 +280,7 @@ def _resized(image: npt.NDArray[Any], height: int, width: int) -> npt.NDArray[An
 
     unit = image.astype(np.float32) / (255 if image.dtype == np.uint8 else 1)
     planes = [
-        np.asarray(
-            Image.fromarray(unit[..., c]).resize((width, height), Image.Resampling.LANCZOS)
-        )
+        np.asarray(Image.fromarray(unit[..., c]).resize((width, height), Image.Resampling.LANCZOS))
         for c in range(image.shape[-1])
     ]
     return np.clip(np.stack(planes, -1), 0, 1)

@@ -142,12 +142,12 @@ class _LeftOut(importlib.abc.Loader):
 class _Redirect(ast.NodeTransformer):
     """Point lucid's imports of TensorFlow 1 and helper libraries at our stand-ins."""
 
-    def visit_Import(self, node: ast.Import) -> ast.AST:  # noqa: N802 (ast's name)
+    def visit_Import(self, node: ast.Import) -> ast.AST:
         if [(alias.name, alias.asname) for alias in node.names] == [("tensorflow", "tf")]:
             return _import_from(_STAND_INS, [ast.alias("tf")])
         return node
 
-    def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.AST:  # noqa: N802
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.AST:
         if node.module in _REDIRECTED:
             return _import_from(_STAND_INS, node.names)
         return node

@@ -7,7 +7,7 @@ redirected ReLU and the assembly by `make_vis_T` are lucid's.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -22,6 +22,9 @@ Kind = Literal["direction", "caricature"]
 
 # lucid's redirected ReLU acts on the first 16 updates (and the one before them).
 REDIRECTED_STEPS = 17
+
+# From this many steps on, the plain update's own compilation pays.
+_LONG = 256
 
 _LEARNING_RATE = 0.05
 _INITIAL_DEVIATION = 0.01
@@ -77,29 +80,45 @@ class Program:
                 self._targets = [
                     tf.placeholder(tf.float32, (None,), "direction") for _ in recipe.layers
                 ]
-            objective = _objective(tf, lucid, model, recipe, self._targets)
-            adam = tf.train.AdamOptimizer(_LEARNING_RATE)
-            subject = _lucid_model(tf, lucid, model, graph_def)
-            # Every later step runs the plain gradient, which costs a good deal less.
-            self._updates = []
-            for redirected in (True, False):
-                T = _assembled(
-                    lucid, subject, objective, seen, adam, _warp(tensorflow, self._matrix), redirected
-                )
-                self._updates.append((T("vis_op"), T("loss")))
+            self._subject = _lucid_model(tf, lucid, model, graph_def)
+            self._objective = _objective(tf, lucid, model, recipe, self._targets)
+            self._seen = seen
+            self._adam = tf.train.AdamOptimizer(_LEARNING_RATE)
+            self._redirected = self._assembled(redirected=True)
             self._picture = picture
             self._initialise = tf.global_variables_initializer()
             self._noise = tf.placeholder(tf.float32, self._spectrum.shape, "noise")
             self._set_noise = tf.assign(self._spectrum, self._noise).op
-        self._graph.finalize()
+        self._plain: tuple[Any, Any] | None = None
         self._feed: dict[Any, Any] = {}
 
-    def start(self, seed: int, targets: Any) -> None:
+    def _assembled(self, *, redirected: bool) -> tuple[Any, Any]:
+        """The update and the objective, with lucid's redirected ReLU or the plain one."""
+        import tensorflow
+
+        lucid = load_lucid()
+        warp = _warp(tensorflow, self._matrix)
+        try:
+            T = lucid.render.make_vis_T(
+                self._subject, self._objective, self._seen, self._adam, [warp], redirected
+            )
+        except (LookupError, ValueError) as error:  # an op without gradient; no path to the image
+            raise NotRenderableError(
+                f"the frozen graph has no gradient from its layers to the image: {error}"
+            ) from error
+        return T("vis_op"), T("loss")
+
+    def start(self, seed: int, targets: Any, steps: int) -> None:
         """Begin anew from the noise of `seed` towards `targets`.
 
         `targets` are one direction (units,) per layer, or for caricatures the photo
-        (height, width, channels) in [0, 1].
+        (height, width, channels) in [0, 1]. Only a long run is worth compiling the cheaper
+        update for, which has no redirected ReLU and takes over where that has no effect.
         """
+        if steps >= _LONG and self._plain is None:
+            with self._graph.as_default(), self._session.as_default():
+                self._plain = self._assembled(redirected=False)
+        self._long = steps >= _LONG
         self._session.run(self._initialise)
         shape = self._spectrum.shape.as_list()  # (real and imaginary, picture, channel, v, u)
         shape[1] = 1
@@ -118,7 +137,8 @@ class Program:
 
     def step(self, matrix: npt.NDArray[np.float32]) -> float:
         """One update of all pictures, seen through `matrix`; returns the objective."""
-        update, objective = self._updates[0 if self._taken < REDIRECTED_STEPS else 1]
+        plain = self._plain if self._long and self._taken >= REDIRECTED_STEPS else None
+        update, objective = plain or self._redirected
         self._taken += 1
         _, value = self._session.run(
             [update, objective], {**self._feed, self._matrix: matrix[None]}
@@ -139,9 +159,7 @@ class Program:
         self._session.close()
 
 
-def random_warps(
-    seed: int, count: int, height: int, width: int
-) -> npt.NDArray[np.float32]:
+def random_warps(seed: int, count: int, height: int, width: int) -> npt.NDArray[np.float32]:
     """lucid's standard jitter, scales and rotations, each step's fused into one matrix.
 
     Returns
@@ -162,16 +180,6 @@ def random_warps(
     return np.stack([*rows, zero, zero], axis=1).astype(np.float32)
 
 
-def _assembled(lucid: Lucid, *arguments: Any) -> Any:
-    *before, warp, redirected = arguments
-    try:
-        return lucid.render.make_vis_T(*before, [warp], redirected)
-    except (LookupError, ValueError) as error:  # an op without gradient; no path to the image
-        raise NotRenderableError(
-            f"the frozen graph has no gradient from its layers to the image: {error}"
-        ) from error
-
-
 def _warp(tensorflow: Any, matrix: Any) -> Callable[[Any], Any]:
     def warp(images: Any) -> Any:
         return tensorflow.raw_ops.ImageProjectiveTransformV3(
@@ -190,11 +198,12 @@ def _objective(tf: Any, lucid: Lucid, model: FrozenModel, recipe: Recipe, target
     def towards_direction(T: Callable[[str], Any]) -> Any:
         values = []
         for i, (layer, direction) in enumerate(zip(recipe.layers, targets, strict=True)):
-            seen = T(model.tensor(layer))[i : i + 1]
-            dot = tf.reduce_sum(seen * direction, -1)
+            activations = T(model.tensor(layer))
+            # Of all pictures at once, then one: a slice of the activations has a slow gradient.
+            dot = tf.tensordot(activations, direction, 1)[i]
             if recipe.cossim_pow:
                 # lucid's direction_cossim has no gradient where all units are silent: sqrt(0).
-                norm = tf.sqrt(tf.reduce_sum(seen**2, -1) + 1e-8) * tf.norm(direction)
+                norm = tf.sqrt(tf.reduce_sum(activations[i] ** 2, -1) + 1e-8) * tf.norm(direction)
                 dot *= tf.maximum(dot / (1e-4 + norm), 0.1) ** recipe.cossim_pow
             values.append(tf.reduce_mean(dot))
         return tf.add_n(values)
