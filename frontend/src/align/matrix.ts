@@ -1,0 +1,100 @@
+/** Similarities between drawn things, and how the reader wants them scaled. */
+
+export interface Table {
+  rows: number;
+  columns: number;
+  /** rows × columns, row after row. NaN where there is nothing to compare. */
+  values: Float64Array;
+}
+
+export type Scale = 'raw' | 'rank';
+
+/** Pick the rows and columns of one layer per drawn box. -1 where a box has no layer. */
+export function choose(table: Table, rows: readonly number[], columns: readonly number[]): Table {
+  const values = new Float64Array(rows.length * columns.length);
+  rows.forEach((row, i) => {
+    columns.forEach((column, j) => {
+      values[i * columns.length + j] =
+        row < 0 || column < 0 ? NaN : table.values[row * table.columns + column]!;
+    });
+  });
+  return { rows: rows.length, columns: columns.length, values };
+}
+
+/** Each value's rank among all, from 0 (least) to 1 (greatest); equal values share a rank. */
+export function ranks(table: Table): Table {
+  const order = [...table.values.keys()].filter((i) => Number.isFinite(table.values[i]));
+  order.sort((i, j) => table.values[i]! - table.values[j]!);
+  const values = new Float64Array(table.values.length).fill(NaN);
+  const last = Math.max(order.length - 1, 1);
+  for (let start = 0; start < order.length;) {
+    let end = start;
+    while (
+      end + 1 < order.length &&
+      table.values[order[end + 1]!] === table.values[order[start]!]
+    ) {
+      end += 1;
+    }
+    for (let k = start; k <= end; k++) values[order[k]!] = (start + end) / 2 / last;
+    start = end + 1;
+  }
+  return { ...table, values };
+}
+
+export function scaled(table: Table, scale: Scale): Table {
+  return scale === 'rank' ? ranks(table) : table;
+}
+
+/** Least and greatest finite value; [0, 1] of an empty table. */
+export function range(table: Table): [number, number] {
+  let [low, high] = [Infinity, -Infinity];
+  for (const value of table.values) {
+    if (!Number.isFinite(value)) continue;
+    if (value < low) low = value;
+    if (value > high) high = value;
+  }
+  return low <= high ? [low, high] : [0, 1];
+}
+
+/** Index of the greatest value in a row, or -1. */
+export function bestInRow(table: Table, row: number): number {
+  let best = -1;
+  for (let column = 0; column < table.columns; column++) {
+    const value = table.values[row * table.columns + column]!;
+    if (Number.isFinite(value) && (best < 0 || value > table.values[row * table.columns + best]!)) {
+      best = column;
+    }
+  }
+  return best;
+}
+
+/** Index of the greatest value in a column, or -1. */
+export function bestInColumn(table: Table, column: number): number {
+  let best = -1;
+  for (let row = 0; row < table.rows; row++) {
+    const value = table.values[row * table.columns + column]!;
+    if (
+      Number.isFinite(value) &&
+      (best < 0 || value > table.values[best * table.columns + column]!)
+    ) {
+      best = row;
+    }
+  }
+  return best;
+}
+
+/** One layer's partners in the other model, strongest first. */
+export function matches(
+  table: Table,
+  side: 'a' | 'b',
+  index: number,
+): { index: number; value: number }[] {
+  const count = side === 'a' ? table.columns : table.rows;
+  const found: { index: number; value: number }[] = [];
+  for (let other = 0; other < count; other++) {
+    const at = side === 'a' ? index * table.columns + other : other * table.columns + index;
+    const value = table.values[at]!;
+    if (Number.isFinite(value)) found.push({ index: other, value });
+  }
+  return found.sort((p, q) => q.value - p.value);
+}

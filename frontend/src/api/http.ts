@@ -1,0 +1,85 @@
+import { ApiError, type Source } from './source';
+import type {
+  Job,
+  JobRequest,
+  LayerGraph,
+  LayerInfo,
+  Listing,
+  Matrix,
+  MatrixInfo,
+  Measures,
+  UnitInfo,
+} from './types';
+
+type Query = Record<string, string | number>;
+
+function address(route: string, query: Query = {}): string {
+  const pairs = Object.entries(query).map(
+    ([key, value]) => `${encodeURIComponent(key)}=${encodeURIComponent(value)}`,
+  );
+  return pairs.length ? `${route}?${pairs.join('&')}` : route;
+}
+
+async function request(url: string, init?: RequestInit): Promise<Response> {
+  let response: Response;
+  try {
+    response = await fetch(url, init);
+  } catch {
+    throw new ApiError(
+      'Unreachable',
+      'TensorBoard does not answer. Is it still running? Start it again, then reload.',
+    );
+  }
+  if (response.ok) return response;
+  const text = await response.text();
+  try {
+    const { error } = JSON.parse(text) as { error: { type: string; message: string } };
+    throw new ApiError(error.type, error.message);
+  } catch (thrown) {
+    if (thrown instanceof ApiError) throw thrown;
+    throw new ApiError(`HTTP ${response.status}`, text.slice(0, 300) || response.statusText);
+  }
+}
+
+async function read<T>(route: string, query?: Query): Promise<T> {
+  return (await (await request(address(route, query))).json()) as T;
+}
+
+async function send<T>(route: string, body: unknown): Promise<T> {
+  const response = await request(route, {
+    method: 'POST',
+    headers: { 'Content-Type': 'application/json', 'X-Modelcompare': '1' },
+    body: JSON.stringify(body),
+  });
+  return (await response.json()) as T;
+}
+
+/** The plugin's own routes, relative to the plugin's frame. */
+export const httpSource: Source = {
+  live: true,
+  snapshots: () => read<Listing>('snapshots'),
+  measures: () => read<Measures>('measures'),
+  graph: (snapshot) => read<LayerGraph>('graph', { snapshot }),
+  layer: (snapshot, layer) => read<LayerInfo>('layer', { snapshot, layer }),
+  unit: (snapshot, layer, unit, limit) => read<UnitInfo>('unit', { snapshot, layer, unit, limit }),
+  probeImage: (snapshot, index, size) => address('probe_image', { snapshot, index, size }),
+  picture: (relative) => relative,
+  start: (job: JobRequest) => send<Job>('jobs', job),
+  job: (id) => read<Job>('job', { id }),
+  cancel: (id) => send<Job>('cancel', { id }),
+  async matrix(id): Promise<Matrix> {
+    const [info, bytes] = await Promise.all([
+      read<MatrixInfo>('matrix_info', { id }),
+      request(address('matrix', { id })).then((response) => response.arrayBuffer()),
+    ]);
+    const expected = 8 * info.rows.length * info.columns.length;
+    if (bytes.byteLength !== expected) {
+      throw new ApiError(
+        'BrokenMatrix',
+        `The server sent ${bytes.byteLength} bytes for a matrix of ${info.rows.length} × ` +
+          `${info.columns.length}; expected ${expected}. Reload the page.`,
+      );
+    }
+    return { ...info, values: new Float64Array(bytes) };
+  },
+};

@@ -1,0 +1,85 @@
+import type {
+  Job,
+  JobRequest,
+  LayerGraph,
+  LayerInfo,
+  Listing,
+  Matrix,
+  Measures,
+  UnitInfo,
+} from './types';
+
+/**
+ * Where the tab reads from: a TensorBoard that runs, or a report's own inlined data.
+ * Everything above this interface is the same for both.
+ */
+export interface Source {
+  /** False where nothing can be computed any more (a report). */
+  readonly live: boolean;
+  snapshots(): Promise<Listing>;
+  measures(): Promise<Measures>;
+  graph(snapshot: string): Promise<LayerGraph>;
+  layer(snapshot: string, layer: string): Promise<LayerInfo>;
+  unit(snapshot: string, layer: string, unit: number, limit: number): Promise<UnitInfo>;
+  /** Address of one probe image. */
+  probeImage(snapshot: string, index: number, size: number): string;
+  /** Address of a picture that a job's item names. */
+  picture(address: string): string;
+  start(request: JobRequest): Promise<Job>;
+  job(id: string): Promise<Job>;
+  cancel(id: string): Promise<Job>;
+  matrix(id: string): Promise<Matrix>;
+}
+
+/** A failure with the server's name for it and its words on what to do. */
+export class ApiError extends Error {
+  constructor(
+    readonly type: string,
+    message: string,
+  ) {
+    super(message);
+    this.name = 'ApiError';
+  }
+}
+
+const FINISHED = new Set<Job['status']>(['done', 'failed', 'cancelled']);
+
+export function isFinished(job: Job): boolean {
+  return FINISHED.has(job.status);
+}
+
+const FIRST_PAUSE_MS = 120;
+const LONGEST_PAUSE_MS = 1000;
+
+/**
+ * Start a job and report it until it ends or `signal` aborts. Aborting stops the watching, not
+ * the job: its result is cached for whoever asks next. Returns the last report.
+ */
+export async function follow(
+  source: Source,
+  request: JobRequest,
+  onReport: (job: Job) => void,
+  signal: AbortSignal,
+): Promise<Job> {
+  let job = await source.start(request);
+  let pause = FIRST_PAUSE_MS;
+  while (!signal.aborted) {
+    onReport(job);
+    if (isFinished(job)) break;
+    await sleep(pause, signal);
+    pause = Math.min(pause * 1.4, LONGEST_PAUSE_MS);
+    if (signal.aborted) break;
+    job = await source.job(job.id);
+  }
+  return job;
+}
+
+function sleep(milliseconds: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, milliseconds);
+    signal.addEventListener('abort', () => {
+      clearTimeout(timer);
+      resolve();
+    });
+  });
+}

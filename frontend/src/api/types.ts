@@ -1,0 +1,166 @@
+/** What the server sends, as documented in docs/http_api.md. */
+
+export interface SnapshotInfo {
+  id: string;
+  run: string;
+  name: string;
+  step: number;
+  wall_time: number;
+  probe_id: string;
+  layers: number;
+  rows: number;
+  digest: string;
+  renderable: boolean;
+}
+
+export interface Problem {
+  where: string;
+  message: string;
+}
+
+export interface Listing {
+  snapshots: SnapshotInfo[];
+  problems: Problem[];
+  supported: boolean;
+  message: string | null;
+}
+
+export interface MeasureInfo {
+  name: string;
+  title: string;
+  /** Null where the measure has no bound on that side. */
+  low: number | null;
+  high: number | null;
+  symmetric: boolean;
+  formula: string;
+  paper: string;
+  summary: string;
+}
+
+export interface Measures {
+  measures: MeasureInfo[];
+  default: string;
+}
+
+export interface GraphNode {
+  name: string;
+  op: string;
+  kind: string;
+  /** The node into whose box this one is drawn: a ReLU belongs to its convolution. */
+  group: string | null;
+  inputs: string[];
+  shape: (number | null)[] | null;
+  units: number | null;
+  logged: boolean;
+  label: string;
+}
+
+export interface GraphBlock {
+  name: string;
+  kind: string;
+  nodes: string[];
+  output: string;
+  parent: string | null;
+}
+
+export interface LayerGraph {
+  version: number;
+  nodes: GraphNode[];
+  blocks: GraphBlock[];
+}
+
+export interface LayerInfo {
+  name: string;
+  units: number;
+  rows: number;
+  spatial: [number, number] | null;
+  op: string;
+  block: string | null;
+  stats: { mean: number[]; max: number[]; active: number[] };
+}
+
+export interface TopImage {
+  image: number;
+  name: string;
+  value: number;
+  /** Where the activation was sampled, in [0, 1): u down the height, v along the width. */
+  u: number;
+  v: number;
+}
+
+export interface UnitInfo {
+  top: TopImage[];
+  mean: number;
+  max: number;
+  active: number;
+}
+
+export interface MatrixInfo {
+  a: string;
+  b: string;
+  measure: string;
+  rows: string[];
+  columns: string[];
+  low: number | null;
+  high: number | null;
+  warnings: string[];
+}
+
+export interface Matrix extends MatrixInfo {
+  /** rows × columns, row after row. */
+  values: Float64Array;
+}
+
+export type JobRequest =
+  | { kind: 'similarity'; a: string; b: string; measure: string }
+  | {
+      kind: 'analogies';
+      a: string;
+      layer: string;
+      unit: number;
+      sign: 1 | -1;
+      targets: { snapshot: string; layers: string[] | null }[];
+      size: number;
+      steps: number;
+      seed: number;
+    }
+  | {
+      kind: 'caricatures';
+      snapshot: string;
+      image: number;
+      layers: string[];
+      size: number;
+      steps: number;
+      seed: number;
+    };
+
+export interface JobItem {
+  key: string;
+  snapshot: string;
+  layer: string;
+  role: 'source' | 'analogy' | 'caricature';
+  r2: number | null;
+  best_unit: { unit: number; correlation: number } | null;
+  /** Relative address of the picture, once there is one. */
+  image: string | null;
+  step: number;
+  /** Why this layer has no picture and never will. */
+  problem: string | null;
+}
+
+export interface NamedError {
+  type: string;
+  message: string;
+}
+
+export interface Job {
+  id: string;
+  kind: string;
+  status: 'queued' | 'running' | 'done' | 'failed' | 'cancelled';
+  fraction: number;
+  message: string;
+  position: number | null;
+  cached: boolean;
+  items: JobItem[];
+  error: NamedError | null;
+}

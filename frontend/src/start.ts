@@ -1,0 +1,11 @@
+import { mount } from 'svelte';
+import { httpSource } from './api/http';
+import { workerPlacer } from './layout/client';
+import App from './views/App.svelte';
+import './views/theme.css';
+
+export function start(target: HTMLElement): void {
+  document.title = 'Model Compare';
+  document.documentElement.lang = 'en';
+  mount(App, { target, props: { source: httpSource, place: workerPlacer() } });
+}
