@@ -175,7 +175,11 @@ def _caricatures(payload: dict[str, Any], directory: Path) -> dict[str, Any]:
     items = payload["items"]
     job = Progress(directory, items)
     job.publish(0.0, "preparing the renderer", force=True)
-    image = snapshot.probe().images[payload["image"]]
+    image = (
+        _photo(payload["photo"])
+        if "photo" in payload
+        else snapshot.probe().images[payload["image"]]
+    )
 
     def render(batch: Sequence[int], callbacks: dict[str, Any]) -> npt.NDArray[np.uint8]:
         from tb_modelcompare.render import FrozenModel, render_caricatures
@@ -195,6 +199,14 @@ def _caricatures(payload: dict[str, Any], directory: Path) -> dict[str, Any]:
     batches = [indices[start : start + _BATCH] for start in range(0, len(items), _BATCH)]
     _render_in_batches(job, batches, payload["steps"], render)
     return {"items": items}
+
+
+def _photo(file: str) -> npt.NDArray[np.uint8]:
+    """A photo that the command line has put beside the job; requests over HTTP cannot name one."""
+    from PIL import Image
+
+    with Image.open(file) as photo:
+        return np.asarray(photo.convert("RGB"))
 
 
 def _batches(items: list[dict[str, Any]], digests: list[str]) -> list[list[int]]:

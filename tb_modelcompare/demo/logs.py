@@ -12,10 +12,9 @@ from typing import Any
 
 from tb_modelcompare.errors import LogDirectoryError
 from tb_modelcompare.probe import Preprocessing, Probe
+from tb_modelcompare.quiet import import_tensorflow
 from tb_modelcompare.store import list_snapshots, local_directory
 from tb_modelcompare.summary import SummaryWriter
-
-DEFAULT_STEPS = 400
 
 _MARKER = "tb_modelcompare_demo.json"
 _TRAIN_WINDOWS, _TEST_WINDOWS = 600, 60  # per photograph
@@ -55,7 +54,7 @@ class _Training:
 def make_logs(
     logdir: str | Path,
     *,
-    steps: int = DEFAULT_STEPS,
+    steps: int,
     force: bool = False,
     say: Callable[[str], None],
 ) -> Demo:
@@ -131,6 +130,7 @@ def _complete(root: Path, trainings: tuple[_Training, ...]) -> bool:
 def _train_all(
     root: Path, trainings: tuple[_Training, ...], steps: int, say: Callable[[str], None]
 ) -> dict[str, float]:
+    import_tensorflow()
     import keras
 
     from tb_modelcompare.demo import networks

@@ -41,12 +41,11 @@ def train(
     import keras
     import tensorflow as tf
 
-    optimizer = keras.optimizers.AdamW(
-        keras.optimizers.schedules.CosineDecay(
-            0.0, steps, warmup_target=4e-3, warmup_steps=steps // 10
-        ),
-        weight_decay=0.02,
+    warmup = steps // 10
+    rate = keras.optimizers.schedules.CosineDecay(
+        0.0, steps - warmup, warmup_target=4e-3, warmup_steps=warmup
     )
+    optimizer = keras.optimizers.AdamW(rate, weight_decay=0.02)
     optimizer.build(model.trainable_variables)  # else the step would be traced twice
     loss_function = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=0.05)
     classes = int(model.output_shape[-1])

@@ -1,0 +1,49 @@
+"""Where results go: checked before anything is computed; and how progress is shown."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tb_modelcompare.errors import ModelCompareError
+
+BAR = "{desc} |{bar}| {percentage:3.0f} % {elapsed}"  # tqdm's
+
+
+class OutputError(ModelCompareError):
+    """A file or directory cannot be written."""
+
+
+def output_file(name: str | None) -> Path | None:
+    """`name` as a path that can be written, its directory made; None for None.
+
+    Raises
+    ------
+    OutputError
+        If it cannot.
+    """
+    if name is None:
+        return None
+    path = Path(name)
+    if path.is_dir():
+        raise OutputError(f"{path} is a directory; give a file")
+    output_directory(path.parent)
+    try:
+        path.open("ab").close()
+    except OSError as error:
+        raise OutputError(f"{path} cannot be written: {error.strerror}") from error
+    return path
+
+
+def output_directory(path: Path) -> Path:
+    """`path`, made if it is not there.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{path} cannot be made: {error.strerror}") from error
+    return path

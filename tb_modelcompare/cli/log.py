@@ -1,0 +1,72 @@
+"""`tb-modelcompare log`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from tb_modelcompare.errors import ModelFileError, ProbeError
+from tb_modelcompare.probe import Preprocessing, Probe
+from tb_modelcompare.quiet import import_tensorflow
+from tb_modelcompare.store import list_snapshots
+from tb_modelcompare.summary import SummaryWriter
+
+_NAMED = {"tf": Preprocessing.tf, "torch": Preprocessing.torch, "caffe": Preprocessing.caffe}
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Log one model file."""
+    model = Path(arguments.model)
+    if not model.exists():
+        raise ModelFileError(f"{model} does not exist; give a model's file or directory")
+    preprocessing = _preprocessing(arguments.preprocessing)
+    probe = Probe.from_directory(
+        arguments.probe,
+        size=arguments.size,
+        limit=arguments.limit,
+        positions_per_image=arguments.positions,
+        seed=arguments.seed,
+    )
+    _say(f"probe {probe.id[:8]}: {len(probe)} photos, {probe.rows} rows")
+    if arguments.preprocessing is None:
+        _say("no --preprocessing: the model is shown RGB in [0, 1]")
+    import_tensorflow()
+    name = arguments.name or model.stem
+    with SummaryWriter(arguments.logdir, probe) as writer:
+        writer.add_model(
+            name,
+            model,
+            step=arguments.step,
+            preprocessing=preprocessing,
+            layers=arguments.layers,
+        )
+    (snapshot,) = (
+        snapshot
+        for snapshot in list_snapshots(arguments.logdir).snapshots
+        if (snapshot.run, snapshot.name, snapshot.step) == (".", name, arguments.step)
+    )
+    units = sum(layer.units for layer in snapshot.layers)
+    print(
+        f"{name}@{snapshot.step} in {arguments.logdir}: {len(snapshot.layers)} layers, {units} "
+        f"units, {snapshot.rows} rows, {'with' if snapshot.frozen else 'without'} pictures"
+    )
+    return 0
+
+
+def _preprocessing(text: str | None) -> Preprocessing:
+    if text is None:
+        return Preprocessing()
+    if text in _NAMED:
+        return _NAMED[text]()
+    try:
+        low, high = map(float, text.split(","))
+    except ValueError as error:
+        raise ProbeError(
+            f"--preprocessing {text!r} is none; give tf, torch, caffe, or a range such as 0,255"
+        ) from error
+    return Preprocessing.range(low, high)
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)

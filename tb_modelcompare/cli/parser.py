@@ -1,0 +1,244 @@
+"""Commands and their options."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+from collections.abc import Callable
+from typing import Any
+
+from tb_modelcompare import __version__
+
+_SNAPSHOT = "RUN, RUN@STEP or RUN/NAME@STEP, as `tb-modelcompare list` shows it"
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser; each command sets `run`, a function of its arguments to an exit status."""
+    parser = argparse.ArgumentParser(
+        prog="tb-modelcompare",
+        description="What did two models learn, where is it the same, and where does it differ?",
+        epilog="A snapshot is a model at one step of its training, logged on a probe: a fixed set "
+        "of photos and of places in them.",
+    )
+    parser.add_argument("--version", action="version", version=f"tb-modelcompare {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for define in (_demo, _log, _list, _similarity, _analogies, _caricature):
+        define(commands)
+    return parser
+
+
+def _command(commands: Any, name: str, function: str, summary: str, description: str) -> Any:
+    parser = commands.add_parser(name, help=summary, description=description)
+    parser.set_defaults(run=_lazily(function))
+    return parser
+
+
+def _lazily(path: str) -> Callable[[argparse.Namespace], int]:
+    """A function of a module of this package ("demo.run"), imported when it is called."""
+    module, function = path.split(".")
+
+    def run(arguments: argparse.Namespace) -> int:
+        imported = importlib.import_module(f"tb_modelcompare.cli.{module}")
+        status: int = getattr(imported, function)(arguments)
+        return status
+
+    return run
+
+
+def _demo(commands: Any) -> None:
+    parser = _command(
+        commands,
+        "demo",
+        "demo.run",
+        "train small networks on real photographs and compare them in TensorBoard",
+        "Trains two networks of one architecture from different seeds, and one of another "
+        "architecture, to tell fifteen photographs apart; logs them, opens TensorBoard and prints "
+        "the address of the tab. About two minutes on two cores, without network. Ctrl-C ends it.",
+    )
+    parser.add_argument(
+        "--logdir",
+        metavar="D",
+        default="logs/tb_modelcompare_demo",
+        help="where to log; a complete demo that is there is shown again (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--port",
+        metavar="N",
+        type=_count(0, 65535),
+        help="TensorBoard's port, 0 for any free one (default: 6006, or a free one)",
+    )
+    parser.add_argument("--no-serve", action="store_true", help="only write the log directory")
+    parser.add_argument(
+        "--steps",
+        metavar="N",
+        type=_count(1),
+        default=400,
+        help="training steps of each network (default: %(default)s)",
+    )
+    parser.add_argument("--force", action="store_true", help="train again what is there already")
+
+
+def _log(commands: Any) -> None:
+    parser = _command(
+        commands,
+        "log",
+        "log.run",
+        "show a model a directory of photos and log what its layers compute",
+        "Logs a model file: activations of its layers on a probe, its graph, and what is needed "
+        "to render its features. Models can be compared if they were logged with the same photos, "
+        "--size, --limit, --positions and --seed.",
+    )
+    parser.add_argument(
+        "model", metavar="MODEL", help="a .keras or .h5 file, a SavedModel directory, a frozen .pb"
+    )
+    parser.add_argument("--probe", metavar="DIR", required=True, help="directory of photos")
+    parser.add_argument("--logdir", metavar="RUN", required=True, help="the run's directory")
+    parser.add_argument("--name", metavar="N", help="the model's name (default: its file's name)")
+    parser.add_argument(
+        "--step", metavar="S", type=_count(0), default=0, help="of training (default: 0)"
+    )
+    parser.add_argument(
+        "--preprocessing",
+        metavar="P",
+        help="what the model wants its pixels to be: tf ([-1, 1]), torch (ImageNet mean and "
+        "deviation), caffe (BGR, mean subtracted), or a range LO,HI (default: 0,1). A wrong one "
+        "gives wrong activations. Negative bounds: --preprocessing=-1,1",
+    )
+    parser.add_argument(
+        "--layers", metavar="REGEX", help="log only layers in whose name this is found"
+    )
+    parser.add_argument(
+        "--limit",
+        metavar="N",
+        type=_count(1),
+        default=1000,
+        help="photos at most, taken evenly over the directory (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--positions",
+        metavar="N",
+        type=_count(1),
+        default=4,
+        help="places per photo, each a row of every layer (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--size",
+        metavar="PIXELS",
+        type=_count(8),
+        default=224,
+        help="height and width that photos are cropped to (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--seed", metavar="N", type=_count(0), default=0, help="of the places (default: 0)"
+    )
+
+
+def _list(commands: Any) -> None:
+    parser = _command(
+        commands,
+        "list",
+        "snapshots.run",
+        "what a log directory holds",
+        "Lists the snapshots under a log directory. Files that cannot be used are named on "
+        "standard error, and the exit status is then 2.",
+    )
+    parser.add_argument("logdir", metavar="LOGDIR")
+
+
+def _similarity(commands: Any) -> None:
+    parser = _command(
+        commands,
+        "similarity",
+        "similarity.run",
+        "how similar each layer of one snapshot is to each of another",
+        "Prints, for every layer of A, the most similar layer of B.",
+    )
+    _snapshots(parser, "A", "B")
+    parser.add_argument(
+        "--measure", metavar="M", default="linear_cka", help="(default: %(default)s)"
+    )
+    parser.add_argument("--csv", metavar="F", help="write the whole matrix to this file")
+    parser.add_argument("--png", metavar="F", help="draw the whole matrix to this file")
+
+
+def _analogies(commands: Any) -> None:
+    parser = _command(
+        commands,
+        "analogies",
+        "pictures.analogies",
+        "what a unit of one snapshot is in the layers of another",
+        "Renders a unit of A, and in each layer of B the direction that linear regression "
+        "predicts for it, with the cross-validated R² of that prediction.",
+    )
+    _snapshots(parser, "A")
+    parser.add_argument("unit", metavar="LAYER:UNIT", help="such as mixed4a:17")
+    _snapshots(parser, "B", logdir=False)
+    parser.add_argument(
+        "--negative", action="store_true", help="what the unit is least, instead of most"
+    )
+    _rendering(parser, "of B", size=96)
+
+
+def _caricature(commands: Any) -> None:
+    parser = _command(
+        commands,
+        "caricature",
+        "pictures.caricature",
+        "what each layer of a snapshot makes of a photo",
+        "Renders, for each layer, a picture in which the layer sees what it saw in the photo, "
+        "only more so (feature inversion).",
+    )
+    _snapshots(parser, "A")
+    parser.add_argument(
+        "image", metavar="IMAGE", help="a photo's file, or the name of a photo of the probe"
+    )
+    _rendering(parser, "of A", size=224)
+
+
+def _snapshots(parser: Any, *names: str, logdir: bool = True) -> None:
+    if logdir:
+        parser.add_argument("logdir", metavar="LOGDIR")
+    for name in names:
+        parser.add_argument(name.lower(), metavar=name, help=f"a snapshot: {_SNAPSHOT}")
+
+
+def _rendering(parser: Any, of: str, size: int) -> None:
+    parser.add_argument(
+        "--layers",
+        metavar="REGEX",
+        help=f"only layers {of} in whose name this is found (default: all that can be rendered)",
+    )
+    parser.add_argument("--out", metavar="DIR", help="where to write (default: a new name here)")
+    parser.add_argument(
+        "--size",
+        metavar="PIXELS",
+        type=_count(1),
+        default=size,
+        help="height and width of a picture (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--steps",
+        metavar="N",
+        type=_count(1),
+        default=128,
+        help="of optimisation; more is sharper (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--seed", metavar="N", type=_count(0), default=0, help="of the first noise (default: 0)"
+    )
+
+
+def _count(low: int, high: int | None = None) -> Callable[[str], int]:
+    """A type of argument: an integer from `low` to `high`."""
+
+    def integer(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            value = low - 1
+        if value < low or (high is not None and value > high):
+            bounds = f"from {low}" + ("" if high is None else f" to {high}")
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number {bounds}")
+        return value
+
+    return integer

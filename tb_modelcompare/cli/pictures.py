@@ -1,0 +1,229 @@
+"""`tb-modelcompare analogies` and `tb-modelcompare caricature`.
+
+Both ask for the same jobs as the tab does, in a worker process, and share its cache.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import dataclasses
+import hashlib
+import io
+import re
+import tempfile
+import time
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+from tqdm import tqdm
+
+from tb_modelcompare import errors
+from tb_modelcompare.assets import slug
+from tb_modelcompare.cache import ResultCache
+from tb_modelcompare.cli.files import BAR, OutputError, output_directory
+from tb_modelcompare.cli.table import table
+from tb_modelcompare.errors import LayerSelectionError, ModelCompareError, UnknownSnapshotError
+from tb_modelcompare.executors import local_executor
+from tb_modelcompare.job_requests import task_from_request
+from tb_modelcompare.jobs import ACTIVE, RENDERS, JobQueue, Task
+from tb_modelcompare.render.contact_sheet import contact_sheet
+from tb_modelcompare.snapshot import Snapshot, nearest
+from tb_modelcompare.store import open_snapshot
+
+_POLL_SECONDS = 0.2
+
+Item = dict[str, Any]
+Picture = npt.NDArray[np.uint8]
+
+
+class JobFailedError(ModelCompareError):
+    """The worker process did not finish the pictures."""
+
+
+def analogies(arguments: argparse.Namespace) -> int:
+    """Render a unit and its analogies."""
+    a = open_snapshot(arguments.logdir, arguments.a)
+    b = open_snapshot(arguments.logdir, arguments.b)
+    layer, unit = _unit(arguments.unit, a)
+    request = {
+        "kind": "analogies",
+        "a": a.id,
+        "layer": layer,
+        "unit": unit,
+        "sign": -1 if arguments.negative else 1,
+        "targets": [{"snapshot": b.id, "layers": _layers(arguments.layers, b)}],
+        **_rendering(arguments),
+    }
+    task = task_from_request(request, partial(open_snapshot, arguments.logdir))
+    title = f"{'−' if arguments.negative else ''}{layer}:{unit} of {a.id} in {b.id}"
+    out = _new_directory(arguments.out, f"analogies-{slug(layer)}-{unit}")
+    items, pictures = _compute(task, "analogies")
+    print(table(("LAYER", ">R²", ">BEST UNIT", ">CORRELATION"), list(map(_numbers, items))))
+    _write(out, title, items, pictures)
+    return 0
+
+
+def caricature(arguments: argparse.Namespace) -> int:
+    """Render a photo as the layers see it."""
+    snapshot = open_snapshot(arguments.logdir, arguments.a)
+    names = snapshot.probe().names
+    in_probe = arguments.image in names
+    request = {
+        "kind": "caricatures",
+        "snapshot": snapshot.id,
+        "image": names.index(arguments.image) if in_probe else 0,
+        "layers": _layers(arguments.layers, snapshot),
+        **_rendering(arguments),
+    }
+    task = task_from_request(request, partial(open_snapshot, arguments.logdir))
+    out = _new_directory(arguments.out, f"caricature-{slug(Path(arguments.image).stem)}")
+    with tempfile.TemporaryDirectory() as directory:
+        if not in_probe:
+            photo = _photo(arguments.image, names, arguments.size)
+            task = _with_photo(task, photo, Path(directory))
+        items, pictures = _compute(task, "caricatures")
+    _write(out, f"{arguments.image} as {snapshot.id} sees it", items, pictures)
+    return 0
+
+
+def _unit(text: str, snapshot: Snapshot) -> tuple[str, int]:
+    """LAYER:UNIT; the layer's name may itself contain colons."""
+    layer, _, unit = text.rpartition(":")
+    if not layer or not unit.isdecimal():
+        raise UnknownSnapshotError(f"{text!r} is no unit; give LAYER:UNIT, such as conv1:7")
+    units = snapshot.layer(layer).units
+    if int(unit) >= units:
+        raise UnknownSnapshotError(
+            f"{snapshot.id} layer {layer!r} has no unit {unit}; it has 0 to {units - 1}"
+        )
+    return layer, int(unit)
+
+
+def _layers(pattern: str | None, snapshot: Snapshot) -> list[str] | None:
+    if pattern is None:
+        return None
+    try:
+        expression = re.compile(pattern)
+    except re.error as error:
+        raise LayerSelectionError(f"--layers {pattern!r} is malformed: {error}") from error
+    names = [name for name in snapshot.layer_names if expression.search(name)]
+    if not names:
+        raise LayerSelectionError(
+            f"--layers {pattern!r} matches no layer of {snapshot.id}; "
+            f"{nearest(pattern, snapshot.layer_names)}"
+        )
+    return names
+
+
+def _rendering(arguments: argparse.Namespace) -> dict[str, int]:
+    return {name: getattr(arguments, name) for name in ("size", "steps", "seed")}
+
+
+def _photo(file: str, names: Sequence[str], size: int) -> bytes:
+    """A photo as PNG, cropped about its centre."""
+    from PIL import ImageOps
+
+    if not Path(file).exists():
+        raise OutputError(
+            f"{file!r} is neither a file nor the name of a photo of the probe; "
+            f"{nearest(file, tuple(names))}"
+        )
+    try:
+        with Image.open(file) as photo:
+            upright = ImageOps.exif_transpose(photo).convert("RGB")
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise errors.ProbeError(f"{file} cannot be decoded as an image ({error})") from error
+    png = io.BytesIO()
+    ImageOps.fit(upright, (size, size), Image.Resampling.BICUBIC).save(png, format="PNG")
+    return png.getvalue()
+
+
+def _with_photo(task: Task, png: bytes, directory: Path) -> Task:
+    """The task on another photo than the probe's."""
+    file = directory / "photo.png"
+    file.write_bytes(png)
+    key = hashlib.sha256(task.key.encode() + png).hexdigest()
+    return dataclasses.replace(task, key=key, payload={**task.payload, "photo": str(file)})
+
+
+def _compute(task: Task, what: str) -> tuple[list[Item], list[Picture]]:
+    """Run a task in a worker process, or take its result from the cache.
+
+    Raises
+    ------
+    JobFailedError
+        If the worker did not finish.
+    """
+    queue = JobQueue(ResultCache(), {RENDERS: (local_executor, 1)})
+    try:
+        status = queue.submit(task)
+        with tqdm(total=1000, desc=what, bar_format=BAR, disable=None, leave=False) as bar:
+            while status["status"] in ACTIVE:
+                time.sleep(_POLL_SECONDS)
+                status = queue.status(task.key)
+                bar.set_description(status["message"] or what, refresh=False)
+                bar.update(int(1000 * status["fraction"]) - bar.n)
+        if status["status"] != "done":
+            raise _failure(status["error"])
+        items: list[Item] = status["items"]
+        pictures = [
+            np.asarray(Image.open(io.BytesIO(queue.file(task.key, f"{item['key']}.png")[0])))
+            for item in items
+        ]
+        return items, pictures
+    finally:
+        queue.close()
+
+
+def _failure(error: dict[str, str]) -> ModelCompareError:
+    kind = getattr(errors, error["type"], JobFailedError)
+    return kind(error["message"])
+
+
+def _numbers(item: Item) -> tuple[str, str, str, str]:
+    """One line of the table of analogies."""
+    if item["role"] == "source":
+        return f"{item['layer']} (the unit itself)", "", "", ""
+    r2 = "none" if item["r2"] is None else f"{item['r2']:.2f}"
+    best = item["best_unit"]
+    if best is None:
+        return item["layer"], r2, "none", ""
+    return item["layer"], r2, str(best["unit"]), f"{best['correlation']:.2f}"
+
+
+def _new_directory(name: str | None, default: str) -> Path:
+    """The directory that is asked for, or a new one here."""
+    if name is not None:
+        return output_directory(Path(name))
+    path, number = Path(default), 2
+    while path.exists():
+        path, number = Path(f"{default}-{number}"), number + 1
+    return output_directory(path)
+
+
+def _write(out: Path, title: str, items: Sequence[Item], pictures: Sequence[Picture]) -> None:
+    """A PNG per picture, all on one sheet, and what is known of each as CSV."""
+    files = [f"{int(item['key']):03d}-{slug(item['layer'])}.png" for item in items]
+    for name, picture in zip(files, pictures, strict=True):
+        Image.fromarray(picture).save(out / name)
+    sheet = contact_sheet(pictures, list(map(_caption, items)), title=title)
+    sheet.save(out / "contact_sheet.png")
+    with (out / "pictures.csv").open("w", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(["file", "snapshot", "layer", "role", "r2", "best_unit", "correlation"])
+        for name, item in zip(files, items, strict=True):
+            best = item["best_unit"] or {"unit": "", "correlation": ""}
+            r2 = "" if item["r2"] is None else item["r2"]
+            place = (name, item["snapshot"], item["layer"], item["role"])
+            writer.writerow([*place, r2, best["unit"], best["correlation"]])
+    print(out / "contact_sheet.png")
+
+
+def _caption(item: Item) -> str:
+    return item["layer"] if item["r2"] is None else f"{item['layer']}\nR² {item['r2']:.2f}"

@@ -1,0 +1,62 @@
+"""`tb-modelcompare similarity`."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+from pathlib import Path
+
+from tqdm import tqdm
+
+from tb_modelcompare.cli.files import BAR, output_file
+from tb_modelcompare.cli.heat_map import heat_map
+from tb_modelcompare.cli.table import table
+from tb_modelcompare.similarity import Comparison, Measure, compare
+from tb_modelcompare.similarity.engine import find_measure
+from tb_modelcompare.store import open_snapshot, require_same_probe
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Compare, print the best matches, write the files that are asked for."""
+    measure = find_measure(arguments.measure)
+    a = open_snapshot(arguments.logdir, arguments.a)
+    b = open_snapshot(arguments.logdir, arguments.b)
+    require_same_probe(a, b)
+    csv_file, png_file = output_file(arguments.csv), output_file(arguments.png)
+
+    layers_a = a.all_activations()
+    layers_b = layers_a if a.digest == b.digest else b.all_activations()
+    with tqdm(total=1000, desc=measure.title, bar_format=BAR, disable=None, leave=False) as bar:
+
+        def follow(share: float) -> None:
+            bar.update(int(1000 * share) - bar.n)
+
+        comparison = compare(layers_a, layers_b, measure.name, progress=follow)
+
+    distance = ", a distance" if measure.distance else ""
+    print(f"{measure.title}{distance}, from {measure.low:g} to {measure.high:g}; {a.rows} rows")
+    print(_best_matches(comparison, measure, a.id, b.id))
+    if csv_file is not None:
+        _write_csv(csv_file, comparison)
+    if png_file is not None:
+        title = f"{measure.title}: {a.id} (down), {b.id} (across)"
+        heat_map(comparison, title, measure).save(png_file, format="PNG")
+    return 0
+
+
+def _best_matches(comparison: Comparison, measure: Measure, a: str, b: str) -> str:
+    values = -comparison.values if measure.distance else comparison.values
+    rows = [
+        (name, f"{comparison.values[i, best]:.3f}", comparison.columns[best])
+        for i, (name, best) in enumerate(zip(comparison.rows, values.argmax(axis=1), strict=True))
+    ]
+    return table((a, ">" + measure.name, f"most similar of {b}"), rows)
+
+
+def _write_csv(file: Path, comparison: Comparison) -> None:
+    """Layers of A down, of B across; every digit."""
+    with file.open("w", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow([comparison.measure, *comparison.columns])
+        for name, values in zip(comparison.rows, comparison.values.tolist(), strict=True):
+            writer.writerow([name, *values])

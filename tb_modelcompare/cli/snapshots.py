@@ -1,0 +1,41 @@
+"""`tb-modelcompare list`."""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import sys
+
+from tb_modelcompare.cli.table import table
+from tb_modelcompare.errors import UnknownSnapshotError
+from tb_modelcompare.snapshot import Snapshot
+from tb_modelcompare.store import list_snapshots
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print what is there; 2 if something that is there cannot be used."""
+    listing = list_snapshots(arguments.logdir)
+    if listing.snapshots:
+        columns = ("SNAPSHOT", ">LAYERS", ">UNITS", ">ROWS", "PROBE", "PICTURES", "LOGGED")
+        print(table(columns, [_row(snapshot) for snapshot in listing.snapshots]))
+    for problem in listing.problems:
+        print(f"tb-modelcompare: {problem.where}: {problem.message}", file=sys.stderr)
+    if not listing.snapshots and not listing.problems:
+        raise UnknownSnapshotError(
+            f"{arguments.logdir} holds no snapshot; log a model with `tb-modelcompare log`, or "
+            f"from Python with tb_modelcompare.SummaryWriter"
+        )
+    return 2 if listing.problems else 0
+
+
+def _row(snapshot: Snapshot) -> tuple[str, ...]:
+    logged = datetime.datetime.fromtimestamp(snapshot.wall_time)
+    return (
+        snapshot.id,
+        str(len(snapshot.layers)),
+        str(sum(layer.units for layer in snapshot.layers)),
+        str(snapshot.rows),
+        snapshot.probe_id[:8],
+        "yes" if snapshot.frozen else "no",
+        f"{logged:%Y-%m-%d %H:%M}",
+    )
