@@ -12,16 +12,12 @@ import scipy.linalg
 
 from tb_modelcompare.errors import ActivationError
 from tb_modelcompare.similarity.activations import (
-    ROWS_AT_ONCE,
     Matrix,
-    check_activations,
     open_layer,
     require_same_rows,
     row_blocks,
 )
-
-RIDGE = 1e-6
-"""Ridge of a regression as a share of the mean variance of the units that predict."""
+from tb_modelcompare.similarity.regression import RIDGE, Predictor, folds_of_rows
 
 
 def predict_direction(
@@ -132,64 +128,17 @@ def prediction_r2(
     ActivationError
         If an array cannot be used, or there are fewer images than folds.
     """
-    x = open_layer(target, "target")
-    wanted = open_layer(_columns(y), "y")
+    x, wanted = open_layer(target, "target"), open_layer(_columns(y), "y")
     require_same_rows(x, wanted)
-    image = _images(groups, x.rows)
-    count = int(image.max()) + 1
-    if folds < 2 or count < folds:
-        raise ActivationError(
-            f"{count} image(s) cannot be split into {folds} folds; use 2 or more folds, at most one per image."
-        )
-    fold = _fold_of_images(count, folds)[image]
-    values, truth = x.centred(slice(0, x.rows)), wanted.centred(slice(0, x.rows))
-    error, spread = np.zeros(truth.shape[1]), np.zeros(truth.shape[1])
-    moments = [_fold_moments(values[fold == f], truth[fold == f]) for f in range(folds)]
-    for f, held in enumerate(moments):
-        rest = [
-            sum(parts) for parts in zip(*(m for g, m in enumerate(moments) if g != f), strict=True)
-        ]
-        n, sx, sy, sxx, sxy = rest
-        mean_x, mean_y = sx / n, sy / n
-        cxx = sxx / n - np.outer(mean_x, mean_x)
-        cxy = sxy / n - np.outer(mean_x, mean_y)
-        level = float(np.trace(cxx)) / x.units
-        coefficients = np.zeros_like(cxy)
-        if level > 0.0:
-            cxx[np.diag_indices(x.units)] += ridge * level
-            coefficients = scipy.linalg.solve(cxx, cxy, assume_a="pos")
-        rows = fold == f
-        residual = truth[rows] - mean_y - (values[rows] - mean_x) @ coefficients
-        error += np.square(residual).sum(axis=0)
-        spread += np.square(truth[rows] - mean_y).sum(axis=0)
-        del held
-    return np.where(spread > 0.0, 1.0 - error / np.where(spread > 0.0, spread, 1.0), 0.0)
-
-
-def _fold_moments(x: Matrix, y: Matrix) -> tuple[float, Matrix, Matrix, Matrix, Matrix]:
-    return float(len(x)), x.sum(axis=0), y.sum(axis=0), x.T @ x, x.T @ y
+    predictor = Predictor(x, folds_of_rows(groups, x.rows, folds), ridge)
+    error, spread = predictor.score(wanted.centred(slice(0, x.rows)))
+    varies = spread > 0.0
+    return np.where(varies, 1.0 - error / np.where(varies, spread, 1.0), 0.0)
 
 
 def _columns(y: npt.ArrayLike) -> npt.NDArray[np.generic]:
     array = np.asarray(y)
     return array[:, None] if array.ndim == 1 else array
-
-
-def _images(groups: npt.ArrayLike | None, rows: int) -> npt.NDArray[np.intp]:
-    """Images numbered from 0 in order of their first appearance."""
-    if groups is None:
-        return np.arange(rows)
-    labels = np.asarray(groups)
-    if labels.shape != (rows,):
-        raise ActivationError(
-            f"groups has shape {labels.shape}; it names an image for each of the {rows} rows."
-        )
-    return np.unique(labels, return_inverse=True)[1].astype(np.intp)
-
-
-def _fold_of_images(images: int, folds: int) -> npt.NDArray[np.intp]:
-    """Images shuffled (always in the same way) and dealt out evenly."""
-    return np.random.default_rng(0).permutation(np.arange(images) % folds)
 
 
 def best_unit(target: npt.ArrayLike, y: npt.ArrayLike) -> tuple[int, float]:
@@ -206,12 +155,11 @@ def best_unit(target: npt.ArrayLike, y: npt.ArrayLike) -> tuple[int, float]:
     correlation : float
         Pearson's, the largest over units; 0 where nothing varies.
     """
-    x = open_layer(check_activations(target, "target"), "target")
-    wanted = open_layer(_columns(y), "y")
+    x, wanted = open_layer(target, "target"), open_layer(_columns(y), "y")
     require_same_rows(x, wanted)
     cross, square = np.zeros(x.units), np.zeros(x.units)
     own = 0.0
-    for rows in row_blocks(x.rows, ROWS_AT_ONCE):
+    for rows in row_blocks(x.rows):
         values, truth = x.centred(rows), wanted.centred(rows)[:, 0]
         cross += truth @ values
         square += np.einsum("ij,ij->j", values, values)

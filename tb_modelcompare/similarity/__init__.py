@@ -12,8 +12,18 @@ from __future__ import annotations
 from tb_modelcompare.similarity.cca import mean_cca, r2_cca, whitened_correlation
 from tb_modelcompare.similarity.cka import linear_cka, unbiased_linear_cka
 from tb_modelcompare.similarity.engine import Comparison, ComparisonCancelled, compare
+from tb_modelcompare.similarity.matching import (
+    one_to_one_matching,
+    semi_matching,
+    soft_matching,
+)
 from tb_modelcompare.similarity.measures import MEASURES
+from tb_modelcompare.similarity.neighbours import cknna, mutual_knn
 from tb_modelcompare.similarity.registry import INVARIANCES, Measure
+from tb_modelcompare.similarity.regression import cross_validated_regression, linear_regression
+from tb_modelcompare.similarity.rsa import rbf_cka, rsa
+from tb_modelcompare.similarity.shape import procrustes, shape_metric
+from tb_modelcompare.similarity.svcca import pwcca, svcca
 
 __all__ = [
     "INVARIANCES",
@@ -21,10 +31,23 @@ __all__ = [
     "Comparison",
     "ComparisonCancelled",
     "Measure",
+    "cknna",
     "compare",
+    "cross_validated_regression",
     "linear_cka",
+    "linear_regression",
     "mean_cca",
+    "mutual_knn",
+    "one_to_one_matching",
+    "procrustes",
+    "pwcca",
     "r2_cca",
+    "rbf_cka",
+    "rsa",
+    "semi_matching",
+    "shape_metric",
+    "soft_matching",
+    "svcca",
     "unbiased_linear_cka",
     "whitened_correlation",
 ]

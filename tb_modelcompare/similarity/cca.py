@@ -13,7 +13,7 @@ from tb_modelcompare.similarity.moments import (
     RCOND,
     Cross,
     LayerMoments,
-    singular_values,
+    nuclear_norm,
     whiten,
 )
 from tb_modelcompare.similarity.registry import Measure, MomentPlan, evaluate
@@ -36,11 +36,11 @@ class WhiteLayer:
     loadings: Matrix | None = None
 
 
-def _enough(layer: WhiteLayer) -> bool:
+def well_conditioned(layer: WhiteLayer) -> bool:
     return layer.amplification <= SINGLE_PRECISION_AMPLIFICATION
 
 
-def _whiten(layer: LayerMoments, rcond: float) -> WhiteLayer:
+def whiten_centred(layer: LayerMoments, rcond: float) -> WhiteLayer:
     whitening = whiten(layer.covariance, rcond)
     if not whitening.rank:
         raise ActivationError(
@@ -96,15 +96,15 @@ def white_cross(x: WhiteLayer, y: WhiteLayer, cross: Array) -> Array:
 
 def _nuclear_over_larger(x: WhiteLayer, y: WhiteLayer, cross: Cross) -> float:
     white = white_cross(x, y, cross.covariance)
-    return float(singular_values(white).sum(dtype=np.float64)) / max(white.shape)
+    return nuclear_norm(white) / max(white.shape)
 
 
-def _mean_correlation(x: WhiteLayer, y: WhiteLayer, cross: Cross) -> float:
+def mean_correlation(x: WhiteLayer, y: WhiteLayer, cross: Cross) -> float:
     white = white_cross(x, y, cross.covariance)
-    return float(singular_values(white).sum(dtype=np.float64)) / min(white.shape)
+    return nuclear_norm(white) / min(white.shape)
 
 
-def _mean_squared_correlation(x: WhiteLayer, y: WhiteLayer, cross: Cross) -> float:
+def mean_squared_correlation(x: WhiteLayer, y: WhiteLayer, cross: Cross) -> float:
     white = white_cross(x, y, cross.covariance)
     return float(np.vdot(white, white)) / min(white.shape)
 
@@ -114,19 +114,23 @@ def _whitened_correlation_plan(rcond: float = RCOND) -> MomentPlan:
         lambda layer: _whiten_uncentred(layer, rcond),
         _nuclear_over_larger,
         least_rows=1,
-        single_precision=_enough,
+        single_precision=well_conditioned,
     )
 
 
 def _mean_cca_plan(rcond: float = RCOND) -> MomentPlan:
     return MomentPlan(
-        lambda layer: _whiten(layer, rcond), _mean_correlation, single_precision=_enough
+        lambda layer: whiten_centred(layer, rcond),
+        mean_correlation,
+        single_precision=well_conditioned,
     )
 
 
 def _r2_cca_plan(rcond: float = RCOND) -> MomentPlan:
     return MomentPlan(
-        lambda layer: _whiten(layer, rcond), _mean_squared_correlation, single_precision=_enough
+        lambda layer: whiten_centred(layer, rcond),
+        mean_squared_correlation,
+        single_precision=well_conditioned,
     )
 
 
@@ -177,7 +181,7 @@ def r2_cca(X: npt.ArrayLike, Y: npt.ArrayLike, *, rcond: float = RCOND) -> float
     return evaluate(_r2_cca_plan(rcond), X, Y)
 
 
-_LINEAR = (
+LINEAR_INVARIANCES = (
     "permutation",
     "scaling",
     "unit scaling",
@@ -196,7 +200,7 @@ WHITENED_CORRELATION = Measure(
     high=1.0,
     symmetric=True,
     self_value=1.0,
-    invariances=tuple(name for name in _LINEAR if name != "translation"),
+    invariances=tuple(name for name in LINEAR_INVARIANCES if name != "translation"),
     formula="||L1' C12 L2||_* / max(rank X, rank Y), C = X'X/n uncentred, L L' = C⁻¹",
     paper="lucid, notebook on similarity and analogies between models",
     function=whitened_correlation,
@@ -212,7 +216,7 @@ MEAN_CCA = Measure(
     high=1.0,
     symmetric=True,
     self_value=1.0,
-    invariances=_LINEAR,
+    invariances=LINEAR_INVARIANCES,
     formula="Σ ρ_i / min(rank X, rank Y)",
     paper="Hotelling 1936; Kornblith et al. 2019",
     function=mean_cca,
@@ -228,7 +232,7 @@ R2_CCA = Measure(
     high=1.0,
     symmetric=True,
     self_value=1.0,
-    invariances=_LINEAR,
+    invariances=LINEAR_INVARIANCES,
     formula="Σ ρ_i² / min(rank X, rank Y)",
     paper="Kornblith et al. 2019",
     function=r2_cca,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import sqrt
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -26,9 +28,7 @@ class KernelLayer:
         """Of the layer with itself, up to a factor that cancels."""
         value = self.square
         if unbiased:
-            value = unbiased_hsic(
-                self.square, self.energy_square, self.energy_total, self.energy_total, self.rows
-            )
+            value = unbiased_hsic(self.square, self.energy_square, self.energy_total**2, self.rows)
         if value <= 0.0:
             raise ActivationError(
                 f"{self.name} has no variation that this measure can compare"
@@ -38,22 +38,19 @@ class KernelLayer:
         return value
 
 
+Number = TypeVar("Number", float, npt.NDArray[np.float64])
+
+
 def unbiased_hsic(
-    square: float | npt.NDArray[np.float64],
-    energy_product: float | npt.NDArray[np.float64],
-    total_x: float | npt.NDArray[np.float64],
-    total_y: float | npt.NDArray[np.float64],
-    rows: int,
-) -> float:
+    square: Number, energy_product: Number, totals_product: Number, rows: int
+) -> Number:
     """Unbiased HSIC (Song et al. 2012) of linear kernels, times rows (rows - 3), from sums.
 
-    `square` is ||X'Y||² of centred X and Y, `energy_product` the sum over rows of
-    |x|²|y|², the totals the sums of |x|² and of |y|². Centring the features first changes
-    nothing in the estimator and leaves only these terms of it.
+    `square` is ||X'Y||² of centred X and Y, `energy_product` the sum over rows of |x|²|y|²,
+    `totals_product` that of |x|² times that of |y|². Centring the features first changes
+    nothing in the estimator, and leaves only these terms of it.
     """
-    return (  # type: ignore[return-value]
-        square - rows / (rows - 2) * energy_product + total_x * total_y / ((rows - 1) * (rows - 2))
-    )
+    return square - rows / (rows - 2) * energy_product + totals_product / ((rows - 1) * (rows - 2))
 
 
 def _prepare(layer: LayerMoments) -> KernelLayer:
@@ -63,13 +60,13 @@ def _prepare(layer: LayerMoments) -> KernelLayer:
 
 def _combine(x: KernelLayer, y: KernelLayer, cross: Cross) -> float:
     square = float(np.vdot(cross.covariance, cross.covariance)) * x.rows**2
-    return square / np.sqrt(x.hsic(unbiased=False) * y.hsic(unbiased=False))
+    return square / sqrt(x.hsic(unbiased=False) * y.hsic(unbiased=False))
 
 
 def _combine_unbiased(x: KernelLayer, y: KernelLayer, cross: Cross) -> float:
     square = float(np.vdot(cross.covariance, cross.covariance)) * x.rows**2
-    hsic = unbiased_hsic(square, cross.energy_product, x.energy_total, y.energy_total, x.rows)
-    return hsic / np.sqrt(x.hsic(unbiased=True) * y.hsic(unbiased=True))
+    hsic = unbiased_hsic(square, cross.energy_product, x.energy_total * y.energy_total, x.rows)
+    return hsic / sqrt(x.hsic(unbiased=True) * y.hsic(unbiased=True))
 
 
 def _plan() -> KernelPlan:

@@ -29,16 +29,17 @@ class LayerMoments:
     mean : array (units,)
     covariance : array (units, units)
         `(X - mean)'(X - mean) / rows`; float32 where products were taken in float32.
-    energy_total, energy_square : float
-        Sum over rows of the squared length of the centred row, and of its square.
+    energy_total, energy_square : float, optional
+        Sum over rows of the squared length of the centred row, and of its square. Only
+        measures of kernels use them.
     """
 
     name: str
     rows: int
     mean: Matrix
     covariance: Array
-    energy_total: float
-    energy_square: float
+    energy_total: float = np.nan
+    energy_square: float = np.nan
 
     @property
     def units(self) -> int:
@@ -51,7 +52,7 @@ class Cross:
     product of the two squared lengths."""
 
     covariance: Array
-    energy_product: float
+    energy_product: float = np.nan
 
 
 def energy_of(layer: Layer) -> Matrix:
@@ -155,11 +156,12 @@ def _inverse_cholesky(correlation: Matrix, rcond: float) -> Matrix | None:
     if info != 0:
         return None
     inverse, info = scipy.linalg.lapack.dtrtri(factor, lower=True)
-    if info != 0 or 1.0 <= rcond * np.vdot(inverse, inverse) * np.linalg.norm(correlation):
+    if info != 0 or rcond * np.vdot(inverse, inverse) * np.linalg.norm(correlation) >= 1.0:
         return None
     return np.ascontiguousarray(inverse)
 
 
-def singular_values(matrix: Array) -> Array:
-    """Singular values, largest first, without vectors."""
-    return np.asarray(scipy.linalg.svdvals(matrix, check_finite=False))
+def nuclear_norm(matrix: Array) -> float:
+    """Sum of the singular values, without computing vectors."""
+    values = scipy.linalg.svdvals(matrix, check_finite=False)
+    return float(values.sum(dtype=np.float64))

@@ -7,13 +7,11 @@ memory-mapped, as centred and scaled float32 or float64; sums over blocks are in
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from tb_modelcompare.similarity.activations import (
-    ROWS_AT_ONCE,
     Array,
     Layer,
     Matrix,
@@ -70,17 +68,17 @@ def cross_panels(
     xs: Sequence[Layer],
     ys: Sequence[Layer],
     dtype: npt.DTypeLike,
-    following: Callable[[int], int],
+    following: bool,
     tick: Tick,
 ) -> Iterator[tuple[int, int, Array]]:
-    """For each x, its cross-covariances with the ys from `following(index of x)` on.
+    """For each x, its cross-covariances with all ys, or only with those that follow it.
 
     Yields (index of x, index of the first y, array (d1, units of these ys)). All of them are
     summed at the same time, in one pass over the rows.
     """
     edges_x, edges_y = starts(xs), starts(ys)
     rows = xs[0].rows
-    firsts = [following(index) for index in range(len(xs))]
+    firsts = [index + 1 if following else 0 for index in range(len(xs))]
     wanted = [index for index, first in enumerate(firsts) if first < len(ys)]
     blocks = list(row_blocks(rows))
     sums: dict[int, Array] = {}
@@ -149,19 +147,20 @@ def gram_squares(layers: Sequence[Layer], dtype: npt.DTypeLike, memory: int, tic
                 tile = tiles[index, : height * width].reshape(height, width)
                 np.matmul(left, right.T, out=tile)
                 tick(float(height * width) * layer.units)
-            weight = 1.0 if second == first else 2.0
-            for part in row_blocks(height * width, SUM_LENGTH):
-                total += weight * (tiles[:, part] @ tiles[:, part].T)
+            filled = tiles[:, : height * width]
+            total += (1.0 if second == first else 2.0) * inner_products(filled, filled)
             tick(float(height * width) * len(layers) ** 2 / 2)
+    return total
+
+
+def inner_products(left: Array, right: Array) -> Matrix:
+    """`left @ right.T` of long lines, in parts that are added up in float64."""
+    total = np.zeros((len(left), len(right)))
+    for part in row_blocks(left.shape[1], SUM_LENGTH):
+        total += left[:, part] @ right[:, part].T
     return total
 
 
 def gram_cost(rows: int, units: int, layers: int) -> float:
     """Multiply-adds of `gram_squares`."""
     return rows**2 / 2 * (units + layers**2 / 2)
-
-
-def pairs_of_groups(count: int, other: int | None) -> Iterator[tuple[int, int]]:
-    """Every pair of groups; the upper triangle only where the two sides are the same."""
-    for g in range(count):
-        yield from ((g, h) for h in range(g if other is None else 0, other or count))

@@ -74,12 +74,11 @@ class Measure:
     name, title, summary : str
         For code, for people, and what it tells in one sentence.
     low, high : float
-        Range. `high` is reached by a layer with itself unless `self_value` says otherwise;
-        for a distance it is `low` that is reached.
+        Range.
     symmetric : bool
         Whether f(X, Y) = f(Y, X).
-    self_value : float
-        f(X, X), exactly, in exact arithmetic.
+    self_value : float or None
+        f(X, X) in exact arithmetic, whatever X; None where it depends on X.
     invariances : tuple of str
         Maps of either side that leave the value as it is: names of `INVARIANCES`.
     formula, paper : str
@@ -103,7 +102,7 @@ class Measure:
     low: float
     high: float
     symmetric: bool
-    self_value: float
+    self_value: float | None
     invariances: tuple[str, ...]
     formula: str
     paper: str

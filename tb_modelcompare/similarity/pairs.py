@@ -1,0 +1,277 @@
+"""How each kind of measure gets all pairs of layers, at the least cost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from tb_modelcompare.similarity import products
+from tb_modelcompare.similarity.activations import Array, Layer, Matrix
+from tb_modelcompare.similarity.cka import KernelLayer, unbiased_hsic
+from tb_modelcompare.similarity.moments import Cross, LayerMoments, energy_of
+from tb_modelcompare.similarity.registry import (
+    KernelPlan,
+    Measure,
+    MomentPlan,
+    Plan,
+    RowPlan,
+    VectorPlan,
+)
+
+Precision = Literal["auto", "single", "double"]
+
+
+class ComparisonCancelled(Exception):  # noqa: N818 - it was asked for, it is no error
+    """`cancelled()` returned True."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the caller of `compare` chose about the work, not about the measure."""
+
+    precision: Precision
+    memory: int
+    progress: Callable[[float], None] | None
+    cancelled: Callable[[], bool] | None
+
+    def dtype(self, layers: Sequence[Layer]) -> npt.DTypeLike:
+        if self.precision == "auto":
+            wide = any(layer.values.dtype.itemsize > 4 for layer in layers)
+            return np.float64 if wide else np.float32
+        return np.float32 if self.precision == "single" else np.float64
+
+    def tick(self, total: float) -> products.Tick:
+        """Counts work done towards `total`; reports it, and stops when cancelled."""
+        done = 0.0
+
+        def count(amount: float) -> None:
+            nonlocal done
+            done += amount
+            if self.cancelled is not None and self.cancelled():
+                raise ComparisonCancelled
+            if self.progress is not None:
+                self.progress(min(done / total, 1.0))
+
+        return count
+
+
+def all_pairs(
+    measure: Measure, plan: Plan, xs: list[Layer], ys: list[Layer], settings: Settings
+) -> Matrix:
+    """Values of every x with every y, (len(xs), len(ys)). `ys is xs` halves the work."""
+    if isinstance(plan, KernelPlan):
+        return _kernel_pairs(plan, xs, ys, settings)
+    if isinstance(plan, MomentPlan):
+        return _moment_pairs(measure, plan, xs, ys, settings)
+    if isinstance(plan, VectorPlan):
+        return _vector_pairs(plan, xs, ys, settings)
+    return _row_pairs(plan, xs, ys, measure.symmetric, settings)
+
+
+def _multiply_adds(xs: Sequence[Layer], ys: Sequence[Layer]) -> tuple[float, float]:
+    """Of every layer's own covariance, and of all cross-covariances."""
+    rows = float(xs[0].rows)
+    layers = xs if ys is xs else [*xs, *ys]
+    units_x, units_y = (sum(layer.units for layer in side) for side in (xs, ys))
+    own = rows * sum(layer.units**2 for layer in layers)
+    across = rows * units_x * units_y
+    return own, (across - own) / 2 if ys is xs else across
+
+
+def _kernel_pairs(plan: KernelPlan, xs: list[Layer], ys: list[Layer], settings: Settings) -> Matrix:
+    layers = xs if ys is xs else [*xs, *ys]
+    rows = xs[0].rows
+    dtype = settings.dtype(layers)
+    gram = products.gram_cost(rows, sum(layer.units for layer in layers), len(layers))
+    covariances = sum(_multiply_adds(xs, ys))
+    if gram < covariances:
+        squares = products.gram_squares(layers, dtype, settings.memory, settings.tick(gram))
+        first_y = 0 if ys is xs else len(xs)
+        own_x, own_y = np.split(squares.diagonal(), [len(xs)])
+        squares = squares[: len(xs), first_y:]
+    else:
+        tick = settings.tick(covariances)
+        own_x = _own_squares(xs, dtype, tick)
+        own_y = own_x if ys is xs else _own_squares(ys, dtype, tick)
+        squares = _cross_squares(xs, ys, dtype, settings.memory, tick)
+        if ys is xs:
+            squares += squares.T + np.diag(own_x)
+    if ys is xs:
+        own_y = own_x
+    energy_x = np.stack([energy_of(layer) for layer in xs])
+    energy_y = energy_x if ys is xs else np.stack([energy_of(layer) for layer in ys])
+    norm_x = _norms(xs, own_x, energy_x, plan.unbiased)
+    norm_y = norm_x if ys is xs else _norms(ys, own_y, energy_y, plan.unbiased)
+    if plan.unbiased:
+        squares = unbiased_hsic(
+            squares,
+            energy_x @ energy_y.T,
+            np.outer(energy_x.sum(axis=1), energy_y.sum(axis=1)),
+            rows,
+        )
+    values = squares / np.outer(norm_x, norm_y)
+    if ys is xs:
+        np.fill_diagonal(values, 1.0)
+    return values
+
+
+def _norms(layers: Sequence[Layer], own: Matrix, energies: Matrix, unbiased: bool) -> Matrix:
+    return np.sqrt(
+        [
+            KernelLayer(
+                layer.name, layer.rows, float(square), float(energy.sum()), float(energy @ energy)
+            ).hsic(unbiased)
+            for layer, square, energy in zip(layers, own, energies, strict=True)
+        ]
+    )
+
+
+def _own_squares(layers: Sequence[Layer], dtype: npt.DTypeLike, tick: products.Tick) -> Matrix:
+    squares = np.empty(len(layers))
+    for index, layer in enumerate(layers):
+        covariance = products.own_covariance(layer, dtype)
+        squares[index] = np.vdot(covariance, covariance) * layer.rows**2
+        tick(float(layer.rows) * layer.units**2)
+    return squares
+
+
+def _cross_squares(
+    xs: list[Layer], ys: list[Layer], dtype: npt.DTypeLike, memory: int, tick: products.Tick
+) -> Matrix:
+    """`||X'Y||²` through covariances; strictly above the diagonal where `ys is xs`."""
+    squares = np.zeros((len(xs), len(ys)))
+    for i, columns, panel in _panels(xs, ys, dtype, memory, tick):
+        widths = [layer.units for layer in ys[columns]]
+        squares[i, columns] = products.block_squares(panel, widths) * xs[0].rows ** 2
+    return squares
+
+
+def _panels(
+    xs: list[Layer], ys: list[Layer], dtype: npt.DTypeLike, memory: int, tick: products.Tick
+) -> Iterator[tuple[int, slice, Array]]:
+    """(index of x, slice of ys, their cross-covariances (d1, units of these ys)).
+
+    All pairs, by groups of layers whose sums fit in memory; where `ys is xs`, those strictly
+    above the diagonal.
+    """
+    limit = int(np.sqrt(memory / 16))
+    groups_x = products.groups([layer.units for layer in xs], limit)
+    groups_y = groups_x if ys is xs else products.groups([layer.units for layer in ys], limit)
+    for g in groups_x:
+        for h in groups_y:
+            if ys is xs and h.start < g.start:
+                continue
+            left, within = xs[g.start : g.stop], ys is xs and h == g
+            right = left if within else ys[h.start : h.stop]
+            for i, j, panel in products.cross_panels(left, right, dtype, within, tick):
+                yield g.start + i, slice(h.start + j, h.stop), panel
+
+
+def _moment_pairs(
+    measure: Measure, plan: MomentPlan, xs: list[Layer], ys: list[Layer], settings: Settings
+) -> Matrix:
+    layers = xs if ys is xs else [*xs, *ys]
+    dtype = settings.dtype(layers)
+    tick = settings.tick(sum(_multiply_adds(xs, ys)))
+
+    def prepared(layer: Layer, dtype: npt.DTypeLike) -> Any:
+        covariance = products.own_covariance(layer, dtype).astype(dtype, copy=False)
+        return plan.prepare(LayerMoments(layer.name, layer.rows, layer.mean, covariance))
+
+    sides = [prepared(layer, dtype) for layer in layers]
+    tick(_multiply_adds(xs, ys)[0])
+    exact = np.full(len(layers), dtype == np.float64)
+    if dtype == np.float32 and settings.precision == "auto":
+        for index, side in enumerate(sides):
+            if not plan.single_precision(side):
+                sides[index], exact[index] = prepared(layers[index], np.float64), True
+    values = np.empty((len(xs), len(ys)))
+    first_y = 0 if ys is xs else len(xs)
+    for rows, columns in _by_precision(exact[: len(xs)], exact[first_y:], ys is xs):
+        left = [xs[i] for i in rows]
+        right = left if ys is xs and columns is rows else [ys[j] for j in columns]
+        double = exact[rows[0]] or exact[first_y + columns[0]]
+        kind = np.float64 if double else np.float32
+        for i, among, panel in _panels(left, right, kind, settings.memory, tick):
+            edges = products.starts(right[among])
+            for j, start, stop in zip(columns[among], edges[:-1], edges[1:], strict=True):
+                a, b, block = rows[i], j, panel[:, start:stop]
+                x, y = sides[a], sides[first_y + b]
+                values[a, b] = plan.combine(x, y, Cross(block))
+                if ys is xs:
+                    values[b, a] = (
+                        values[a, b] if measure.symmetric else plan.combine(y, x, Cross(block.T))
+                    )
+    if ys is xs:
+        assert measure.self_value is not None
+        np.fill_diagonal(values, measure.self_value)
+    return values
+
+
+def _by_precision(
+    exact_x: npt.NDArray[np.bool_], exact_y: npt.NDArray[np.bool_], same: bool
+) -> Iterator[tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]]:
+    """Blocks of pairs that share a precision; where both sides are the same, each pair once."""
+    in_x = [np.flatnonzero(~exact_x), np.flatnonzero(exact_x)]
+    in_y = in_x if same else [np.flatnonzero(~exact_y), np.flatnonzero(exact_y)]
+    for a, rows in enumerate(in_x):
+        for b, columns in enumerate(in_y):
+            if len(rows) and len(columns) and not (same and b < a):
+                yield rows, columns
+
+
+def _vector_pairs(plan: VectorPlan, xs: list[Layer], ys: list[Layer], settings: Settings) -> Matrix:
+    """Inner products of one long vector per layer, by groups of layers that fit in memory."""
+    dtype = settings.dtype([*xs, *ys])
+    size = plan.length(xs[0].rows) * np.dtype(dtype).itemsize
+    sizes_x, sizes_y = [size] * len(xs), [size] * len(ys)
+    groups_x = products.groups(sizes_x, settings.memory // 2)
+    groups_y = groups_x if ys is xs else products.groups(sizes_y, settings.memory // 2)
+    visits = [(g, h) for g in groups_x for h in groups_y if ys is not xs or h.start >= g.start]
+    tick = settings.tick(float(sum(len(h) for _, h in visits) + len(xs)))
+
+    def vectors(layers: Sequence[Layer]) -> Array:
+        block = np.empty((len(layers), plan.length(xs[0].rows)), dtype)
+        for target, layer in zip(block, layers, strict=True):
+            target[:] = plan.prepare(layer)
+            tick(1.0)
+        return block
+
+    values = np.empty((len(xs), len(ys)))
+    left, held = np.empty((0, 0)), None
+    for g, h in visits:
+        if held != g:
+            left, held = vectors(xs[g.start : g.stop]), g
+        right = left if ys is xs and h == g else vectors(ys[h.start : h.stop])
+        values[g.start : g.stop, h.start : h.stop] = products.inner_products(left, right)
+        if ys is xs:
+            values[h.start : h.stop, g.start : g.stop] = values[
+                g.start : g.stop, h.start : h.stop
+            ].T
+    if ys is xs:
+        np.fill_diagonal(values, 1.0)
+    return values
+
+
+def _row_pairs(
+    plan: RowPlan, xs: list[Layer], ys: list[Layer], symmetric: bool, settings: Settings
+) -> Matrix:
+    tick = settings.tick(float(len(xs) + len(ys) + len(xs) * len(ys)))
+
+    def prepare(layer: Layer) -> Any:
+        tick(1.0)
+        return plan.prepare(layer)
+
+    left = [prepare(layer) for layer in xs]
+    right = left if ys is xs else [prepare(layer) for layer in ys]
+    values = np.empty((len(xs), len(ys)))
+    for i, x in enumerate(left):
+        for j, y in enumerate(right):
+            mirrored = ys is xs and symmetric and j < i
+            values[i, j] = values[j, i] if mirrored else plan.combine(x, y)
+            tick(1.0)
+    return values
