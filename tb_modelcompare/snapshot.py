@@ -88,11 +88,14 @@ class ProbeRecord:
 
 @dataclass(frozen=True)
 class FrozenRecord:
-    """A frozen graph: its file, placeholder, input size (h, w, c), tensor name of each layer."""
+    """A frozen graph: its file, placeholder, input size (h, w, c), tensor name of each layer.
+
+    Height and width are None where it takes any size.
+    """
 
     asset: Asset
     input: str
-    input_shape: tuple[int, int, int]
+    input_shape: tuple[int | None, int | None, int]
     tensors: Mapping[str, str]
 
     def to_json(self) -> dict[str, Any]:
@@ -431,7 +434,9 @@ def _parse_layer(raw: dict[str, Any], rows: int, where: str) -> LayerRecord:
 def _parse_frozen(raw: dict[str, Any], where: str) -> FrozenRecord:
     shape, tensors = tuple(raw["input_shape"]), raw["tensors"]
     _expect(
-        len(shape) == 3 and all(_is_count(n) and n > 0 for n in shape),
+        len(shape) == 3
+        and all(n is None or (_is_count(n) and n > 0) for n in shape)
+        and shape[2] is not None,
         f"{where}: bad input_shape of the frozen graph",
     )
     _expect(

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+import contextlib
+import os
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -13,27 +13,21 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tb_modelcompare.assets import assembling, describe, publish, slug
+from tb_modelcompare import capture
 from tb_modelcompare.errors import (
     ActivationError,
-    CorruptSnapshotError,
     LogDirectoryError,
-    MissingAssetError,
     ModelCompareError,
+    ModelFileError,
+    NotRenderableError,
 )
 from tb_modelcompare.events import EventFile, index_event
-from tb_modelcompare.graph import LayerGraph, Node
-from tb_modelcompare.metadata import ASSET_ROOT, MAX_INDEX_BYTES, MAX_LAYERS, RECORD_VERSION
-from tb_modelcompare.probe import Probe
-from tb_modelcompare.snapshot import (
-    ACTIVATION_DTYPE,
-    LayerRecord,
-    ProbeRecord,
-    content_digest,
-)
+from tb_modelcompare.graph import LayerGraph, Node, annotate
+from tb_modelcompare.graphs_tab import graphs_tab_event
+from tb_modelcompare.probe import Preprocessing, Probe
+from tb_modelcompare.snapshot import ProbeRecord
 from tb_modelcompare.store import local_directory
-
-Spatial = tuple[int, int] | None
+from tb_modelcompare.writing import index_text, store_probe, write_snapshot
 
 
 class SummaryWriter:
@@ -44,10 +38,11 @@ class SummaryWriter:
     logdir : path
         The run's directory; made if needed. Other writers may log to it too.
     probe : Probe
-        What every model is shown; stored once per log directory and probe.
+        What every model is shown; stored once per run and probe.
 
     Use it as a context manager, or call `close`. A snapshot is visible to readers, whole,
-    when the call that logged it returns; one that is interrupted leaves no trace in a listing.
+    when the call that logged it returns; one that is interrupted appears in no listing.
+    A snapshot logged again under the same name and step takes the place of the former.
     """
 
     def __init__(self, logdir: str | Path, probe: Probe) -> None:
@@ -59,7 +54,84 @@ class SummaryWriter:
         self._probe = probe
         self._probe_record: ProbeRecord | None = None
         self._events: EventFile | None = None
+        self._graphs: dict[str, LayerGraph] = {}
         self._closed = False
+
+    def add_model(
+        self,
+        name: str,
+        model: Any,
+        step: int = 0,
+        preprocessing: Preprocessing | None = None,
+        layers: capture.LayerFilter | None = None,
+        frozen: bool = True,
+        batch_size: int = 32,
+        progress: bool = True,
+    ) -> None:
+        """Show the probe to a model and log its layers, graph and (to render) frozen graph.
+
+        The model is run in inference mode and left as it was. Images are resized to its input
+        size and converted to its number of channels. Only `batch_size` images are in memory.
+
+        Parameters
+        ----------
+        name : str
+            The model's name.
+        model : Keras 3 model, or path
+            A path is a .keras file, a frozen GraphDef (.pb), or a SavedModel directory.
+        step : int
+            Of training.
+        preprocessing : Preprocessing, optional
+            What the model wants; RGB in [0, 1] if left out.
+        layers : list of names, regular expression or predicate of a `Node`, optional
+            What to log. All layers if left out, except those that pass values through
+            unchanged (dropout, flatten, reshape, padding).
+        frozen : bool
+            Whether to log the frozen graph. Where it cannot be had, a warning says why and
+            everything else is logged.
+        batch_size : int
+            Images at a time.
+        progress : bool
+            Whether to show a progress bar.
+
+        Raises
+        ------
+        ModelFileError
+            If `model` is none that we can read.
+        LayerSelectionError
+            If `layers` matches nothing.
+        ActivationError
+            If a layer gives NaN or infinity.
+        """
+        self._check(name, step)
+        if batch_size < 1:
+            raise ModelCompareError(f"batch_size is {batch_size}; give 1 or more")
+        opened = open_model(model)
+        chosen = capture.select_layers(opened, layers)
+        height, width, channels = opened.input_shape
+        height, width = height or self._probe.images.shape[1], width or self._probe.images.shape[2]
+        fitted = (preprocessing or Preprocessing()).for_channels(channels)
+        graph_def, problem = _freeze(name, opened, chosen) if frozen else (None, None)
+        batches = capture.activations(
+            self._probe,
+            opened.sampler(chosen, height, width),
+            fitted,
+            (height, width, channels),
+            batch_size,
+        )
+        index = write_snapshot(
+            self._run_dir,
+            self._store_probe(),
+            name,
+            int(step),
+            chosen,
+            _with_progress(batches, len(self._probe), batch_size, name) if progress else batches,
+            annotate(opened.graph),
+            frozen=graph_def,
+            frozen_problem=problem,
+            preprocessing=fitted,
+        )
+        self._record(index, opened.graph)
 
     def add_activations(
         self,
@@ -87,11 +159,17 @@ class SummaryWriter:
             If an array has another shape than (probe.rows, units), is not of real numbers,
             or holds NaN, infinity or values beyond float32.
         """
+        self._check(name, step)
         if not activations:
             raise ActivationError("no activations; give at least one layer")
-        batches = [{layer: _as_matrix(layer, array) for layer, array in activations.items()}]
+        sampled = [_as_sampled(layer, array) for layer, array in activations.items()]
         layers = tuple(activations)
-        self._log(name, step, layers, batches, graph or _chain(batches[0]))
+        if graph is None:
+            graph = _chain(layers, [s.values.shape[1] for s in sampled])
+        index = write_snapshot(
+            self._run_dir, self._store_probe(), name, int(step), layers, [sampled], graph
+        )
+        self._record(index, graph)
 
     def flush(self) -> None:
         """Nothing is held back: a snapshot is on the disk once logged."""
@@ -114,155 +192,77 @@ class SummaryWriter:
     ) -> None:
         self.close()
 
-    def _log(
-        self,
-        name: str,
-        step: int,
-        layers: Sequence[str],
-        batches: Iterable[Mapping[str, npt.NDArray[np.float32]]],
-        graph: LayerGraph,
-    ) -> None:
-        _check_name(name, step)
+    def _check(self, name: str, step: int) -> None:
         if self._closed:
             raise ModelCompareError("this SummaryWriter is closed; make another")
-        if len(layers) > MAX_LAYERS:
-            raise ActivationError(f"{len(layers)} layers; log at most {MAX_LAYERS}")
-        probe = self._store_probe()
-        parent = self._run_dir / ASSET_ROOT / "snapshots"
-        with assembling(parent) as partial:
-            units = _write_activations(partial, layers, self._probe.rows, batches)
-            _write_json(partial / "graph.json", _mark_logged(graph, layers).to_json())
-            index: dict[str, Any] = {
-                "version": RECORD_VERSION,
-                "name": name,
-                "step": step,
-                "wall_time": time.time(),
-                "probe": probe.to_json(),
-                "layers": [
-                    LayerRecord(
-                        name=layer,
-                        units=units[i],
-                        rows=self._probe.rows,
-                        dtype=ACTIVATION_DTYPE,
-                        asset=describe(partial / _layer_file(i), _layer_file(i)),
-                        spatial=None,
-                    ).to_json()
-                    for i, layer in enumerate(layers)
-                ],
-                "graph": describe(partial / "graph.json", "graph.json").to_json(),
-                "frozen": None,
-                "preprocessing": None,
-            }
-            index["digest"] = content_digest(index)
-            folder = f"{slug(name)}-{step}-{index['digest'][:8]}"
-            for asset in _own_assets(index):
-                asset["path"] = f"{ASSET_ROOT}/snapshots/{folder}/{asset['path']}"
-            text = json.dumps(index, separators=(",", ":"), allow_nan=False)
-            if len(text) > MAX_INDEX_BYTES:
-                raise ActivationError(f"an index of {len(text)} bytes; log fewer layers")
-            publish(partial, parent / folder)
-        if self._events is None:
-            self._events = EventFile(self._run_dir)
-        self._events.write(index_event(name, step, index["wall_time"], text))
+        if not isinstance(name, str) or not 0 < len(name.strip()) <= 200 or not name.isprintable():
+            raise ModelCompareError(f"name is {name!r:.250}; give 1 to 200 printable characters")
+        if not isinstance(step, (int, np.integer)) or not 0 <= step < 2**53:
+            raise ModelCompareError(f"step is {step!r}; give a whole number from 0")
 
     def _store_probe(self) -> ProbeRecord:
-        if self._probe_record is not None:
-            return self._probe_record
-        probe = self._probe
-        parent = self._run_dir / ASSET_ROOT / "probes"
-        folder = f"{ASSET_ROOT}/probes/{probe.id[:16]}"
-        with assembling(parent) as partial:
-            np.save(partial / "images.npy", probe.images, allow_pickle=False)
-            np.save(partial / "positions.npy", probe.positions, allow_pickle=False)
-            meta = {
-                "version": RECORD_VERSION,
-                "id": probe.id,
-                "dtype": probe.images.dtype.name,
-                "names": probe.names,
-            }
-            _write_json(partial / "probe.json", meta)
-            images, positions, described = (
-                describe(partial / file, f"{folder}/{file}")
-                for file in ("images.npy", "positions.npy", "probe.json")
-            )
-            record = ProbeRecord(
-                id=probe.id,
-                images=images,
-                positions=positions,
-                meta=described,
-                rows=probe.rows,
-                positions_per_image=probe.positions_per_image,
-                count=len(probe),
-                image_shape=(probe.images.shape[1], probe.images.shape[2], probe.images.shape[3]),
-            )
-            try:
-                for asset in (images, positions, described):
-                    asset.verify(str(self._run_dir))
-            except (MissingAssetError, CorruptSnapshotError):
-                publish(partial, self._run_dir / folder)
-        self._probe_record = record
-        return record
+        if self._probe_record is None:
+            self._probe_record = store_probe(self._run_dir, self._probe)
+        return self._probe_record
+
+    def _record(self, index: dict[str, Any], graph: LayerGraph) -> None:
+        if self._events is None:
+            self._events = EventFile(self._run_dir)
+        name, step, wall_time = index["name"], index["step"], index["wall_time"]
+        self._events.write(index_event(name, step, wall_time, index_text(index)))
+        if self._graphs.get(name) != graph:
+            # A tag belongs to one plugin, and `name` is the index's.
+            self._events.write(graphs_tab_event(graph, f"graph of {name}", step, wall_time))
+            self._graphs[name] = graph
 
 
-def _check_name(name: str, step: int) -> None:
-    if not isinstance(name, str) or not name.strip() or len(name) > 200 or not name.isprintable():
-        raise ModelCompareError(f"name is {name!r:.250}; give 1 to 200 printable characters")
-    if not isinstance(step, (int, np.integer)) or not 0 <= step < 2**53:
-        raise ModelCompareError(f"step is {step!r}; give a whole number from 0")
+def open_model(model: Any) -> capture.Model:
+    """Whatever `SummaryWriter.add_model` takes, opened for capture.
+
+    Raises
+    ------
+    ModelFileError
+        If it is no model, or none that we can read.
+    """
+    if isinstance(model, (str, os.PathLike)):
+        from tb_modelcompare.graphdef import open_file
+
+        return open_file(Path(model))
+    if any(c.__module__.startswith("keras.") for c in type(model).__mro__):
+        from tb_modelcompare.keras import open_model as open_keras
+
+        return open_keras(model)
+    raise ModelFileError(
+        f"{type(model).__name__} is no model that can be logged; give a Keras 3 model, a .keras "
+        f"or frozen .pb file or a SavedModel directory, or use add_activations"
+    )
 
 
-def _layer_file(index: int) -> str:
-    return f"{index:04d}.npy"
+def _freeze(
+    name: str, opened: capture.Model, layers: Sequence[str]
+) -> tuple[capture.FrozenGraph | None, str | None]:
+    try:
+        return opened.freeze(layers), None
+    except NotRenderableError as error:
+        warnings.warn(
+            f"{name!r} is logged without a frozen graph, so nothing can be rendered: {error}",
+            stacklevel=3,
+        )
+        return None, str(error)
 
 
-def _own_assets(index: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    for layer in index["layers"]:
-        yield layer["asset"]
-    yield index["graph"]
-    if index["frozen"]:
-        yield index["frozen"]["asset"]
+def _with_progress(
+    batches: Iterator[list[capture.Sampled]], count: int, batch_size: int, name: str
+) -> Iterator[list[capture.Sampled]]:
+    from tqdm import tqdm
+
+    with contextlib.closing(tqdm(total=count, desc=name, unit="image", leave=False)) as bar:
+        for batch in batches:
+            yield batch
+            bar.update(min(batch_size, count - bar.n))
 
 
-def _write_json(file: Path, value: Any) -> None:
-    file.write_text(json.dumps(value, separators=(",", ":"), allow_nan=False), encoding="utf-8")
-
-
-def _write_activations(
-    directory: Path,
-    layers: Sequence[str],
-    rows: int,
-    batches: Iterable[Mapping[str, npt.NDArray[np.float32]]],
-) -> list[int]:
-    """Fill one .npy per layer batch by batch; gives each layer's number of units."""
-    files: dict[str, Any] = {}
-    start = 0
-    for batch in batches:
-        if not files:
-            for i, layer in enumerate(layers):
-                files[layer] = np.lib.format.open_memmap(
-                    directory / _layer_file(i), "w+", np.dtype("<f4"), (rows, batch[layer].shape[1])
-                )
-        end = start + len(batch[layers[0]])
-        for layer in layers:
-            block = batch[layer]
-            if not np.isfinite(block).all():
-                raise ActivationError(
-                    f"layer {layer!r} gives NaN or infinity (rows {start} to {end}); check the "
-                    f"preprocessing, or compute in float32 rather than float16"
-                )
-            if end > rows or len(block) != end - start:
-                raise ActivationError(
-                    f"layer {layer!r} has {start + len(block)} rows and the probe {rows}; "
-                    f"give one row per position of the probe"
-                )
-            files[layer][start:end] = block
-        start = end
-    if start != rows:
-        raise ActivationError(f"{start} rows of activations and the probe has {rows}")
-    return [files[layer].shape[1] for layer in layers]
-
-
-def _as_matrix(layer: str, array: npt.ArrayLike) -> npt.NDArray[np.float32]:
+def _as_sampled(layer: str, array: npt.ArrayLike) -> capture.Sampled:
     if not isinstance(layer, str) or not 0 < len(layer) <= 1024:
         raise ActivationError(f"layer name {layer!r:.100} is not a string of 1 to 1024 characters")
     values = np.asarray(array)
@@ -274,25 +274,13 @@ def _as_matrix(layer: str, array: npt.ArrayLike) -> npt.NDArray[np.float32]:
             f"probe's positions"
         )
     with np.errstate(over="ignore"):  # beyond float32 becomes infinity, which is refused later
-        return np.asarray(values, dtype=np.float32)
+        return capture.Sampled(np.asarray(values, dtype=np.float32), None)
 
 
-def _chain(activations: Mapping[str, npt.NDArray[np.float32]]) -> LayerGraph:
-    nodes: list[Node] = []
-    for layer, array in activations.items():
-        units = array.shape[1]
-        inputs = (nodes[-1].name,) if nodes else ()
-        nodes.append(Node(layer, "Activations", inputs, (units,), units, True, layer))
-    return LayerGraph(tuple(nodes))
-
-
-def _mark_logged(graph: LayerGraph, layers: Sequence[str]) -> LayerGraph:
-    there = {node.name for node in graph.nodes}
-    missing = [layer for layer in layers if layer not in there]
-    if missing:
-        raise ActivationError(
-            f"the graph has no node {missing[0]!r}; name the layers as its nodes are named"
+def _chain(layers: Sequence[str], units: Sequence[int]) -> LayerGraph:
+    return LayerGraph(
+        tuple(
+            Node(layer, "Activations", tuple(layers[max(i - 1, 0) : i]), (n,), n, True, layer)
+            for i, (layer, n) in enumerate(zip(layers, units, strict=True))
         )
-    logged = set(layers)
-    nodes = tuple(replace(node, logged=node.name in logged) for node in graph.nodes)
-    return LayerGraph(nodes, graph.blocks)
+    )

@@ -1,0 +1,228 @@
+"""What every framework's capture has in common: selection, placement, preparing images.
+
+A framework's module (`keras`, `graphdef`, `torch`) turns a model into a `Model`; nothing here
+knows about frameworks.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tb_modelcompare.errors import ActivationError, LayerSelectionError
+from tb_modelcompare.graph import LayerGraph, Node
+from tb_modelcompare.probe import Preprocessing, Probe, unit_range
+from tb_modelcompare.snapshot import nearest
+
+LayerFilter = str | Iterable[str] | Callable[[Node], bool]
+Spatial = tuple[int, int] | None
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """One layer's activations at some positions: (rows, units), and the map they are of."""
+
+    values: Floats
+    spatial: Spatial
+
+
+@dataclass(frozen=True)
+class FrozenGraph:
+    """A serialised GraphDef, its placeholder, and each layer's tensor in it."""
+
+    graph_def: bytes
+    input: str
+    input_shape: tuple[int | None, int | None, int]
+    tensors: dict[str, str]
+
+
+# Preprocessed images (b, h, w, c) float32 and positions (b, k, 2) float64 → one Sampled per
+# layer, rows ordered by image, then position.
+Sampler = Callable[[Floats, npt.NDArray[np.float64]], list[Sampled]]
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model, opened for capture.
+
+    Attributes
+    ----------
+    graph : LayerGraph
+        Every node; blocks and drawing not yet found.
+    candidates : tuple of str
+        Nodes whose value can be logged.
+    passive : frozenset of str
+        Candidates that pass values through unchanged (dropout, flatten, padding): not logged
+        unless asked for by name.
+    input_shape : (height, width, channels)
+        Height and width None where the model takes any.
+    sampler : callable (layers, height, width) → Sampler
+    freeze : callable (layers) → FrozenGraph
+        Raises NotRenderableError where the model cannot be frozen.
+    """
+
+    graph: LayerGraph
+    candidates: tuple[str, ...]
+    passive: frozenset[str]
+    input_shape: tuple[int | None, int | None, int]
+    sampler: Callable[[Sequence[str], int, int], Sampler]
+    freeze: Callable[[Sequence[str]], FrozenGraph]
+
+
+def select_layers(model: Model, layers: LayerFilter | None) -> tuple[str, ...]:
+    """The layers to log, in topological order.
+
+    Parameters
+    ----------
+    layers : None, list of names, regular expression or predicate
+        None is every candidate that is not passive. A regular expression is searched for in
+        the names; a predicate is asked about each `Node`.
+
+    Raises
+    ------
+    LayerSelectionError
+        If nothing matches, a name does not exist, or names a layer without usable output.
+    """
+    names = model.candidates
+    if layers is None:
+        chosen = [name for name in names if name not in model.passive]
+        wanted = "all layers"
+    elif isinstance(layers, str):
+        wanted = f"regular expression {layers!r}"
+        try:
+            pattern = re.compile(layers)
+        except re.error as error:
+            raise LayerSelectionError(f"{wanted} is malformed: {error}") from error
+        chosen = [name for name in names if pattern.search(name)]
+    elif callable(layers):
+        wanted = "the layer predicate"
+        nodes = {node.name: node for node in model.graph.nodes}
+        chosen = [name for name in names if layers(nodes[name])]
+    else:
+        return _select_by_name(model, tuple(layers))
+    if not chosen:
+        guess = layers if isinstance(layers, str) else ""
+        raise LayerSelectionError(f"{wanted} matches no layer; {nearest(guess, names)}")
+    return tuple(chosen)
+
+
+def _select_by_name(model: Model, wanted: tuple[str, ...]) -> tuple[str, ...]:
+    if not wanted:
+        raise LayerSelectionError(f"no layer is named; {nearest('', model.candidates)}")
+    everything = {node.name for node in model.graph.nodes}
+    for name in wanted:
+        if name not in everything:
+            raise LayerSelectionError(
+                f"the model has no layer {name!r}; {nearest(str(name), model.candidates)}"
+            )
+        if name not in model.candidates:
+            raise LayerSelectionError(
+                f"layer {name!r} has no output that can be logged (floating point, one value per "
+                f"unit at each place); {nearest(name, model.candidates)}"
+            )
+    return tuple(name for name in model.candidates if name in set(wanted))
+
+
+def activations(
+    probe: Probe,
+    sampler: Sampler,
+    preprocessing: Preprocessing,
+    input_shape: tuple[int, int, int],
+    batch_size: int,
+) -> Iterator[list[Sampled]]:
+    """Feed the probe through `sampler` batch by batch; one list of layers per batch."""
+    count, per_image = len(probe), probe.positions_per_image
+    places = probe.positions.reshape(count, per_image, 2)
+    height, width, channels = input_shape
+    for start in range(0, count, batch_size):
+        batch = slice(start, min(start + batch_size, count))
+        images = resize(unit_range(probe.images[batch], channels), height, width)
+        yield sampler(preprocessing.apply(images), places[batch])
+
+
+@dataclass(frozen=True)
+class Placement:
+    """How positions address an output: a map of h × w tokens after `skip` others.
+
+    `tokens` is the number of all of them. A vector is one token at every position.
+    """
+
+    spatial: Spatial
+    tokens: int
+    skip: int = 0
+
+    def index(self, positions: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
+        """Token index of each (…, (u, v)): skip + floor(u·h)·w + floor(v·w)."""
+        height, width = self.spatial or (1, 1)
+        rows = np.floor(positions[..., 0] * height).astype(np.int64)
+        columns = np.floor(positions[..., 1] * width).astype(np.int64)
+        return self.skip + rows * width + columns
+
+
+def placement(shape: Sequence[int | None]) -> Placement | None:
+    """How to sample an output of `shape` (without the batch axis); None where we cannot.
+
+    (units,) is the same at every position. (h, w, units) is a map. (tokens, units) is a map of
+    g × g where tokens is g², or g² + 1 with the first token (a transformer's class token)
+    passed over; otherwise a map of tokens × 1, so that u alone counts.
+    """
+    if any(size is None or size == 0 for size in shape):
+        return None
+    sizes = [int(size) for size in shape if size is not None]
+    if len(sizes) <= 1:
+        return Placement(None, 1)
+    if len(sizes) == 3:
+        return Placement((sizes[0], sizes[1]), sizes[0] * sizes[1])
+    if len(sizes) != 2:
+        return None
+    tokens = sizes[0]
+    for skip in (0, 1):
+        side = math.isqrt(max(tokens - skip, 0))
+        if side > 1 and side * side == tokens - skip:
+            return Placement((side, side), tokens, skip)
+    return Placement((tokens, 1), tokens)
+
+
+def sample(output: npt.NDArray[Any], positions: npt.NDArray[np.float64], layer: str) -> Sampled:
+    """Rows of `output` (b, …) at `positions` (b, k, 2), in numpy."""
+    place = placement(output.shape[1:])
+    if place is None:
+        raise unusable(layer, output.shape)
+    tokens = output.reshape(len(output), place.tokens, -1)
+    index = place.index(positions)
+    values = np.take_along_axis(tokens, index[..., None], axis=1)
+    return Sampled(np.asarray(values.reshape(index.size, -1), np.float32), place.spatial)
+
+
+def unusable(layer: str, shape: Sequence[Any]) -> ActivationError:
+    """The error for an output that has no fixed map of units."""
+    return ActivationError(
+        f"layer {layer!r} gives shape {tuple(shape)}, which is no vector, sequence or map of "
+        f"fixed size; leave it out with layers="
+    )
+
+
+def resize(images: Floats, height: int, width: int) -> Floats:
+    """Images (n, h, w, c) at another size: bilinear, antialiased, the same on every machine."""
+    if images.shape[1:3] == (height, width):
+        return images
+    down = _interpolation(images.shape[1], height)
+    across = _interpolation(images.shape[2], width)
+    return np.ascontiguousarray(np.einsum("ih,nhwc,jw->nijc", down, images, across, optimize=True))
+
+
+def _interpolation(old: int, new: int) -> Floats:
+    """(new, old) weights of a triangle filter, as wide as a source pixel or a target one."""
+    scale = old / new
+    reach = max(scale, 1.0)
+    centres = (np.arange(new)[:, None] + 0.5) * scale
+    distance = np.abs(centres - (np.arange(old)[None] + 0.5)) / reach
+    weights = np.maximum(1.0 - distance, 0.0)
+    return np.asarray(weights / weights.sum(axis=1, keepdims=True), np.float32)

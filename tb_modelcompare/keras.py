@@ -1,0 +1,314 @@
+"""Keras 3 models: layer graph, activations, frozen graph. The user's model is left as it is."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tb_modelcompare.capture import (
+    Floats,
+    FrozenGraph,
+    Model,
+    Sampled,
+    Sampler,
+    sample,
+)
+from tb_modelcompare.errors import ModelFileError, NotRenderableError
+from tb_modelcompare.graph import Block, LayerGraph, Node, kind_of
+
+# Layers whose output is their input, moved or repeated: nothing new to compare.
+_PASSIVE = frozenset(
+    {
+        "Flatten", "Reshape", "Permute", "RepeatVector", "Identity", "Dropout", "AlphaDropout",
+        "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "GaussianDropout",
+        "GaussianNoise", "ActivityRegularization", "ZeroPadding1D", "ZeroPadding2D",
+        "Cropping1D", "Cropping2D", "UpSampling1D", "UpSampling2D",
+    }
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Call:
+    """One call of one operation; slots number the tensors of the whole model."""
+
+    name: str
+    operation: Any
+    node: Any
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class _Program:
+    """A model and its nested models, flattened into calls in topological order.
+
+    `scopes` holds the path of nested models around each call that has one.
+    """
+
+    input: int
+    calls: tuple[_Call, ...]
+    scopes: Mapping[str, str]
+    size: int
+
+
+def open_model(model: Any) -> Model:
+    """A Keras 3 model, opened for capture.
+
+    Raises
+    ------
+    ModelFileError
+        If it is not built, or does not take one image (n, h, w, 1 or 3).
+    """
+    functional = _functional(model)
+    if functional is None:
+        raise ModelFileError(
+            f"{type(model).__name__} {model.name!r} has no graph of layers: build it (call it "
+            f"once, or give it a keras.Input), write it as a functional model, or log its "
+            f"activations with add_activations"
+        )
+    if len(functional.inputs) != 1:
+        names = ", ".join(tensor.name for tensor in functional.inputs)
+        raise ModelFileError(
+            f"model {model.name!r} has {len(functional.inputs)} inputs ({names}) and a probe is "
+            f"one image; wrap it in a model of one image, or use add_activations"
+        )
+    shape = tuple(functional.inputs[0].shape)
+    if len(shape) != 4 or shape[3] not in (1, 3):
+        raise ModelFileError(
+            f"model {model.name!r} takes {shape}; a probe is (n, height, width, 1 or 3), "
+            f"channels last"
+        )
+    program = _compile(functional)
+    nodes, slots = _nodes(program)
+    # Bare operations (x * 2, a square root) are steps inside a layer that has no name.
+    steps = _bare_steps(program)
+    passive = {n.name for n in nodes if n.op in _PASSIVE or n.name.partition(":")[0] in steps}
+    return Model(
+        graph=LayerGraph(tuple(nodes), _scope_blocks(program)),
+        candidates=tuple(slots),
+        passive=frozenset(passive.intersection(slots)),
+        input_shape=(shape[1], shape[2], shape[3]),
+        sampler=lambda layers, height, width: _sampler(
+            program, {name: slots[name] for name in layers}, (height, width, shape[3])
+        ),
+        freeze=lambda layers: _freeze(
+            program, {name: slots[name] for name in layers}, (shape[1], shape[2], shape[3])
+        ),
+    )
+
+
+def _bare_steps(program: _Program) -> set[str]:
+    import keras
+
+    return {
+        call.name
+        for call in program.calls
+        if not isinstance(call.operation, keras.layers.Layer)
+        and (kind_of(type(call.operation).__name__) in ("other", "reshape") or len(call.inputs) < 2)
+        and kind_of(type(call.operation).__name__) not in ("activation", "conv", "pool")
+    }
+
+
+def _functional(operation: Any) -> Any:
+    """The graph inside a model, None if there is none or the model overrides how it is run."""
+    # Neither class is exported with its graph; both have been where they are since Keras 3.0.
+    from keras.src.models.functional import Functional
+    from keras.src.models.sequential import Sequential
+
+    if isinstance(operation, Sequential) and type(operation).call is Sequential.call:
+        return operation._functional
+    if isinstance(operation, Functional) and type(operation).call is Functional.call:
+        return operation
+    return None
+
+
+def _compile(functional: Any) -> _Program:
+    calls: list[_Call] = []
+    scopes: dict[str, str] = {}
+    taken: set[str] = set()
+    slots = iter(range(2**62))
+
+    def unique(name: str) -> str:
+        candidate, number = name, 0
+        while candidate in taken:
+            number += 1
+            candidate = f"{name}_{number}"
+        taken.add(candidate)
+        return candidate
+
+    def descend(model: Any, inputs: Sequence[int], scope: str) -> list[int]:
+        values = {id(t): slot for t, slot in zip(model.inputs, inputs, strict=True)}
+        for node in _ordered(model):
+            sources = tuple(values[id(tensor)] for tensor in node.input_tensors)
+            inner = _inlined(node)
+            if inner is not None:
+                outputs = descend(inner, sources, unique(scope + node.operation.name) + "/")
+            else:
+                name = unique(scope + node.operation.name)
+                outputs = [next(slots) for _ in node.outputs]
+                calls.append(_Call(name, node.operation, node, sources, tuple(outputs)))
+                if scope:
+                    scopes[name] = scope[:-1]
+            values.update((id(t), slot) for t, slot in zip(node.outputs, outputs, strict=True))
+        return [values[id(tensor)] for tensor in model.outputs]
+
+    image = next(slots)
+    entry = functional.inputs[0]._keras_history.operation
+    calls.append(_Call(unique(entry.name), entry, None, (), (image,)))
+    descend(functional, [image], "")
+    return _Program(image, tuple(calls), scopes, next(slots))
+
+
+def _ordered(model: Any) -> Iterator[Any]:
+    """The nodes of a functional model, each after its inputs, one branch after the other."""
+    done = {id(tensor) for tensor in model.inputs}
+    stack = [(tensor, False) for tensor in reversed(model.outputs)]
+    while stack:
+        tensor, expanded = stack.pop()
+        if id(tensor) in done:
+            continue
+        operation, index, _ = tensor._keras_history
+        node = operation._inbound_nodes[index]
+        if expanded:
+            done.update(id(output) for output in node.outputs)
+            yield node
+        else:
+            stack.append((tensor, True))
+            stack.extend((source, False) for source in reversed(node.input_tensors))
+
+
+def _inlined(node: Any) -> Any:
+    """The nested model of a call where it can be entered: inputs pass the border unchanged."""
+    inner = _functional(node.operation)
+    if inner is None or len(inner.inputs) != len(node.input_tensors):
+        return None
+    args = node.arguments.args
+    if any(isinstance(value, dict) for value in (inner.input, *args)) or node.arguments.kwargs.get(
+        "mask"
+    ):
+        return None  # inputs are matched by name there, or come with masks
+    for outer, border in zip(node.input_tensors, inner.inputs, strict=True):
+        if outer.dtype != border.dtype or len(outer.shape) != len(border.shape):
+            return None  # Keras would cast or reshape
+    return inner
+
+
+def _nodes(program: _Program) -> tuple[list[Node], dict[str, int]]:
+    """Nodes of the layer graph, and the slot of each node that can be logged."""
+    nodes: list[Node] = []
+    slots: dict[str, int] = {}
+    producer: dict[int, str] = {}
+    for call in program.calls:
+        inputs = tuple(dict.fromkeys(producer[slot] for slot in call.inputs))
+        tensors = call.operation.output if call.node is None else call.node.outputs
+        tensors = tensors if isinstance(tensors, (list, tuple)) else [tensors]
+        for i, (slot, tensor) in enumerate(zip(call.outputs, tensors, strict=True)):
+            # A layer with several outputs is a node for the first and one for each other.
+            name = call.name if i == 0 else f"{call.name}:{i}"
+            shape = None if tensor.shape is None else tuple(tensor.shape)[1:]
+            nodes.append(
+                Node(
+                    name=name,
+                    op=type(call.operation).__name__,
+                    inputs=inputs if i == 0 else (call.name,),
+                    shape=shape,
+                    units=shape[-1] if shape else None,
+                    label=name.rpartition("/")[2],
+                )
+            )
+            producer[slot] = name
+            floating = "float" in str(tensor.dtype)
+            if call.node is not None and floating and shape is not None and len(shape) <= 3:
+                slots[name] = slot
+    return nodes, slots
+
+
+def _scope_blocks(program: _Program) -> tuple[Block, ...]:
+    """A block for each nested model."""
+    members: dict[str, list[str]] = {}
+    for name, scope in program.scopes.items():
+        parts = scope.split("/")
+        for depth in range(1, len(parts) + 1):
+            members.setdefault("/".join(parts[:depth]), []).append(name)
+    return tuple(
+        Block(scope, "group", tuple(names), names[-1], scope.rpartition("/")[0] or None)
+        for scope, names in members.items()
+    )
+
+
+def _run(program: _Program, images: Any, wanted: set[int]) -> dict[int, Any]:
+    """Values of the wanted slots, in inference mode."""
+    values: dict[int, Any] = {program.input: images}
+    last_use = {slot: i for i, call in enumerate(program.calls) for slot in call.inputs}
+    for i, call in enumerate(program.calls):
+        if call.node is None:
+            continue
+        tensors = {
+            id(tensor): values[slot]
+            for tensor, slot in zip(call.node.input_tensors, call.inputs, strict=True)
+        }
+        args, kwargs = call.node.arguments.fill_in(tensors)
+        if "training" in _parameters(call.operation):
+            kwargs["training"] = False
+        outputs = _flatten(call.operation(*args, **kwargs))
+        values.update(zip(call.outputs, outputs, strict=True))
+        for slot in call.inputs:
+            if last_use[slot] == i and slot not in wanted:
+                values.pop(slot, None)
+    return {slot: values[slot] for slot in wanted}
+
+
+def _parameters(operation: Any) -> Mapping[str, Any]:
+    return inspect.signature(operation.call).parameters
+
+
+def _flatten(outputs: Any) -> list[Any]:
+    import keras
+
+    return list(keras.tree.flatten(outputs))
+
+
+def _sampler(program: _Program, slots: Mapping[str, int], shape: tuple[int, int, int]) -> Sampler:
+    import keras
+
+    if keras.backend.backend() == "tensorflow":
+        from tb_modelcompare.tracing import sample_function
+
+        return sample_function(_values(program, slots), tuple(slots), shape)
+
+    def run(images: Floats, positions: npt.NDArray[np.float64]) -> list[Sampled]:
+        values = _run(program, keras.ops.convert_to_tensor(images), set(slots.values()))
+        return [
+            sample(keras.ops.convert_to_numpy(values[slot]), positions, layer)
+            for layer, slot in slots.items()
+        ]
+
+    return run
+
+
+def _freeze(
+    program: _Program, slots: Mapping[str, int], shape: tuple[int | None, int | None, int]
+) -> FrozenGraph:
+    import keras
+
+    if keras.backend.backend() != "tensorflow":
+        raise NotRenderableError(
+            f"Keras runs on {keras.backend.backend()} and only the TensorFlow backend gives a "
+            f"frozen graph"
+        )
+    from tb_modelcompare.tracing import freeze_function
+
+    return freeze_function(_values(program, slots), shape)
+
+
+def _values(program: _Program, slots: Mapping[str, int]) -> Callable[[Any], dict[str, Any]]:
+    def values(images: Any) -> dict[str, Any]:
+        found = _run(program, images, set(slots.values()))
+        return {layer: found[slot] for layer, slot in slots.items()}
+
+    return values

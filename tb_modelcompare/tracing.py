@@ -1,0 +1,134 @@
+"""TensorFlow functions of a batch of images: sampled while they run, or frozen to a file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tb_modelcompare.capture import (
+    Floats,
+    FrozenGraph,
+    Sampled,
+    Sampler,
+    Spatial,
+    placement,
+    unusable,
+)
+from tb_modelcompare.errors import NotRenderableError
+
+# Images (n, h, w, c) float32 → each layer's tensor. Called while tracing, never twice.
+LayerFunction = Callable[[Any], Mapping[str, Any]]
+
+_INPUT = "input"
+# A serialised protocol buffer cannot be larger.
+_MAX_BYTES = 2**31 - 1
+
+
+def sample_function(
+    function: LayerFunction, layers: Sequence[str], shape: tuple[int, int, int]
+) -> Sampler:
+    """Trace `function` once and gather the rows where the maps are, so that only they leave.
+
+    A batch that is smaller than the first is filled up, so that nothing is traced again.
+    """
+    import tensorflow as tf
+
+    spatial: dict[str, Spatial] = {}
+
+    def rows(layer: str, output: Any, positions: Any) -> Any:
+        place = placement(output.shape[1:]) if output.shape.rank is not None else None
+        if place is None:
+            raise unusable(layer, output.shape)
+        spatial[layer] = place.spatial
+        height, width = place.spatial or (1, 1)
+        down = tf.cast(tf.floor(positions[..., 0] * height), tf.int32)
+        across = tf.cast(tf.floor(positions[..., 1] * width), tf.int32)
+        units = output.shape[-1] if output.shape.rank > 1 else 1
+        tokens = tf.reshape(output, (-1, place.tokens, units))
+        taken = tf.gather(tokens, place.skip + down * width + across, axis=1, batch_dims=1)
+        return tf.cast(tf.reshape(taken, (-1, units)), tf.float32)
+
+    def sampled(images: Any, positions: Any) -> list[Any]:
+        values = function(images)
+        return [rows(layer, values[layer], positions) for layer in layers]
+
+    def trace(batch: int, places: int) -> Any:
+        return tf.function(sampled, autograph=False).get_concrete_function(
+            tf.TensorSpec((batch, *shape), tf.float32),
+            tf.TensorSpec((batch, places, 2), tf.float64),
+        )
+
+    traced: Any = None
+    size = 0
+
+    def run(images: Floats, positions: npt.NDArray[np.float64]) -> list[Sampled]:
+        nonlocal traced, size
+        count = len(images)
+        if traced is None or count > size:
+            # A fixed batch keeps the shapes known that a graph computes from its input's.
+            traced, size = trace(count, positions.shape[1]), count
+        spare = [(0, size - count), (0, 0), (0, 0)]
+        results = traced(
+            tf.constant(np.pad(images, [*spare, (0, 0)])), tf.constant(np.pad(positions, spare))
+        )
+        rows = count * positions.shape[1]
+        return [
+            Sampled(values.numpy()[:rows], spatial[layer])
+            for layer, values in zip(layers, results, strict=True)
+        ]
+
+    return run
+
+
+def freeze_function(
+    function: LayerFunction, shape: tuple[int | None, int | None, int]
+) -> FrozenGraph:
+    """Freeze `function` of images (n, *shape): one graph, variables as constants.
+
+    Raises
+    ------
+    NotRenderableError
+        If TensorFlow cannot convert it, saying what it objects to.
+    """
+    import tensorflow as tf
+    from tensorflow.python.framework.convert_to_constants import (
+        convert_variables_to_constants_v2,
+    )
+
+    names: dict[str, str] = {}
+
+    def named(images: Any) -> list[Any]:
+        outputs = []
+        for layer, value in function(images).items():
+            output = tf.identity(value, name=f"layer/{_op_name(layer)}")
+            names[layer] = output.op.name
+            outputs.append(output)
+        return outputs
+
+    try:
+        concrete = tf.function(named, autograph=False).get_concrete_function(
+            tf.TensorSpec((None, *shape), tf.float32, name=_INPUT)
+        )
+        frozen = convert_variables_to_constants_v2(concrete)
+        graph_def = frozen.graph.as_graph_def()
+    except (tf.errors.OpError, ValueError, TypeError, NotImplementedError) as error:
+        raise NotRenderableError(f"TensorFlow cannot freeze it: {error}") from error
+    for nodes in (graph_def.node, *(f.node_def for f in graph_def.library.function)):
+        for node in nodes:
+            # Names a gradient that lives in this process alone (swish has one).
+            node.attr.pop("_gradient_op_type", None)
+    if graph_def.ByteSize() > _MAX_BYTES:
+        raise NotRenderableError("its graph is larger than 2 GiB, the limit of a GraphDef file")
+    present = {node.name for node in graph_def.node}
+    lost = [layer for layer, name in names.items() if name not in present]
+    if lost:
+        raise NotRenderableError(f"freezing dropped layer {lost[0]!r}")
+    return FrozenGraph(graph_def.SerializeToString(), frozen.inputs[0].op.name, shape, names)
+
+
+def _op_name(layer: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_.-]", "_", layer) or "_"

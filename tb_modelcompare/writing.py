@@ -1,0 +1,200 @@
+"""Snapshots onto the disk: assets first, whole directories at once, then the index's text."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tb_modelcompare.assets import assembling, describe, publish, slug
+from tb_modelcompare.capture import FrozenGraph, Sampled, Spatial
+from tb_modelcompare.errors import ActivationError, CorruptSnapshotError, MissingAssetError
+from tb_modelcompare.graph import LayerGraph
+from tb_modelcompare.metadata import ASSET_ROOT, MAX_INDEX_BYTES, MAX_LAYERS, RECORD_VERSION
+from tb_modelcompare.probe import Preprocessing, Probe
+from tb_modelcompare.snapshot import (
+    ACTIVATION_DTYPE,
+    FrozenRecord,
+    LayerRecord,
+    ProbeRecord,
+    content_digest,
+)
+
+
+def store_probe(run_dir: Path, probe: Probe) -> ProbeRecord:
+    """Write a probe below a run directory, unless it is there already, intact."""
+    folder = f"{ASSET_ROOT}/probes/{probe.id[:16]}"
+    with assembling(run_dir / ASSET_ROOT / "probes") as partial:
+        np.save(partial / "images.npy", probe.images, allow_pickle=False)
+        np.save(partial / "positions.npy", probe.positions, allow_pickle=False)
+        meta = {
+            "version": RECORD_VERSION,
+            "id": probe.id,
+            "dtype": probe.images.dtype.name,
+            "names": probe.names,
+        }
+        _write_json(partial / "probe.json", meta)
+        images, positions, described = (
+            describe(partial / file, f"{folder}/{file}")
+            for file in ("images.npy", "positions.npy", "probe.json")
+        )
+        try:
+            for asset in (images, positions, described):
+                asset.verify(str(run_dir))
+        except (MissingAssetError, CorruptSnapshotError):
+            publish(partial, run_dir / folder)
+    _, height, width, channels = probe.images.shape
+    return ProbeRecord(
+        id=probe.id,
+        images=images,
+        positions=positions,
+        meta=described,
+        rows=probe.rows,
+        positions_per_image=probe.positions_per_image,
+        count=len(probe),
+        image_shape=(height, width, channels),
+    )
+
+
+def write_snapshot(
+    run_dir: Path,
+    probe: ProbeRecord,
+    name: str,
+    step: int,
+    layers: Sequence[str],
+    batches: Iterable[Sequence[Sampled]],
+    graph: LayerGraph,
+    *,
+    frozen: FrozenGraph | None = None,
+    frozen_problem: str | None = None,
+    preprocessing: Preprocessing | None = None,
+) -> dict[str, Any]:
+    """Write all assets of a snapshot and give its index, which is still to be recorded.
+
+    `batches` give, for consecutive rows, one `Sampled` per layer.
+
+    Raises
+    ------
+    ActivationError
+        If rows are missing or too many, or a value is NaN or infinite.
+    """
+    if len(layers) > MAX_LAYERS:
+        raise ActivationError(f"{len(layers)} layers; log at most {MAX_LAYERS}")
+    parent = run_dir / ASSET_ROOT / "snapshots"
+    with assembling(parent) as partial:
+        shapes = _write_activations(partial, layers, probe.rows, batches)
+        _write_json(partial / "graph.json", _mark_logged(graph, layers).to_json())
+        frozen_record = None
+        if frozen is not None:
+            (partial / "frozen.pb").write_bytes(frozen.graph_def)
+            frozen_record = FrozenRecord(
+                describe(partial / "frozen.pb", "frozen.pb"),
+                frozen.input,
+                frozen.input_shape,
+                frozen.tensors,
+            )
+        index: dict[str, Any] = {
+            "version": RECORD_VERSION,
+            "name": name,
+            "step": step,
+            "wall_time": time.time(),
+            "probe": probe.to_json(),
+            "layers": [
+                LayerRecord(
+                    name=layer,
+                    units=units,
+                    rows=probe.rows,
+                    dtype=ACTIVATION_DTYPE,
+                    asset=describe(partial / _layer_file(i), _layer_file(i)),
+                    spatial=spatial,
+                ).to_json()
+                for i, (layer, (units, spatial)) in enumerate(zip(layers, shapes, strict=True))
+            ],
+            "graph": describe(partial / "graph.json", "graph.json").to_json(),
+            "frozen": frozen_record and frozen_record.to_json(),
+            "frozen_problem": frozen_problem,
+            "preprocessing": preprocessing and preprocessing.to_json(),
+        }
+        index["digest"] = content_digest(index)
+        folder = f"{slug(name)}-{step}-{index['digest'][:8]}"
+        for asset in _own_assets(index):
+            asset["path"] = f"{ASSET_ROOT}/snapshots/{folder}/{asset['path']}"
+        if len(index_text(index)) > MAX_INDEX_BYTES:
+            raise ActivationError(f"index larger than {MAX_INDEX_BYTES} bytes; log fewer layers")
+        publish(partial, parent / folder)
+    return index
+
+
+def index_text(index: dict[str, Any]) -> str:
+    """An index as it stands in its record."""
+    return json.dumps(index, separators=(",", ":"), allow_nan=False)
+
+
+def _layer_file(number: int) -> str:
+    return f"{number:04d}.npy"
+
+
+def _own_assets(index: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for layer in index["layers"]:
+        yield layer["asset"]
+    yield index["graph"]
+    if index["frozen"]:
+        yield index["frozen"]["asset"]
+
+
+def _write_json(file: Path, value: Any) -> None:
+    file.write_text(json.dumps(value, separators=(",", ":"), allow_nan=False), encoding="utf-8")
+
+
+def _write_activations(
+    directory: Path, layers: Sequence[str], rows: int, batches: Iterable[Sequence[Sampled]]
+) -> list[tuple[int, Spatial]]:
+    """Fill one .npy per layer batch by batch; gives each layer's units and map."""
+    files: list[Any] = []
+    shapes: list[tuple[int, Spatial]] = []
+    start = 0
+    for batch in batches:
+        if not files:
+            shapes = [(sampled.values.shape[1], sampled.spatial) for sampled in batch]
+            files = [
+                np.lib.format.open_memmap(
+                    directory / _layer_file(i), "w+", np.dtype("<f4"), (rows, units)
+                )
+                for i, (units, _) in enumerate(shapes)
+            ]
+        end = start + len(batch[0].values)
+        for layer, file, sampled in zip(layers, files, batch, strict=True):
+            if end > rows or len(sampled.values) != end - start:
+                raise ActivationError(
+                    f"layer {layer!r} has {start + len(sampled.values)} rows and the probe {rows}; "
+                    f"give one row per position of the probe"
+                )
+            if not np.isfinite(sampled.values).all():
+                raise ActivationError(
+                    f"layer {layer!r} gives NaN or infinity (in rows {start} to {end - 1}); check "
+                    f"the preprocessing, or compute in float32 rather than float16"
+                )
+            file[start:end] = sampled.values
+        start = end
+    if start != rows:
+        raise ActivationError(f"{start} rows of activations and the probe has {rows}")
+    for file in files:
+        file.flush()
+    return shapes
+
+
+def _mark_logged(graph: LayerGraph, layers: Sequence[str]) -> LayerGraph:
+    there = {node.name for node in graph.nodes}
+    for layer in layers:
+        if layer not in there:
+            raise ActivationError(
+                f"the graph has no node {layer!r}; name the layers as its nodes are named"
+            )
+    logged = set(layers)
+    nodes = tuple(replace(node, logged=node.name in logged) for node in graph.nodes)
+    return LayerGraph(nodes, graph.blocks)
