@@ -25,10 +25,10 @@ export function placeLabels(layout: Layout): Label[] {
   const deepest = Math.max(0, ...layout.frames.map((frame) => frame.depth));
   const folded = layout.boxes.filter((box) => box.block !== null);
   const shorten = shortener([
-    ...layout.frames.map((frame) => frame.name),
-    ...folded.flatMap((box) => box.block ?? []),
+    ...layout.frames.map((frame) => ({ name: frame.name, room: frame.right - frame.left })),
+    ...folded.map((box) => ({ name: box.label, room: box.width + SPACE })),
   ]);
-  const wanted: (Label & { room: number })[] = [
+  const wanted: Label[] = [
     ...layout.frames.map((frame) => ({
       key: `frame:${frame.name}`,
       text: shorten(frame.name),
@@ -37,7 +37,6 @@ export function placeLabels(layout: Layout): Label[] {
       row: deepest - frame.depth,
       block: frame.name,
       folded: false,
-      room: frame.right - frame.left,
     })),
     ...folded.map((box) => ({
       key: box.id,
@@ -47,7 +46,6 @@ export function placeLabels(layout: Layout): Label[] {
       row: 0,
       block: box.block,
       folded: true,
-      room: box.width + SPACE,
     })),
     ...layout.boxes
       .filter((box) => box.block === null && box.frame === null)
@@ -60,15 +58,13 @@ export function placeLabels(layout: Layout): Label[] {
         row: 0,
         block: null,
         folded: false,
-        room: Infinity,
       })),
   ];
   const taken = new Map<number, [number, number][]>();
   const labels: Label[] = [];
-  for (const { room, ...label } of wanted) {
+  for (const label of wanted) {
     const mark = label.block === null ? 0 : MARK_WIDTH;
-    const text = fit(label.text, label.block === null ? Infinity : Math.max(room - mark, 0));
-    const half = (text.length * LETTER_WIDTH + mark + SPACE) / 2;
+    const half = (label.text.length * LETTER_WIDTH + mark + SPACE) / 2;
     const x = Math.min(Math.max(label.x, half), Math.max(half, layout.width - half));
     const row = taken.get(label.row) ?? [];
     if (label.block === null && row.some(([left, right]) => x + half > left && x - half < right)) {
@@ -76,7 +72,7 @@ export function placeLabels(layout: Layout): Label[] {
     }
     row.push([x - half, x + half]);
     taken.set(label.row, row);
-    labels.push({ ...label, text, x });
+    labels.push({ ...label, x });
   }
   return labels;
 }
@@ -85,19 +81,27 @@ function importance(box: PlacedBox): number {
   return box.outline === 'box' ? 2 : box.outline === 'terminal' ? 1 : 0;
 }
 
-/** As much of the end of a name as fits: what tells blocks apart is at their end. */
-function fit(text: string, room: number): string {
-  const letters = Math.floor(room / LETTER_WIDTH);
-  if (text.length <= letters) return text;
-  return letters >= 3 ? `…${text.slice(-(letters - 1))}` : '';
+/**
+ * One way of shortening for all blocks of a model, so that their names stay comparable: without
+ * what all share, else only what follows the last separator, else nothing where it does not fit.
+ */
+function shortener(blocks: readonly { name: string; room: number }[]): (name: string) => string {
+  const fits = ({ room }: { room: number }, text: string): boolean =>
+    text.length * LETTER_WIDTH + MARK_WIDTH <= room;
+  const names = blocks.map((block) => block.name);
+  const shared = names.length > 1 ? sharedBeginning(names) : 0;
+  const brief = (name: string): string => name.slice(shared) || name;
+  if (blocks.every((block) => fits(block, brief(block.name)))) return brief;
+  const end = (name: string): string => name.split(/[_./-]/).at(-1) ?? name;
+  const rooms = new Map(blocks.map((block) => [block.name, block]));
+  return (name) => (fits(rooms.get(name)!, end(name)) ? end(name) : '');
 }
 
-function shortener(names: readonly string[]): (name: string) => string {
-  if (names.length < 2) return (name) => name;
+/** How many letters all names begin with, up to and with a separator. */
+function sharedBeginning(names: readonly string[]): number {
   let shared = names[0]!;
   for (const name of names) {
     while (!name.startsWith(shared)) shared = shared.slice(0, -1);
   }
-  const cut = Math.max(...['_', '.', '/', '-'].map((mark) => shared.lastIndexOf(mark))) + 1;
-  return (name) => name.slice(cut) || name;
+  return Math.max(...['_', '.', '/', '-'].map((mark) => shared.lastIndexOf(mark))) + 1;
 }

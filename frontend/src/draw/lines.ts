@@ -20,7 +20,6 @@ export interface Scene {
   columns: readonly (Anchor | undefined)[];
   gap: Gap;
   encoding: Encoding;
-  colour: string;
 }
 
 /** More lines than this cannot be told apart; the strongest are drawn. */
@@ -41,11 +40,12 @@ export function trace(pen: Pen, from: Anchor, to: Anchor, gap: Gap): void {
 export function drawLines(
   context: CanvasRenderingContext2D,
   scene: Scene,
+  colour: string,
   visible: { left: number; right: number },
 ): number {
   context.lineCap = 'butt';
   context.lineJoin = 'round';
-  context.strokeStyle = scene.colour;
+  context.strokeStyle = colour;
   let drawn = 0;
   for (const line of scene.lines.slice(-MOST_LINES)) {
     const from = scene.rows[line.row];

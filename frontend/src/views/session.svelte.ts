@@ -11,9 +11,10 @@ import type {
   NamedError,
   SnapshotInfo,
 } from '../api/types';
+import type { Side } from '../draw/figure';
 import type { Parameters } from '../host/hash';
 
-export type Side = 'a' | 'b';
+export type { Side };
 
 export const OTHER: Record<Side, Side> = { a: 'b', b: 'a' };
 
@@ -267,6 +268,8 @@ export function createSession(source: Source, parameters: Parameters) {
     source,
     view,
     data,
+    /** Set by the alignment graph while it is shown: the figure as an SVG document. */
+    exportFigure: null as (() => string) | null,
     get matrix() {
       return matrix;
     },

@@ -1,0 +1,157 @@
+import type { Layout, PlacedBox } from '../layout/place';
+import { readableTicks, stroke } from './encode';
+import { placeLabels, type Label } from './labels';
+import { linePath, MOST_LINES, type Anchor, type Gap, type Scene } from './lines';
+import { outlinePath } from './outline';
+
+export type Side = 'a' | 'b';
+
+/** Two drawings above one another with room for lines between them. */
+export interface Figure {
+  layouts: Record<Side, Layout>;
+  labels: Record<Side, Label[]>;
+  /** Upper edges of the two drawings. */
+  tops: Record<Side, number>;
+  gap: Gap;
+  width: number;
+  height: number;
+}
+
+const LABEL_ROW = 15;
+const GAP = 190;
+// Boxes above one another in a column get lines side by side.
+const MOST_ASIDE = 3;
+const ASIDE_PER_PIXEL = 1 / 14;
+
+export function composeFigure(layouts: Record<Side, Layout>): Figure {
+  const labels = { a: placeLabels(layouts.a), b: placeLabels(layouts.b) };
+  const band = (side: Side): number =>
+    LABEL_ROW * (1 + Math.max(0, ...labels[side].map((label) => label.row)));
+  const tops = { a: band('a'), b: band('a') + layouts.a.height + GAP };
+  return {
+    layouts,
+    labels,
+    tops,
+    gap: { top: tops.a + layouts.a.height, bottom: tops.b },
+    width: Math.max(layouts.a.width, layouts.b.width),
+    height: tops.b + layouts.b.height + band('b'),
+  };
+}
+
+/** Base line of a label: outward from the drawing, away from the lines. */
+export function labelLine({ tops, layouts }: Figure, side: Side, row: number): number {
+  return side === 'a'
+    ? tops.a - 3 - row * LABEL_ROW
+    : tops.b + layouts.b.height + 11 + row * LABEL_ROW;
+}
+
+/** Where lines touch a box: on the edge that faces the other model. */
+export function anchor({ tops, layouts }: Figure, side: Side, box: PlacedBox): Anchor {
+  const fromAxis = (box.y - layouts[side].height / 2) * ASIDE_PER_PIXEL;
+  return {
+    x: box.x + Math.max(-MOST_ASIDE, Math.min(MOST_ASIDE, fromAxis)),
+    y: tops[side] + box.y + ((side === 'a' ? 1 : -1) * box.height) / 2,
+  };
+}
+
+/** The colours of a theme, by the names that the style sheet gives them. */
+export type Colours = (name: string) => string;
+
+const MARGIN = 24;
+const CAPTION = 44;
+
+/** The figure as a document of its own: nothing in it refers to anything outside. */
+export function figureSvg(
+  figure: Figure,
+  scene: Scene,
+  titles: Record<Side, string>,
+  caption: string,
+  colours: Colours,
+): string {
+  const width = figure.width + 2 * MARGIN;
+  const height = figure.height + 2 * MARGIN + CAPTION + 16;
+  const out: string[] = [];
+  const sides = ['a', 'b'] as const;
+  for (const side of sides) {
+    out.push(`<g transform="translate(0 ${figure.tops[side]})">`);
+    for (const frame of figure.layouts[side].frames) {
+      out.push(
+        `<rect x="${n(frame.left)}" y="${n(frame.top)}" width="${n(frame.right - frame.left)}" ` +
+          `height="${n(frame.bottom - frame.top)}" rx="4" fill="${colours(`--${side}-back`)}" ` +
+          `stroke="${colours(`--${side}-rule`)}" stroke-width="0.75"/>`,
+      );
+    }
+    for (const edge of figure.layouts[side].edges) {
+      out.push(
+        `<path d="${edge.path}" fill="none" stroke="${colours('--edge')}" stroke-width="1.25"/>`,
+      );
+    }
+    out.push('</g>');
+  }
+  for (const line of scene.lines.slice(-MOST_LINES)) {
+    const from = scene.rows[line.row];
+    const to = scene.columns[line.column];
+    if (!from || !to) continue;
+    const { width: thickness, opacity } = stroke(line.value, scene.encoding);
+    out.push(
+      `<path d="${linePath(from, to, scene.gap)}" fill="none" stroke="${colours('--line')}" ` +
+        `stroke-width="${n(thickness)}" stroke-opacity="${n(opacity)}"/>`,
+    );
+  }
+  for (const side of sides) {
+    for (const box of figure.layouts[side].boxes) {
+      out.push(
+        `<path transform="translate(${n(box.x)} ${n(figure.tops[side] + box.y)})" ` +
+          `d="${outlinePath(box)}" fill="${colours(`--${side}`)}" stroke="${colours('--page')}">` +
+          `<title>${escape(box.label)}</title></path>`,
+      );
+    }
+    for (const label of figure.labels[side]) {
+      if (label.text) out.push(text(label.x, labelLine(figure, side, label.row), label.text));
+    }
+  }
+  const base = figure.height + MARGIN + 8;
+  let x = 0;
+  for (const { value, text: tick } of readableTicks(scene.encoding)) {
+    const { width: thickness, opacity } = stroke(value, scene.encoding);
+    out.push(
+      `<line x1="${x}" x2="${x + 26}" y1="${base}" y2="${base}" stroke="${colours('--line')}" ` +
+        `stroke-width="${n(thickness)}" stroke-opacity="${n(opacity)}"/>`,
+      text(x + 32, base + 4, tick, 'start'),
+    );
+    x += 70;
+  }
+  out.push(text(0, base + 26, caption, 'start'));
+  out.push(text(0, -6, titles.a, 'start'), text(0, figure.height + 10, titles.b, 'start'));
+  return (
+    `<svg xmlns="http://www.w3.org/2000/svg" width="${n(width)}" height="${n(height)}" ` +
+    `viewBox="${-MARGIN} ${-MARGIN} ${n(width)} ${n(height)}" ` +
+    `font-family="Roboto, system-ui, Helvetica, Arial, sans-serif" font-size="10.5">` +
+    `<rect x="${-MARGIN}" y="${-MARGIN}" width="100%" height="100%" fill="${colours('--page')}"/>` +
+    `${out.join('\n')}</svg>`
+  );
+
+  function text(at: number, y: number, content: string, where = 'middle'): string {
+    return (
+      `<text x="${n(at)}" y="${n(y)}" text-anchor="${where}" fill="${colours('--soft')}">` +
+      `${escape(content)}</text>`
+    );
+  }
+}
+
+function n(value: number): string {
+  return String(Math.round(value * 100) / 100);
+}
+
+/** Names come from log directories: markup in them stays text, and control characters go. */
+export function escape(content: string): string {
+  return (
+    content
+      // eslint-disable-next-line no-control-regex -- XML cannot hold them at all
+      .replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/g, '\ufffd')
+      .replaceAll('&', '&amp;')
+      .replaceAll('<', '&lt;')
+      .replaceAll('>', '&gt;')
+      .replaceAll('"', '&quot;')
+  );
+}
