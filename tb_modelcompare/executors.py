@@ -148,10 +148,8 @@ def _main_module_hidden() -> Iterator[None]:
 
 
 def _begin(memory_bytes: int) -> None:
-    """First thing in a worker: be polite, and end with the server or beyond the bound."""
+    """First thing in a worker: see to it that it ends with the server, or beyond its bound."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C is the server's to handle
-    if hasattr(os, "nice"):
-        os.nice(5)  # the tab stays responsive while a job computes
     threading.Thread(target=_watch, args=(memory_bytes,), daemon=True).start()
 
 

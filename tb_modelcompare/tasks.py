@@ -94,6 +94,7 @@ def _similarity(payload: dict[str, Any], directory: Path) -> dict[str, Any]:
     layers_a = a.all_activations()
     layers_b = layers_a if b.digest == a.digest else b.all_activations()
     message = f"{measure.title} of {len(a.layers)} × {len(b.layers)} layers"
+    job.publish(0.0, message, force=True)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RowsFewerThanUnitsWarning)  # reported with the result
         try:
