@@ -23,6 +23,7 @@ OnImages = Callable[[int, npt.NDArray[np.uint8]], None]
 Cancelled = Callable[[], bool]
 
 PREVIEW_STEPS = (16, 32, 64, 128, 256)
+LEARNING_RATE = 0.05
 MAX_SIZE = 1024
 MAX_STEPS = 4096
 MAX_PICTURES = 1024
@@ -239,7 +240,7 @@ def _optimise(
         for step in range(1, steps + 1):
             for batch, program in programs:
                 watch.check()
-                program.step(warps[batch.height, batch.width][step - 1])
+                program.step(warps[batch.height, batch.width][step - 1], LEARNING_RATE)
             last = step == steps
             if last or (watch.on_images is not None and step in watch.preview_steps):
                 for batch, program in programs:

@@ -26,7 +26,6 @@ REDIRECTED_STEPS = 17
 # From this many steps on, the plain update's own compilation pays.
 _LONG = 256
 
-_LEARNING_RATE = 0.05
 _INITIAL_DEVIATION = 0.01
 
 
@@ -61,10 +60,11 @@ class Program:
         self._graph = tf.Graph()
         self._session = tf.Session(graph=self._graph)
         channels = model.input_shape[2]
+        edge = margin(recipe.height, recipe.width)
         with self._graph.as_default(), self._session.as_default():
             picture = lucid.param.image(
-                recipe.width,
-                recipe.height,
+                recipe.width + 2 * edge,
+                recipe.height + 2 * edge,
                 batch=len(recipe.layers),
                 channels=1 if channels == 1 else None,
             )
@@ -73,8 +73,7 @@ class Program:
             seen = picture
             self._targets: Any
             if recipe.kind == "caricature":
-                shape = (1, recipe.height, recipe.width, channels)
-                self._targets = tf.placeholder(tf.float32, shape, "photo")
+                self._targets = tf.placeholder(tf.float32, (1, *picture.shape[1:]), "photo")
                 seen = tf.concat([self._targets, picture], 0)
             else:
                 self._targets = [
@@ -83,9 +82,10 @@ class Program:
             self._subject = _lucid_model(tf, lucid, model, graph_def)
             self._objective = _objective(tf, lucid, model, recipe, self._targets)
             self._seen = seen
-            self._adam = tf.train.AdamOptimizer(_LEARNING_RATE)
+            self._rate = tf.placeholder(tf.float32, (), "learning_rate")
+            self._adam = tf.train.AdamOptimizer(self._rate)
             self._redirected = self._assembled(redirected=True)
-            self._picture = picture
+            self._picture = picture[:, edge : edge + recipe.height, edge : edge + recipe.width]
             self._initialise = tf.global_variables_initializer()
             self._noise = tf.placeholder(tf.float32, self._spectrum.shape, "noise")
             self._set_noise = tf.assign(self._spectrum, self._noise).op
@@ -97,7 +97,7 @@ class Program:
         import tensorflow
 
         lucid = load_lucid()
-        warp = _warp(tensorflow, self._matrix)
+        warp = _warp(tensorflow, self._matrix, self.recipe)
         try:
             T = lucid.render.make_vis_T(
                 self._subject, self._objective, self._seen, self._adam, [warp], redirected
@@ -127,7 +127,9 @@ class Program:
         noise = np.repeat(noise, len(self.recipe.layers), axis=1)
         self._session.run(self._set_noise, {self._noise: noise})
         if self.recipe.kind == "caricature":
-            self._feed = {self._targets: np.asarray(targets, np.float32)[None]}
+            edge = margin(self.recipe.height, self.recipe.width)
+            widened = np.pad(targets, ((edge, edge), (edge, edge), (0, 0)), "reflect")
+            self._feed = {self._targets: widened[None]}
         else:
             self._feed = {
                 place: np.asarray(direction, np.float32)
@@ -135,14 +137,13 @@ class Program:
             }
         self._taken = 0
 
-    def step(self, matrix: npt.NDArray[np.float32]) -> float:
+    def step(self, matrix: npt.NDArray[np.float32], rate: float) -> float:
         """One update of all pictures, seen through `matrix`; returns the objective."""
         plain = self._plain if self._long and self._taken >= REDIRECTED_STEPS else None
         update, objective = plain or self._redirected
         self._taken += 1
-        _, value = self._session.run(
-            [update, objective], {**self._feed, self._matrix: matrix[None]}
-        )
+        feed = {**self._feed, self._matrix: matrix[None], self._rate: rate}
+        _, value = self._session.run([update, objective], feed)
         if not math.isfinite(value):
             raise ActivationError(
                 f"the layers {', '.join(self.recipe.layers)} gave a value that is not finite "
@@ -157,6 +158,15 @@ class Program:
     def close(self) -> None:
         """Give the memory back."""
         self._session.close()
+
+
+def margin(height: int, width: int) -> int:
+    """Pixels around a picture that are optimised with it and cut off in the end.
+
+    What jitter and rotation bring in at the edges is then more of the picture: no frame, and
+    nothing in the visible part that the network saw only now and then.
+    """
+    return min(12, min(height, width) // 8)
 
 
 def random_warps(seed: int, count: int, height: int, width: int) -> npt.NDArray[np.float32]:
@@ -175,17 +185,19 @@ def random_warps(seed: int, count: int, height: int, width: int) -> npt.NDArray[
     angle = np.deg2rad(rng.choice(angles, count))
     cos, sin = np.cos(angle) / scale, np.sin(angle) / scale
     cx, cy = (width - 1) / 2, (height - 1) / 2
+    edge = margin(height, width)
+    dx, dy = dx + edge, dy + edge
     zero = np.zeros(count)
     rows = [cos, -sin, cx + dx - cos * cx + sin * cy, sin, cos, cy + dy - sin * cx - cos * cy]
     return np.stack([*rows, zero, zero], axis=1).astype(np.float32)
 
 
-def _warp(tensorflow: Any, matrix: Any) -> Callable[[Any], Any]:
+def _warp(tensorflow: Any, matrix: Any, recipe: Recipe) -> Callable[[Any], Any]:
     def warp(images: Any) -> Any:
         return tensorflow.raw_ops.ImageProjectiveTransformV3(
             images=images,
             transforms=matrix,
-            output_shape=images.shape[1:3].as_list(),
+            output_shape=(recipe.height, recipe.width),
             fill_value=0.5,
             interpolation="BILINEAR",
             fill_mode="CONSTANT",
