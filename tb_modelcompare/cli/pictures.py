@@ -20,15 +20,20 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
+from PIL import Image, ImageOps
 from tqdm import tqdm
 
 from tb_modelcompare import errors
 from tb_modelcompare.assets import slug
 from tb_modelcompare.cache import ResultCache
-from tb_modelcompare.cli.files import BAR, OutputError, output_directory
+from tb_modelcompare.cli.files import BAR, output_directory
 from tb_modelcompare.cli.table import table
-from tb_modelcompare.errors import LayerSelectionError, ModelCompareError, UnknownSnapshotError
+from tb_modelcompare.errors import (
+    LayerSelectionError,
+    ModelCompareError,
+    ProbeError,
+    UnknownSnapshotError,
+)
 from tb_modelcompare.executors import local_executor
 from tb_modelcompare.job_requests import task_from_request
 from tb_modelcompare.jobs import ACTIVE, RENDERS, JobQueue, Task
@@ -61,7 +66,7 @@ def analogies(arguments: argparse.Namespace) -> int:
         **_rendering(arguments),
     }
     task = task_from_request(request, partial(open_snapshot, arguments.logdir))
-    title = f"{'−' if arguments.negative else ''}{layer}:{unit} of {a.id} in {b.id}"
+    title = f"{'-' if arguments.negative else ''}{layer}:{unit} of {a.id} in {b.id}"
     out = _new_directory(arguments.out, f"analogies-{slug(layer)}-{unit}")
     items, pictures = _compute(task, "analogies")
     print(table(("LAYER", ">R²", ">BEST UNIT", ">CORRELATION"), list(map(_numbers, items))))
@@ -72,23 +77,28 @@ def analogies(arguments: argparse.Namespace) -> int:
 def caricature(arguments: argparse.Namespace) -> int:
     """Render a photo as the layers see it."""
     snapshot = open_snapshot(arguments.logdir, arguments.a)
-    names = snapshot.probe().names
-    in_probe = arguments.image in names
+    probe = snapshot.probe()
+    in_probe = arguments.image in probe.names
     request = {
         "kind": "caricatures",
         "snapshot": snapshot.id,
-        "image": names.index(arguments.image) if in_probe else 0,
+        "image": probe.names.index(arguments.image) if in_probe else 0,
         "layers": _layers(arguments.layers, snapshot),
         **_rendering(arguments),
     }
     task = task_from_request(request, partial(open_snapshot, arguments.logdir))
     out = _new_directory(arguments.out, f"caricature-{slug(Path(arguments.image).stem)}")
+    if in_probe:
+        photo = Image.fromarray(_bytes(probe.images[request["image"]]))
+    else:
+        photo = _photo(arguments.image, probe.names)
+    square = ImageOps.fit(photo, (arguments.size, arguments.size), Image.Resampling.BICUBIC)
     with tempfile.TemporaryDirectory() as directory:
         if not in_probe:
-            photo = _photo(arguments.image, names, arguments.size)
-            task = _with_photo(task, photo, Path(directory))
+            task = _with_photo(task, square, Path(directory))
         items, pictures = _compute(task, "caricatures")
-    _write(out, f"{arguments.image} as {snapshot.id} sees it", items, pictures)
+    title = f"{Path(arguments.image).name} as {snapshot.id} sees it"
+    _write(out, title, items, pictures, photo=np.asarray(square))
     return 0
 
 
@@ -125,30 +135,30 @@ def _rendering(arguments: argparse.Namespace) -> dict[str, int]:
     return {name: getattr(arguments, name) for name in ("size", "steps", "seed")}
 
 
-def _photo(file: str, names: Sequence[str], size: int) -> bytes:
-    """A photo as PNG, cropped about its centre."""
-    from PIL import ImageOps
-
+def _photo(file: str, names: Sequence[str]) -> Image.Image:
     if not Path(file).exists():
-        raise OutputError(
+        raise ProbeError(
             f"{file!r} is neither a file nor the name of a photo of the probe; "
             f"{nearest(file, tuple(names))}"
         )
     try:
         with Image.open(file) as photo:
-            upright = ImageOps.exif_transpose(photo).convert("RGB")
+            return ImageOps.exif_transpose(photo).convert("RGB")
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise errors.ProbeError(f"{file} cannot be decoded as an image ({error})") from error
-    png = io.BytesIO()
-    ImageOps.fit(upright, (size, size), Image.Resampling.BICUBIC).save(png, format="PNG")
-    return png.getvalue()
+        raise ProbeError(f"{file} cannot be decoded as an image ({error})") from error
 
 
-def _with_photo(task: Task, png: bytes, directory: Path) -> Task:
+def _bytes(pixels: npt.NDArray[Any]) -> Picture:
+    """Pixels of a probe, of 1 or 3 channels, as RGB bytes."""
+    whole = pixels if pixels.dtype == np.uint8 else np.rint(255 * pixels).astype(np.uint8)
+    return np.broadcast_to(whole, (*whole.shape[:2], 3))
+
+
+def _with_photo(task: Task, photo: Image.Image, directory: Path) -> Task:
     """The task on another photo than the probe's."""
     file = directory / "photo.png"
-    file.write_bytes(png)
-    key = hashlib.sha256(task.key.encode() + png).hexdigest()
+    photo.save(file)
+    key = hashlib.sha256(task.key.encode() + photo.tobytes()).hexdigest()
     return dataclasses.replace(task, key=key, payload={**task.payload, "photo": str(file)})
 
 
@@ -207,12 +217,21 @@ def _new_directory(name: str | None, default: str) -> Path:
     return output_directory(path)
 
 
-def _write(out: Path, title: str, items: Sequence[Item], pictures: Sequence[Picture]) -> None:
-    """A PNG per picture, all on one sheet, and what is known of each as CSV."""
+def _write(
+    out: Path,
+    title: str,
+    items: Sequence[Item],
+    pictures: Sequence[Picture],
+    photo: Picture | None = None,
+) -> None:
+    """A PNG per picture, all on one sheet after the photo, and what is known of each as CSV."""
     files = [f"{int(item['key']):03d}-{slug(item['layer'])}.png" for item in items]
     for name, picture in zip(files, pictures, strict=True):
         Image.fromarray(picture).save(out / name)
-    sheet = contact_sheet(pictures, list(map(_caption, items)), title=title)
+    shown = {"the photo": photo} if photo is not None else {}
+    sheet = contact_sheet(
+        [*shown.values(), *pictures], [*shown, *map(_caption, items)], title=title
+    )
     sheet.save(out / "contact_sheet.png")
     with (out / "pictures.csv").open("w", newline="") as stream:
         writer = csv.writer(stream)
@@ -226,4 +245,5 @@ def _write(out: Path, title: str, items: Sequence[Item], pictures: Sequence[Pict
 
 
 def _caption(item: Item) -> str:
-    return item["layer"] if item["r2"] is None else f"{item['layer']}\nR² {item['r2']:.2f}"
+    # Pillow's own font has no "²".
+    return item["layer"] if item["r2"] is None else f"{item['layer']}\nR2 {item['r2']:.2f}"
