@@ -26,7 +26,9 @@ export function placeLabels(layout: Layout): Label[] {
   const folded = layout.boxes.filter((box) => box.block !== null);
   const shorten = shortener([
     ...layout.frames.map((frame) => ({ name: frame.name, room: frame.right - frame.left })),
-    ...folded.map((box) => ({ name: box.label, room: box.width + SPACE })),
+    ...folded
+      .filter((box) => box.outline === 'block')
+      .map((box) => ({ name: box.label, room: box.width + SPACE })),
   ]);
   const wanted: Label[] = [
     ...layout.frames.map((frame) => ({
@@ -40,7 +42,7 @@ export function placeLabels(layout: Layout): Label[] {
     })),
     ...folded.map((box) => ({
       key: box.id,
-      text: shorten(box.label),
+      text: box.outline === 'block' ? shorten(box.label) : box.label,
       full: box.label,
       x: box.x,
       row: 0,
@@ -64,15 +66,18 @@ export function placeLabels(layout: Layout): Label[] {
   const labels: Label[] = [];
   for (const label of wanted) {
     const mark = label.block === null ? 0 : MARK_WIDTH;
-    const half = (label.text.length * LETTER_WIDTH + mark + SPACE) / 2;
-    const x = Math.min(Math.max(label.x, half), Math.max(half, layout.width - half));
     const row = taken.get(label.row) ?? [];
-    if (label.block === null && row.some(([left, right]) => x + half > left && x - half < right)) {
-      continue;
+    // A block keeps at least the mark that folds it; a layer's name is left out.
+    for (const text of label.block === null ? [label.text] : [label.text, '']) {
+      const half = (text.length * LETTER_WIDTH + mark + SPACE) / 2;
+      const x = Math.min(Math.max(label.x, half), Math.max(half, layout.width - half));
+      const free = row.every(([left, right]) => x + half <= left || x - half >= right);
+      if (!free && text !== '') continue;
+      row.push([x - half, x + half]);
+      labels.push({ ...label, text, x });
+      break;
     }
-    row.push([x - half, x + half]);
     taken.set(label.row, row);
-    labels.push({ ...label, x });
   }
   return labels;
 }
@@ -83,7 +88,7 @@ function importance(box: PlacedBox): number {
 
 /**
  * One way of shortening for all blocks of a model, so that their names stay comparable: without
- * what all share, else only what follows the last separator, else nothing where it does not fit.
+ * what all share, or, where that does not fit, only what follows the last separator.
  */
 function shortener(blocks: readonly { name: string; room: number }[]): (name: string) => string {
   const fits = ({ room }: { room: number }, text: string): boolean =>
@@ -93,8 +98,7 @@ function shortener(blocks: readonly { name: string; room: number }[]): (name: st
   const brief = (name: string): string => name.slice(shared) || name;
   if (blocks.every((block) => fits(block, brief(block.name)))) return brief;
   const end = (name: string): string => name.split(/[_./-]/).at(-1) ?? name;
-  const rooms = new Map(blocks.map((block) => [block.name, block]));
-  return (name) => (fits(rooms.get(name)!, end(name)) ? end(name) : '');
+  return (name) => end(name);
 }
 
 /** How many letters all names begin with, up to and with a separator. */

@@ -10,20 +10,26 @@ export interface Request {
   zoom: number;
 }
 
+// A handful of operations that one name covers (a local response norm) is one thing to a reader.
+const SMALL_GROUP = 6;
+
 /** Lay out as much detail as fits: everything, else with inner blocks folded, else with outer. */
 export function arrange({ graph, folded, unfolded, width, zoom }: Request): Layout {
   const parents = new Set(graph.blocks.map((block) => block.parent));
+  const small = graph.blocks.filter(
+    (block) => block.kind === 'group' && block.nodes.length <= SMALL_GROUP,
+  );
   const levels = [
-    [],
-    graph.blocks.filter((block) => !parents.has(block.name)),
-    graph.blocks.filter((block) => block.parent === null),
+    small,
+    [...small, ...graph.blocks.filter((block) => !parents.has(block.name))],
+    [...small, ...graph.blocks.filter((block) => block.parent === null)],
   ];
   let layout: Layout | null = null;
   for (const level of levels) {
     const collapsed = new Set([...level.map((block) => block.name), ...folded]);
     for (const name of unfolded) collapsed.delete(name);
     layout = place(graph, collapsed, width, zoom);
-    if (layout.width <= width * zoom) break;
+    if (layout.width < width * zoom + 1) break;
   }
   return layout!;
 }

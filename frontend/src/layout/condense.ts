@@ -128,13 +128,13 @@ function gather(graph: LayerGraph, boxOf: Map<string, string>, blocks: Blocks): 
       }
     }
     const last = nodes.at(-1)!;
+    const main = nodes.find((node) => `node:${node.name}` === id) ?? last;
     const speaker = nodes.findLast((node) => node.logged) ?? last;
     const block = id.startsWith('block:') ? id.slice('block:'.length) : null;
-    const main = nodes.find((node) => `node:${node.name}` === id) ?? nodes[0]!;
     const inside = home.get(main.name);
     boxes.push({
       id,
-      outline: block !== null ? 'block' : outlineOf(main),
+      outline: block === null || blocks.get(block)?.kind === 'group' ? outlineOf(main) : 'block',
       label: block ?? (speaker.label || speaker.name),
       op: block !== null ? (blocks.get(block)?.kind ?? 'block') : nodes.map((n) => n.op).join(', '),
       layers: nodes.filter((node) => node.logged).map((node) => node.name),

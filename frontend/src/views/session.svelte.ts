@@ -194,20 +194,29 @@ export function createSession(source: Source, parameters: Parameters) {
   }
 
   async function refresh(): Promise<void> {
+    // Measures are the same as long as the server runs, and may take it a moment to import.
+    if (data.measures.length === 0) void loadMeasures();
     try {
-      const [listing, measures] = await Promise.all([source.snapshots(), source.measures()]);
+      const listing = await source.snapshots();
       data.listing = listing;
       data.listingError = null;
-      data.measures = measures.measures;
-      view.measure ??= measures.default;
-      // A first look should show something: the two snapshots logged first.
-      const fitting = listing.snapshots.filter(
-        (s) => s.probe_id === (snapshot('a') ?? listing.snapshots[0])?.probe_id,
-      );
+      // A first look should show something: two snapshots of one probe.
+      const probe = (snapshot('a') ?? snapshot('b') ?? listing.snapshots[0])?.probe_id;
+      const fitting = listing.snapshots.filter((s) => s.probe_id === probe);
       view.a ??= fitting[0]?.id ?? null;
       view.b ??= fitting.find((s) => s.id !== view.a)?.id ?? view.a;
     } catch (thrown) {
       data.listingError = asNamedError(thrown);
+    }
+  }
+
+  async function loadMeasures(): Promise<void> {
+    try {
+      const measures = await source.measures();
+      data.measures = measures.measures;
+      view.measure ??= measures.default;
+    } catch (thrown) {
+      data.matrixError = asNamedError(thrown);
     }
   }
 
