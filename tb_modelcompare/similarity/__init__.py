@@ -9,6 +9,7 @@ Needs numpy and scipy only. `docs/measures.md` has the table of conventions.
 
 from __future__ import annotations
 
+from tb_modelcompare.similarity import align
 from tb_modelcompare.similarity.cca import mean_cca, r2_cca, whitened_correlation
 from tb_modelcompare.similarity.cka import linear_cka, unbiased_linear_cka
 from tb_modelcompare.similarity.engine import Comparison, ComparisonCancelled, compare
@@ -23,17 +24,39 @@ from tb_modelcompare.similarity.registry import INVARIANCES, Measure
 from tb_modelcompare.similarity.regression import cross_validated_regression, linear_regression
 from tb_modelcompare.similarity.rsa import rbf_cka, rsa
 from tb_modelcompare.similarity.shape import procrustes, shape_metric
+from tb_modelcompare.similarity.significance import (
+    Assessment,
+    Estimate,
+    assess,
+    effective_rows,
+    refine,
+)
+from tb_modelcompare.similarity.streaming import (
+    MinibatchCKA,
+    MomentStream,
+    accumulate,
+    accumulate_shards,
+)
 from tb_modelcompare.similarity.svcca import pwcca, svcca
 
 __all__ = [
     "INVARIANCES",
     "MEASURES",
+    "Assessment",
     "Comparison",
     "ComparisonCancelled",
+    "Estimate",
     "Measure",
+    "MinibatchCKA",
+    "MomentStream",
+    "accumulate",
+    "accumulate_shards",
+    "align",
+    "assess",
     "cknna",
     "compare",
     "cross_validated_regression",
+    "effective_rows",
     "linear_cka",
     "linear_regression",
     "mean_cca",
@@ -43,6 +66,7 @@ __all__ = [
     "pwcca",
     "r2_cca",
     "rbf_cka",
+    "refine",
     "rsa",
     "semi_matching",
     "shape_metric",

@@ -32,7 +32,7 @@ class Layer:
         The first row, in float64. Differences from it are exact enough that a
         constant unit is exactly zero, however large its value.
     offset : array (units,)
-        Mean of `values - shift`, unscaled.
+        Mean of `values - shift`, unscaled, in float64.
     scale : float
         A power of two that brings the layer's centred values near 1, so that
         neither values of 1e6 nor of 1e-6 leave float32's range when squared.
@@ -58,11 +58,15 @@ class Layer:
         return (self.shift + self.offset) * self.scale
 
     def centred(self, rows: slice, dtype: npt.DTypeLike = np.float64) -> Array:
-        """`(values - mean) * scale` of some rows. Subtracted in float64, then cast."""
-        block = self.values[rows].astype(np.float64)
-        block -= self.shift
-        block -= self.offset
-        block *= self.scale
+        """`(values - mean) * scale` of some rows.
+
+        The first row is subtracted first. Of float32 activations that is correctly rounded
+        also in float32, so that large means cost no precision.
+        """
+        work = np.float32 if dtype == np.float32 and _narrow(self.values) else np.float64
+        block: Array = np.subtract(self.values[rows], self.shift.astype(work), dtype=work)
+        block -= self.offset.astype(work)
+        block *= work(self.scale)
         return block.astype(dtype, copy=False)
 
     def require_rows(self, least: int, why: str) -> None:
@@ -116,23 +120,27 @@ def open_layer(values: Any, name: str = "activations") -> Layer:
         As `check_activations`, and if a value is NaN or infinite.
     """
     array = check_activations(values, name)
-    shift = array[0].astype(np.float64)
+    work = np.float32 if _narrow(array) else np.float64
+    first = array[0].astype(work)
     total = np.zeros(array.shape[1])
+    largest = 0.0
     for rows in row_blocks(len(array)):
-        total += (array[rows].astype(np.float64) - shift).sum(axis=0)
+        difference = np.subtract(array[rows], first, dtype=work)
+        total += difference.sum(axis=0, dtype=np.float64)
+        largest = max(largest, float(difference.max()), -float(difference.min()))
     if not np.isfinite(total).all():
         unit = int(np.flatnonzero(~np.isfinite(total))[0])
         raise ActivationError(
             f"{name} has NaN, infinite or overflowing values, first in unit {unit}. "
             "Look for a division or an overflow in the model, or log it in float32."
         )
-    offset = total / len(array)
-    largest = 0.0
-    for rows in row_blocks(len(array)):
-        block = array[rows].astype(np.float64)
-        block -= shift
-        largest = max(largest, float(np.abs(block - offset, out=block).max(initial=0.0)))
-    return Layer(name, array, shift, offset, _power_of_two(largest))
+    shift = first.astype(np.float64)
+    return Layer(name, array, shift, total / len(array), _power_of_two(largest))
+
+
+def _narrow(array: Array) -> bool:
+    """Whether every value is a float32 exactly."""
+    return array.dtype.kind == "f" and array.dtype.itemsize <= 4
 
 
 def _power_of_two(largest: float) -> float:

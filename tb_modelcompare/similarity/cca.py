@@ -14,6 +14,7 @@ from tb_modelcompare.similarity.moments import (
     Cross,
     LayerMoments,
     nuclear_norm,
+    squared_norm,
     whiten,
 )
 from tb_modelcompare.similarity.registry import Measure, MomentPlan, evaluate
@@ -96,17 +97,17 @@ def white_cross(x: WhiteLayer, y: WhiteLayer, cross: Array) -> Array:
 
 def _nuclear_over_larger(x: WhiteLayer, y: WhiteLayer, cross: Cross) -> float:
     white = white_cross(x, y, cross.covariance)
-    return nuclear_norm(white) / max(white.shape)
+    return nuclear_norm(white) / float(max(white.shape))
 
 
 def mean_correlation(x: WhiteLayer, y: WhiteLayer, cross: Cross) -> float:
     white = white_cross(x, y, cross.covariance)
-    return nuclear_norm(white) / min(white.shape)
+    return nuclear_norm(white) / float(min(white.shape))
 
 
 def mean_squared_correlation(x: WhiteLayer, y: WhiteLayer, cross: Cross) -> float:
     white = white_cross(x, y, cross.covariance)
-    return float(np.vdot(white, white)) / min(white.shape)
+    return squared_norm(white) / float(min(white.shape))
 
 
 def _whitened_correlation_plan(rcond: float = RCOND) -> MomentPlan:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tb_modelcompare.errors import ActivationError
-from tb_modelcompare.similarity.moments import Cross, LayerMoments
+from tb_modelcompare.similarity.moments import Cross, LayerMoments, squared_norm
 from tb_modelcompare.similarity.registry import KernelPlan, Measure, evaluate
 
 
@@ -29,13 +29,23 @@ class KernelLayer:
         value = self.square
         if unbiased:
             value = unbiased_hsic(self.square, self.energy_square, self.energy_total**2, self.rows)
-        if value <= 0.0:
-            raise ActivationError(
-                f"{self.name} has no variation that this measure can compare"
-                + (" beyond what chance gives" if unbiased else "")
-                + f" on its {self.rows} rows. Leave it out, or use a probe with more images."
-            )
+        require_variation(self.name, self.rows, value, unbiased)
         return value
+
+
+def require_variation(name: str, rows: int, hsic: float, unbiased: bool) -> None:
+    """Refuse a layer whose HSIC with itself is not positive: CKA divides by its root.
+
+    Raises
+    ------
+    ActivationError
+    """
+    if not hsic > 0.0:
+        raise ActivationError(
+            f"{name} has no variation that this measure can compare"
+            + (" beyond what chance gives" if unbiased else "")
+            + f" on its {rows} rows. Leave it out, or use a probe with more images."
+        )
 
 
 Number = TypeVar("Number", float, npt.NDArray[np.float64])
@@ -54,17 +64,17 @@ def unbiased_hsic(
 
 
 def _prepare(layer: LayerMoments) -> KernelLayer:
-    square = float(np.vdot(layer.covariance, layer.covariance)) * layer.rows**2
+    square = squared_norm(layer.covariance) * layer.rows**2
     return KernelLayer(layer.name, layer.rows, square, layer.energy_total, layer.energy_square)
 
 
 def _combine(x: KernelLayer, y: KernelLayer, cross: Cross) -> float:
-    square = float(np.vdot(cross.covariance, cross.covariance)) * x.rows**2
+    square = squared_norm(cross.covariance) * x.rows**2
     return square / sqrt(x.hsic(unbiased=False) * y.hsic(unbiased=False))
 
 
 def _combine_unbiased(x: KernelLayer, y: KernelLayer, cross: Cross) -> float:
-    square = float(np.vdot(cross.covariance, cross.covariance)) * x.rows**2
+    square = squared_norm(cross.covariance) * x.rows**2
     hsic = unbiased_hsic(square, cross.energy_product, x.energy_total * y.energy_total, x.rows)
     return hsic / sqrt(x.hsic(unbiased=True) * y.hsic(unbiased=True))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import scipy.linalg
 
 from tb_modelcompare.similarity.activations import (
@@ -55,11 +56,11 @@ class Cross:
     energy_product: float = np.nan
 
 
-def energy_of(layer: Layer) -> Matrix:
+def energy_of(layer: Layer, dtype: npt.DTypeLike = np.float64) -> Matrix:
     """Squared length of every centred, scaled row, (rows,)."""
     energy = np.empty(layer.rows)
     for rows in row_blocks(layer.rows):
-        block = layer.centred(rows)
+        block = layer.centred(rows, dtype)
         energy[rows] = np.einsum("ij,ij->i", block, block)
     return energy
 
@@ -165,3 +166,8 @@ def nuclear_norm(matrix: Array) -> float:
     """Sum of the singular values, without computing vectors."""
     values = scipy.linalg.svdvals(matrix, check_finite=False)
     return float(values.sum(dtype=np.float64))
+
+
+def squared_norm(matrix: Array) -> float:
+    """Squared Frobenius norm, lines in the matrix's precision and their sum in float64."""
+    return float(np.einsum("ij,ij->i", matrix, matrix).sum(dtype=np.float64))

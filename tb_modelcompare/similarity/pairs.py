@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 from tb_modelcompare.similarity import products
 from tb_modelcompare.similarity.activations import Array, Layer, Matrix
-from tb_modelcompare.similarity.cka import KernelLayer, unbiased_hsic
-from tb_modelcompare.similarity.moments import Cross, LayerMoments, energy_of
+from tb_modelcompare.similarity.cka import require_variation, unbiased_hsic
+from tb_modelcompare.similarity.moments import Cross, LayerMoments, energy_of, squared_norm
 from tb_modelcompare.similarity.registry import (
     KernelPlan,
     Measure,
@@ -82,7 +82,17 @@ def _multiply_adds(xs: Sequence[Layer], ys: Sequence[Layer]) -> tuple[float, flo
     return own, (across - own) / 2 if ys is xs else across
 
 
-def _kernel_pairs(plan: KernelPlan, xs: list[Layer], ys: list[Layer], settings: Settings) -> Matrix:
+@dataclass(frozen=True, eq=False)
+class Hsic:
+    """HSIC with linear kernels, up to one factor: of all pairs, and of each layer with itself."""
+
+    cross: Matrix
+    own_x: Matrix
+    own_y: Matrix
+
+
+def kernel_hsic(unbiased: bool, xs: list[Layer], ys: list[Layer], settings: Settings) -> Hsic:
+    """HSIC of every x with every y, by the cheaper of covariances and Gram matrices."""
     layers = xs if ys is xs else [*xs, *ys]
     rows = xs[0].rows
     dtype = settings.dtype(layers)
@@ -90,9 +100,8 @@ def _kernel_pairs(plan: KernelPlan, xs: list[Layer], ys: list[Layer], settings: 
     covariances = sum(_multiply_adds(xs, ys))
     if gram < covariances:
         squares = products.gram_squares(layers, dtype, settings.memory, settings.tick(gram))
-        first_y = 0 if ys is xs else len(xs)
-        own_x, own_y = np.split(squares.diagonal(), [len(xs)])
-        squares = squares[: len(xs), first_y:]
+        own_x, own_y = squares.diagonal()[: len(xs)], squares.diagonal()[-len(ys) :]
+        squares = squares[: len(xs), -len(ys) :]
     else:
         tick = settings.tick(covariances)
         own_x = _own_squares(xs, dtype, tick)
@@ -100,41 +109,35 @@ def _kernel_pairs(plan: KernelPlan, xs: list[Layer], ys: list[Layer], settings: 
         squares = _cross_squares(xs, ys, dtype, settings.memory, tick)
         if ys is xs:
             squares += squares.T + np.diag(own_x)
-    if ys is xs:
-        own_y = own_x
-    energy_x = np.stack([energy_of(layer) for layer in xs])
-    energy_y = energy_x if ys is xs else np.stack([energy_of(layer) for layer in ys])
-    norm_x = _norms(xs, own_x, energy_x, plan.unbiased)
-    norm_y = norm_x if ys is xs else _norms(ys, own_y, energy_y, plan.unbiased)
-    if plan.unbiased:
-        squares = unbiased_hsic(
-            squares,
-            energy_x @ energy_y.T,
-            np.outer(energy_x.sum(axis=1), energy_y.sum(axis=1)),
-            rows,
-        )
-    values = squares / np.outer(norm_x, norm_y)
+    if not unbiased:
+        return Hsic(squares, own_x, own_y)
+    energies = np.stack([energy_of(layer, dtype) for layer in layers])
+    energy_x, energy_y = energies[: len(xs)], energies[-len(ys) :]
+    total_x, total_y = energy_x.sum(axis=1), energy_y.sum(axis=1)
+    return Hsic(
+        unbiased_hsic(squares, energy_x @ energy_y.T, np.outer(total_x, total_y), rows),
+        unbiased_hsic(own_x, np.square(energy_x).sum(axis=1), total_x**2, rows),
+        unbiased_hsic(own_y, np.square(energy_y).sum(axis=1), total_y**2, rows),
+    )
+
+
+def _kernel_pairs(plan: KernelPlan, xs: list[Layer], ys: list[Layer], settings: Settings) -> Matrix:
+    hsic = kernel_hsic(plan.unbiased, xs, ys, settings)
+    rows = xs[0].rows
+    for layers, own in ((xs, hsic.own_x), (ys, hsic.own_y)):
+        for layer, value in zip(layers, own, strict=True):
+            require_variation(layer.name, rows, float(value), plan.unbiased)
+    values = hsic.cross / np.sqrt(np.outer(hsic.own_x, hsic.own_y))
     if ys is xs:
         np.fill_diagonal(values, 1.0)
     return values
-
-
-def _norms(layers: Sequence[Layer], own: Matrix, energies: Matrix, unbiased: bool) -> Matrix:
-    return np.sqrt(
-        [
-            KernelLayer(
-                layer.name, layer.rows, float(square), float(energy.sum()), float(energy @ energy)
-            ).hsic(unbiased)
-            for layer, square, energy in zip(layers, own, energies, strict=True)
-        ]
-    )
 
 
 def _own_squares(layers: Sequence[Layer], dtype: npt.DTypeLike, tick: products.Tick) -> Matrix:
     squares = np.empty(len(layers))
     for index, layer in enumerate(layers):
         covariance = products.own_covariance(layer, dtype)
-        squares[index] = np.vdot(covariance, covariance) * layer.rows**2
+        squares[index] = squared_norm(covariance) * layer.rows**2
         tick(float(layer.rows) * layer.units**2)
     return squares
 

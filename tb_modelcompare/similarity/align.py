@@ -1,0 +1,111 @@
+"""Which layer answers to which: alignments read from a matrix of similarities."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import scipy.optimize
+
+from tb_modelcompare.errors import ActivationError
+from tb_modelcompare.similarity.activations import Matrix
+from tb_modelcompare.similarity.engine import Comparison, find_measure
+
+
+@dataclass(frozen=True)
+class Match:
+    """A layer of the first model, a layer of the second, and the measure between them."""
+
+    row: str
+    column: str
+    value: float
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """Pairs of layers, in the order of the first model, and their mean value as a score."""
+
+    matches: tuple[Match, ...]
+    score: float
+
+
+def best_matches(comparison: Comparison) -> Alignment:
+    """For each layer of the first model the most similar layer of the second.
+
+    Among equals the earlier layer.
+    """
+    similarity = _similarity(comparison)
+    return _alignment(comparison, np.arange(len(similarity)), similarity.argmax(axis=1))
+
+
+def mutual_best(comparison: Comparison) -> Alignment:
+    """Pairs each of which is the other's best match. There is always at least one."""
+    similarity = _similarity(comparison)
+    best_column, best_row = similarity.argmax(axis=1), similarity.argmax(axis=0)
+    rows = np.flatnonzero(best_row[best_column] == np.arange(len(similarity)))
+    return _alignment(comparison, rows, best_column[rows])
+
+
+def one_to_one(comparison: Comparison) -> Alignment:
+    """The one-to-one pairing with the largest sum (Hungarian method).
+
+    Covers all layers of the model that has fewer.
+    """
+    rows, columns = scipy.optimize.linear_sum_assignment(_similarity(comparison), maximize=True)
+    return _alignment(comparison, rows, columns)
+
+
+def monotone_path(comparison: Comparison) -> Alignment:
+    """The path through both models in depth order with the largest mean value.
+
+    It leads from the first layers to the last, each step to the next layer of one model or of
+    both (dynamic time warping over depth), so that every layer is met and no two matches
+    cross. Among all such paths it has the largest sum of values less the score itself, so
+    that a path is not better for being longer.
+    """
+    similarity = _similarity(comparison)
+    level = float(similarity.mean())
+    rows, columns = _best_path(similarity - level)
+    while True:
+        # Dinkelbach's iteration: it ends when no path has a mean above `level`.
+        found = float(similarity[rows, columns].mean())
+        if found <= level + 1e-12:
+            return _alignment(comparison, rows, columns)
+        level = found
+        rows, columns = _best_path(similarity - level)
+
+
+def _best_path(gain: Matrix) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """Indices of the monotone path from corner to corner that has the largest sum."""
+    height, width = gain.shape
+    total = np.full((height + 1, width + 1), -np.inf)
+    total[0, 0] = 0.0
+    step = np.zeros((height, width), np.intp)
+    for i, j in np.ndindex(height, width):
+        before = (total[i, j], total[i, j + 1], total[i + 1, j])
+        step[i, j] = int(np.argmax(before))
+        total[i + 1, j + 1] = before[step[i, j]] + gain[i, j]
+    path = [(height - 1, width - 1)]
+    while path[-1] != (0, 0):
+        i, j = path[-1]
+        path.append(((i - 1, j - 1), (i - 1, j), (i, j - 1))[step[i, j]])
+    rows, columns = np.array(path[::-1], np.intp).T
+    return rows, columns
+
+
+def _similarity(comparison: Comparison) -> Matrix:
+    if not comparison.values.size or not np.isfinite(comparison.values).all():
+        raise ActivationError("Only a matrix of finite values can be aligned.")
+    return -comparison.values if find_measure(comparison.measure).distance else comparison.values
+
+
+def _alignment(
+    comparison: Comparison, rows: npt.NDArray[np.intp], columns: npt.NDArray[np.intp]
+) -> Alignment:
+    values = comparison.values[rows, columns]
+    matches = tuple(
+        Match(comparison.rows[i], comparison.columns[j], float(value))
+        for i, j, value in zip(rows, columns, values, strict=True)
+    )
+    return Alignment(matches, float(values.mean()))

@@ -1,0 +1,329 @@
+"""Similarity of models whose activations never fit in memory: sums over batches.
+
+Every batch of a layer is taken as lines `[1, |z|², z]` with `z = x - shift`, where the shift
+is near the mean. The sums of products of such lines hold the number of rows, the means, the
+covariances and what the unbiased estimators need. Moving the shift is a linear map of the
+lines, hence exact on the sums: that is how sums are centred at the end, and how sums of shards
+that had other shifts are added.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Executor
+from copy import deepcopy
+from functools import partial
+from itertools import accumulate as running_total
+from typing import Any, TypeVar
+
+import numpy as np
+
+from tb_modelcompare.errors import ActivationError
+from tb_modelcompare.similarity.activations import (
+    Array,
+    Layer,
+    Matrix,
+    check_activations,
+    open_layer,
+    require_same_rows,
+)
+from tb_modelcompare.similarity.cka import require_variation
+from tb_modelcompare.similarity.engine import MEMORY, Comparison, find_measure, open_layers
+from tb_modelcompare.similarity.measures import MEASURES
+from tb_modelcompare.similarity.moments import Cross, LayerMoments
+from tb_modelcompare.similarity.pairs import Precision, Settings, kernel_hsic
+from tb_modelcompare.similarity.registry import MomentPlan
+
+Batch = tuple[Mapping[str, Any], Mapping[str, Any] | None]
+Shard = TypeVar("Shard")
+
+
+def _moved(sums: Matrix, delta: Matrix) -> Matrix:
+    """Sums `[1, |z|², z]' M` after z becomes z + delta."""
+    moved = sums.copy()
+    moved[2:] += np.outer(delta, sums[0])
+    moved[1] += 2.0 * (delta @ sums[2:]) + (delta @ delta) * sums[0]
+    return moved
+
+
+class _Side:
+    """Layers of one model in a stream: their names, shifts, and own sums."""
+
+    def __init__(self, batch: Mapping[str, Any]) -> None:
+        layers = [open_layer(values, name) for name, values in batch.items()]
+        self.names = tuple(batch)
+        self.shifts = [layer.shift + layer.offset for layer in layers]
+        self.edges = [0, *running_total(len(shift) + 2 for shift in self.shifts)]
+        self.own = [np.zeros((len(shift) + 2,) * 2) for shift in self.shifts]
+
+    def columns(self, index: int) -> slice:
+        return slice(self.edges[index], self.edges[index + 1])
+
+    def lines(self, batch: Mapping[str, Any]) -> Matrix:
+        """`[1, |z|², z]` of all layers side by side, (rows of the batch, columns)."""
+        if tuple(batch) != self.names:
+            raise ActivationError(
+                "Every batch must hold the same layers in the same order: "
+                f"{list(self.names)}, not {list(batch)}."
+            )
+        arrays = [check_activations(values, name) for name, values in batch.items()]
+        rows = len(arrays[0])
+        lines = np.empty((rows, self.edges[-1]))
+        for index, (array, shift) in enumerate(zip(arrays, self.shifts, strict=True)):
+            self._check(self.names[index], array, rows, len(shift))
+            part = lines[:, self.columns(index)]
+            part[:, 0] = 1.0
+            np.subtract(array, shift, out=part[:, 2:])
+            part[:, 1] = np.einsum("ij,ij->i", part[:, 2:], part[:, 2:])
+            if not np.isfinite(part[:, 1]).all():
+                raise ActivationError(
+                    f"{self.names[index]} has NaN or infinite values. Look for a division or an "
+                    "overflow in the model."
+                )
+        return lines
+
+    @staticmethod
+    def _check(name: str, array: Array, rows: int, units: int) -> None:
+        if array.shape != (rows, units):
+            raise ActivationError(
+                f"{name} has shape {array.shape} in this batch; it must be ({rows}, {units}), as "
+                "the other layers and the batches before."
+            )
+
+    def moves_to(self, other: _Side) -> list[Matrix]:
+        """What to add to z to have the other side's shifts."""
+        if self.names != other.names or self.edges != other.edges:
+            raise ActivationError("Only streams of the same layers can be merged.")
+        return [mine - theirs for mine, theirs in zip(self.shifts, other.shifts, strict=True)]
+
+    def moments(self, index: int) -> tuple[LayerMoments, Matrix]:
+        """Moments of a layer about its mean, and the move that centres it."""
+        own = self.own[index]
+        rows = float(own[0, 0])
+        delta = -own[0, 2:] / rows
+        centred = _moved(_moved(own, delta).T, delta)
+        moments = LayerMoments(
+            name=self.names[index],
+            rows=int(rows),
+            mean=self.shifts[index] - delta,
+            covariance=centred[2:, 2:] / rows,
+            energy_total=float(centred[0, 1]),
+            energy_square=float(centred[1, 1]),
+        )
+        return moments, delta
+
+
+class MomentStream:
+    """Second moments of all layers of two models, from batches of any size.
+
+    Memory does not depend on the number of rows: 8 bytes for every pair of a unit of the one
+    model and a unit of the other, and for every pair of units of one layer. Everything is
+    in float64. Equal to the whole-array values to rounding, whatever the batches.
+
+    >>> stream = MomentStream()
+    >>> for batch in batches:
+    ...     stream.update(layers_of_a(batch), layers_of_b(batch))
+    >>> stream.compare("unbiased_linear_cka").values
+    """
+
+    def __init__(self) -> None:
+        self._a: _Side | None = None
+        self._b: _Side | None = None
+        self._cross: Matrix | None = None
+
+    @property
+    def rows(self) -> int:
+        """Rows seen so far."""
+        return 0 if self._a is None else int(self._a.own[0][0, 0])
+
+    def update(self, a: Mapping[str, Any], b: Mapping[str, Any] | None = None) -> None:
+        """Add a batch: name → (rows of the batch, units). Without b, a is compared with itself.
+
+        Raises
+        ------
+        ActivationError
+            If a layer cannot be used, or the batch does not fit the batches before. The stream
+            is then as it was.
+        """
+        if not a or (b is not None and not b):
+            raise ActivationError("A batch holds no layers.")
+        if self._a is not None and (b is None) != (self._b is None):
+            raise ActivationError("All batches of a stream must be of one model, or all of two.")
+        side_a = self._a or _Side(a)
+        side_b = None if b is None else self._b or _Side(b)
+        left = side_a.lines(a)
+        right = left if side_b is None or b is None else side_b.lines(b)
+        if len(left) != len(right):
+            raise ActivationError(
+                f"A batch has {len(left)} rows of the first model and {len(right)} of the second."
+            )
+        if self._cross is None:
+            self._cross = np.zeros((left.shape[1], right.shape[1]))
+        self._a, self._b = side_a, side_b
+        self._cross += left.T @ right
+        for side, lines in ((side_a, left), (side_b, right)):
+            if side is not None:
+                for index, own in enumerate(side.own):
+                    part = lines[:, side.columns(index)]
+                    own += part.T @ part
+
+    def merge(self, other: MomentStream) -> None:
+        """Add the sums of another stream over other rows of the same layers."""
+        if other._a is None:
+            return
+        if self._a is None:
+            self.__dict__.update(deepcopy(other.__dict__))
+            return
+        assert self._cross is not None
+        assert other._cross is not None
+        if (self._b is None) != (other._b is None):
+            raise ActivationError("Only streams of the same layers can be merged.")
+        moves_a = other._a.moves_to(self._a)
+        moves_b = moves_a if other._b is None or self._b is None else other._b.moves_to(self._b)
+        self._cross = self._cross + _moved_blocks(
+            other._cross, other._a, moves_a, other._b or other._a, moves_b
+        )
+        for mine, theirs, moves in ((self._a, other._a, moves_a), (self._b, other._b, moves_b)):
+            if mine is not None and theirs is not None:
+                mine.own = [
+                    own + _moved(_moved(added, delta).T, delta)
+                    for own, added, delta in zip(mine.own, theirs.own, moves, strict=True)
+                ]
+
+    def compare(self, measure: str = "linear_cka", **options: Any) -> Comparison:
+        """All pairs of layers, as `similarity.compare` gives them.
+
+        Raises
+        ------
+        ActivationError
+            If nothing was added yet, or the measure needs more than second moments.
+        """
+        if self._a is None or self._cross is None:
+            raise ActivationError("The stream is empty; add batches first.")
+        chosen = find_measure(measure)
+        plan = chosen.plan(**options)
+        if not isinstance(plan, MomentPlan):
+            streamed = [m.name for m in MEASURES.values() if isinstance(m.plan(), MomentPlan)]
+            raise ActivationError(
+                f"{chosen.title} needs all rows at once; a stream has {', '.join(streamed)}."
+            )
+        if self.rows < plan.least_rows:
+            raise ActivationError(f"{chosen.title} needs at least {plan.least_rows} rows.")
+        a, b = self._a, self._b or self._a
+        left = [a.moments(index) for index in range(len(a.names))]
+        right = left if b is a else [b.moments(index) for index in range(len(b.names))]
+        xs = [plan.prepare(moments) for moments, _ in left]
+        ys = xs if b is a else [plan.prepare(moments) for moments, _ in right]
+        values = np.empty((len(xs), len(ys)))
+        for i, j in np.ndindex(values.shape):
+            if b is a and i == j:
+                values[i, j] = chosen.self_value
+                continue
+            block = _moved(self._cross[a.columns(i), b.columns(j)], left[i][1])
+            block = _moved(block.T, right[j][1]).T
+            cross = Cross(block[2:, 2:] / self.rows, float(block[1, 1]))
+            values[i, j] = plan.combine(xs[i], ys[j], cross)
+        return Comparison(values, a.names, b.names, chosen.name)
+
+
+def _moved_blocks(
+    sums: Matrix, a: _Side, moves_a: list[Matrix], b: _Side, moves_b: list[Matrix]
+) -> Matrix:
+    moved = np.empty_like(sums)
+    for i, delta in enumerate(moves_a):
+        moved[a.columns(i)] = _moved(sums[a.columns(i)], delta)
+    for j, delta in enumerate(moves_b):
+        moved[:, b.columns(j)] = _moved(moved[:, b.columns(j)].T, delta).T
+    return moved
+
+
+def accumulate(batches: Iterable[Batch]) -> MomentStream:
+    """The sums of some batches, each `(layers of a, layers of b or None)`."""
+    stream = MomentStream()
+    for a, b in batches:
+        stream.update(a, b)
+    return stream
+
+
+def _read_and_accumulate(read: Callable[[Any], Iterable[Batch]], shard: Any) -> MomentStream:
+    return accumulate(read(shard))
+
+
+def accumulate_shards(
+    read: Callable[[Shard], Iterable[Batch]], shards: Iterable[Shard], executor: Executor
+) -> MomentStream:
+    """Sums of all shards, computed by an executor and added in the order of the shards.
+
+    Parameters
+    ----------
+    read : callable
+        From a shard (a path, a range of rows, …) to its batches. It runs in the executor and
+        must be importable there.
+    shards : iterable
+    executor : concurrent.futures.Executor
+        A process pool, or a cluster's, such as dask's `client.get_executor()`.
+    """
+    stream = MomentStream()
+    for part in executor.map(partial(_read_and_accumulate, read), list(shards)):
+        stream.merge(part)
+    return stream
+
+
+class MinibatchCKA:
+    """Linear CKA from the mean of unbiased HSIC over minibatches.
+
+    The estimator of Nguyen et al. 2021: memory is one number per pair of layers. It depends on
+    how rows are batched, through chance alone. `MomentStream` is exact instead, at the price
+    of covariances.
+    """
+
+    def __init__(self, precision: Precision = "auto") -> None:
+        self._settings = Settings(precision, MEMORY, None, None)
+        self._names: tuple[tuple[str, ...], tuple[str, ...]] | None = None
+        self._sums: tuple[Matrix, Matrix, Matrix] | None = None
+        self._rows = 0
+
+    def update(self, a: Mapping[str, Any], b: Mapping[str, Any] | None = None) -> None:
+        """Add a batch of at least 4 rows. Without b, a is compared with itself."""
+        xs = open_layers(a, "the first model")
+        ys = xs if b is None or b is a else open_layers(b, "the second model")
+        for layer in (*xs, *ys):
+            require_same_rows(xs[0], layer)
+        rows = xs[0].rows
+        xs[0].require_rows(4, "unbiased HSIC")
+        names = (tuple(a), tuple(a if b is None else b))
+        if self._names not in (None, names):
+            raise ActivationError("Every batch must hold the same layers in the same order.")
+        hsic = kernel_hsic(True, xs, ys, self._settings)
+        unit_x, unit_y = _squared_units(xs), _squared_units(ys)
+        count = rows * (rows - 3.0)
+        new = (
+            hsic.cross * np.outer(unit_x, unit_y) / count,
+            hsic.own_x * unit_x**2 / count,
+            hsic.own_y * unit_y**2 / count,
+        )
+        old = self._sums or tuple(np.zeros_like(part) for part in new)
+        self._sums = (old[0] + new[0], old[1] + new[1], old[2] + new[2])
+        self._names, self._rows = names, self._rows + rows
+
+    def compare(self) -> Comparison:
+        """CKA of all pairs of layers.
+
+        Raises
+        ------
+        ActivationError
+            If nothing was added, or a layer's own unbiased HSIC is not positive.
+        """
+        if self._sums is None or self._names is None:
+            raise ActivationError("No batch was added yet.")
+        cross, own_x, own_y = self._sums
+        for names, own in zip(self._names, (own_x, own_y), strict=True):
+            for name, value in zip(names, own, strict=True):
+                require_variation(name, self._rows, float(value), unbiased=True)
+        values = cross / np.sqrt(np.outer(own_x, own_y))
+        return Comparison(values, *self._names, "minibatch_cka")
+
+
+def _squared_units(layers: list[Layer]) -> Matrix:
+    """What one squared unit of each layer's scale is worth; 0 for a layer that is constant."""
+    return np.array([layer.scale**-2.0 if layer.scale else 0.0 for layer in layers])
