@@ -1,0 +1,99 @@
+import { describe, expect, it } from 'vitest';
+import { bestInColumn, bestInRow, choose, matches, range, ranks, type Table } from './matrix';
+import { monotone, oneToOne, selectLines } from './select';
+
+function table(rows: number[][]): Table {
+  return {
+    rows: rows.length,
+    columns: rows[0]!.length,
+    values: Float64Array.from(rows.flat()),
+  };
+}
+
+const CROSSED = table([
+  [0.2, 0.9, 0.1],
+  [0.8, 0.7, 0.3],
+  [0.1, 0.2, 0.6],
+]);
+
+function total(t: Table, pairs: [number, number][]): number {
+  return pairs.reduce((sum, [i, j]) => sum + t.values[i * t.columns + j]!, 0);
+}
+
+describe('matrix', () => {
+  it('ranks values from 0 to 1 and lets equal values share a rank', () => {
+    expect([...ranks(table([[3, 1, 2, 2]])).values]).toEqual([1, 0, 0.5, 0.5]);
+  });
+
+  it('leaves out what cannot be compared', () => {
+    const chosen = choose(CROSSED, [0, -1], [1, 2]);
+    expect([...chosen.values]).toEqual([0.9, 0.1, NaN, NaN]);
+    expect(range(chosen)).toEqual([0.1, 0.9]);
+    expect(bestInRow(chosen, 1)).toBe(-1);
+    expect(matches(chosen, 'b', 0)).toEqual([{ index: 0, value: 0.9 }]);
+  });
+
+  it('finds the best match from either side', () => {
+    expect(bestInRow(CROSSED, 1)).toBe(0);
+    expect(bestInColumn(CROSSED, 1)).toBe(0);
+    expect(matches(CROSSED, 'b', 2).map((m) => m.index)).toEqual([2, 1, 0]);
+  });
+});
+
+describe('selectLines', () => {
+  const pairs = (rule: Parameters<typeof selectLines>[1], k = 1, threshold = -Infinity): string[] =>
+    selectLines(CROSSED, rule, k, threshold).map(({ row, column }) => `${row}-${column}`);
+
+  it('draws the strongest line last', () => {
+    expect(pairs('top')).toEqual(['2-2', '1-0', '0-1']);
+  });
+
+  it('takes the strongest of each layer seen from either side', () => {
+    const t = table([
+      [0.9, 0.8],
+      [0.5, 0.1],
+    ]);
+    const found = selectLines(t, 'top', 1, 0).map(({ row, column }) => [row, column]);
+    expect(found).toEqual([
+      [1, 0],
+      [0, 1],
+      [0, 0],
+    ]);
+    expect(selectLines(t, 'best', 1, 0)).toHaveLength(1);
+  });
+
+  it('leaves out pairs below the threshold', () => {
+    expect(pairs('all', 1, 0.65)).toEqual(['1-1', '1-0', '0-1']);
+  });
+
+  it('aligns in the order of depth', () => {
+    expect(monotone(CROSSED)).toEqual([
+      [0, 1],
+      [2, 2],
+    ]);
+  });
+
+  it('matches one to one better than any other assignment', () => {
+    let seed = 7;
+    const random = (): number => (seed = (seed * 16807) % 2147483647) / 2147483647;
+    const t = table(Array.from({ length: 5 }, () => Array.from({ length: 6 }, random)));
+    const permutations = (left: number[]): number[][] =>
+      left.length === 0
+        ? [[]]
+        : left.flatMap((x) => permutations(left.filter((y) => y !== x)).map((p) => [x, ...p]));
+    const best = Math.max(
+      ...permutations([0, 1, 2, 3, 4, 5]).map((p) =>
+        total(
+          t,
+          [0, 1, 2, 3, 4].map((i) => [i, p[i]!]),
+        ),
+      ),
+    );
+    expect(total(t, oneToOne(t))).toBeCloseTo(best, 12);
+  });
+
+  it('matches a tall matrix too, each layer once', () => {
+    const t = table([[0.1], [0.9], [0.3]]);
+    expect(oneToOne(t)).toEqual([[1, 0]]);
+  });
+});
