@@ -274,6 +274,13 @@ def _program(
     return program
 
 
+def forget_programs() -> None:
+    """Give back the memory of the programs that are kept warm."""
+    with _rendering:
+        while _programs:
+            _programs.popitem()[1].close()
+
+
 def _resized(image: npt.NDArray[Any], height: int, width: int) -> npt.NDArray[Any]:
     if image.shape[:2] == (height, width):
         return image

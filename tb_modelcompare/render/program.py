@@ -62,12 +62,14 @@ class Program:
         channels = model.input_shape[2]
         edge = margin(recipe.height, recipe.width)
         with self._graph.as_default(), self._session.as_default():
+            state = np.random.get_state()  # lucid draws its initial noise from numpy's global
             picture = lucid.param.image(
                 recipe.width + 2 * edge,
                 recipe.height + 2 * edge,
                 batch=len(recipe.layers),
                 channels=1 if channels == 1 else None,
             )
+            np.random.set_state(state)
             (self._spectrum,) = tf.trainable_variables()
             self._matrix = tf.placeholder(tf.float32, (1, 8), "warp")
             seen = picture
@@ -210,7 +212,7 @@ def _objective(tf: Any, lucid: Lucid, model: FrozenModel, recipe: Recipe, target
     def towards_direction(T: Callable[[str], Any]) -> Any:
         values = []
         for i, (layer, direction) in enumerate(zip(recipe.layers, targets, strict=True)):
-            activations = T(model.tensor(layer))
+            activations = tf.cast(T(model.tensor(layer)), tf.float32)
             # Of all pictures at once, then one: a slice of the activations has a slow gradient.
             dot = tf.tensordot(activations, direction, 1)[i]
             if recipe.cossim_pow:
@@ -225,7 +227,7 @@ def _objective(tf: Any, lucid: Lucid, model: FrozenModel, recipe: Recipe, target
         # each place its own; the cosine is taken up to the photo's norm, which is constant.
         values = []
         for i, layer in enumerate(recipe.layers, start=1):
-            activations = T(model.tensor(layer))
+            activations = tf.cast(T(model.tensor(layer)), tf.float32)
             photo, seen = tf.stop_gradient(activations[0]), activations[i]
             dot = tf.reduce_sum(photo * seen)
             cosine = tf.maximum(dot / (1e-6 + tf.norm(seen)), 0.1)
