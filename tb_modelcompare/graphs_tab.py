@@ -19,9 +19,9 @@ def graphs_tab_event(graph: LayerGraph, tag: str, step: int, wall_time: float) -
     """The event that shows `graph` in the Graphs tab, as conceptual graph called `tag`."""
     from tensorboard.compat.proto import summary_pb2
 
+    # No data class, as Keras writes it: TensorBoard's loaders then bring it into their form.
     metadata = summary_pb2.SummaryMetadata(
         plugin_data=summary_pb2.SummaryMetadata.PluginData(plugin_name=_PLUGIN_NAME, content=b"1"),
-        data_class=summary_pb2.DATA_CLASS_BLOB_SEQUENCE,
     )
     text = json.dumps(_keras_form(graph), separators=(",", ":")).encode()
     return string_event(tag, step, wall_time, text, metadata)

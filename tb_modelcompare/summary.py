@@ -256,7 +256,7 @@ def _with_progress(
 ) -> Iterator[list[capture.Sampled]]:
     from tqdm import tqdm
 
-    with contextlib.closing(tqdm(total=count, desc=name, unit="image", leave=False)) as bar:
+    with contextlib.closing(tqdm(total=count, desc=name, unit="image")) as bar:
         for batch in batches:
             yield batch
             bar.update(min(batch_size, count - bar.n))

@@ -18,12 +18,14 @@ from tb_modelcompare.capture import (
     placement,
     unusable,
 )
-from tb_modelcompare.errors import NotRenderableError
+from tb_modelcompare.errors import ModelCompareError, ModelFileError, NotRenderableError
 
 # Images (n, h, w, c) float32 → each layer's tensor. Called while tracing, never twice.
 LayerFunction = Callable[[Any], Mapping[str, Any]]
 
 _INPUT = "input"
+# Inside a scope a layer may be called _conv, which TensorFlow refuses outside.
+_SCOPE = "model"
 # A serialised protocol buffer cannot be larger.
 _MAX_BYTES = 2**31 - 1
 
@@ -53,14 +55,22 @@ def sample_function(
         return tf.cast(tf.reshape(taken, (-1, units)), tf.float32)
 
     def sampled(images: Any, positions: Any) -> list[Any]:
-        values = function(images)
+        with tf.name_scope(_SCOPE):
+            values = function(images)
         return [rows(layer, values[layer], positions) for layer in layers]
 
     def trace(batch: int, places: int) -> Any:
-        return tf.function(sampled, autograph=False).get_concrete_function(
-            tf.TensorSpec((batch, *shape), tf.float32),
-            tf.TensorSpec((batch, places, 2), tf.float64),
-        )
+        try:
+            return tf.function(sampled, autograph=False).get_concrete_function(
+                tf.TensorSpec((batch, *shape), tf.float32),
+                tf.TensorSpec((batch, places, 2), tf.float64),
+            )
+        except ModelCompareError:
+            raise
+        except (tf.errors.OpError, ValueError, TypeError, NotImplementedError) as error:
+            raise ModelFileError(
+                f"TensorFlow cannot run the model on images {shape}: {error}"
+            ) from error
 
     traced: Any = None
     size = 0
@@ -103,7 +113,9 @@ def freeze_function(
 
     def named(images: Any) -> list[Any]:
         outputs = []
-        for layer, value in function(images).items():
+        with tf.name_scope(_SCOPE):
+            values = function(images)
+        for layer, value in values.items():
             output = tf.identity(value, name=f"layer/{_op_name(layer)}")
             names[layer] = output.op.name
             outputs.append(output)

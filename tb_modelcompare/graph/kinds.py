@@ -19,7 +19,7 @@ _KINDS: tuple[tuple[str, str], ...] = (
         "activation",
         r"(?i:(log_?)?softmax\w*|(leaky_?|p|c|r|th?resholded_?)?relu6?|r?elu|selu|celu|gelu|silu"
         r"|swish|mish|(hard_?)?(swish|sigmoid|tanh)|soft(plus|sign)|activation|hardsilu"
-        r"|multiheadsoftmax|identityn)",
+        r"|multiheadsoftmax)",
     ),
     ("concat", r"(?i:concat(enate|v2)?|cat)"),
     ("add", r"(?i:add(v2|n)?|average|iadd)"),

@@ -1,0 +1,335 @@
+"""Keras models of every kind: activations are what the model computes, the model is untouched."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tb_modelcompare import Preprocessing, Probe, SummaryWriter
+from tb_modelcompare.errors import ActivationError, LayerSelectionError, ModelFileError
+from tb_modelcompare.store import Snapshot, open_snapshot
+
+keras = pytest.importorskip("keras")
+tf = pytest.importorskip("tensorflow")
+layers = keras.layers
+
+
+def log(tmp_path: Path, probe: Probe, model: Any, **options: Any) -> Snapshot:
+    with SummaryWriter(tmp_path / "run", probe) as writer:
+        writer.add_model("net", model, progress=False, **options)
+    return open_snapshot(tmp_path, "run")
+
+
+def run_frozen(snapshot: Snapshot, images: np.ndarray) -> dict[str, np.ndarray]:
+    assert snapshot.frozen is not None
+    graph_def = tf.compat.v1.GraphDef.FromString(snapshot.frozen_graph_path().read_bytes())
+    assert not any("_gradient_op_type" in node.attr for node in graph_def.node)
+    graph = tf.Graph()
+    with graph.as_default():
+        tf.import_graph_def(graph_def, name="")
+    with tf.compat.v1.Session(graph=graph) as session:
+        return session.run(
+            {layer: f"{name}:0" for layer, name in snapshot.frozen.tensors.items()},
+            {f"{snapshot.frozen.input}:0": images},
+        )
+
+
+def at_positions(output: np.ndarray, probe: Probe) -> np.ndarray:
+    """The naive loop."""
+    rows = []
+    for row, (u, v) in enumerate(probe.positions):
+        value = output[row // probe.positions_per_image]
+        if value.ndim == 3:
+            value = value[int(u * value.shape[0]), int(v * value.shape[1])]
+        rows.append(value)
+    return np.array(rows)
+
+
+def check_against_keras(
+    snapshot: Snapshot, probe: Probe, expected: dict[str, np.ndarray], images: np.ndarray
+) -> None:
+    frozen = run_frozen(snapshot, images)
+    for layer, output in expected.items():
+        np.testing.assert_allclose(
+            snapshot.activations(layer), at_positions(output, probe), atol=1e-5, rtol=1e-4
+        )
+        np.testing.assert_allclose(frozen[layer], output, atol=1e-5, rtol=1e-4)
+
+
+def unit_images(probe: Probe) -> np.ndarray:
+    return np.asarray(probe.images, np.float32) / 255
+
+
+def functional() -> Any:
+    """Branches, batch normalisation, ReLU6, swish, depthwise, dropout, dense head."""
+    image = keras.Input((32, 32, 3), name="image")
+    x = layers.ZeroPadding2D(1, name="pad")(image)
+    x = layers.Conv2D(8, 3, strides=2, use_bias=False, name="conv1")(x)
+    x = layers.BatchNormalization(name="bn1")(x)
+    x = layers.ReLU(6.0, name="relu1")(x)
+    a = layers.DepthwiseConv2D(3, padding="same", activation="swish", name="depthwise")(x)
+    b = layers.Conv2D(8, 1, name="branch")(x)
+    x = layers.Add(name="sum")([a, b])
+    x = layers.Concatenate(name="join")([x, a])
+    x = layers.GlobalAveragePooling2D(name="average")(x)
+    x = layers.Dropout(0.5, name="drop")(x)
+    x = layers.Dense(5, activation="softmax", name="classes")(x)
+    model = keras.Model(image, x)
+    norm = model.get_layer("bn1")
+    norm.set_weights([w + np.linspace(0.1, 0.9, 8) for w in norm.get_weights()])
+    return model
+
+
+def test_functional_model(tmp_path: Path, probe: Probe) -> None:
+    model = functional()
+    snapshot = log(tmp_path, probe, model, batch_size=4)
+    names = ("conv1", "bn1", "relu1", "depthwise", "branch", "sum", "join", "average", "classes")
+    assert snapshot.layer_names == names
+    images = unit_images(probe)
+    every = keras.Model(model.inputs, {name: model.get_layer(name).output for name in names})
+    expected = {k: v.numpy() for k, v in every(images, training=False).items()}
+    check_against_keras(snapshot, probe, expected, images)
+    assert [snapshot.layer(n).spatial for n in ("conv1", "average")] == [(16, 16), None]
+    assert snapshot.frozen is not None
+    assert snapshot.frozen.input_shape == (32, 32, 3)
+
+
+def test_sequential_model_of_another_size_with_preprocessing(tmp_path: Path, probe: Probe) -> None:
+    model = keras.Sequential(
+        [keras.Input((32, 32, 3)), layers.Conv2D(4, 3, name="c"), layers.Flatten(name="f"),
+         layers.Dense(6, name="d")]
+    )  # fmt: skip
+    snapshot = log(tmp_path, probe, model, preprocessing=Preprocessing.caffe())
+    assert snapshot.layer_names == ("c", "d")
+    images = Preprocessing.caffe().apply(unit_images(probe))
+    expected = {"d": model(images, training=False).numpy()}
+    np.testing.assert_allclose(
+        snapshot.activations("d"), at_positions(expected["d"], probe), rtol=1e-3, atol=1e-2
+    )
+    assert snapshot.preprocessing == Preprocessing.caffe()
+
+    small = keras.Sequential([keras.Input((20, 24, 3)), layers.Conv2D(4, 3, name="c")])
+    assert log(tmp_path, probe, small).layer("c").spatial == (18, 22)
+
+
+def test_grey_and_any_size_models(tmp_path: Path, probe: Probe) -> None:
+    model = keras.Sequential([keras.Input((None, None, 1)), layers.Conv2D(4, 3, name="c")])
+    snapshot = log(tmp_path, probe, model)
+    assert snapshot.layer("c").spatial == (30, 30)
+    assert snapshot.frozen is not None
+    assert snapshot.frozen.input_shape == (None, None, 1)
+    assert snapshot.preprocessing == Preprocessing((1.0,), (0.0,))
+    with pytest.raises(ModelFileError, match="channels last"):
+        log(tmp_path, probe, keras.Sequential([keras.Input((8, 8, 4)), layers.Conv2D(4, 3)]))
+
+
+def test_nested_and_shared_models(tmp_path: Path, probe: Probe) -> None:
+    inner = keras.Sequential(
+        [keras.Input((30, 30, 8)), layers.Conv2D(4, 3, name="conv"), layers.ReLU(name="relu")],
+        name="inner",
+    )
+    shared = layers.Conv2D(4, 1, name="shared")
+    image = keras.Input((32, 32, 3), name="image")
+    x = layers.Conv2D(8, 3, name="conv")(image)
+    y = inner(x)
+    y = shared(shared(y))
+    z = inner(x * 2.0)
+    model = keras.Model(image, layers.Add(name="sum")([y, z]))
+    snapshot = log(tmp_path, probe, model)
+    assert snapshot.layer_names == (
+        "conv", "inner/conv", "inner/relu", "shared", "shared_1", "inner_1/conv", "inner_1/relu",
+        "sum",
+    )  # fmt: skip
+    images = unit_images(probe)
+    first = model.get_layer("conv")(images)
+    relu = inner(first).numpy()
+    expected = {
+        "inner/relu": relu,
+        "shared": shared(relu).numpy(),
+        "shared_1": shared(shared(relu)).numpy(),
+        "inner_1/relu": inner(first * 2.0).numpy(),
+        "sum": model(images).numpy(),
+    }
+    check_against_keras(snapshot, probe, expected, images)
+    blocks = {block.name: block for block in snapshot.graph().blocks}
+    assert blocks["inner"].nodes == ("inner/conv", "inner/relu")
+    assert blocks["inner_1"].nodes == ("inner_1/conv", "inner_1/relu")
+
+
+def test_tokens_and_several_outputs(tmp_path: Path, probe: Probe) -> None:
+    image = keras.Input((32, 32, 3), name="image")
+    x = layers.Conv2D(6, 4, strides=4, name="patches")(image)
+    tokens = layers.Reshape((64, 6), name="tokens")(x)
+    attended = layers.MultiHeadAttention(2, 3, name="attention")(tokens, tokens)
+    sequence, state = layers.GRU(5, return_sequences=True, return_state=True, name="gru")(attended)
+    labels = keras.ops.argmax(state, axis=-1)
+    model = keras.Model(image, {"sequence": sequence, "state": state, "labels": labels})
+    snapshot = log(tmp_path, probe, model)
+    assert snapshot.layer_names == ("patches", "attention", "gru", "gru:1")
+    assert [snapshot.layer(n).spatial for n in snapshot.layer_names] == [
+        (8, 8), (8, 8), (8, 8), None
+    ]  # fmt: skip
+    outputs = model(unit_images(probe), training=False)
+    np.testing.assert_allclose(
+        snapshot.activations("gru"),
+        at_positions(outputs["sequence"].numpy().reshape(10, 8, 8, 5), probe),
+        atol=1e-5,
+    )
+    np.testing.assert_allclose(
+        snapshot.activations("gru:1"), at_positions(outputs["state"].numpy(), probe), atol=1e-5
+    )
+
+
+def test_inference_mode_even_where_the_model_trains(tmp_path: Path, probe: Probe) -> None:
+    image = keras.Input((32, 32, 3))
+    model = keras.Model(image, layers.Dropout(0.9, name="drop")(image))
+    snapshot = log(tmp_path, probe, model, layers=["drop"])
+    np.testing.assert_allclose(
+        snapshot.activations("drop"), at_positions(unit_images(probe), probe), atol=1e-6
+    )
+
+
+def test_model_is_left_as_it_was(tmp_path: Path, probe: Probe) -> None:
+    model = functional()
+    model.compile("sgd", "mse")
+    model.get_layer("bn1").trainable = False
+
+    def state() -> list[Any]:
+        return [
+            model.to_json(),
+            [(layer.name, layer.trainable) for layer in model.layers],
+            [len(layer._inbound_nodes) + len(layer._outbound_nodes) for layer in model.layers],
+            [len(layer.losses) for layer in model.layers],
+        ]
+
+    before, weights = state(), model.get_weights()
+    log(tmp_path, probe, model)
+    assert state() == before
+    for old, new in zip(weights, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+    model.fit(unit_images(probe), np.zeros((10, 5)), verbose=0)
+
+
+def test_float16_overflow_names_the_layer(tmp_path: Path, probe: Probe) -> None:
+    with_half = keras.Sequential(
+        [keras.Input((32, 32, 3)), layers.Conv2D(4, 3, dtype="float16", name="first"),
+         layers.Rescaling(60000.0, dtype="float16", name="loud"),
+         layers.Rescaling(60000.0, dtype="float16", name="overflowing")]
+    )  # fmt: skip
+    with pytest.raises(ActivationError, match=r"overflowing.*float16"):
+        log(tmp_path, probe, with_half, layers=lambda node: node.name == "overflowing")
+    assert log(tmp_path, probe, with_half, layers="first").activations("first").dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    ("selection", "expected"),
+    [
+        ("^conv", ("conv1",)),
+        ("1$", ("conv1", "bn1", "relu1")),
+        (["sum", "conv1"], ("conv1", "sum")),
+        (["drop"], ("drop",)),
+        (lambda node: node.op == "Add", ("sum",)),
+        (lambda node: (node.units or 0) > 8, ("join", "average", "drop")),
+    ],
+)
+def test_selection(tmp_path: Path, probe: Probe, selection: Any, expected: tuple[str, ...]) -> None:
+    snapshot = log(tmp_path, probe, functional(), layers=selection, frozen=False)
+    assert snapshot.layer_names == expected
+    assert {node.name for node in snapshot.graph().nodes if node.logged} == set(expected)
+
+
+@pytest.mark.parametrize(
+    ("selection", "complaint"),
+    [
+        ("^conf1", "nearest: conv1"),
+        ("(", "malformed"),
+        (["conv2"], "no layer 'conv2'; nearest: conv1"),
+        ([], "no layer is named"),
+        (["image"], "no output that can be logged"),
+        (lambda node: False, "matches no layer"),
+    ],
+)
+def test_selection_that_matches_nothing(
+    tmp_path: Path, probe: Probe, selection: Any, complaint: str
+) -> None:
+    with pytest.raises(LayerSelectionError, match=complaint):
+        log(tmp_path, probe, functional(), layers=selection)
+
+
+def test_models_that_a_probe_cannot_feed(tmp_path: Path, probe: Probe) -> None:
+    one, two = keras.Input((32, 32, 3), name="one"), keras.Input((32, 32, 3), name="two")
+    for model, complaint in (
+        (keras.Model([one, two], layers.Add()([one, two])), "2 inputs"),
+        (keras.Sequential([keras.Input((7,)), layers.Dense(2)]), "takes"),
+        (keras.Sequential([layers.Dense(2)]), "build it"),
+        (object(), "no model"),
+        (np.zeros(3), "no model"),
+    ):
+        with pytest.raises(ModelFileError, match=complaint):
+            log(tmp_path, probe, model)
+
+
+def test_model_that_cannot_be_frozen_is_logged_with_the_reason(
+    tmp_path: Path, probe: Probe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tensorflow.python.framework import convert_to_constants
+
+    def refuse(*_: Any) -> None:
+        raise ValueError("no such conversion")
+
+    monkeypatch.setattr(convert_to_constants, "convert_variables_to_constants_v2", refuse)
+    with pytest.warns(UserWarning, match="no such conversion"):
+        snapshot = log(tmp_path, probe, functional())
+    assert snapshot.frozen is None
+    assert "no such conversion" in (snapshot.frozen_problem or "")
+    assert snapshot.activations("conv1").shape == (30, 8)
+
+
+def test_frozen_graph_on_request_only(tmp_path: Path, probe: Probe) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        snapshot = log(tmp_path, probe, functional(), frozen=False)
+    assert (snapshot.frozen, snapshot.frozen_problem) == (None, None)
+
+
+def test_layer_names_that_are_no_root_names_or_clash(tmp_path: Path, probe: Probe) -> None:
+    image = keras.Input((32, 32, 3))
+    x = layers.Conv2D(4, 3, name="_conv")(image)
+    x = layers.Conv2D(4, 3, name="layer")(x)
+    x = layers.Conv2D(4, 3, name="input")(x)
+    snapshot = log(tmp_path, probe, keras.Model(image, x))
+    assert set(run_frozen(snapshot, unit_images(probe))) == {"_conv", "layer", "input"}
+
+
+def test_names_that_tensorflow_refuses_are_a_named_error(tmp_path: Path, probe: Probe) -> None:
+    image = keras.Input((32, 32, 3))
+    x = layers.Conv2D(4, 3, name="größe #1 (a)")(image)
+    x = layers.Conv2D(4, 3, name="größe #1 -a-")(x)
+    with (
+        pytest.warns(UserWarning, match="without a frozen graph"),
+        pytest.raises(ModelFileError, match="not a valid scope name"),
+    ):
+        log(tmp_path, probe, keras.Model(image, x))
+
+
+def test_batches_do_not_change_the_values(tmp_path: Path, probe: Probe) -> None:
+    model = functional()
+    small = log(tmp_path / "3", probe, model, batch_size=3).all_activations()
+    whole = log(tmp_path / "99", probe, model, batch_size=99).all_activations()
+    for layer, values in small.items():
+        np.testing.assert_allclose(values, whole[layer], atol=1e-5)
+
+
+def test_progress_bar_can_be_silenced(
+    tmp_path: Path, probe: Probe, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = keras.Sequential([keras.Input((32, 32, 3)), layers.Conv2D(2, 3)])
+    log(tmp_path, probe, model)
+    assert "10/10" not in capsys.readouterr().err
+    with SummaryWriter(tmp_path / "run", probe) as writer:
+        writer.add_model("net", model)
+    assert "10/10" in capsys.readouterr().err
