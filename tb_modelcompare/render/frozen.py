@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from tb_modelcompare.errors import CorruptSnapshotError, MissingAssetError, NotRenderableError
 from tb_modelcompare.probe import Preprocessing
+from tb_modelcompare.render.grouped import differentiable_convolution
 
 if TYPE_CHECKING:
     from tb_modelcompare.store import Snapshot
@@ -135,13 +136,16 @@ def pruned_graph(model: FrozenModel, layers: Sequence[str], graph_def_type: Any)
         raise NotRenderableError(
             f"the model's input has {channels} channels; only grey (1) and RGB (3) can be rendered"
         )
+    content = _read(model)
     whole = graph_def_type()
     try:
-        whole.ParseFromString(_read(model))
+        whole.ParseFromString(content)
     except Exception as error:  # each protobuf backend has a DecodeError of its own
         raise CorruptSnapshotError(f"{model.path} is not a GraphDef: {error}") from error
     nodes = {node.name: node for node in whole.node}
     functions = {function.signature.name: function for function in whole.library.function}
+    if model.input not in nodes:
+        raise CorruptSnapshotError(f"the frozen graph lacks its input {model.input!r}")
     for layer in layers:
         reached = _ancestors(nodes, [_node_name(model.tensor(layer))])
         if model.input not in reached:
@@ -154,7 +158,14 @@ def pruned_graph(model: FrozenModel, layers: Sequence[str], graph_def_type: Any)
     kept.versions.CopyFrom(whole.versions)
     called: list[str] = []
     for node in whole.node:
-        if node.name in needed:
+        if node.name not in needed:
+            continue
+        if node.op == "Placeholder" and node.name != model.input:
+            raise NotRenderableError(f"the layers also depend on another input, {node.name!r}")
+        if "_XlaMustCompile" in node.attr and node.attr["_XlaMustCompile"].b:
+            for part in _convolution(node, functions, nodes):
+                _copy_clean(part, kept.node.add())
+        else:
             called += _checked_calls(node, functions)
             _copy_clean(node, kept.node.add())
     seen: set[str] = set()
@@ -166,6 +177,7 @@ def pruned_graph(model: FrozenModel, layers: Sequence[str], graph_def_type: Any)
         copy = kept.library.function.add()
         copy.CopyFrom(functions[name])
         del copy.node_def[:]
+        _drop_private(copy.attr)
         for node in functions[name].node_def:
             called += _checked_calls(node, functions)
             _copy_clean(node, copy.node_def.add())
@@ -231,18 +243,27 @@ def _checked_calls(node: Any, functions: Mapping[str, Any]) -> list[str]:
     for name in calls:
         if name not in functions:
             raise CorruptSnapshotError(f"node {node.name!r} calls the unknown function {name!r}")
-    if "_XlaMustCompile" in node.attr and node.attr["_XlaMustCompile"].b:
-        raise NotRenderableError(
-            f"node {node.name!r} is a grouped convolution compiled by XLA, which has no gradient"
-        )
     return calls
+
+
+def _convolution(node: Any, functions: Mapping[str, Any], nodes: Mapping[str, Any]) -> list[Any]:
+    rewritten = differentiable_convolution(node, functions, nodes)
+    if rewritten is None:
+        raise NotRenderableError(
+            f"node {node.name!r} is compiled by XLA, and such code has no gradient here"
+        )
+    return rewritten
 
 
 def _copy_clean(node: Any, copy: Any) -> None:
     copy.CopyFrom(node)
     copy.device = ""
-    for name in [name for name in copy.attr if name.startswith("_")]:
-        del copy.attr[name]
+    _drop_private(copy.attr)
+
+
+def _drop_private(attributes: Any) -> None:
+    for name in [name for name in attributes if name.startswith("_")]:
+        del attributes[name]
 
 
 def _some(names: Iterable[str]) -> str:

@@ -291,7 +291,7 @@ def _resized(image: npt.NDArray[Any], height: int, width: int) -> npt.NDArray[An
         np.asarray(Image.fromarray(unit[..., c]).resize((width, height), Image.Resampling.LANCZOS))
         for c in range(image.shape[-1])
     ]
-    return np.clip(np.stack(planes, -1), 0, 1)
+    return np.asarray(np.clip(np.stack(planes, -1), 0, 1))
 
 
 def _shown(picture: npt.NDArray[np.float32], height: int, width: int) -> npt.NDArray[np.uint8]:

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from tb_modelcompare.errors import ActivationError, NotRenderableError
+from tb_modelcompare.errors import ActivationError, LimitError, NotRenderableError
 from tb_modelcompare.render.frozen import FrozenModel
 from tb_modelcompare.render.lucid_bridge import Lucid, load_lucid
 
@@ -121,13 +121,13 @@ class Program:
             with self._graph.as_default(), self._session.as_default():
                 self._plain = self._assembled(redirected=False)
         self._long = steps >= _LONG
-        self._session.run(self._initialise)
+        self._run(self._initialise)
         shape = self._spectrum.shape.as_list()  # (real and imaginary, picture, channel, v, u)
         shape[1] = 1
         noise = np.random.RandomState(seed).normal(scale=_INITIAL_DEVIATION, size=shape)
         # The same noise for every picture: what differs is what the layers want to see.
         noise = np.repeat(noise, len(self.recipe.layers), axis=1)
-        self._session.run(self._set_noise, {self._noise: noise})
+        self._run(self._set_noise, {self._noise: noise})
         if self.recipe.kind == "caricature":
             edge = margin(self.recipe.height, self.recipe.width)
             widened = np.pad(targets, ((edge, edge), (edge, edge), (0, 0)), "reflect")
@@ -145,7 +145,7 @@ class Program:
         update, objective = plain or self._redirected
         self._taken += 1
         feed = {**self._feed, self._matrix: matrix[None], self._rate: rate}
-        _, value = self._session.run([update, objective], feed)
+        _, value = self._run([update, objective], feed)
         if not math.isfinite(value):
             raise ActivationError(
                 f"the layers {', '.join(self.recipe.layers)} gave a value that is not finite "
@@ -155,7 +155,22 @@ class Program:
 
     def pictures(self) -> npt.NDArray[np.float32]:
         """The pictures as they are now, (layers, height, width, channels) in [0, 1]."""
-        return np.asarray(self._session.run(self._picture))
+        return np.asarray(self._run(self._picture))
+
+    def _run(self, fetches: Any, feed: dict[Any, Any] | None = None) -> Any:
+        from tensorflow.errors import OpError, ResourceExhaustedError
+
+        try:
+            return self._session.run(fetches, feed)
+        except ResourceExhaustedError as error:
+            raise LimitError(
+                f"{len(self.recipe.layers)} pictures of {self.recipe.height}×{self.recipe.width} "
+                "need more memory than there is; render fewer or smaller ones"
+            ) from error
+        except OpError as error:
+            raise NotRenderableError(
+                f"TensorFlow cannot run the frozen graph: {error.message}"
+            ) from error
 
     def close(self) -> None:
         """Give the memory back."""
@@ -242,11 +257,12 @@ def _lucid_model(tf: Any, lucid: Lucid, model: FrozenModel, graph_def: Any) -> A
     """lucid's Model, with our preprocessing, and importing what was checked."""
     channels = model.input_shape[2]
     preprocessing = model.preprocessing.for_channels(channels)
+    scale, offset = np.array([preprocessing.scale, preprocessing.offset], np.float32)
 
     class Checked(lucid.vision_base.Model):  # type: ignore[misc, name-defined]
         def import_graph(self, t_input: Any, scope: str, **_: Any) -> Callable[[str], Any]:
             ordered = tf.reverse(t_input, [-1]) if preprocessing.bgr else t_input
-            prepared = ordered * np.float32(preprocessing.scale) + np.float32(preprocessing.offset)
+            prepared = ordered * scale + offset
             scope = tf.get_default_graph().unique_name(scope, mark_as_used=False)
             tf.import_graph_def(graph_def, {model.input: prepared}, name=scope)
 

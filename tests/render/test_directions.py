@@ -78,14 +78,14 @@ def test_rendering_leaves_numpys_global_random_state_alone(small_net: FrozenMode
 def test_each_direction_gets_its_own_layers_picture(
     small_net: FrozenModel, small_model: Any
 ) -> None:
-    units = {"first": 8, "second": 16, "third": 24, "logits": 5}
+    units = {"first": 8, "second": 16, "third": 24}
 
     def nth(layer: str, rank: int) -> tuple[str, int]:
         """A unit that noise excites, so that random weights have not left it dead."""
         order = np.argsort([-response(small_model, layer, u, noise()) for u in range(units[layer])])
         return layer, int(order[rank])
 
-    jobs = [nth("third", 0), nth("first", 0), nth("logits", 0), nth("second", 1), nth("first", 1)]
+    jobs = [nth("third", 0), nth("first", 0), nth("third", 1), nth("second", 1), nth("first", 1)]
     directions = [(layer, one_hot(units[layer], unit)) for layer, unit in jobs]
     pictures = render_directions(small_net, directions, size=64, steps=48)
     for own, (layer, unit) in enumerate(jobs):
@@ -231,7 +231,9 @@ def test_a_fixed_size_head_is_rendered_at_the_models_own_size(freeze: Freeze) ->
     from PIL import Image
 
     shown = [np.asarray(Image.fromarray(p[:, 16:64]).resize((24, 40))) for p in pictures[:4]]
-    values = np.array([[response(model, "logits", unit, s[None]) for unit in range(4)] for s in shown])
+    values = np.array(
+        [[response(model, "logits", unit, s[None]) for unit in range(4)] for s in shown]
+    )
     np.testing.assert_array_equal(values.argmax(1), range(4))
 
 
