@@ -6,6 +6,7 @@ Results go to the cache under the job's key, so that the same request is answere
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import itertools
 import re
@@ -33,6 +34,11 @@ ACTIVE = ("queued", "running")
 _POLL_SECONDS = 0.1
 _RECENT = 50
 _JOB_ID = re.compile(r"[0-9a-f]{64}\Z")
+# When Python exits, concurrent.futures waits for running jobs, however long they take. It says
+# so to `threading` in this way, and `atexit` comes after; functions registered later run first.
+_exiting = threading.Event()
+threading._register_atexit(_exiting.set)  # type: ignore[attr-defined]
+
 _PREVIEW = re.compile(r"(\d+)-\d+\.png\Z")
 
 
@@ -103,6 +109,7 @@ class JobQueue:
         self._orders = itertools.count()
         self._closed = False
         self._lanes = {name: _Lane(make, slots) for name, (make, slots) in lanes.items()}
+        atexit.register(self.close)  # so that threads clean up behind them
 
     def submit(self, task: Task) -> dict[str, Any]:
         """Ask for a task; the status of its job, finished at once if its result is cached.
@@ -211,6 +218,7 @@ class JobQueue:
 
     def close(self) -> None:
         """Stop everything and end the worker processes."""
+        atexit.unregister(self.close)
         with self._changed:
             self._closed = True
             self._changed.notify_all()
@@ -265,8 +273,7 @@ class JobQueue:
             thread.start()
 
     def _ending(self) -> bool:
-        """At exit, concurrent.futures waits for running jobs before daemon threads end."""
-        return self._closed or not threading.main_thread().is_alive()
+        return self._closed or _exiting.is_set()
 
     def _serve(self, lane_name: str) -> None:
         """A slot of a lane: run one job after the other."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import io
 import mimetypes
 import re
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -306,7 +308,13 @@ def _measures(request: Request) -> Response:
 
 
 def _index(request: Request) -> Response:
-    """The tab's entry: a fixed name, so never used without asking."""
+    """The tab's entry: a fixed name, so never used without asking.
+
+    The tab will ask for the measures next; importing them (scipy) takes a while.
+    """
+    threading.Thread(
+        target=importlib.import_module, args=("tb_modelcompare.similarity",), daemon=True
+    ).start()
     index = STATIC / "index.js"
     content = index.read_bytes() if index.is_file() else _NOT_BUILT
     return respond(request, content, "text/javascript")

@@ -6,8 +6,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-from serving import Server, write_logs
+from serving import Server, make_probe, write_logs
+
+from tb_modelcompare import SummaryWriter
 
 
 @pytest.fixture(scope="session")
@@ -15,6 +18,18 @@ def session_logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """For tests that only read."""
     root = tmp_path_factory.mktemp("logs")
     write_logs(root)
+    return root
+
+
+@pytest.fixture(scope="session")
+def slow_logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two snapshots whose whitened correlation takes far longer than any test waits."""
+    root = tmp_path_factory.mktemp("slow")
+    rng = np.random.default_rng(0)
+    layers = {f"conv{i}": rng.standard_normal((450, 256)).astype(np.float32) for i in range(60)}
+    with SummaryWriter(root / "wide", make_probe(count=150)) as writer:
+        for step in (0, 1):
+            writer.add_activations("net", {n: v + step for n, v in layers.items()}, step=step)
     return root
 
 

@@ -28,18 +28,6 @@ A, B = "first/net@0", "second/net@0"
 QUICK = {"kind": "similarity", "a": A, "b": B, "measure": "linear_cka"}
 
 
-@pytest.fixture(scope="session")
-def slow_logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two snapshots whose whitened correlation takes far longer than any test waits."""
-    root = tmp_path_factory.mktemp("slow")
-    rng = np.random.default_rng(0)
-    layers = {f"conv{i}": rng.standard_normal((450, 256)).astype(np.float32) for i in range(60)}
-    with SummaryWriter(root / "wide", make_probe(count=150)) as writer:
-        for step in (0, 1):
-            writer.add_activations("net", {n: v + step for n, v in layers.items()}, step=step)
-    return root
-
-
 def slow_task(logs: Path, number: int = 1) -> Task:
     a, b = (open_snapshot(logs, f"wide/net@{step}") for step in (0, 1))
     payload = {"a": a.to_payload(), "b": b.to_payload(), "measure": "whitened_correlation"}

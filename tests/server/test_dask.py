@@ -1,0 +1,65 @@
+"""Jobs on a dask.distributed cluster, by its scheduler's address."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from serving import Server, activations
+
+from tb_modelcompare import similarity
+
+distributed = pytest.importorskip("distributed")
+
+REQUEST = {
+    "kind": "similarity",
+    "a": "first/net@0",
+    "b": "second/net@0",
+    "measure": "linear_cka",
+}
+
+
+@pytest.fixture(scope="module")
+def scheduler() -> Iterator[str]:
+    with distributed.LocalCluster(
+        n_workers=1, threads_per_worker=1, processes=True, dashboard_address=None
+    ) as cluster:
+        yield cluster.scheduler_address
+
+
+def test_similarity_on_a_cluster_equals_the_library(
+    session_logs: Path, serve: Callable[..., Server], scheduler: str
+) -> None:
+    server = serve(session_logs, modelcompare_scheduler=scheduler)
+    job_id = server.ask(REQUEST)["id"]
+    done = server.wait(job_id)
+    assert (done["status"], done["error"]) == ("done", None)
+    values = np.frombuffer(server.get("matrix", id=job_id).data, "<f8").reshape(3, 3)
+    expected = similarity.compare(activations(1), activations(2), "linear_cka").values
+    np.testing.assert_allclose(values, expected, rtol=1e-12)
+    with distributed.Client(scheduler) as client:
+        ran = client.run(lambda: "tb_modelcompare.tasks" in __import__("sys").modules)
+    assert list(ran.values()) == [True]  # there, and not here
+
+
+def test_a_job_on_a_cluster_is_cancelled(
+    slow_logs: Path, serve: Callable[..., Server], scheduler: str
+) -> None:
+    server = serve(slow_logs, modelcompare_scheduler=scheduler)
+    request = {**REQUEST, "a": "wide/net@0", "b": "wide/net@1", "measure": "whitened_correlation"}
+    job_id = server.ask(request)["id"]
+    server.wait(job_id, until=lambda status: "layers" in status["message"])
+    server.post("cancel", {"id": job_id})
+    assert server.wait(job_id)["status"] == "cancelled"
+
+
+def test_an_address_where_nobody_answers_fails_the_job_by_name(
+    session_logs: Path, serve: Callable[..., Server]
+) -> None:
+    server = serve(session_logs, modelcompare_scheduler="tcp://127.0.0.1:9")
+    failed = server.wait(server.ask(REQUEST)["id"])
+    assert (failed["status"], failed["error"]["type"]) == ("failed", "SchedulerError")
+    assert "tcp://127.0.0.1:9" in failed["error"]["message"]
+    assert server.json("snapshots")["supported"]
