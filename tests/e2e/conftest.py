@@ -1,0 +1,262 @@
+"""A real TensorBoard over logs of the real writer, and a real browser in front of it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Iterator
+from importlib import metadata, util
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PREFIX = "data/plugin/modelcompare"
+HOSTILE = "<img src=x onerror=window.top.hacked=1>"
+
+
+def missing(what: str) -> NoReturn:
+    """Skip on a machine that lacks something; where CI is set nothing may be lacking."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"{what}; continuous integration has to run the browser tests", pytrace=False)
+    pytest.skip(what)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    if util.find_spec("playwright") is None:
+        missing("needs playwright: pip install playwright")
+    if not (ROOT / "tb_modelcompare/static/index.js").is_file():
+        missing("the tab is not built: run `npm ci && npm run build` in frontend/")
+    wanted = os.environ.get("CHROMIUM", "/usr/bin/chromium")
+    found = shutil.which(wanted)
+    if found is None:
+        missing(f"needs Chromium: {wanted} is absent; install it, or set CHROMIUM to its path")
+    return found
+
+
+@pytest.fixture(scope="session")
+def environ(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """An environment in which TensorBoard discovers the plugin, be it installed or not."""
+    site = tmp_path_factory.mktemp("site")
+    found = metadata.entry_points(group="tensorboard_plugins")
+    if not any(point.name == "modelcompare" for point in found):
+        info = site / "tb_modelcompare_checkout-0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text("Name: tb-modelcompare-checkout\nVersion: 0\n")
+        (info / "entry_points.txt").write_text(
+            "[tensorboard_plugins]\nmodelcompare = tb_modelcompare.loader:ModelCompareLoader\n"
+        )
+    return {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join([str(site), str(ROOT)]),
+        "TB_MODELCOMPARE_CACHE": str(tmp_path_factory.mktemp("cache")),
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+    }
+
+
+def network(seed: int, width: int) -> Any:
+    """A small network with one module of three branches and one residual block."""
+    import keras
+    from keras import layers
+
+    keras.utils.set_random_seed(seed)
+    x = image = keras.Input((32, 32, 3), name="image")
+    x = layers.Conv2D(width, 3, strides=2, padding="same", activation="relu", name="stem")(x)
+    one = layers.Conv2D(width, 1, activation="relu", name="module_1x1")(x)
+    three = layers.Conv2D(width, 3, padding="same", activation="relu", name="module_3x3")(x)
+    pool = layers.MaxPooling2D(3, strides=1, padding="same", name="module_pool")(x)
+    pool = layers.Conv2D(width, 1, activation="relu", name="module_proj")(pool)
+    x = layers.Concatenate(name="module_output")([one, three, pool])
+    y = layers.Conv2D(3 * width, 3, padding="same", activation="relu", name="block_conv")(x)
+    x = layers.Add(name="block_add")([x, y])
+    x = layers.GlobalAveragePooling2D(name="pool")(x)
+    return keras.Model(image, layers.Dense(10, activation="softmax", name="classes")(x))
+
+
+def probe_images(seed: int, count: int = 40) -> np.ndarray:
+    """Smooth random pictures: noise alone would make every layer look alike."""
+    rng = np.random.default_rng(seed)
+    coarse = rng.random((count, 4, 4, 3))
+    smooth = coarse.repeat(8, axis=1).repeat(8, axis=2)
+    return (255 * (0.8 * smooth + 0.2 * rng.random((count, 32, 32, 3)))).astype(np.uint8)
+
+
+def activations(seed: int) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    base = rng.standard_normal((160, 12)).astype(np.float32)
+    return {name: np.maximum(base @ rng.standard_normal((12, 9)), 0) for name in ("one", "two")}
+
+
+@pytest.fixture(scope="session")
+def logs(tmp_path_factory: pytest.TempPathFactory, chromium: str) -> Path:
+    from tb_modelcompare import Preprocessing, Probe, SummaryWriter
+
+    root = tmp_path_factory.mktemp("logs")
+    probe = Probe(probe_images(0), positions_per_image=4)
+    scale = Preprocessing.range(-1, 1)
+    with SummaryWriter(root / "first", probe) as writer:
+        writer.add_model("first", network(1, 6), preprocessing=scale, progress=False)
+    with SummaryWriter(root / "second", probe) as writer:
+        writer.add_model("second", network(2, 8), preprocessing=scale, progress=False)
+    with SummaryWriter(root / "steps", probe) as writer:
+        for step in (0, 10, 20):
+            writer.add_activations("trained", activations(step), step=step)
+    with SummaryWriter(root / HOSTILE, probe) as writer:
+        layers = {f"{HOSTILE}{i}": values for i, values in enumerate(activations(1).values())}
+        writer.add_activations(HOSTILE, layers)
+    with SummaryWriter(root / "elsewhere", Probe(probe_images(9), positions_per_image=4)) as writer:
+        writer.add_activations("elsewhere", activations(2))
+    with SummaryWriter(root / "damaged", probe) as writer:
+        writer.add_activations("damaged", activations(3))
+    for array in (root / "damaged").rglob("snapshots/*/*.npy"):
+        array.unlink()
+    return root
+
+
+class Board:
+    """A running `tensorboard` process."""
+
+    def __init__(self, logdir: Path, environ: dict[str, str], log: Path, *options: str) -> None:
+        with socket.socket() as free:
+            free.bind(("localhost", 0))
+            port = free.getsockname()[1]
+        self.url = f"http://localhost:{port}/"
+        self.log = log
+        command = [sys.executable, "-m", "tensorboard.main", "--logdir", str(logdir)]
+        with log.open("w") as stream:
+            self.process = subprocess.Popen(
+                [*command, "--port", str(port), *options], env=environ, stdout=stream, stderr=stream
+            )
+
+    def wait(self, path: str, snapshots: int, seconds: float = 90) -> None:
+        """Until the plugin lists that many snapshots."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            assert self.process.poll() is None, self.log.read_text()
+            with (
+                contextlib.suppress(OSError),
+                urllib.request.urlopen(f"{self.url}{path}snapshots", timeout=30) as answer,
+            ):
+                if len(json.load(answer)["snapshots"]) >= snapshots:
+                    return
+            time.sleep(0.2)
+        raise AssertionError(f"TensorBoard listed too little:\n{self.log.read_text()}")
+
+    def end(self) -> None:
+        self.process.terminate()
+        self.process.wait(timeout=20)
+
+
+@pytest.fixture(scope="session")
+def start_board(
+    environ: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[..., Board]]:
+    running: list[Board] = []
+
+    def start(logdir: Path, *options: str, prefix: str = "", snapshots: int = 0) -> Board:
+        log = tmp_path_factory.mktemp("board") / "tensorboard.log"
+        board = Board(logdir, environ, log, *options)
+        running.append(board)
+        board.wait(f"{prefix}{PREFIX}/", snapshots)
+        return board
+
+    yield start
+    for board in running:
+        board.end()
+
+
+@pytest.fixture(scope="session")
+def board(logs: Path, start_board: Callable[..., Board]) -> Board:
+    return start_board(logs, snapshots=8)
+
+
+@pytest.fixture(scope="session")
+def browser(chromium: str) -> Iterator[Any]:
+    from playwright.sync_api import sync_playwright
+
+    options = ["--no-sandbox", "--headless", "--disable-background-networking"]
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=chromium, args=options)
+        yield launched
+        launched.close()
+
+
+class Tab:
+    """The plugin's tab in a page, watched for whatever should never happen."""
+
+    def __init__(self, page: Any) -> None:
+        self.page = page
+        self.complaints: list[str] = []
+        self.expected: list[str] = []
+        self.hosts: set[str] = set()
+        page.on("console", self._heard)
+        page.on("pageerror", lambda error: self.complaints.append(f"uncaught: {error}"))
+        page.on("request", self._requested)
+
+    def _requested(self, request: Any) -> None:
+        address = urllib.parse.urlsplit(request.url)
+        if address.scheme not in ("blob", "data"):  # made by the page itself
+            self.hosts.add(address.netloc)
+
+    def _heard(self, message: Any) -> None:
+        if message.type == "error":
+            self.complaints.append(f"{message.text} {message.location.get('url', '')}")
+
+    def open(self, url: str, **parameters: str | int) -> Tab:
+        pairs = "".join(
+            f"&{k}={urllib.parse.quote(str(v), safe='')}" for k, v in parameters.items()
+        )
+        self.page.goto(f"{url}#modelcompare{pairs}")
+        self.frame.locator(".app").wait_for(timeout=60_000)
+        return self
+
+    @property
+    def frame(self) -> Any:
+        return self.page.frame_locator("iframe[src*='modelcompare'], iframe").first
+
+    @property
+    def parameters(self) -> dict[str, str]:
+        hash_part = self.page.url.partition("#modelcompare&")[2]
+        return dict(urllib.parse.parse_qsl(hash_part))
+
+    def run(self, script: str) -> Any:
+        """Evaluate in the plugin's frame."""
+        for frame in self.page.frames:
+            if "plugin_entry" in frame.url:
+                return frame.evaluate(script)
+        raise AssertionError("the page has no plugin frame")
+
+    def settle(self) -> Tab:
+        """Until the lines are drawn."""
+        self.frame.get_by_text("lines", exact=False).first.wait_for(timeout=60_000)
+        self.frame.locator(".legend .count").filter(has_not_text="0 lines").wait_for(timeout=60_000)
+        return self
+
+    def box(self, side: str, layer: str) -> Any:
+        return self.frame.locator(f".model.{side} [data-layer='{layer}']")
+
+
+@pytest.fixture
+def tab(browser: Any, board: Board, request: pytest.FixtureRequest) -> Iterator[Tab]:
+    context = browser.new_context(viewport={"width": 1300, "height": 800})
+    context.set_default_timeout(20_000)
+    tab = Tab(context.new_page())
+    yield tab
+    shots = os.environ.get("TB_MODELCOMPARE_SHOTS")
+    if shots:
+        tab.page.screenshot(path=f"{shots}/{request.node.name}.png")
+    context.close()
+    unexpected = [c for c in tab.complaints if not any(part in c for part in tab.expected)]
+    assert unexpected == []
+    assert len(tab.hosts) <= 1, f"requests went to {tab.hosts}"

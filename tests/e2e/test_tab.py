@@ -1,0 +1,285 @@
+"""What a user sees and does in the tab, in Chromium, on a real TensorBoard."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from conftest import HOSTILE, PREFIX, ROOT, Board, Tab, activations, missing, probe_images
+
+PAIR = {"a": "first/first@0", "b": "second/second@0", "measure": "linear_cka"}
+
+# How many pixels of the n-th canvas are not transparent.
+INKED = """(() => {
+  const canvas = document.querySelectorAll('.lines canvas')[%d];
+  const pixels = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
+  let count = 0;
+  for (let at = 3; at < pixels.length; at += 4) count += pixels[at] > 0;
+  return count;
+})()"""
+
+
+def test_both_graphs_are_drawn_with_lines_between(tab: Tab, board: Board) -> None:
+    tab.open(board.url, **PAIR).settle()
+    for side in "ab":
+        assert tab.box(side, "stem").count() == 1
+        assert tab.box(side, "module_3x3").count() == 1
+        assert tab.box(side, "block_add").count() == 1
+    assert tab.run(INKED % 0) > 1000
+    box_a = tab.box("a", "stem").bounding_box()
+    box_b = tab.box("b", "stem").bounding_box()
+    assert box_a["y"] + box_a["height"] < box_b["y"]
+    assert tab.box("a", "stem").bounding_box()["x"] < tab.box("a", "pool").bounding_box()["x"]
+
+
+def test_pointing_at_a_layer_leaves_only_its_lines(tab: Tab, board: Board) -> None:
+    tab.open(board.url, **PAIR).settle()
+    assert tab.run(INKED % 1) == 0
+    tab.box("a", "module_3x3").hover()
+    tip = tab.frame.get_by_role("tooltip")
+    tip.wait_for()
+    assert "module_3x3" in tip.inner_text()
+    assert "Conv2D" in tip.inner_text()
+    tab.page.wait_for_timeout(300)
+    opacity = "getComputedStyle(document.querySelector('.lines canvas')).opacity"
+    assert float(tab.run(opacity)) < 0.2
+    assert tab.run(INKED % 1) > 200
+    tab.page.mouse.move(5, 400)
+    tab.page.wait_for_timeout(300)
+    assert float(tab.run(opacity)) == 1
+    assert tab.run(INKED % 1) == 0
+
+
+def test_a_click_lists_the_strongest_matches(tab: Tab, board: Board) -> None:
+    tab.open(board.url, a="first/first@0", b="first/first@0", measure="linear_cka").settle()
+    tab.box("a", "block_add").click()
+    rows = tab.frame.get_by_test_id("matches").locator("li")
+    rows.first.wait_for()
+    best = rows.first.inner_text().split()
+    assert best[0] == "block_add"
+    assert float(best[1]) == pytest.approx(1, abs=1e-3)
+    values = [float(text.split()[1]) for text in rows.all_inner_texts()]
+    assert values == sorted(values, reverse=True)
+    assert tab.parameters["layer"] == "block_add"
+    rows.nth(1).get_by_role("button").click()
+    assert tab.parameters["side"] == "b"
+
+
+def test_a_unit_shows_its_images_and_its_analogies(tab: Tab, board: Board) -> None:
+    tab.open(board.url, **PAIR, side="a", layer="module_3x3").settle()
+    tab.frame.get_by_role("button", name="Unit 2", exact=True).click()
+    images = tab.frame.get_by_test_id("unit").locator("img")
+    images.first.wait_for()
+    assert images.count() == 9
+    pictures = tab.frame.get_by_test_id("analogies").get_by_test_id("picture")
+    pictures.locator("img").first.wait_for(timeout=90_000)
+    tab.frame.get_by_test_id("analogies").get_by_role("progressbar").wait_for(
+        state="detached", timeout=90_000
+    )
+    shown = pictures.locator("img").evaluate_all("images => images.map(i => i.naturalWidth)")
+    assert len(shown) > 3
+    assert all(width == 96 for width in shown)
+    assert "the unit itself" in pictures.first.inner_text()
+    assert "R²" in pictures.nth(1).inner_text()
+    # Depth runs from left to right here too.
+    layers = [text.splitlines()[0] for text in pictures.all_inner_texts()[1:]]
+    depth = ["stem", "module_1x1", "module_3x3", "module_output", "block_conv", "block_add", "pool"]
+    places = [depth.index(layer) for layer in layers if layer in depth]
+    assert places == sorted(places)
+    assert tab.parameters["unit"] == "2"
+
+
+def test_different_probes_are_refused_in_words(tab: Tab, board: Board) -> None:
+    tab.expected = ["400", "409", "422"]
+    tab.open(board.url, a="first/first@0", b="elsewhere/elsewhere@0", measure="linear_cka")
+    alert = tab.frame.get_by_role("alert")
+    alert.wait_for()
+    assert "ProbeMismatchError" in alert.inner_text()
+    # The tab goes on: another choice works.
+    tab.frame.get_by_role("button", name="Model B").click()
+    tab.frame.get_by_role("option", name="second").click()
+    tab.settle()
+    assert tab.frame.get_by_role("alert").count() == 0
+
+
+def test_a_missing_asset_is_named(tab: Tab, board: Board) -> None:
+    tab.expected = ["Failed to load resource"]
+    tab.open(board.url, a="first/first@0", b="damaged/damaged@0", measure="linear_cka")
+    alert = tab.frame.get_by_role("alert").first
+    alert.wait_for(timeout=60_000)
+    assert ".npy" in alert.inner_text()
+
+
+def test_names_are_text_and_nothing_else(tab: Tab, board: Board) -> None:
+    snapshot = f"{HOSTILE}/{HOSTILE}@0"
+    tab.open(board.url, a=snapshot, b=snapshot, measure="linear_cka").settle()
+    tab.frame.locator(".model.a [role=option]").first.click()
+    tab.frame.get_by_test_id("matches").locator("li").first.wait_for()
+    assert HOSTILE in tab.frame.get_by_test_id("matches").inner_text()
+    assert tab.run("window.top.hacked") is None
+    assert tab.run("document.querySelectorAll('img[src=x]').length") == 0
+
+
+def test_the_address_holds_the_whole_state(tab: Tab, board: Board) -> None:
+    tab.open(board.url, **PAIR, view="both", lines="best", scale="rank").settle()
+    tab.box("b", "module_proj").click()
+    tab.frame.get_by_role("button", name="Unit 1", exact=True).wait_for()
+    tab.page.reload()
+    tab.settle()
+    assert tab.frame.locator(".model.b [aria-selected=true]").get_attribute("data-layer") == (
+        "module_proj"
+    )
+    assert tab.frame.get_by_test_id("matrix").count() == 1
+    assert tab.parameters["lines"] == "best"
+    assert tab.parameters["scale"] == "rank"
+
+    tab.box("a", "stem").click()
+    assert tab.parameters["layer"] == "stem"
+    tab.page.go_back()
+    tab.frame.get_by_role("heading", name="module_proj").wait_for()
+    assert tab.parameters["layer"] == "module_proj"
+
+
+def test_keys_move_along_depth_and_across(tab: Tab, board: Board) -> None:
+    tab.open(board.url, **PAIR).settle()
+    tab.frame.locator(".model.a").focus()
+    tab.page.keyboard.press("ArrowRight")
+    assert tab.parameters["layer"] == "stem"
+    tab.page.keyboard.press("ArrowRight")
+    assert tab.parameters["layer"] == "module_1x1"
+    tab.page.keyboard.press("ArrowDown")
+    assert tab.parameters["side"] == "b"
+    best = tab.parameters["layer"]
+    tab.page.keyboard.press("End")
+    assert tab.parameters["layer"] == "classes" != best
+    tab.page.keyboard.press("Escape")
+    assert "layer" not in tab.parameters
+
+
+def test_dark_mode_follows_the_host(tab: Tab, board: Board) -> None:
+    tab.open(board.url, **PAIR).settle()
+    background = "getComputedStyle(document.body).backgroundColor"
+    assert tab.run(background) == "rgb(255, 255, 255)"
+    tab.page.evaluate("document.body.classList.add('dark-mode')")
+    tab.page.wait_for_timeout(200)
+    assert tab.run(background) == "rgb(48, 48, 48)"
+
+
+def test_matrix_reads_values_and_selects(tab: Tab, board: Board) -> None:
+    tab.open(board.url, **PAIR, view="matrix")
+    canvas = tab.frame.get_by_test_id("matrix").locator("canvas")
+    canvas.wait_for(timeout=60_000)
+    canvas.hover(position={"x": 3, "y": 3})
+    output = tab.frame.get_by_test_id("matrix").locator("output")
+    assert output.inner_text().startswith("stem and stem: 0.")
+    canvas.click(position={"x": 3, "y": 3})
+    assert tab.parameters["layer"] == "stem"
+
+
+def test_export_gives_the_figure_and_the_numbers(tab: Tab, board: Board) -> None:
+    tab.open(board.url, **PAIR).settle()
+
+    def download(choice: str) -> bytes:
+        with tab.page.expect_download() as started:
+            tab.frame.get_by_label("Export").select_option(choice)
+        return Path(started.value.path()).read_bytes()
+
+    figure = ElementTree.fromstring(download("figure.svg"))
+    assert figure.tag.endswith("svg")
+    titles = {element.text for element in figure.iter("{http://www.w3.org/2000/svg}title")}
+    assert {"stem", "module_output"} <= titles
+    assert download("figure.png").startswith(b"\x89PNG")
+    table = list(csv.reader(io.StringIO(download("matrix.csv").decode())))
+    document = json.loads(download("matrix.json"))
+    assert table[0][1:] == document["columns"]
+    assert [float(value) for value in table[1][1:]] == document["values"][0]
+
+
+def test_new_logs_appear_on_reload_without_losing_the_selection(
+    tab: Tab, tmp_path: Path, start_board: Callable[..., Board]
+) -> None:
+    from tb_modelcompare import Probe, SummaryWriter
+
+    probe = Probe(probe_images(0), positions_per_image=4)
+
+    def log(name: str) -> None:
+        with SummaryWriter(tmp_path / name, probe) as writer:
+            writer.add_activations(name, activations(5))
+
+    log("early")
+    board = start_board(tmp_path, "--reload_interval=1", snapshots=1)
+    tab.open(board.url, a="early/early@0", b="early/early@0", side="a", layer="two").settle()
+    log("late")
+    board.wait(f"{PREFIX}/", 2)
+    tab.page.locator("app-header-reload button").click()
+    tab.frame.get_by_role("button", name="Model B").click()
+    tab.frame.get_by_role("option", name="late").wait_for()
+    assert tab.parameters["layer"] == "two"
+    assert tab.parameters["a"] == "early/early@0"
+
+
+def test_steps_are_a_slider(tab: Tab, board: Board) -> None:
+    tab.open(board.url, a="steps/trained@0", b="steps/trained@20", measure="linear_cka").settle()
+    slider = tab.frame.get_by_role("slider", name="Step of model A")
+    assert slider.get_attribute("aria-valuetext") == "0"
+    slider.press("ArrowRight")
+    tab.settle()
+    assert tab.parameters["a"] == "steps/trained@10"
+
+
+def test_the_empty_state_teaches(
+    tab: Tab, tmp_path: Path, start_board: Callable[..., Board]
+) -> None:
+    board = start_board(tmp_path)
+    tab.page.goto(f"{board.url}data/plugin_entry.html?name=modelcompare")
+    code = tab.page.get_by_label("Python code", exact=True)
+    code.wait_for()
+    assert "SummaryWriter" in code.inner_text()
+    compile(code.inner_text(), "empty state", "exec")
+
+
+def test_works_behind_a_path_prefix(
+    tab: Tab, logs: Path, start_board: Callable[..., Board]
+) -> None:
+    board = start_board(logs, "--path_prefix=/behind/proxy", prefix="behind/proxy/", snapshots=8)
+    tab.open(f"{board.url}behind/proxy/", **PAIR).settle()
+    assert tab.run(INKED % 0) > 1000
+
+
+def test_idle_means_idle(tab: Tab, board: Board) -> None:
+    tab.open(board.url, **PAIR).settle()
+    tab.page.wait_for_timeout(500)
+    requests: list[str] = []
+    tab.page.on("request", lambda request: requests.append(request.url))
+    tab.run(
+        "(() => { window.frames_ = 0; const real = window.requestAnimationFrame;"
+        "window.requestAnimationFrame = f => { window.frames_ += 1; return real(f); }; })()"
+    )
+    tab.page.wait_for_timeout(2500)
+    assert [url for url in requests if "modelcompare" in url] == []
+    assert tab.run("window.frames_") == 0
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_accessible(tab: Tab, board: Board, theme: str) -> None:
+    axe = ROOT / "frontend/node_modules/axe-core/axe.min.js"
+    if not axe.is_file():
+        missing("needs axe-core: run `npm ci` in frontend/")
+    tab.open(board.url, **PAIR, side="a", layer="module_3x3", view="both").settle()
+    tab.frame.get_by_role("button", name="Unit 1", exact=True).wait_for()
+    if theme == "dark":
+        tab.page.evaluate("document.body.classList.add('dark-mode')")
+        tab.page.wait_for_timeout(400)
+    tab.run(axe.read_text())
+    result = tab.run("axe.run(document, {resultTypes: ['violations']})")
+    found = [
+        f"{violation['id']}: {node['html'][:160]} {node['failureSummary'][:300]}"
+        for violation in result["violations"]
+        for node in violation["nodes"][:3]
+    ]
+    assert found == []
