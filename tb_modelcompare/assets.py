@@ -173,6 +173,14 @@ def publish(partial: Path, final: Path) -> None:
     sync(final.parent)
 
 
+def empty_directory(directory: Path) -> None:
+    """Delete the files of a snapshot; the empty directory says that this was on purpose."""
+    retired = directory.with_name(f"{PARTIAL_PREFIX}{os.getpid()}-{secrets.token_hex(6)}")
+    os.rename(directory, retired)
+    directory.mkdir()
+    shutil.rmtree(retired, ignore_errors=True)
+
+
 def sync(path: Path) -> None:
     """Wait until a file or directory is on the disk."""
     descriptor = os.open(path, os.O_RDONLY)

@@ -130,21 +130,44 @@ def _select_by_name(model: Model, wanted: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(name for name in model.candidates if name in set(wanted))
 
 
-def activations(
-    probe: Probe,
-    sampler: Sampler,
-    preprocessing: Preprocessing,
-    input_shape: tuple[int, int, int],
-    batch_size: int,
-) -> Iterator[list[Sampled]]:
-    """Feed the probe through `sampler` batch by batch; one list of layers per batch."""
-    count, per_image = len(probe), probe.positions_per_image
-    places = probe.positions.reshape(count, per_image, 2)
-    height, width, channels = input_shape
-    for start in range(0, count, batch_size):
-        batch = slice(start, min(start + batch_size, count))
-        images = resize(unit_range(probe.images[batch], channels), height, width)
-        yield sampler(preprocessing.apply(images), places[batch])
+@dataclass(frozen=True)
+class Recording:
+    """A model made ready for one probe: can be run again and again while the model trains."""
+
+    model: Model
+    probe: Probe
+    layers: tuple[str, ...]
+    preprocessing: Preprocessing
+    size: tuple[int, int]
+    sampler: Sampler
+
+    def batches(self, batch_size: int) -> Iterator[list[Sampled]]:
+        """Feed the probe to the model; for each batch of images one `Sampled` per layer."""
+        probe, channels = self.probe, self.model.input_shape[2]
+        places = probe.positions.reshape(len(probe), probe.positions_per_image, 2)
+        for start in range(0, len(probe), batch_size):
+            batch = slice(start, start + batch_size)
+            images = resize(unit_range(probe.images[batch], channels), *self.size)
+            yield self.sampler(self.preprocessing.apply(images), places[batch])
+
+
+def prepare(
+    model: Model, probe: Probe, preprocessing: Preprocessing | None, layers: LayerFilter | None
+) -> Recording:
+    """Choose layers and fit the probe to the model's input.
+
+    Raises
+    ------
+    LayerSelectionError
+        If `layers` matches nothing.
+    ProbeError
+        If the preprocessing is for another number of channels.
+    """
+    chosen = select_layers(model, layers)
+    height, width, channels = model.input_shape
+    size = (height or probe.images.shape[1], width or probe.images.shape[2])
+    fitted = (preprocessing or Preprocessing()).for_channels(channels)
+    return Recording(model, probe, chosen, fitted, size, model.sampler(chosen, *size))
 
 
 @dataclass(frozen=True)

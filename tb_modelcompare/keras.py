@@ -56,6 +56,14 @@ class _Program:
     size: int
 
 
+def __getattr__(name: str) -> Any:
+    if name != "ModelCompareCallback":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from tb_modelcompare.callback import ModelCompareCallback  # a Keras class: imports Keras
+
+    return ModelCompareCallback
+
+
 def open_model(model: Any) -> Model:
     """A Keras 3 model, opened for capture.
 

@@ -24,6 +24,7 @@ __all__ = [
     "Listing",
     "Problem",
     "Snapshot",
+    "is_removed",
     "list_snapshots",
     "open_snapshot",
     "require_same_probe",
@@ -85,6 +86,8 @@ def list_snapshots(logdir: str | Path) -> Listing:
                     problems.append(Problem(f"{run}/{record.tag}@{record.step}", str(error)))
                     continue
                 used.add(os.path.dirname(snapshot.graph_asset.path))
+                if is_removed(snapshot):
+                    continue
                 before = latest.get(snapshot.id)
                 if before is None or snapshot.wall_time >= before.wall_time:
                     latest[snapshot.id] = snapshot
@@ -119,6 +122,16 @@ def open_snapshot(logdir: str | Path, name: str) -> Snapshot:
     raise UnknownSnapshotError(
         f"no snapshot {name!r} in {logdir}; {nearest(name, ids_there)}{hint}"
     )
+
+
+def is_removed(snapshot: Snapshot) -> bool:
+    """Whether the files of a snapshot were deleted on purpose: their directory is empty."""
+    directory = os.path.join(snapshot.run_dir, os.path.dirname(snapshot.graph_asset.path))
+    try:
+        with os.scandir(directory) as entries:
+            return next(entries, None) is None
+    except OSError:
+        return False
 
 
 def require_same_probe(a: Snapshot, b: Snapshot) -> None:

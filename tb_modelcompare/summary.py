@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import posixpath
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tb_modelcompare import capture
+from tb_modelcompare.assets import empty_directory
 from tb_modelcompare.errors import (
     ActivationError,
     LogDirectoryError,
@@ -55,6 +57,7 @@ class SummaryWriter:
         self._probe_record: ProbeRecord | None = None
         self._events: EventFile | None = None
         self._graphs: dict[str, LayerGraph] = {}
+        self._written: dict[tuple[str, int], str] = {}
         self._closed = False
 
     def add_model(
@@ -104,34 +107,38 @@ class SummaryWriter:
             If a layer gives NaN or infinity.
         """
         self._check(name, step)
+        recording = capture.prepare(open_model(model), self._probe, preprocessing, layers)
+        self.add_recording(name, recording, step, frozen, batch_size, progress)
+
+    def add_recording(
+        self,
+        name: str,
+        recording: capture.Recording,
+        step: int = 0,
+        frozen: bool = True,
+        batch_size: int = 32,
+        progress: bool = True,
+    ) -> None:
+        """`add_model` for a model that was made ready before, as when it is logged repeatedly."""
+        self._check(name, step)
         if batch_size < 1:
             raise ModelCompareError(f"batch_size is {batch_size}; give 1 or more")
-        opened = open_model(model)
-        chosen = capture.select_layers(opened, layers)
-        height, width, channels = opened.input_shape
-        height, width = height or self._probe.images.shape[1], width or self._probe.images.shape[2]
-        fitted = (preprocessing or Preprocessing()).for_channels(channels)
-        graph_def, problem = _freeze(name, opened, chosen) if frozen else (None, None)
-        batches = capture.activations(
-            self._probe,
-            opened.sampler(chosen, height, width),
-            fitted,
-            (height, width, channels),
-            batch_size,
-        )
+        graph_def, problem = _freeze(name, recording) if frozen else (None, None)
+        batches = recording.batches(batch_size)
+        graph = annotate(recording.model.graph)
         index = write_snapshot(
             self._run_dir,
             self._store_probe(),
             name,
             int(step),
-            chosen,
+            recording.layers,
             _with_progress(batches, len(self._probe), batch_size, name) if progress else batches,
-            annotate(opened.graph),
+            graph,
             frozen=graph_def,
             frozen_problem=problem,
-            preprocessing=fitted,
+            preprocessing=recording.preprocessing,
         )
-        self._record(index, opened.graph)
+        self._record(index, graph)
 
     def add_activations(
         self,
@@ -170,6 +177,12 @@ class SummaryWriter:
             self._run_dir, self._store_probe(), name, int(step), layers, [sampled], graph
         )
         self._record(index, graph)
+
+    def remove(self, name: str, step: int) -> None:
+        """Free the disk space of a snapshot that this writer logged; it is listed no more."""
+        files = self._written.pop((name, step), None)
+        if files is not None:
+            empty_directory(self._run_dir / files)
 
     def flush(self) -> None:
         """Nothing is held back: a snapshot is on the disk once logged."""
@@ -210,6 +223,10 @@ class SummaryWriter:
             self._events = EventFile(self._run_dir)
         name, step, wall_time = index["name"], index["step"], index["wall_time"]
         self._events.write(index_event(name, step, wall_time, index_text(index)))
+        files = posixpath.dirname(index["graph"]["path"])
+        if self._written.get((name, step), files) != files:
+            self.remove(name, step)  # superseded
+        self._written[name, step] = files
         if self._graphs.get(name) != graph:
             # A tag belongs to one plugin, and `name` is the index's.
             self._events.write(graphs_tab_event(graph, f"graph of {name}", step, wall_time))
@@ -239,14 +256,14 @@ def open_model(model: Any) -> capture.Model:
 
 
 def _freeze(
-    name: str, opened: capture.Model, layers: Sequence[str]
+    name: str, recording: capture.Recording
 ) -> tuple[capture.FrozenGraph | None, str | None]:
     try:
-        return opened.freeze(layers), None
+        return recording.model.freeze(recording.layers), None
     except NotRenderableError as error:
         warnings.warn(
             f"{name!r} is logged without a frozen graph, so nothing can be rendered: {error}",
-            stacklevel=3,
+            stacklevel=4,
         )
         return None, str(error)
 
