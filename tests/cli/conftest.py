@@ -1,0 +1,71 @@
+"""Runs of the real command, and log directories for them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+from command_line import COMMAND, Run, write_logs
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="session")
+def environ(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """An environment with a cache of its own, in which TensorBoard finds the plugin."""
+    base = tmp_path_factory.mktemp("environ")
+    if not metadata.entry_points(group="tensorboard_plugins", name="modelcompare"):
+        info = base / "tb_modelcompare_checkout-0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text("Name: tb-modelcompare-checkout\nVersion: 0\n")
+        (info / "entry_points.txt").write_text(
+            "[tensorboard_plugins]\nmodelcompare = tb_modelcompare.loader:ModelCompareLoader\n"
+        )
+    path = os.pathsep.join([str(base), str(ROOT)])
+    return {**os.environ, "PYTHONPATH": path, "TB_MODELCOMPARE_CACHE": str(base / "cache")}
+
+
+@pytest.fixture(scope="session")
+def command(environ: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Runs `tb-modelcompare` with the given arguments to its end."""
+    elsewhere = tmp_path_factory.mktemp("cwd")
+
+    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*COMMAND, *map(str, arguments)],
+            env=environ,
+            cwd=elsewhere,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def logdir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """For tests that only read."""
+    root = tmp_path_factory.mktemp("logs")
+    write_logs(root)
+    return root
+
+
+@pytest.fixture
+def own_logdir(tmp_path: Path) -> Path:
+    """For tests that damage it."""
+    write_logs(tmp_path / "logs")
+    return tmp_path / "logs"
+
+
+@pytest.fixture(scope="session")
+def demo(command: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The demo's logs, after a training of a few steps."""
+    root = tmp_path_factory.mktemp("demo") / "logs"
+    done = command("demo", "--logdir", root, "--no-serve", "--steps", 6)
+    assert done.returncode == 0, done.stderr
+    return root

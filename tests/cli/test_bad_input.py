@@ -1,0 +1,116 @@
+"""Bad input ends with status 2 and one line that names what is wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from command_line import Run
+
+
+def fails(command: Run, *arguments: object, naming: tuple[str, ...]) -> None:
+    done = command(*arguments)
+    assert done.returncode == 2, done.stderr
+    assert done.stdout == ""
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("tb-modelcompare: ")
+    for text in naming:
+        assert text in line
+
+
+def test_unknown_snapshot(command: Run, logdir: Path) -> None:
+    naming = ("no snapshot 'three'", "/net@0")
+    fails(command, "similarity", logdir, "one@0", "three", naming=naming)
+
+
+def test_no_such_directory(command: Run, tmp_path: Path) -> None:
+    fails(command, "list", tmp_path / "absent", naming=("absent", "no directory"))
+
+
+def test_empty_directory(command: Run, tmp_path: Path) -> None:
+    fails(command, "list", tmp_path, naming=(str(tmp_path), "no snapshot", "log"))
+
+
+def test_snapshots_of_two_probes(command: Run, logdir: Path) -> None:
+    naming = ("one/net@0", "other/net@0", "120 rows", "60 rows")
+    fails(command, "similarity", logdir, "one@0", "other", naming=naming)
+
+
+def test_unknown_measure(command: Run, logdir: Path) -> None:
+    naming = ("'cosine'", "linear_cka")
+    fails(command, "similarity", logdir, "one@0", "two", "--measure", "cosine", naming=naming)
+
+
+def test_missing_asset(command: Run, own_logdir: Path) -> None:
+    gone = max(own_logdir.glob("two/plugins/modelcompare/snapshots/*/0001.npy"))
+    gone.unlink()
+    fails(command, "similarity", own_logdir, "one@0", "two", naming=("0001.npy",))
+
+
+def test_altered_asset(command: Run, own_logdir: Path) -> None:
+    altered = max(own_logdir.glob("two/plugins/modelcompare/snapshots/*/0001.npy"))
+    content = bytearray(altered.read_bytes())
+    content[-1] ^= 1
+    altered.write_bytes(content)
+    fails(command, "similarity", own_logdir, "one@0", "two", naming=("0001.npy",))
+
+
+def test_truncated_index(command: Run, own_logdir: Path) -> None:
+    (events,) = own_logdir.glob("two/*tfevents*")
+    content = events.read_bytes()
+    events.write_bytes(content[: len(content) // 3])
+    done = command("list", own_logdir)
+    assert done.returncode == 2
+    assert events.name in done.stderr
+    assert "one/net@5" in done.stdout  # the rest is still listed
+    assert "two/net" not in done.stdout
+    fails(command, "similarity", own_logdir, "one@0", "two", naming=("'two'", events.name))
+
+
+def test_a_file_that_cannot_be_written(command: Run, logdir: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    target = tmp_path / "file" / "matrix.csv"
+    fails(command, "similarity", logdir, "one@0", "two", "--csv", target, naming=("file",))
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    from skimage import data, io
+
+    (tmp_path / "photos").mkdir()
+    io.imsave(tmp_path / "photos" / "cat.png", data.chelsea())
+    return tmp_path / "photos"
+
+
+def test_missing_probe_directory(command: Run, tmp_path: Path) -> None:
+    (tmp_path / "model.keras").touch()
+    arguments = (tmp_path / "model.keras", "--probe", tmp_path / "absent", "--logdir", tmp_path)
+    fails(command, "log", *arguments, naming=(str(tmp_path / "absent"),))
+
+
+def test_probe_directory_without_photos(command: Run, tmp_path: Path) -> None:
+    (tmp_path / "model.keras").touch()
+    arguments = (tmp_path / "model.keras", "--probe", tmp_path, "--logdir", tmp_path)
+    fails(command, "log", *arguments, naming=("no image", str(tmp_path)))
+
+
+def test_missing_model(command: Run, tmp_path: Path, photos: Path) -> None:
+    arguments = (tmp_path / "model.keras", "--probe", photos, "--logdir", tmp_path / "run")
+    fails(command, "log", *arguments, naming=("model.keras", "does not exist"))
+
+
+@pytest.mark.parametrize("name", ["model.keras", "model.pb"])
+def test_a_model_file_that_is_none(command: Run, tmp_path: Path, photos: Path, name: str) -> None:
+    (tmp_path / name).write_text("not a model")
+    done = command("log", tmp_path / name, "--probe", photos, "--logdir", tmp_path / "run")
+    assert done.returncode == 2, done.stderr
+    assert name in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+    assert not list((tmp_path / "run").glob("*tfevents*"))
+
+
+def test_wrong_preprocessing(command: Run, tmp_path: Path, photos: Path) -> None:
+    (tmp_path / "model.keras").touch()
+    arguments = (tmp_path / "model.keras", "--probe", photos, "--logdir", tmp_path / "run")
+    naming = ("'imagenet'", "caffe")
+    fails(command, "log", *arguments, "--preprocessing", "imagenet", naming=naming)

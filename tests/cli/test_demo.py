@@ -1,0 +1,169 @@
+"""The demo: honest data, logs that can be compared, a TensorBoard that ends with it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import urllib.parse
+import urllib.request
+from pathlib import Path
+
+import numpy as np
+import pytest
+from command_line import COMMAND, Run
+from PIL import Image
+
+from tb_modelcompare.demo.photographs import CLASSES, cut_windows, load_photographs
+from tb_modelcompare.store import list_snapshots, require_same_probe
+
+SNAPSHOTS = ["mobile/mobile@6", *(f"seed0/seed0@{step}" for step in (0, 1, 6)), "seed1/seed1@6"]
+
+
+def test_no_pixel_is_in_training_and_test() -> None:
+    # A pixel tells its own place: red its column, green its row.
+    rows, columns = np.mgrid[:250, :256].astype(np.uint8)
+    noise = np.random.default_rng(0).integers(0, 256, rows.shape, dtype=np.uint8)
+    photograph = Image.fromarray(np.stack([columns, rows, noise], axis=2))
+    seen = []
+    for test in (False, True):
+        covered = np.zeros(rows.shape, bool)
+        for window in cut_windows([photograph], 150, test=test).images:
+            left, top = window[..., :2].min(axis=(0, 1)).tolist()
+            right, bottom = window[..., :2].max(axis=(0, 1)).tolist()
+            covered[top : bottom + 1, left : right + 1] = True
+        seen.append(covered)
+    training, held_out = seen
+    assert not (training & held_out).any()
+    assert training.mean() > 0.5
+    assert held_out.mean() > 0.1
+
+
+def test_photographs_come_without_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    import socket
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("the network was asked for")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    photographs = load_photographs()
+    assert len(photographs) == len(CLASSES) == 15
+    assert min(min(photograph.size) for photograph in photographs) > 128
+
+
+def test_logs_can_be_compared(demo: Path) -> None:
+    listing = list_snapshots(demo)
+    assert [snapshot.id for snapshot in listing.snapshots] == SNAPSHOTS
+    assert listing.problems == ()
+    for snapshot in listing.snapshots:
+        require_same_probe(snapshot, listing.snapshots[0])
+        assert snapshot.frozen is not None
+    mobile, untrained, *_ = listing.snapshots
+    assert {"conv1", "block2", "block5", "logits"} <= set(mobile.layer_names)
+    assert {"conv1", "mixed3a", "mixed4b", "logits"} <= set(untrained.layer_names)
+    assert untrained.rows > 10 * max(layer.units for layer in untrained.layers)
+
+
+def test_training_changes_the_network(demo: Path) -> None:
+    first, last = (s for s in list_snapshots(demo).snapshots if s.id in SNAPSHOTS[1:4:2])
+    assert not np.allclose(first.activations("conv1"), last.activations("conv1"), atol=1e-3)
+
+
+def test_a_second_run_shows_what_is_there(command: Run, demo: Path) -> None:
+    files = {file: file.stat().st_mtime_ns for file in demo.rglob("*") if file.is_file()}
+    done = command("demo", "--logdir", demo, "--no-serve", "--steps", 6)
+    assert done.returncode == 0
+    assert "holds this demo already" in done.stderr
+    accuracy = dict(line.split() for line in done.stdout.splitlines() if "@" in line)
+    assert set(accuracy) == {"seed0@0", "seed0@1", "seed0@6", "seed1@6", "mobile@6"}
+    assert all(0 <= float(share.rstrip("%")) <= 100 for share in accuracy.values())
+    assert {file: file.stat().st_mtime_ns for file in demo.rglob("*") if file.is_file()} == files
+
+
+def test_a_directory_of_others_is_left_alone(command: Run, tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("precious")
+    for force in ((), ("--force",)):
+        done = command("demo", "--logdir", tmp_path, "--no-serve", *force)
+        assert done.returncode == 2
+        assert "not made by the demo" in done.stderr
+    assert [file.name for file in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_serves_until_ctrl_c(demo: Path, environ: dict[str, str]) -> None:
+    process = subprocess.Popen(
+        [*COMMAND, "demo", "--logdir", str(demo), "--steps", "6", "--port", "0"],
+        env=environ,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        assert process.stdout is not None
+        addresses = []
+        for line in process.stdout:
+            if "http" in line:
+                addresses.append(line.split()[-1])
+            elif not line.strip():
+                break
+        assert len(addresses) == 3
+        for address in addresses:
+            base, _, fragment = address.partition("#")
+            with urllib.request.urlopen(f"{base}data/plugin/modelcompare/snapshots") as answer:
+                there = {snapshot["id"] for snapshot in json.load(answer)["snapshots"]}
+            assert there == set(SNAPSHOTS)
+            tab, _, query = fragment.partition("&")
+            assert tab == "modelcompare"
+            state = urllib.parse.parse_qs(query)
+            assert state["measure"] == ["linear_cka"]
+            assert {state["a"][0], state["b"][0]} <= there
+
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=30) == 130
+        assert not any(str(demo) in other for other in _command_lines())
+        with pytest.raises(OSError, match="refused"):
+            urllib.request.urlopen(base)
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _command_lines() -> list[str]:
+    """Of all processes of the machine."""
+    lines = []
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            lines.append(file.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+        except OSError:  # it has ended
+            continue
+    return lines
+
+
+def test_a_port_that_is_taken(command: Run, demo: Path) -> None:
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        done = command("demo", "--logdir", demo, "--steps", 6, "--port", port)
+    assert done.returncode == 2
+    assert f"port {port} is taken" in done.stderr
+
+
+def test_ctrl_c_during_training_is_no_traceback(tmp_path: Path, environ: dict[str, str]) -> None:
+    process = subprocess.Popen(
+        [*COMMAND, "demo", "--logdir", str(tmp_path / "logs"), "--no-serve"],
+        env=environ,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stderr is not None
+        first = process.stderr.readline()
+        assert "training" in first
+        os.kill(process.pid, signal.SIGINT)
+        _, rest = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 130
+    assert "Traceback" not in rest
+    assert rest.splitlines()[-1] == "tb-modelcompare: stopped"

@@ -1,0 +1,87 @@
+"""`log`: model files become snapshots that can be compared."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from command_line import Run
+from PIL import Image
+
+from tb_modelcompare.store import open_snapshot
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    import keras
+
+    keras.utils.set_random_seed(0)
+    layers = [
+        keras.layers.Input((32, 32, 3)),
+        keras.layers.Conv2D(8, 3, activation="relu", name="conv_a"),
+        keras.layers.Conv2D(12, 3, activation="relu", name="conv_b"),
+        keras.layers.GlobalAveragePooling2D(name="pooled"),
+        keras.layers.Dense(5, name="logits"),
+    ]
+    file = tmp_path_factory.mktemp("model") / "small.keras"
+    keras.Sequential(layers).save(file)
+    return file
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from skimage import data
+
+    directory = tmp_path_factory.mktemp("photos")
+    for name in ("astronaut", "chelsea", "coffee"):
+        Image.fromarray(getattr(data, name)()).save(directory / f"{name}.png")
+    return directory
+
+
+def test_the_same_options_give_snapshots_that_can_be_compared(
+    command: Run, model: Path, photos: Path, tmp_path: Path
+) -> None:
+    options = (model, "--probe", photos, "--size", 48, "--positions", 3)
+    run = tmp_path / "one"
+    more = ("--step", 7, "--preprocessing", "tf", "--layers", "conv|logits")
+    done = command("log", *options, "--logdir", run, *more)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f"small@7 in {run}: 3 layers, 25 units, 9 rows, with pictures")
+    snapshot = open_snapshot(tmp_path, "one/small@7")
+    assert snapshot.layer_names == ("conv_a", "conv_b", "logits")
+    assert snapshot.probe().names == ("astronaut.png", "chelsea.png", "coffee.png")
+    assert snapshot.preprocessing is not None
+    probe = snapshot.probe().images / np.float32(255)
+    np.testing.assert_allclose(snapshot.preprocessing.apply(probe), probe * 2 - 1, atol=1e-6)
+
+    done = command("log", *options, "--logdir", tmp_path / "two", "--name", "again")
+    assert done.returncode == 0, done.stderr
+    assert "RGB in [0, 1]" in done.stderr  # no preprocessing was given, so it is said
+    other = open_snapshot(tmp_path, "two/again@0")
+    # The same weights on the same places, but of pixels in another range.
+    difference = other.activations("conv_a") - snapshot.activations("conv_a")
+    assert np.abs(difference).max() > 0.01
+    assert command("similarity", tmp_path, "one", "two").returncode == 0
+
+
+def test_a_filter_that_matches_nothing(
+    command: Run, model: Path, photos: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    done = command("log", model, "--probe", photos, "--logdir", run, "--layers", "mixed")
+    assert done.returncode == 2
+    message = done.stderr.splitlines()[-1]
+    assert "'mixed' matches no layer" in message
+    assert "conv_a" in message
+    assert not list(run.glob("*tfevents*"))
+
+
+def test_a_real_model(command: Run, shared_dir: Path, tmp_path: Path) -> None:
+    model = shared_dir / "models" / "alexnet_torchvision_conv.keras"
+    photos = shared_dir / "images" / "open_224"
+    options = ("--limit", 5, "--positions", 2, "--size", 300, "--preprocessing", "torch")
+    run = tmp_path / "run"
+    done = command("log", model, "--probe", photos, "--logdir", run, *options, "--layers", "conv")
+    assert done.returncode == 0, done.stderr
+    assert open_snapshot(tmp_path, "run").rows == 10

@@ -1,0 +1,100 @@
+"""`analogies` and `caricature`: pictures on disk, with the numbers that belong to them."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+from command_line import Run
+from PIL import Image
+from skimage import data
+
+from tb_modelcompare.analogy import best_unit, prediction_r2
+from tb_modelcompare.store import open_snapshot
+
+QUICK = ("--size", 32, "--steps", 8)
+
+
+def pictures(out: Path) -> dict[str, np.ndarray]:
+    return {file.name: np.asarray(Image.open(file)) for file in sorted(out.glob("0*.png"))}
+
+
+def test_analogies(command: Run, demo: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    arguments = ("mixed4a:5", "mobile", "--layers", "^block[24]$", "--out", out, *QUICK)
+    done = command("analogies", demo, "seed0", *arguments)
+    assert done.returncode == 0, done.stderr
+    rows = list(csv.DictReader((out / "pictures.csv").open()))
+    assert [(row["role"], row["layer"]) for row in rows] == [
+        ("source", "mixed4a"),
+        ("analogy", "block2"),
+        ("analogy", "block4"),
+    ]
+
+    a, b = open_snapshot(demo, "seed0@6"), open_snapshot(demo, "mobile")
+    response = np.asarray(a.activations("mixed4a")[:, 5], np.float64)
+    images = np.arange(a.rows) // a.probe_record.positions_per_image
+    for row in rows[1:]:
+        target = b.activations(row["layer"])
+        expected = prediction_r2(target, response, groups=images)[0]
+        np.testing.assert_allclose(float(row["r2"]), expected, rtol=1e-9)
+        unit, correlation = best_unit(target, response)
+        assert int(row["best_unit"]) == unit
+        np.testing.assert_allclose(float(row["correlation"]), correlation, rtol=1e-9)
+        assert f"{expected:.2f}" in done.stdout
+
+    found = pictures(out)
+    assert list(found) == [row["file"] for row in rows]
+    assert {picture.shape for picture in found.values()} == {(32, 32, 3)}
+    assert min(picture.std() for picture in found.values()) > 5  # of 255: not flat
+    sheet = Image.open(out / "contact_sheet.png")
+    assert sheet.width > 64
+    assert str(out / "contact_sheet.png") in done.stdout
+
+
+def test_caricatures_of_a_file_and_of_a_photo_of_the_probe(
+    command: Run, demo: Path, tmp_path: Path
+) -> None:
+    Image.fromarray(data.chelsea()).save(tmp_path / "cat.jpg")
+    layers = ("--layers", "^(conv1|mixed3a)$")
+    for image, out in ((tmp_path / "cat.jpg", tmp_path / "a"), ("coffee-2", tmp_path / "b")):
+        done = command("caricature", demo, "seed0", image, *layers, "--out", out, *QUICK)
+        assert done.returncode == 0, done.stderr
+        assert list(pictures(out)) == ["000-conv1.png", "001-mixed3a.png"]
+    for name, picture in pictures(tmp_path / "a").items():
+        assert picture.std() > 5
+        assert not np.array_equal(picture, pictures(tmp_path / "b")[name])
+
+
+def test_a_new_directory_each_time(command: Run, demo: Path) -> None:
+    arguments = ("seed0", "mixed4a:5", "seed1", "--layers", "^conv1$", *QUICK)
+    sheets = []
+    for _ in range(2):
+        done = command("analogies", demo, *arguments)
+        assert done.returncode == 0, done.stderr
+        sheets.append(done.stdout.splitlines()[-1])
+    assert sheets == [
+        "analogies-mixed4a-5/contact_sheet.png",
+        "analogies-mixed4a-5-2/contact_sheet.png",
+    ]
+
+
+def test_bad_requests(command: Run, demo: Path, logdir: Path) -> None:
+    cases = [
+        (("analogies", demo, "seed0", "mixed9:5", "mobile"), ("mixed9", "mixed")),
+        (("analogies", demo, "seed0", "mixed4a:999", "mobile"), ("no unit 999", "111")),
+        (("analogies", demo, "seed0", "mixed4a", "mobile"), ("LAYER:UNIT",)),
+        (("analogies", demo, "seed0", "conv1:1", "mobile", "--layers", "mixed"), ("matches no",)),
+        (("analogies", demo, "seed0", "conv1:1", "mobile", "--layers", "("), ("malformed",)),
+        (("analogies", demo, "seed0", "conv1:1", "mobile", "--size", "5"), ("size", "32")),
+        (("analogies", logdir, "one@0", "stem:1", "two"), ("one/net@0", "graph")),
+        (("caricature", demo, "seed0", "absent.jpg"), ("absent.jpg", "neither")),
+        (("caricature", demo, "seed0", __file__), ("cannot be decoded",)),
+    ]
+    for arguments, naming in cases:
+        done = command(*arguments)
+        assert done.returncode == 2, (arguments, done.stderr)
+        (line,) = done.stderr.splitlines()
+        for text in naming:
+            assert text in line, (text, line)

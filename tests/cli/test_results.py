@@ -1,0 +1,122 @@
+"""What `list` and `similarity` print and write."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+from command_line import Run, make_layers
+from PIL import Image
+
+from tb_modelcompare import __version__
+from tb_modelcompare.similarity import compare
+
+
+def test_list_names_every_snapshot(command: Run, logdir: Path) -> None:
+    done = command("list", logdir)
+    assert done.returncode == 0
+    header, *lines = done.stdout.splitlines()
+    cells = [dict(zip(header.split(), line.split(), strict=False)) for line in lines]
+    assert [row["SNAPSHOT"] for row in cells] == [
+        "one/net@0",
+        "one/net@5",
+        "other/net@0",
+        "two/net@0",
+    ]
+    assert [row["ROWS"] for row in cells] == ["120", "120", "60", "120"]
+    assert {row["LAYERS"] for row in cells} == {"3"}
+    assert {row["UNITS"] for row in cells} == {"44"}
+    probes = [row["PROBE"] for row in cells]
+    assert probes[0] == probes[1] == probes[3] != probes[2]
+    assert done.stderr == ""
+
+
+def test_similarity_prints_the_best_match_of_each_layer(command: Run, logdir: Path) -> None:
+    done = command("similarity", logdir, "one@5", "two")
+    assert done.returncode == 0
+    title, header, *lines = done.stdout.splitlines()
+    assert title == "Linear CKA, from 0 to 1; 120 rows"
+    assert "one/net@5" in header
+    assert "two/net@0" in header
+    matches = {line.split()[0]: line.split()[1:] for line in lines}
+    assert list(matches) == ["stem", "middle", "top"]
+    # The top layers are rotations of the stem, to which linear CKA is blind.
+    assert matches["stem"][0] == "1.000"
+    assert matches["top"][0] == "1.000"
+    assert float(matches["middle"][0]) < 0.5
+
+
+def test_csv_holds_exactly_what_compare_gives(command: Run, logdir: Path, tmp_path: Path) -> None:
+    file = tmp_path / "new" / "matrix.csv"
+    assert command("similarity", logdir, "one@0", "two", "--csv", file).returncode == 0
+    header, *rows = csv.reader(file.open())
+    expected = compare(make_layers(1), make_layers(3), "linear_cka")
+    assert header == ["linear_cka", *expected.columns]
+    assert [row[0] for row in rows] == list(expected.rows)
+    written = np.array([[float(value) for value in row[1:]] for row in rows])
+    np.testing.assert_array_equal(written, expected.values)
+
+
+def test_another_measure(command: Run, logdir: Path, tmp_path: Path) -> None:
+    file = tmp_path / "matrix.csv"
+    arguments = ("one@0", "two", "--measure", "mean_cca", "--csv", file)
+    assert command("similarity", logdir, *arguments).returncode == 0
+    _, *rows = csv.reader(file.open())
+    written = np.array([[float(value) for value in row[1:]] for row in rows])
+    expected = compare(make_layers(1), make_layers(3), "mean_cca").values
+    np.testing.assert_allclose(written, expected, rtol=1e-12)
+
+
+def test_the_nearest_layer_by_a_distance_is_the_one_of_least_value(
+    command: Run, logdir: Path
+) -> None:
+    done = command("similarity", logdir, "one@0", "one@0", "--measure", "shape_metric")
+    assert done.returncode == 0, done.stderr
+    title, _, *lines = done.stdout.splitlines()
+    assert "a distance" in title
+    matches = {line.split()[0]: line.split()[1:] for line in lines}
+    assert matches["middle"] == ["0.000", "middle"]
+
+
+def test_png_shows_high_values_light_and_low_ones_dark(
+    command: Run, logdir: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "matrix.png"
+    assert command("similarity", logdir, "one@0", "one@0", "--png", file).returncode == 0
+    with Image.open(file) as image:
+        pixels = np.asarray(image.convert("RGB"), dtype=int)
+    yellow = (abs(pixels - (253, 231, 37)).sum(axis=2) < 6).sum()
+    cell = 24 * 24
+    # The diagonal, and stem with top both ways: five cells of nine, beside the scale's end.
+    assert 5 * cell <= yellow < 6 * cell
+
+
+def test_too_few_rows_are_warned_of_in_one_line(command: Run, tmp_path: Path) -> None:
+    from tb_modelcompare import Probe, SummaryWriter
+
+    rng = np.random.default_rng(0)
+    probe = Probe(rng.integers(0, 256, (30, 8, 8, 3), dtype=np.uint8))
+    with SummaryWriter(tmp_path / "run", probe) as writer:
+        writer.add_activations("net", {"wide": rng.standard_normal((30, 64))})
+    done = command("similarity", tmp_path, "run", "run", "--measure", "mean_cca")
+    assert done.returncode == 0
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("tb-modelcompare: warning: 30 rows are fewer than the units of wide")
+
+
+def test_version_and_help(command: Run) -> None:
+    assert command("--version").stdout.strip() == f"tb-modelcompare {__version__}"
+    done = command("--help")
+    assert done.returncode == 0
+    for name in ("demo", "log", "list", "similarity", "analogies", "caricature"):
+        assert f"    {name}" in done.stdout
+        assert command(name, "--help").returncode == 0
+
+
+@pytest.mark.parametrize("arguments", [("list",), ("demo", "--port", "70000"), ("nothing",), ()])
+def test_wrong_usage_exits_2(command: Run, arguments: tuple[str, ...]) -> None:
+    done = command(*arguments)
+    assert done.returncode == 2
+    assert "usage:" in done.stderr
