@@ -85,7 +85,9 @@ def render_directions(
     preview_steps : sequence of int
         After which steps `on_images` gets the pictures so far.
     on_step : callable (done, total), optional
+        Called after every step of every batch of layers that are optimised together.
     on_images : callable (step, array like the result), optional
+        Called for every batch that reached `step`; what has not begun is grey.
     cancelled : callable, optional
         Asked before every step.
 
@@ -223,33 +225,35 @@ def _optimise(
     seed: int,
     watch: _Watch,
 ) -> npt.NDArray[np.uint8]:
-    """Run all batches, a few at a time, step by step in turn, so that all sharpen together."""
+    """Run the batches in turn, each to the next preview, so that all sharpen together.
+
+    The first batch is shown before the next one is compiled.
+    """
     height, width = shown
     pictures = np.full((len(placements), height, width, 3), 128, np.uint8)
     plan = batches(placements, model, graph_def)
-    rounds = [plan[i : i + _WARM] for i in range(0, len(plan), _WARM)]
-    for number, part in enumerate(rounds):
-        programs = []
-        for batch in part:
-            watch.check()
-            program = _program(model, graph_def, batch, kind, cossim_pow)
-            chosen = [targets[i] for i in batch.members]
-            program.start(seed, chosen[0] if kind == "caricature" else chosen, steps)
-            programs.append((batch, program))
-        warps = {(b.height, b.width): random_warps(seed, steps, b.height, b.width) for b in part}
-        for step in range(1, steps + 1):
-            for batch, program in programs:
+    wanted = watch.preview_steps if watch.on_images is not None else ()
+    marks = [*sorted({step for step in wanted if 0 < step < steps}), steps]
+    done, total = 0, steps * len(plan)
+    for first in range(0, len(plan), _WARM):
+        programs: dict[Batch, Program] = {}
+        for start, end in zip([0, *marks], marks, strict=False):
+            for batch in plan[first : first + _WARM]:
                 watch.check()
-                program.step(warps[batch.height, batch.width][step - 1], LEARNING_RATE)
-            last = step == steps
-            if last or (watch.on_images is not None and step in watch.preview_steps):
-                for batch, program in programs:
-                    for i, picture in zip(batch.members, program.pictures(), strict=True):
-                        pictures[i] = _shown(picture, height, width)
+                if batch not in programs:
+                    programs[batch] = _program(model, graph_def, batch, kind, cossim_pow)
+                    programs[batch].start(seed, [targets[i] for i in batch.members], steps)
+                warps = random_warps(seed, steps, batch.height, batch.width)
+                for step in range(start, end):
+                    watch.check()
+                    programs[batch].step(warps[step], LEARNING_RATE)
+                    done += 1
+                    if watch.on_step is not None:
+                        watch.on_step(done, total)
+                for i, picture in zip(batch.members, programs[batch].pictures(), strict=True):
+                    pictures[i] = _shown(picture, height, width)
                 if watch.on_images is not None:
-                    watch.on_images(step, pictures.copy())
-            if watch.on_step is not None:
-                watch.on_step(number * steps + step, len(rounds) * steps)
+                    watch.on_images(end, pictures.copy())
     return pictures
 
 

@@ -33,7 +33,7 @@ class _Missing:
 
 
 def rotate(images: Any, angle: Any) -> Any:
-    """Rotate a batch (n, h, w, c) by `angle` radians about its centre; differentiable.
+    """Rotate a batch (n, h, w, c) by `angle` radians counter-clockwise; differentiable.
 
     The meaning of TensorFlow 1's `tf.contrib.image.rotate`: bilinear, zeros outside.
     """

@@ -7,7 +7,7 @@ redirected ReLU and the assembly by `make_vis_T` are lucid's.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -110,10 +110,10 @@ class Program:
             ) from error
         return T("vis_op"), T("loss")
 
-    def start(self, seed: int, targets: Any, steps: int) -> None:
+    def start(self, seed: int, targets: Sequence[npt.NDArray[np.float32]], steps: int) -> None:
         """Begin anew from the noise of `seed` towards `targets`.
 
-        `targets` are one direction (units,) per layer, or for caricatures the photo
+        `targets` are one direction (units,) per layer, or for caricatures as often the photo
         (height, width, channels) in [0, 1]. Only a long run is worth compiling the cheaper
         update for, which has no redirected ReLU and takes over where that has no effect.
         """
@@ -130,7 +130,7 @@ class Program:
         self._run(self._set_noise, {self._noise: noise})
         if self.recipe.kind == "caricature":
             edge = margin(self.recipe.height, self.recipe.width)
-            widened = np.pad(targets, ((edge, edge), (edge, edge), (0, 0)), "reflect")
+            widened = np.pad(targets[0], ((edge, edge), (edge, edge), (0, 0)), "reflect")
             self._feed = {self._targets: widened[None]}
         else:
             self._feed = {

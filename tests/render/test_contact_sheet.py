@@ -1,0 +1,47 @@
+"""Contact sheets: every picture is there, unharmed, with its label."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tb_modelcompare.render import contact_sheet
+
+COLOURS = [(250, 10, 10), (10, 250, 10), (10, 10, 250), (250, 250, 10), (10, 250, 250)]
+
+
+def pictures(size: int = 32) -> list[np.ndarray]:
+    return [np.full((size, size, 3), colour, np.uint8) for colour in COLOURS]
+
+
+@pytest.mark.parametrize("scale", [1, 2])
+def test_every_picture_is_there_in_reading_order(scale: int) -> None:
+    labels = list("abcde")
+    sheet = np.asarray(
+        contact_sheet(pictures(), labels, columns=3, rows=["top", "below"], title="t", scale=scale)
+    )
+    places = []
+    for colour in COLOURS:
+        found = np.argwhere((sheet == colour).all(-1))
+        assert len(found) == (32 * scale) ** 2
+        places.append(tuple(found.min(0)))
+    assert places == sorted(places)
+    assert len({v for v, _ in places}) == 2
+    assert [u for _, u in places[:2]] == [u for _, u in places[3:]]
+
+
+def test_labels_are_drawn_and_long_ones_do_not_overlap_the_next_picture() -> None:
+    blank = np.asarray(contact_sheet(pictures(), [""] * 5, columns=5))
+    long = "expanded_conv_16/depthwise_relu:1021"
+    sheet = np.asarray(contact_sheet(pictures(), [long] * 5, columns=5))
+    assert sheet.shape[0] > blank.shape[0]  # broken into lines
+    assert sheet.shape[1] == blank.shape[1]
+    dark = (sheet < 100).all(-1)
+    gaps = [u for u in range(sheet.shape[1]) if (sheet[-20:, u] == 255).all()]
+    assert dark.any()
+    assert not dark[:, gaps].any()
+
+
+def test_one_label_per_picture() -> None:
+    with pytest.raises(ValueError, match="2 labels for 5 images"):
+        contact_sheet(pictures(), ["a", "b"])
