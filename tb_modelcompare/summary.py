@@ -80,8 +80,9 @@ class SummaryWriter:
         ----------
         name : str
             The model's name.
-        model : Keras 3 model, or path
-            A path is a .keras file, a frozen GraphDef (.pb), or a SavedModel directory.
+        model : Keras 3 model, torch module, or path
+            A torch module is shown the probe at the probe's size, as (n, c, h, w). A path is a
+            .keras or .h5 file, a frozen GraphDef (.pb), or a SavedModel directory.
         step : int
             Of training.
         preprocessing : Preprocessing, optional
@@ -107,7 +108,9 @@ class SummaryWriter:
             If a layer gives NaN or infinity.
         """
         self._check(name, step)
-        recording = capture.prepare(open_model(model), self._probe, preprocessing, layers)
+        recording = capture.prepare(
+            open_model(model, self._probe), self._probe, preprocessing, layers
+        )
         self.add_recording(name, recording, step, frozen, batch_size, progress)
 
     def add_recording(
@@ -233,8 +236,8 @@ class SummaryWriter:
             self._graphs[name] = graph
 
 
-def open_model(model: Any) -> capture.Model:
-    """Whatever `SummaryWriter.add_model` takes, opened for capture.
+def open_model(model: Any, probe: Probe) -> capture.Model:
+    """Whatever `SummaryWriter.add_model` takes, opened for capture on `probe`.
 
     Raises
     ------
@@ -245,13 +248,18 @@ def open_model(model: Any) -> capture.Model:
         from tb_modelcompare.graphdef import open_file
 
         return open_file(Path(model))
-    if any(c.__module__.startswith("keras.") for c in type(model).__mro__):
+    frameworks = {c.__module__.partition(".")[0] for c in type(model).__mro__}
+    if "keras" in frameworks:  # first: on the torch backend a Keras model is a torch module too
         from tb_modelcompare.keras import open_model as open_keras
 
         return open_keras(model)
+    if "torch" in frameworks and callable(getattr(model, "named_modules", None)):
+        from tb_modelcompare.torch import open_model as open_torch
+
+        return open_torch(model, probe.images.shape[1:])
     raise ModelFileError(
-        f"{type(model).__name__} is no model that can be logged; give a Keras 3 model, a .keras "
-        f"or frozen .pb file or a SavedModel directory, or use add_activations"
+        f"{type(model).__name__} is no model that can be logged; give a Keras 3 model, a torch "
+        f"module, a .keras or frozen .pb file or a SavedModel directory, or use add_activations"
     )
 
 

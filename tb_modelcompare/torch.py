@@ -1,0 +1,343 @@
+"""PyTorch modules: layer graph and activations. The user's module is left as it is.
+
+The graph is what torch.fx traces. Where a module's control flow cannot be traced, hooks on its
+leaf modules see the same activations; edges are then known only between modules that hand
+tensors to each other directly, and follow the order of execution otherwise.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.fx
+
+from tb_modelcompare.capture import (
+    Floats,
+    FrozenGraph,
+    Model,
+    Sampled,
+    Sampler,
+    placement,
+    unusable,
+)
+from tb_modelcompare.errors import ModelFileError, NotRenderableError
+from tb_modelcompare.graph import LayerGraph, Node, kind_of
+
+# An output of another length than this is no row per image.
+_BATCH = 3
+_CHANNELS_LAST = frozenset({"Linear", "LayerNorm", "linear", "layer_norm"})
+# What a user's forward can raise when it is called with tracing stand-ins.
+_UNTRACEABLE = (
+    torch.fx.proxy.TraceError,
+    TypeError,
+    ValueError,
+    RuntimeError,
+    AttributeError,
+    LookupError,
+    AssertionError,
+    NotImplementedError,
+)
+
+
+@dataclass(frozen=True)
+class _Call:
+    """A call while the module runs. `inputs` are the names of earlier calls."""
+
+    name: str
+    op: str
+    inputs: tuple[str, ...]
+    value: torch.Tensor
+    is_module: bool
+    permutation: tuple[int, ...] | None = None
+
+
+_Visit = Callable[[_Call], None]
+_Run = Callable[[torch.Tensor, _Visit], None]
+
+
+def open_model(module: torch.nn.Module, image_shape: Sequence[int]) -> Model:
+    """A module that takes a batch of images (n, c, h, w), opened for capture.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+    image_shape : (height, width, channels)
+        Of the probe: modules do not say what size they take.
+
+    Raises
+    ------
+    ModelFileError
+        If the module cannot be run on such images.
+    """
+    module = getattr(module, "_orig_mod", module)  # torch.compile's wrapper
+    height, width, channels = image_shape
+    channels = _channels(module) or channels
+    if channels not in (1, 3):
+        raise ModelFileError(f"the module takes {channels} channels and a probe has 1 or 3")
+    nodes = [Node("input", "InputLayer", (), (height, width, channels), channels, kind="input")]
+    candidates: list[str] = []
+    passive: set[str] = set()
+    layout: dict[str, bool] = {}
+
+    def describe(call: _Call) -> None:
+        last = layout[call.name] = _is_channels_last(call, layout)
+        value = _units_last(call.value, last)
+        shape = tuple(value.shape)[1:] if len(value) == _BATCH else None
+        units = shape[-1] if shape else None
+        nodes.append(Node(call.name, call.op, call.inputs, shape, units, label=call.name))
+        if shape is not None and len(shape) <= 3 and value.is_floating_point():
+            candidates.append(call.name)
+        kind = kind_of(call.op)
+        step = not call.is_module and (kind == "other" or _is_single_join(kind, call))
+        if kind == "reshape" or step:
+            passive.add(call.name)
+
+    with _inference(module):
+        images = torch.zeros(_BATCH, channels, height, width, device=_device(module))
+        try:
+            run = _traced(module)
+        except ModelFileError:
+            raise
+        except _UNTRACEABLE:
+            run = _hooked(module)
+        try:
+            run(images, describe)
+        except (RuntimeError, TypeError, ValueError, NotImplementedError) as error:
+            raise ModelFileError(
+                f"{type(module).__name__} cannot be run on images (n, {channels}, {height}, "
+                f"{width}): {error}; make the probe of the size that it takes, or use "
+                f"add_activations"
+            ) from error
+    return Model(
+        graph=LayerGraph(tuple(nodes)),
+        candidates=tuple(candidates),
+        passive=frozenset(passive.intersection(candidates)),
+        input_shape=(height, width, channels),
+        sampler=lambda layers, _height, _width: _sampler(module, run, layers, layout),
+        freeze=_freeze,
+    )
+
+
+def _sampler(
+    module: torch.nn.Module, run: _Run, layers: Sequence[str], layout: dict[str, bool]
+) -> Sampler:
+    wanted = frozenset(layers)
+
+    def sampler(images: Floats, positions: npt.NDArray[np.float64]) -> list[Sampled]:
+        found: dict[str, Sampled] = {}
+
+        def visit(call: _Call) -> None:
+            if call.name in wanted:
+                found[call.name] = _sample(call, layout[call.name], positions)
+
+        with _inference(module):
+            batch = torch.from_numpy(np.ascontiguousarray(np.moveaxis(images, -1, 1)))
+            run(batch.to(_device(module)), visit)
+        return [found[layer] for layer in layers]
+
+    return sampler
+
+
+def _sample(call: _Call, channels_last: bool, positions: npt.NDArray[np.float64]) -> Sampled:
+    value = _units_last(call.value, channels_last)
+    place = placement(tuple(value.shape)[1:])
+    if place is None:
+        raise unusable(call.name, tuple(value.shape))
+    tokens = value.reshape(len(value), place.tokens, -1)
+    index = torch.from_numpy(place.index(positions)).to(tokens.device)
+    rows = torch.take_along_dim(tokens, index[..., None], dim=1)
+    flat = rows.reshape(index.numel(), -1).to(torch.float32)
+    return Sampled(flat.cpu().numpy(), place.spatial)
+
+
+def _freeze(layers: Sequence[str]) -> FrozenGraph:
+    raise NotRenderableError("renders of PyTorch modules are not supported yet")
+
+
+def _traced(module: torch.nn.Module) -> _Run:
+    traced = torch.fx.symbolic_trace(module)
+    modules = dict(traced.named_modules())
+    names: dict[torch.fx.Node, str] = {}
+    taken = {"input"}
+    image = [node for node in traced.graph.nodes if node.op == "placeholder"]
+    if len([node for node in image if not node.args]) != 1:
+        raise ModelFileError(
+            f"{type(module).__name__} takes {len(image)} inputs and a probe is one image; wrap "
+            f"it in a module of one image, or use add_activations"
+        )
+
+    class Interpreter(torch.fx.Interpreter):  # type: ignore[misc]
+        visit: _Visit
+        seen: set[str]
+
+        def run_node(self, n: torch.fx.Node) -> Any:
+            result = super().run_node(n)
+            value = _first_tensor(result)
+            if value is not None and n in names:
+                called = modules.get(str(n.target)) if n.op == "call_module" else None
+                inputs = dict.fromkeys(s for i in n.all_input_nodes for s in self.sources(i))
+                self.seen.add(names[n])
+                self.visit(
+                    _Call(
+                        names[n],
+                        _op(n, called),
+                        tuple(inputs),
+                        value,
+                        called is not None,
+                        _permutation(n, called),
+                    )
+                )
+            return result
+
+        def sources(self, n: torch.fx.Node) -> list[str]:
+            """The calls whose values reach `n`, which may be no call itself (an index, a size)."""
+            if n in names:
+                return [names[n]] if names[n] in self.seen else []
+            if n.op == "placeholder":
+                return ["input"]
+            if n.op == "call_function" and n.target is not getattr:
+                return [s for i in n.all_input_nodes for s in self.sources(i)]
+            return []
+
+    for node in traced.graph.nodes:
+        if node.op in ("call_module", "call_function", "call_method") and not _is_access(node):
+            names[node] = _unique(_fx_name(node), taken)
+
+    def run(images: torch.Tensor, visit: _Visit) -> None:
+        interpreter = Interpreter(traced)
+        interpreter.visit, interpreter.seen = visit, set()
+        interpreter.run(images)
+
+    return run
+
+
+def _hooked(module: torch.nn.Module) -> _Run:
+    leaves = {
+        name or type(module).__name__: child
+        for name, child in module.named_modules()
+        if not list(child.children())
+    }
+
+    def run(images: torch.Tensor, visit: _Visit) -> None:
+        taken = {"input"}
+        # Tensors are kept until the end, so that no two have the same id.
+        made: list[tuple[torch.Tensor, str]] = [(images, "input")]
+        last = "input"
+
+        def hook(name: str, child: torch.nn.Module, inputs: Any, output: Any) -> None:
+            nonlocal last
+            value = _first_tensor(output)
+            if value is None:
+                return
+            given = {id(x) for x in inputs if isinstance(x, torch.Tensor)}
+            sources = tuple(dict.fromkeys(n for tensor, n in made if id(tensor) in given))
+            call = _unique(name, taken)
+            visit(_Call(call, type(child).__name__, sources or (last,), value, True))
+            made.append((value, call))
+            last = call
+
+        with contextlib.ExitStack() as stack:
+            for name, child in leaves.items():
+                handle = child.register_forward_hook(lambda c, i, o, name=name: hook(name, c, i, o))
+                stack.callback(handle.remove)
+            module(images)
+
+    return run
+
+
+@contextlib.contextmanager
+def _inference(module: torch.nn.Module) -> Iterator[None]:
+    """Evaluation mode without gradients; every training flag is put back afterwards."""
+    flags = [(child, child.training) for child in module.modules()]
+    module.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        for child, training in flags:
+            child.training = training
+
+
+def _channels(module: torch.nn.Module) -> int | None:
+    for child in module.modules():
+        if isinstance(child, torch.nn.Conv2d):
+            return int(child.in_channels)
+    return None
+
+
+def _device(module: torch.nn.Module) -> torch.device:
+    for tensor in (*module.parameters(), *module.buffers()):
+        return tensor.device
+    return torch.device("cpu")
+
+
+def _first_tensor(value: Any) -> torch.Tensor | None:
+    """The tensor that stands for an output of several: the first."""
+    if isinstance(value, torch.Tensor):
+        return value if value.ndim else None
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, (tuple, list)):
+        return next((found for v in value if (found := _first_tensor(v)) is not None), None)
+    return None
+
+
+def _is_access(node: torch.fx.Node) -> bool:
+    name = getattr(node.target, "__name__", str(node.target))
+    return node.op != "call_module" and name in ("getitem", "getattr", "size", "dim")
+
+
+def _fx_name(node: torch.fx.Node) -> str:
+    if node.op == "call_module":
+        return str(node.target)
+    stack = list((node.meta.get("nn_module_stack") or {}).values())
+    scope = stack[-1][0] if stack else ""
+    return f"{scope}.{node.name}" if scope else node.name
+
+
+def _op(node: torch.fx.Node, called: torch.nn.Module | None) -> str:
+    if called is not None:
+        return type(called).__name__
+    return str(getattr(node.target, "__name__", node.target))
+
+
+def _permutation(node: torch.fx.Node, called: torch.nn.Module | None) -> tuple[int, ...] | None:
+    if "permute" not in _op(node, called).lower():
+        return None
+    dims = getattr(called, "dims", None) or node.kwargs.get("dims") or node.args[1:]
+    flat = [d for dim in dims for d in (dim if isinstance(dim, (tuple, list)) else [dim])]
+    return tuple(int(d) for d in flat) if all(isinstance(d, int) for d in flat) else None
+
+
+def _is_channels_last(call: _Call, layout: dict[str, bool]) -> bool:
+    """Whether the units of a map are its last axis: tracked from op to op."""
+    if call.value.ndim != 4 or call.op in _CHANNELS_LAST:
+        return True
+    if call.permutation is not None and len(call.permutation) == 4:
+        return call.permutation[3] == 1
+    if kind_of(call.op) in ("conv", "pool", "norm"):
+        return False
+    return bool(call.inputs) and layout.get(call.inputs[0], False)
+
+
+def _is_single_join(kind: str, call: _Call) -> bool:
+    return kind in ("add", "concat") and len(call.inputs) < 2
+
+
+def _units_last(value: torch.Tensor, channels_last: bool) -> torch.Tensor:
+    return value if channels_last or value.ndim != 4 else value.movedim(1, -1)
+
+
+def _unique(name: str, taken: set[str]) -> str:
+    candidate, number = name, 0
+    while candidate in taken:
+        number += 1
+        candidate = f"{name}_{number}"
+    taken.add(candidate)
+    return candidate

@@ -1,0 +1,216 @@
+"""PyTorch modules: activations are what the module computes, the module is untouched."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tb_modelcompare import Preprocessing, Probe, SummaryWriter
+from tb_modelcompare.errors import ActivationError, ModelFileError
+from tb_modelcompare.store import Snapshot, open_snapshot
+
+torch = pytest.importorskip("torch")
+nn = torch.nn
+
+
+class Residual(nn.Module):
+    def __init__(self, units: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(units, units, 3, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(units)
+        self.relu = nn.ReLU()
+        self.conv2 = nn.Conv2d(units, units, 3, padding=1)
+
+    def forward(self, x: Any) -> Any:
+        y = self.relu(self.bn1(self.conv1(x)))
+        return self.relu(self.conv2(y) + x)
+
+
+class Net(nn.Module):
+    """Shared ReLU, residual block, functional calls, sizes read from tensors."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 6, 3, stride=2)
+        self.layer1 = nn.Sequential(Residual(6), Residual(6))
+        self.dropout = nn.Dropout(0.5)
+        self.head = nn.Linear(12, 4)
+
+    def forward(self, x: Any) -> Any:
+        x = self.layer1(torch.relu(self.stem(x)))
+        x = torch.cat([x, torch.nn.functional.max_pool2d(x, 3, 1, 1)], dim=1)
+        x = x.mean(dim=(2, 3))
+        x = self.dropout(x.view(x.shape[0], -1))
+        return self.head(x)
+
+
+class Branching(Net):
+    """Control flow that depends on values: cannot be traced."""
+
+    def forward(self, x: Any) -> Any:
+        if x.sum() > -1e9:
+            return super().forward(x)
+        return x
+
+
+class Tokens(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.patch = nn.Conv2d(3, 8, 8, stride=8)
+        self.norm = nn.LayerNorm(8)
+        self.encoder = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+
+    def forward(self, x: Any) -> Any:
+        x = self.patch(x)
+        x = self.norm(x.permute(0, 2, 3, 1))
+        return self.encoder(x.reshape(x.shape[0], -1, 8)).mean(1)
+
+
+def log(tmp_path: Path, probe: Probe, module: Any, **options: Any) -> Snapshot:
+    with SummaryWriter(tmp_path / "run", probe) as writer:
+        writer.add_model("net", module, progress=False, frozen=False, **options)
+    return open_snapshot(tmp_path, "run")
+
+
+def images(probe: Probe) -> Any:
+    return torch.from_numpy(np.moveaxis(probe.images.astype(np.float32) / 255, -1, 1).copy())
+
+
+def at_positions(output: Any, probe: Probe) -> np.ndarray:
+    rows = []
+    for row, (u, v) in enumerate(probe.positions):
+        value = output[row // probe.positions_per_image].detach().numpy()
+        if value.ndim == 3:
+            value = value[:, int(u * value.shape[1]), int(v * value.shape[2])]
+        rows.append(value)
+    return np.array(rows)
+
+
+def same(snapshot: Snapshot, layer: str, output: Any, probe: Probe) -> bool:
+    return np.allclose(snapshot.activations(layer), at_positions(output, probe), atol=1e-5)
+
+
+def test_traced_module(tmp_path: Path, probe: Probe) -> None:
+    net = Net()
+    snapshot = log(tmp_path, probe, net, batch_size=4)
+    assert snapshot.layer_names == (
+        "stem", "relu", "layer1.0.conv1", "layer1.0.bn1", "layer1.0.relu", "layer1.0.conv2",
+        "layer1.0.add", "layer1.0.relu_1", "layer1.1.conv1", "layer1.1.bn1", "layer1.1.relu",
+        "layer1.1.conv2", "layer1.1.add_1", "layer1.1.relu_1", "max_pool2d", "cat", "mean", "head",
+    )  # fmt: skip
+    net.eval()
+    with torch.no_grad():
+        stem = torch.relu(net.stem(images(probe)))
+        assert same(snapshot, "relu", stem, probe)
+        assert same(snapshot, "layer1.0.relu_1", net.layer1[0](stem), probe)
+        assert same(snapshot, "head", net(images(probe)), probe)
+    graph = snapshot.graph()
+    assert graph.node("layer1.0.add").inputs == ("layer1.0.conv2", "relu")
+    assert graph.node("head").inputs == ("dropout",)
+    residual = [block for block in graph.blocks if block.kind == "residual"]
+    assert [block.name for block in residual] == ["layer1.0", "layer1.1"]
+    assert graph.node("layer1.0.bn1").group == "layer1.0.conv1"
+
+
+def test_module_that_cannot_be_traced(tmp_path: Path, probe: Probe) -> None:
+    net = Branching()
+    snapshot = log(tmp_path, probe, net)
+    assert snapshot.layer_names == (
+        "stem", "layer1.0.conv1", "layer1.0.bn1", "layer1.0.relu", "layer1.0.conv2",
+        "layer1.0.relu_1", "layer1.1.conv1", "layer1.1.bn1", "layer1.1.relu", "layer1.1.conv2",
+        "layer1.1.relu_1", "head",
+    )  # fmt: skip
+    net.eval()
+    assert same(snapshot, "head", net(images(probe)), probe)
+    assert snapshot.graph().node("layer1.0.bn1").inputs == ("layer1.0.conv1",)
+
+
+def test_tokens_and_channels_last_maps(tmp_path: Path, probe: Probe) -> None:
+    net = Tokens()
+    snapshot = log(tmp_path, probe, net)
+    assert snapshot.layer_names == ("patch", "norm", "encoder", "mean")
+    assert [snapshot.layer(n).spatial for n in snapshot.layer_names] == [(4, 4)] * 3 + [None]
+    net.eval()
+    with torch.no_grad():
+        norm = net.norm(net.patch(images(probe)).permute(0, 2, 3, 1))
+        tokens = net.encoder(norm.reshape(10, 16, 8))
+    assert same(snapshot, "norm", norm.permute(0, 3, 1, 2), probe)
+    assert same(snapshot, "encoder", tokens.reshape(10, 4, 4, 8).permute(0, 3, 1, 2), probe)
+
+
+@pytest.mark.parametrize("kind", [Net, Branching])
+def test_module_is_left_as_it_was(tmp_path: Path, probe: Probe, kind: Any) -> None:
+    net = kind().train()
+    net.layer1[0].eval()
+    flags = [(name, m.training) for name, m in net.named_modules()]
+    weights = {name: value.clone() for name, value in net.state_dict().items()}
+    log(tmp_path, probe, net)
+    assert [(name, m.training) for name, m in net.named_modules()] == flags
+    assert all(torch.equal(value, weights[name]) for name, value in net.state_dict().items())
+    assert not any(m._forward_hooks or m._forward_pre_hooks for m in net.modules())
+    assert all(p.grad is None and p.requires_grad for p in net.parameters())
+    assert net(images(probe)).requires_grad
+
+
+@pytest.mark.parametrize("kind", [Net, Branching])
+def test_hooks_and_flags_are_restored_after_a_failure(
+    tmp_path: Path, probe: Probe, kind: Any
+) -> None:
+    net = kind().train()
+    with torch.no_grad():
+        net.layer1[1].conv2.bias.fill_(float("nan"))
+    with pytest.raises(ActivationError, match=r"layer1\.1\.conv2"):
+        log(tmp_path, probe, net)
+    assert all(m.training for m in net.modules())
+    assert not any(m._forward_hooks for m in net.modules())
+
+
+def test_preprocessing_and_half_precision(tmp_path: Path, probe: Probe) -> None:
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU())
+    snapshot = log(tmp_path, probe, net, preprocessing=Preprocessing.torch())
+    mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
+    shown = (images(probe) - mean[:, None, None]) / std[:, None, None]
+    assert same(snapshot, "1", net(shown), probe)
+    assert snapshot.preprocessing == Preprocessing.torch()
+
+
+def test_grey_module(tmp_path: Path, probe: Probe) -> None:
+    snapshot = log(tmp_path, probe, nn.Sequential(nn.Conv2d(1, 4, 3)))
+    assert snapshot.layer("0").spatial == (30, 30)
+
+
+def test_modules_that_a_probe_cannot_feed(tmp_path: Path, probe: Probe) -> None:
+    class Two(nn.Module):
+        def forward(self, a: Any, b: Any) -> Any:
+            return a + b
+
+    for module, complaint in (
+        (Two(), "2 inputs"),
+        (nn.Sequential(nn.Flatten(), nn.Linear(7, 2)), "cannot be run"),
+        (nn.Conv2d(5, 2, 1), "5 channels"),
+    ):
+        with pytest.raises(ModelFileError, match=complaint):
+            log(tmp_path, probe, module)
+
+
+def test_renders_are_refused_by_name(tmp_path: Path, probe: Probe) -> None:
+    with (
+        SummaryWriter(tmp_path / "run", probe) as writer,
+        pytest.warns(UserWarning, match="not supported yet"),
+    ):
+        writer.add_model("net", nn.Sequential(nn.Conv2d(3, 4, 3)), progress=False)
+    assert "not supported yet" in (open_snapshot(tmp_path, "run").frozen_problem or "")
+
+
+def test_beside_torchs_own_writer(tmp_path: Path, probe: Probe) -> None:
+    from torch.utils.tensorboard import SummaryWriter as TorchWriter
+
+    own = TorchWriter(str(tmp_path / "run"))
+    own.add_scalar("loss", 1.0, 0)
+    log(tmp_path, probe, nn.Sequential(nn.Conv2d(3, 4, 3)))
+    own.add_scalar("loss", 0.5, 1)
+    own.close()
+    assert open_snapshot(tmp_path, "run").layer_names == ("0",)
