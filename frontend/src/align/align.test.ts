@@ -1,5 +1,14 @@
 import { describe, expect, it } from 'vitest';
-import { bestInColumn, bestInRow, choose, matches, range, ranks, type Table } from './matrix';
+import {
+  bestInColumn,
+  bestInRow,
+  choose,
+  matches,
+  range,
+  ranks,
+  withoutIdentity,
+  type Table,
+} from './matrix';
 import { monotone, oneToOne, selectLines } from './select';
 
 function table(rows: number[][]): Table {
@@ -31,6 +40,13 @@ describe('matrix', () => {
     expect(range(chosen)).toEqual([0.1, 0.9]);
     expect(bestInRow(chosen, 1)).toBe(-1);
     expect(matches(chosen, 'b', 0)).toEqual([{ index: 0, value: 0.9 }]);
+  });
+
+  it('does not join a layer with itself', () => {
+    const same = withoutIdentity(CROSSED, [4, 5, 6], [6, 4, 9]);
+    expect([...same.values].map(Number.isFinite).indexOf(false)).toBe(1);
+    expect(Number.isFinite(same.values[6]!)).toBe(false);
+    expect([...same.values].filter(Number.isFinite)).toHaveLength(7);
   });
 
   it('finds the best match from either side', () => {

@@ -7,7 +7,8 @@ export interface Table {
   values: Float64Array;
 }
 
-export type Scale = 'raw' | 'rank';
+/** `raw` and `fit` show the values themselves and differ in what the ends of the scale are. */
+export type Scale = 'raw' | 'fit' | 'rank';
 
 /** Pick the rows and columns of one layer per drawn box. -1 where a box has no layer. */
 export function choose(table: Table, rows: readonly number[], columns: readonly number[]): Table {
@@ -19,6 +20,21 @@ export function choose(table: Table, rows: readonly number[], columns: readonly 
     });
   });
   return { rows: rows.length, columns: columns.length, values };
+}
+
+/** Of a model against itself: a layer's similarity with itself says nothing. */
+export function withoutIdentity(
+  table: Table,
+  rows: readonly number[],
+  columns: readonly number[],
+): Table {
+  const values = table.values.slice();
+  rows.forEach((row, i) => {
+    columns.forEach((column, j) => {
+      if (row === column) values[i * table.columns + j] = NaN;
+    });
+  });
+  return { ...table, values };
 }
 
 /** Each value's rank among all, from 0 (least) to 1 (greatest); equal values share a rank. */

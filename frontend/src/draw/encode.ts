@@ -1,10 +1,23 @@
 import { tickStep, ticks } from 'd3-array';
+import { range, type Scale, type Table } from '../align/matrix';
+import type { MeasureInfo } from '../api/types';
 import { interpolateViridis } from 'd3-scale-chromatic';
 
 /** From a value to how its line looks: linear in thickness and opacity between two values. */
 export interface Encoding {
   low: number;
   high: number;
+}
+
+/**
+ * The ends of the scale. Raw values span what the measure can be, where it is bounded, so that a
+ * thick line means the same in every comparison; `fit` spans what is there.
+ */
+export function domain(table: Table, scale: Scale, measure: MeasureInfo | null): Encoding {
+  const [low, high] = range(table);
+  if (scale === 'rank') return { low: 0, high: 1 };
+  if (scale === 'fit') return { low, high };
+  return { low: measure?.low ?? low, high: measure?.high ?? high };
 }
 
 export interface Stroke {
@@ -35,13 +48,12 @@ export function heat(value: number, encoding: Encoding): string {
   return interpolateViridis(fraction(value, encoding));
 }
 
-/** A value as a reader wants it: three digits, no noise. */
+/** A value as a reader wants it: three digits, a real minus sign. */
 export function format(value: number): string {
   if (!Number.isFinite(value)) return '–';
-  if (Math.abs(value) >= 1000 || (value !== 0 && Math.abs(value) < 0.001)) {
-    return value.toExponential(2);
-  }
-  return value.toFixed(3);
+  const tiny = value !== 0 && Math.abs(value) < 0.001;
+  const text = Math.abs(value) >= 1000 || tiny ? value.toExponential(2) : value.toFixed(3);
+  return text.replaceAll('-', '−');
 }
 
 /** Round values between the ends, with as many digits as tell them apart. */

@@ -1,6 +1,6 @@
 import type { Matrix } from '../api/types';
-import { range, type Table } from '../align/matrix';
-import { format } from './encode';
+import type { Table } from '../align/matrix';
+import { format, type Encoding } from './encode';
 import { escape, type Colours } from './figure';
 import { matrixImage } from './heat';
 
@@ -9,8 +9,14 @@ const LABEL = 190;
 const MARGIN = 16;
 
 /** The matrix as a document of its own, every layer named; cells are one embedded picture. */
-export function matrixSvg(matrix: Matrix, table: Table, title: string, colours: Colours): string {
-  const [low, high] = range(table);
+export function matrixSvg(
+  matrix: Matrix,
+  table: Table,
+  encoding: Encoding,
+  title: string,
+  colours: Colours,
+): string {
+  const { low, high } = encoding;
   const canvas = document.createElement('canvas');
   canvas.width = table.columns * CELL;
   canvas.height = table.rows * CELL;
@@ -18,7 +24,7 @@ export function matrixSvg(matrix: Matrix, table: Table, title: string, colours: 
   const small = document.createElement('canvas');
   small.width = table.columns;
   small.height = table.rows;
-  small.getContext('2d')?.putImageData(matrixImage(table, { low, high }), 0, 0);
+  small.getContext('2d')?.putImageData(matrixImage(table, encoding), 0, 0);
   if (context) {
     context.imageSmoothingEnabled = false;
     context.drawImage(small, 0, 0, canvas.width, canvas.height);

@@ -12,10 +12,10 @@ export interface Label {
   folded: boolean;
 }
 
-const LETTER_WIDTH = 5.9;
+export const LETTER_WIDTH = 5.9;
 const SPACE = 8;
-// Room for the mark that says whether a block is folded.
-const MARK_WIDTH = 10;
+/** Room for the mark that says whether a block is folded. */
+export const MARK_WIDTH = 10;
 
 /**
  * Names for blocks first, then for layers where there is room: no two overlap.

@@ -58,7 +58,7 @@ export const DEFAULTS: View = {
 };
 
 const PANES = ['graph', 'matrix', 'both'] as const;
-const SCALES = ['raw', 'rank'] as const;
+const SCALES = ['raw', 'fit', 'rank'] as const;
 export const RULES = ['top', 'best', 'one', 'path', 'all'] as const;
 
 export const OWNED_KEYS = [
