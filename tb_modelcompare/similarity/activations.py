@@ -36,6 +36,8 @@ class Layer:
     scale : float
         A power of two that brings the layer's centred values near 1, so that
         neither values of 1e6 nor of 1e-6 leave float32's range when squared.
+    varies : bool
+        Whether any unit has two different values.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Layer:
     shift: Matrix
     offset: Matrix
     scale: float
+    varies: bool
 
     @property
     def rows(self) -> int:
@@ -77,7 +80,7 @@ class Layer:
             )
 
     def require_variation(self, why: str) -> None:
-        if self.scale == 0.0:
+        if not self.varies:
             raise ActivationError(
                 f"{self.name} does not vary: each of its {self.units} unit(s) has one value on "
                 f"all {self.rows} row(s), so {why} is not defined for it. Leave the layer out, or "
@@ -135,7 +138,9 @@ def open_layer(values: Any, name: str = "activations") -> Layer:
             "Look for a division or an overflow in the model, or log it in float32."
         )
     shift = first.astype(np.float64)
-    return Layer(name, array, shift, total / len(array), _power_of_two(largest))
+    return Layer(
+        name, array, shift, total / len(array), _power_of_two(largest), varies=largest > 0.0
+    )
 
 
 def _narrow(array: Array) -> bool:
@@ -144,8 +149,8 @@ def _narrow(array: Array) -> bool:
 
 
 def _power_of_two(largest: float) -> float:
-    """The power of two that brings `largest` into [0.5, 1); 0 for a layer that is constant."""
-    return 0.0 if largest == 0.0 else float(np.ldexp(1.0, -int(np.frexp(largest)[1])))
+    """The power of two that brings `largest` into [0.5, 1); 1 for a layer that is constant."""
+    return 1.0 if largest == 0.0 else float(np.ldexp(1.0, -int(np.frexp(largest)[1])))
 
 
 def require_same_rows(x: Layer, y: Layer) -> None:

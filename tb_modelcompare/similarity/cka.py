@@ -16,21 +16,14 @@ from tb_modelcompare.similarity.registry import KernelPlan, Measure, evaluate
 
 @dataclass(frozen=True)
 class KernelLayer:
-    """What a linear kernel measure needs of one layer: sums over rows of its centred values."""
+    """What a linear kernel measure needs of one layer: sums over rows of its centred values.
 
-    name: str
+    `hsic` is that of the layer with itself, up to a factor that cancels.
+    """
+
     rows: int
-    square: float
     energy_total: float
-    energy_square: float
-
-    def hsic(self, unbiased: bool) -> float:
-        """Of the layer with itself, up to a factor that cancels."""
-        value = self.square
-        if unbiased:
-            value = unbiased_hsic(self.square, self.energy_square, self.energy_total**2, self.rows)
-        require_variation(self.name, self.rows, value, unbiased)
-        return value
+    hsic: float
 
 
 def require_variation(name: str, rows: int, hsic: float, unbiased: bool) -> None:
@@ -63,28 +56,29 @@ def unbiased_hsic(
     return square - rows / (rows - 2) * energy_product + totals_product / ((rows - 1) * (rows - 2))
 
 
-def _prepare(layer: LayerMoments) -> KernelLayer:
-    square = squared_norm(layer.covariance) * layer.rows**2
-    return KernelLayer(layer.name, layer.rows, square, layer.energy_total, layer.energy_square)
+def _prepare(layer: LayerMoments, unbiased: bool) -> KernelLayer:
+    hsic = squared_norm(layer.covariance) * layer.rows**2
+    if unbiased:
+        hsic = unbiased_hsic(hsic, layer.energy_square, layer.energy_total**2, layer.rows)
+    require_variation(layer.name, layer.rows, hsic, unbiased)
+    return KernelLayer(layer.rows, layer.energy_total, hsic)
 
 
-def _combine(x: KernelLayer, y: KernelLayer, cross: Cross) -> float:
-    square = squared_norm(cross.covariance) * x.rows**2
-    return square / sqrt(x.hsic(unbiased=False) * y.hsic(unbiased=False))
+def _combine(x: KernelLayer, y: KernelLayer, cross: Cross, unbiased: bool) -> float:
+    hsic = squared_norm(cross.covariance) * x.rows**2
+    if unbiased:
+        totals = x.energy_total * y.energy_total
+        hsic = unbiased_hsic(hsic, cross.energy_product, totals, x.rows)
+    return hsic / sqrt(x.hsic * y.hsic)
 
 
-def _combine_unbiased(x: KernelLayer, y: KernelLayer, cross: Cross) -> float:
-    square = squared_norm(cross.covariance) * x.rows**2
-    hsic = unbiased_hsic(square, cross.energy_product, x.energy_total * y.energy_total, x.rows)
-    return hsic / sqrt(x.hsic(unbiased=True) * y.hsic(unbiased=True))
-
-
-def _plan() -> KernelPlan:
-    return KernelPlan(_prepare, _combine)
-
-
-def _unbiased_plan() -> KernelPlan:
-    return KernelPlan(_prepare, _combine_unbiased, least_rows=4, unbiased=True)
+def _plan(unbiased: bool) -> KernelPlan:
+    return KernelPlan(
+        lambda layer: _prepare(layer, unbiased),
+        lambda x, y, cross: _combine(x, y, cross, unbiased),
+        least_rows=4 if unbiased else 2,
+        unbiased=unbiased,
+    )
 
 
 def linear_cka(X: npt.ArrayLike, Y: npt.ArrayLike) -> float:
@@ -107,7 +101,7 @@ def linear_cka(X: npt.ArrayLike, Y: npt.ArrayLike) -> float:
     ----------
     Kornblith et al. 2019, Similarity of Neural Network Representations Revisited.
     """
-    return evaluate(_plan(), X, Y)
+    return evaluate(_plan(unbiased=False), X, Y)
 
 
 def unbiased_linear_cka(X: npt.ArrayLike, Y: npt.ArrayLike) -> float:
@@ -125,7 +119,7 @@ def unbiased_linear_cka(X: npt.ArrayLike, Y: npt.ArrayLike) -> float:
     Song et al. 2012, Feature Selection via Dependence Maximization, eq. 5;
     Nguyen et al. 2021, Do Wide and Deep Networks Learn the Same Things?
     """
-    return evaluate(_unbiased_plan(), X, Y)
+    return evaluate(_plan(unbiased=True), X, Y)
 
 
 LINEAR_CKA = Measure(
@@ -140,7 +134,7 @@ LINEAR_CKA = Measure(
     formula="||X'Y||_F² / (||X'X||_F ||Y'Y||_F), X and Y centred",
     paper="Kornblith et al. 2019",
     function=linear_cka,
-    plan=_plan,
+    plan=lambda: _plan(unbiased=False),
 )
 
 UNBIASED_LINEAR_CKA = Measure(
@@ -155,6 +149,6 @@ UNBIASED_LINEAR_CKA = Measure(
     formula="HSIC₁(X, Y) / sqrt(HSIC₁(X, X) HSIC₁(Y, Y)), HSIC₁ unbiased, linear kernels",
     paper="Song et al. 2012; Nguyen et al. 2021",
     function=unbiased_linear_cka,
-    plan=_unbiased_plan,
+    plan=lambda: _plan(unbiased=True),
     repeats_bias=True,
 )

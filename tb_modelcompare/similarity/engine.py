@@ -140,13 +140,13 @@ def _open(
     layers = open_layers(model, whose)
     if dead == "raise":
         return layers, ()
-    silent = [layer.name for layer in layers if layer.scale == 0.0]
+    silent = [layer.name for layer in layers if not layer.varies]
     if len(silent) == len(layers):
         raise ActivationError(f"No layer of {whose} varies on the probe.")
     if not silent:
         return layers, ()
     note = f"Left out of {whose}, as they do not vary on the probe: {', '.join(silent)}."
-    return [layer for layer in layers if layer.scale > 0.0], (note,)
+    return [layer for layer in layers if layer.varies], (note,)
 
 
 def row_notes(measure: Measure, xs: Sequence[Layer], ys: Sequence[Layer]) -> tuple[str, ...]:

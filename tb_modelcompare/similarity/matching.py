@@ -35,7 +35,7 @@ def _prepare(layer: LayerMoments) -> Units:
     alive = np.flatnonzero(variance > 0.0)
     if not len(alive):
         raise ActivationError(
-            f"No unit of {layer.name} varies on its {layer.rows} row(s), so none can be matched. "
+            f"{layer.name} does not vary on its {layer.rows} row(s), so no unit can be matched. "
             "Leave it out, or use a probe on which it responds."
         )
     return Units(alive, 1.0 / np.sqrt(variance[alive]))

@@ -128,6 +128,8 @@ def whiten(covariance: Array, rcond: float = RCOND) -> Whitening:
     variance = np.diagonal(covariance).astype(np.float64)
     deviation = np.sqrt(np.maximum(variance, 0.0))
     alive = np.flatnonzero(deviation > 0.0)
+    if not len(alive):
+        return Whitening(np.zeros((0, len(variance)), dtype), 1.0, np.eye(len(variance)), deviation)
     scale = 1.0 / deviation[alive]
     correlation = covariance[np.ix_(alive, alive)].astype(np.float64)
     correlation *= scale[:, None]

@@ -69,7 +69,7 @@ def all_pairs(
         return _moment_pairs(measure, plan, xs, ys, settings)
     if isinstance(plan, VectorPlan):
         return _vector_pairs(plan, xs, ys, settings)
-    return _row_pairs(plan, xs, ys, measure.symmetric, settings)
+    return _row_pairs(measure, plan, xs, ys, settings)
 
 
 def _multiply_adds(xs: Sequence[Layer], ys: Sequence[Layer]) -> tuple[float, float]:
@@ -261,7 +261,7 @@ def _vector_pairs(plan: VectorPlan, xs: list[Layer], ys: list[Layer], settings: 
 
 
 def _row_pairs(
-    plan: RowPlan, xs: list[Layer], ys: list[Layer], symmetric: bool, settings: Settings
+    measure: Measure, plan: RowPlan, xs: list[Layer], ys: list[Layer], settings: Settings
 ) -> Matrix:
     tick = settings.tick(float(len(xs) + len(ys) + len(xs) * len(ys)))
 
@@ -274,7 +274,11 @@ def _row_pairs(
     values = np.empty((len(xs), len(ys)))
     for i, x in enumerate(left):
         for j, y in enumerate(right):
-            mirrored = ys is xs and symmetric and j < i
-            values[i, j] = values[j, i] if mirrored else plan.combine(x, y)
+            if ys is xs and i == j and measure.self_value is not None:
+                values[i, j] = measure.self_value
+            elif ys is xs and measure.symmetric and j < i:
+                values[i, j] = values[j, i]
+            else:
+                values[i, j] = plan.combine(x, y)
             tick(1.0)
     return values

@@ -211,7 +211,7 @@ def effective_rows(values: npt.ArrayLike, groups: npt.ArrayLike | None = None) -
     image = image_indices(groups, layer.rows)
     counts = np.bincount(image).astype(np.float64)
     images, rows = len(counts), layer.rows
-    if images in (1, rows) or layer.scale == 0.0:
+    if images in (1, rows) or not layer.varies:
         return float(images if images == 1 else rows)
     centred = layer.centred(slice(0, rows))
     order = np.argsort(image, kind="stable")

@@ -325,5 +325,5 @@ class MinibatchCKA:
 
 
 def _squared_units(layers: list[Layer]) -> Matrix:
-    """What one squared unit of each layer's scale is worth; 0 for a layer that is constant."""
-    return np.array([layer.scale**-2.0 if layer.scale else 0.0 for layer in layers])
+    """What one squared unit of each layer's scale is worth."""
+    return np.array([layer.scale**-2.0 for layer in layers])

@@ -1,0 +1,99 @@
+"""Alignments read from matrices whose answer one can see."""
+
+from __future__ import annotations
+
+from itertools import permutations
+
+import numpy as np
+import pytest
+
+from tb_modelcompare.errors import ActivationError
+from tb_modelcompare.similarity import Comparison, align
+
+
+def comparison(values, measure: str = "linear_cka") -> Comparison:
+    values = np.array(values, np.float64)
+    rows, columns = values.shape
+    return Comparison(
+        values, tuple(f"a{i}" for i in range(rows)), tuple(f"b{j}" for j in range(columns)), measure
+    )
+
+
+MATRIX = [
+    [0.9, 0.8, 0.1],
+    [0.8, 0.1, 0.2],
+    [0.3, 0.4, 0.5],
+    [0.1, 0.2, 0.6],
+]
+
+
+def pairs(alignment):
+    return [(match.row, match.column) for match in alignment.matches]
+
+
+def test_best_matches():
+    found = align.best_matches(comparison(MATRIX))
+    assert pairs(found) == [("a0", "b0"), ("a1", "b0"), ("a2", "b2"), ("a3", "b2")]
+    assert found.score == pytest.approx((0.9 + 0.8 + 0.5 + 0.6) / 4)
+    assert found.matches[2].value == 0.5
+
+
+def test_mutual_best():
+    found = align.mutual_best(comparison(MATRIX))
+    assert pairs(found) == [("a0", "b0"), ("a3", "b2")]
+    assert found.score == pytest.approx(0.75)
+
+
+def test_one_to_one_gives_up_the_best_pair_for_a_better_whole():
+    found = align.one_to_one(comparison(MATRIX))
+    assert pairs(found) == [("a0", "b1"), ("a1", "b0"), ("a3", "b2")]
+    assert found.score == pytest.approx((0.8 + 0.8 + 0.6) / 3)
+
+
+def all_paths(height, width):
+    stack = [[(0, 0)]]
+    while stack:
+        path = stack.pop()
+        i, j = path[-1]
+        if (i, j) == (height - 1, width - 1):
+            yield path
+        for step in ((1, 0), (0, 1), (1, 1)):
+            if i + step[0] < height and j + step[1] < width:
+                stack.append([*path, (i + step[0], j + step[1])])
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_monotone_path_is_the_best_of_all_paths(seed):
+    random = np.random.default_rng(seed)
+    values = random.uniform(0, 1, random.integers(1, 6, 2))
+    found = align.monotone_path(comparison(values))
+    best = max(np.mean([values[p] for p in path]) for path in all_paths(*values.shape))
+    assert found.score == pytest.approx(best, abs=1e-9)
+    path = [(int(m.row[1:]), int(m.column[1:])) for m in found.matches]
+    assert path in list(all_paths(*values.shape))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_one_to_one_is_the_best_of_all_pairings(seed):
+    values = np.random.default_rng(seed).uniform(0, 1, (4, 4))
+    best = max(values[range(4), order].mean() for order in permutations(range(4)))
+    assert align.one_to_one(comparison(values)).score == pytest.approx(best)
+
+
+def test_distances_are_matched_by_the_smallest():
+    found = align.best_matches(comparison([[0.1, 1.0], [0.9, 0.2]], "procrustes_angle"))
+    assert pairs(found) == [("a0", "b0"), ("a1", "b1")]
+    assert found.score == pytest.approx(0.15)
+
+
+def test_a_net_with_itself_is_aligned_along_the_diagonal():
+    values = np.exp(-0.3 * abs(np.subtract.outer(np.arange(6), np.arange(6))))
+    for method in (align.best_matches, align.mutual_best, align.one_to_one, align.monotone_path):
+        found = method(comparison(values))
+        assert pairs(found) == [(f"a{i}", f"b{i}") for i in range(6)]
+        assert found.score == 1.0
+
+
+def test_nothing_to_align():
+    with pytest.raises(ActivationError, match="finite"):
+        align.one_to_one(comparison([[np.nan]]))

@@ -1,0 +1,152 @@
+"""Chance levels, intervals and first looks tell the truth."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tb_modelcompare.errors import ActivationError
+from tb_modelcompare.similarity import assess, compare, effective_rows, refine
+
+
+def related(random, images: int, positions: int = 1):
+    """Two layers that share a signal, one that shares nothing; positions of an image alike."""
+    per_image = random.standard_normal((images, 6)).repeat(positions, axis=0)
+    signal = per_image + 0.1 * random.standard_normal(per_image.shape)
+    X = signal + 0.5 * random.standard_normal(signal.shape)
+    Y = signal[:, :4] + 0.5 * random.standard_normal((len(signal), 4))
+    noise = random.standard_normal((images, 5)).repeat(positions, axis=0)
+    return X, Y, noise + 0.1 * random.standard_normal(noise.shape)
+
+
+@pytest.mark.parametrize(
+    "name", ["linear_cka", "unbiased_linear_cka", "mean_cca", "procrustes_angle"]
+)
+def test_null_tells_signal_from_chance(name):
+    X, Y, unrelated = related(np.random.default_rng(0), 80)
+    result = assess({"x": X}, {"y": Y, "noise": unrelated}, name, permutations=60, resamples=20)
+    assert result.comparison.values == pytest.approx(
+        compare({"x": X}, {"y": Y, "noise": unrelated}, name).values
+    )
+    assert result.p_value[0, 0] == pytest.approx(1 / 61)
+    assert result.p_value[0, 1] > 0.05
+    value, chance = result.comparison.values[0], result.null_mean[0]
+    assert abs(value[1] - chance[1]) < 0.2 * abs(value[0] - chance[0])
+
+
+def test_unbiased_estimator_has_a_null_of_zero_and_the_biased_one_has_not():
+    X, Y, _ = related(np.random.default_rng(1), 40)
+    means = [
+        assess({"x": X}, {"y": Y}, name, permutations=200, resamples=2).null_mean[0, 0]
+        for name in ("linear_cka", "unbiased_linear_cka")
+    ]
+    assert means[0] > 0.05
+    assert abs(means[1]) < 0.02
+
+
+def test_positions_of_one_image_do_not_count_as_evidence():
+    """Unrelated layers whose rows repeat per image: only whole images are shuffled."""
+    _, _, noise = related(np.random.default_rng(2), 15, positions=8)
+    other = related(np.random.default_rng(3), 15, positions=8)[2]
+    groups = np.repeat(np.arange(15), 8)
+    wrong = assess({"x": noise}, {"y": other}, permutations=40, resamples=2)
+    right = assess({"x": noise}, {"y": other}, groups=groups, permutations=40, resamples=2)
+    assert wrong.p_value[0, 0] < 0.05 < right.p_value[0, 0]
+    assert right.effective_rows[0, 0] < 20 < wrong.effective_rows[0, 0]
+
+
+@pytest.mark.parametrize("name", ["linear_cka", "unbiased_linear_cka"])
+def test_interval_covers_the_value_in_the_population(name):
+    def sample(seed, images):
+        return related(np.random.default_rng(seed), images)[:2]
+
+    X, Y = sample(1000, 20000)
+    truth = compare({"x": X}, {"y": Y}, "unbiased_linear_cka").values[0, 0]
+    covered = 0
+    for seed in range(40):
+        X, Y = sample(seed, 150)
+        result = assess({"x": X}, {"y": Y}, name, permutations=1, resamples=60, level=0.9)
+        assert result.low[0, 0] < result.comparison.values[0, 0] < result.high[0, 0]
+        covered += result.low[0, 0] <= truth <= result.high[0, 0]
+    # 36 of 40 expected; 29 or fewer would happen once in a thousand experiments.
+    assert covered >= 30
+
+
+def test_intervals_are_wider_when_positions_are_recognised_as_repeated():
+    X, Y, _ = related(np.random.default_rng(4), 30, positions=6)
+    groups = np.repeat(np.arange(30), 6)
+    widths = [
+        np.ptp([result.low, result.high])
+        for result in (
+            assess({"x": X}, {"y": Y}, permutations=1, resamples=60, groups=g)
+            for g in (None, groups)
+        )
+    ]
+    assert widths[1] > 1.2 * widths[0]
+
+
+def test_same_seed_same_numbers_and_progress_to_one():
+    X, Y, _ = related(np.random.default_rng(5), 30)
+    seen = []
+    first = assess({"x": X}, {"y": Y}, permutations=5, resamples=5, progress=seen.append)
+    again = assess({"x": X}, {"y": Y}, permutations=5, resamples=5)
+    other = assess({"x": X}, {"y": Y}, permutations=5, resamples=5, seed=1)
+    assert first.low == again.low
+    assert first.null_mean == again.null_mean
+    assert first.low != other.low
+    assert seen == sorted(seen)
+    assert seen[-1] <= 1.0
+
+
+def test_untrained_baseline():
+    X, Y, unrelated = related(np.random.default_rng(6), 60)
+    result = assess({"x": X}, {"y": Y}, permutations=1, resamples=2, untrained={"y": unrelated})
+    assert result.baseline == pytest.approx(compare({"x": X}, {"y": unrelated}).values)
+    with pytest.raises(ActivationError, match="untrained"):
+        assess({"x": X}, {"y": Y}, untrained={"z": unrelated})
+
+
+def test_what_cannot_be_assessed():
+    X, Y, _ = related(np.random.default_rng(7), 10)
+    with pytest.raises(ActivationError, match="different numbers of rows"):
+        assess({"x": X}, {"y": Y}, groups=[0, 0, 0, 1, 1, 2, 2, 3, 3, 3])
+    with pytest.raises(ActivationError, match="groups has shape"):
+        assess({"x": X}, {"y": Y}, groups=[0, 1])
+    with pytest.raises(ActivationError, match="at least two images"):
+        assess({"x": X}, {"y": Y}, groups=[0] * 10, permutations=1)
+    with pytest.raises(ActivationError, match="level"):
+        assess({"x": X}, {"y": Y}, level=95)
+
+
+def test_effective_rows():
+    random = np.random.default_rng(8)
+    groups = np.repeat(np.arange(200), 5)
+    independent = random.standard_normal((1000, 8))
+    repeated = random.standard_normal((200, 8)).repeat(5, axis=0)
+    assert effective_rows(independent, groups) == pytest.approx(1000, rel=0.1)
+    assert effective_rows(repeated, groups) == pytest.approx(200)
+    half = repeated + random.standard_normal((1000, 8))  # correlation 1/2 within images
+    assert effective_rows(half, groups) == pytest.approx(1000 / (1 + 4 * 0.5), rel=0.1)
+    assert effective_rows(half) == 1000
+    assert effective_rows(np.ones((1000, 2)), groups) == 1000
+
+
+@pytest.mark.parametrize("name", ["linear_cka", "mutual_knn"])
+def test_a_first_look_is_refined_to_the_exact_matrix(name):
+    X, Y, _ = related(np.random.default_rng(9), 300, positions=4)
+    groups = np.repeat(np.arange(300), 4)
+    looks = list(refine({"x": X}, {"y": Y}, name, groups=groups, first=100, growth=2))
+    assert [look.rows for look in looks] == [100, 200, 400, 1200]
+    assert [look.exact for look in looks] == [False, False, False, True]
+    assert "first look at 100 of 1200 rows" in looks[0].comparison.warnings[-1]
+    exact = compare({"x": X}, {"y": Y}, name).values
+    assert (looks[-1].comparison.values == exact).all()
+    if name == "linear_cka":
+        errors = [abs(look.comparison.values - exact).max() for look in looks]
+        assert errors[0] < 0.2
+        assert errors[2] < errors[0]
+
+
+def test_little_data_is_exact_at_once():
+    X, Y, _ = related(np.random.default_rng(10), 60)
+    assert [look.exact for look in refine({"x": X}, {"y": Y})] == [True]
