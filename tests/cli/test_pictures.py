@@ -20,10 +20,12 @@ def pictures(out: Path) -> dict[str, np.ndarray]:
     return {file.name: np.asarray(Image.open(file)) for file in sorted(out.glob("0*.png"))}
 
 
+BLOCKS = ("seed0", "mixed4a:5", "mobile", "--layers", "^block[24]$", *QUICK)
+
+
 def test_analogies(command: Run, demo: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    arguments = ("mixed4a:5", "mobile", "--layers", "^block[24]$", "--out", out, *QUICK)
-    done = command("analogies", demo, "seed0", *arguments)
+    done = command("analogies", demo, *BLOCKS, "--out", out)
     assert done.returncode == 0, done.stderr
     rows = list(csv.DictReader((out / "pictures.csv").open()))
     assert [(row["role"], row["layer"]) for row in rows] == [
@@ -68,10 +70,9 @@ def test_caricatures_of_a_file_and_of_a_photo_of_the_probe(
 
 
 def test_a_new_directory_each_time(command: Run, demo: Path) -> None:
-    arguments = ("seed0", "mixed4a:5", "seed1", "--layers", "^conv1$", *QUICK)
     sheets = []
     for _ in range(2):
-        done = command("analogies", demo, *arguments)
+        done = command("analogies", demo, *BLOCKS)
         assert done.returncode == 0, done.stderr
         sheets.append(done.stdout.splitlines()[-1])
     assert sheets == [
@@ -88,7 +89,7 @@ def test_bad_requests(command: Run, demo: Path, logdir: Path) -> None:
         (("analogies", demo, "seed0", "conv1:1", "mobile", "--layers", "mixed"), ("matches no",)),
         (("analogies", demo, "seed0", "conv1:1", "mobile", "--layers", "("), ("malformed",)),
         (("analogies", demo, "seed0", "conv1:1", "mobile", "--size", "5"), ("size", "32")),
-        (("analogies", logdir, "one@0", "stem:1", "two"), ("one/net@0", "graph")),
+        (("analogies", logdir, "one@0", "stem:1", "two"), ("/net@0", "graph")),
         (("caricature", demo, "seed0", "absent.jpg"), ("absent.jpg", "neither")),
         (("caricature", demo, "seed0", __file__), ("cannot be decoded",)),
     ]
