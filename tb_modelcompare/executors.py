@@ -89,7 +89,7 @@ def cluster_executor(address: str) -> Callable[[], Executor]:
                     "--modelcompare_scheduler needs dask: pip install 'tb-modelcompare[dask]'"
                 ) from error
             try:
-                client = distributed.Client(address, timeout=10, set_as_default=False)
+                client = distributed.Client(address, timeout=5, set_as_default=False)
             except (OSError, ValueError, TypeError) as error:
                 raise SchedulerError(
                     f"no dask scheduler answers at {address!r} ({error}); start one with "

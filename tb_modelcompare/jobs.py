@@ -23,7 +23,7 @@ from tensorboard.util import tb_logging
 from tb_modelcompare import progress, tasks
 from tb_modelcompare.cache import ResultCache
 from tb_modelcompare.errors import LimitError, ModelCompareError, UnknownJobError
-from tb_modelcompare.executors import WorkerProcess
+from tb_modelcompare.executors import WorkerProcess, local_executor
 
 _logger = tb_logging.get_logger()
 
@@ -144,6 +144,12 @@ class JobQueue:
                 self._start_threads(task.lane)
                 self._changed.notify_all()
             return self._status(job)
+
+    def warm_up(self) -> None:
+        """Start the renderer if it is not running: a picture will probably be asked for next."""
+        with self._changed:
+            if self._lanes[RENDERS].warm_up():
+                self._start_threads(RENDERS)  # which also end it when nobody needs it
 
     def status(self, job_id: str) -> dict[str, Any]:
         """The status of a job, which thereby counts as waited for.
@@ -360,8 +366,9 @@ class JobQueue:
                 asked_to_stop = now
                 progress.request_cancel(directory)
                 future.cancel()  # where a cluster has not begun it
-            overdue = now - asked_to_stop > self._limits.grace_seconds
-            if isinstance(executor, WorkerProcess) and (overdue or self._ending()):
+            if self._ending() or now - asked_to_stop > self._limits.grace_seconds:
+                if not isinstance(executor, WorkerProcess):  # a cluster's workers are not ours
+                    return {"status": "cancelled"}
                 executor.kill()
         return future.result()
 
@@ -410,6 +417,15 @@ class _Lane:
                     self._executor = None
             self._executor = self._make()
             return self._executor, self._executor.submit(function, *args)
+
+    def warm_up(self) -> bool:
+        """Whether a local worker was started."""
+        with self._lock:
+            if self._executor is None and self._make is local_executor:
+                self._executor = self._make()
+                self._executor.submit(tasks.warm_up)
+                return True
+        return False
 
     def drop(self) -> str:
         """Forget an executor that broke, so that the next job gets a new one; says why it did."""

@@ -126,6 +126,8 @@ class ModelComparePlugin(base_plugin.TBPlugin):  # type: ignore[misc]
     def _layer(self, request: Request) -> Response:
         snapshot = self._snapshot(request)
         layer = snapshot.layer(_text(request, "layer"))
+        if snapshot.frozen is not None:
+            self._jobs.warm_up()  # whoever looks at a layer looks at its units next
 
         def describe() -> dict[str, Any]:
             graph = _layer_graph(snapshot)

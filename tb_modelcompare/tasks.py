@@ -6,6 +6,7 @@ neither TensorBoard nor, for similarity, TensorFlow.
 
 from __future__ import annotations
 
+import importlib
 import traceback
 import warnings
 from collections.abc import Callable, Sequence
@@ -17,6 +18,7 @@ import numpy.typing as npt
 
 from tb_modelcompare.errors import ModelCompareError, RowsFewerThanUnitsWarning
 from tb_modelcompare.progress import JobCancelledError, Progress
+from tb_modelcompare.quiet import import_tensorflow
 from tb_modelcompare.snapshot import Snapshot
 from tb_modelcompare.store import require_same_probe
 
@@ -77,6 +79,12 @@ def run(kind: str, payload: dict[str, Any], directory: Path) -> dict[str, Any]:
         If a snapshot cannot be read, or has no such similarity or picture.
     """
     return _KINDS[kind](payload, directory)
+
+
+def warm_up() -> None:
+    """Import what renders need, so that the first picture comes sooner."""
+    import_tensorflow()  # on the console it says nothing of use
+    importlib.import_module("tb_modelcompare.render")
 
 
 def _failed(kind: str, message: str) -> dict[str, Any]:
@@ -233,6 +241,7 @@ def _render_in_batches(
     render: Callable[[Sequence[int], dict[str, Any]], npt.NDArray[np.uint8]],
 ) -> None:
     """Render each batch, publishing previews and progress; a picture's name ends in its step."""
+    warm_up()
     from tb_modelcompare.render import RenderCancelled
 
     total = sum(len(batch) for batch in batches)

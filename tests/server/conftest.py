@@ -23,8 +23,9 @@ def session_logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def slow_logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two snapshots whose whitened correlation takes far longer than any test waits."""
+    """The same, and two snapshots whose whitened correlation takes longer than any test waits."""
     root = tmp_path_factory.mktemp("slow")
+    write_logs(root)
     rng = np.random.default_rng(0)
     layers = {f"conv{i}": rng.standard_normal((450, 256)).astype(np.float32) for i in range(60)}
     with SummaryWriter(root / "wide", make_probe(count=150)) as writer:

@@ -110,37 +110,11 @@ def tensorboard(environ: dict[str, str], tmp_path: Path) -> Iterator[Start]:
             one.end()
 
 
-def complete(answer: Any) -> bool:
-    return len(answer["snapshots"]) == 6
+def has(count: int) -> Callable[[Any], bool]:
+    return lambda answer: len(answer["snapshots"]) == count
 
 
-@pytest.mark.parametrize(
-    ("options", "prefix"),
-    [
-        ([], ""),  # Rust data server
-        (["--load_fast=false"], ""),
-        (["--path_prefix=/behind/proxy"], "/behind/proxy"),
-    ],
-)
-def test_the_tab_is_there_and_computes(
-    session_logs: Path, tensorboard: Start, options: list[str], prefix: str
-) -> None:
-    board = tensorboard(session_logs, *options)
-    snapshots = board.until(f"{prefix}{PREFIX}/snapshots", complete)
-    assert snapshots["problems"] == []
-    listing = board.until(
-        f"{prefix}/data/plugins_listing", lambda plugins: plugins["modelcompare"]["enabled"]
-    )
-    tab = listing["modelcompare"]
-    assert tab["tab_name"] == "Compare models"
-    assert b"render" in board.get(tab["loading_mechanism"]["module_path"])
-    body = {"kind": "similarity", "a": "first/net@5", "b": "second/net@0", "measure": "linear_cka"}
-    job = board.post(f"{prefix}{PREFIX}/jobs", body)
-    address = f"{prefix}{PREFIX}/job?id={job['id']}"
-    board.until(address, lambda status: status["status"] == "done")
-    assert len(board.get(f"{prefix}{PREFIX}/matrix?id={job['id']}")) == 3 * 3 * 8
-
-
+QUICK = {"kind": "similarity", "a": "first/net@5", "b": "second/net@0", "measure": "linear_cka"}
 SLOW = {
     "kind": "similarity",
     "a": "wide/net@0",
@@ -149,32 +123,56 @@ SLOW = {
 }
 
 
-def children(pid: int) -> list[int]:
-    out = subprocess.run(
-        ["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True, check=False
-    )
-    return [int(line) for line in out.stdout.split()]
-
-
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks into /proc")
-@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
-def test_worker_processes_end_with_tensorboard(
-    slow_logs: Path, tensorboard: Start, cache_directory: Path, how: signal.Signals
+@pytest.mark.parametrize(
+    ("options", "prefix", "ended_by"),
+    [
+        ([], "", signal.SIGTERM),  # Rust data server
+        (["--load_fast=false"], "", signal.SIGINT),
+        (["--path_prefix=/behind/proxy"], "/behind/proxy", signal.SIGKILL),
+    ],
+)
+def test_the_tab_is_there_and_computes_and_its_workers_end_with_tensorboard(
+    slow_logs: Path,
+    tensorboard: Start,
+    cache_directory: Path,
+    options: list[str],
+    prefix: str,
+    ended_by: signal.Signals,
 ) -> None:
-    board = tensorboard(slow_logs)
-    board.until(f"{PREFIX}/snapshots", lambda answer: len(answer["snapshots"]) == 2)
-    job = board.post(f"{PREFIX}/jobs", SLOW)
-    board.until(f"{PREFIX}/job?id={job['id']}", lambda status: "layers" in status["message"])
+    board = tensorboard(slow_logs, *options)
+    snapshots = board.until(f"{prefix}{PREFIX}/snapshots", has(8))
+    assert snapshots["problems"] == []
+    listing = board.until(
+        f"{prefix}/data/plugins_listing", lambda plugins: plugins["modelcompare"]["enabled"]
+    )
+    tab = listing["modelcompare"]
+    assert tab["tab_name"] == "Compare models"
+    assert b"render" in board.get(tab["loading_mechanism"]["module_path"])
+
+    quick = board.post(f"{prefix}{PREFIX}/jobs", QUICK)["id"]
+    board.until(f"{prefix}{PREFIX}/job?id={quick}", lambda status: status["status"] == "done")
+    assert len(board.get(f"{prefix}{PREFIX}/matrix?id={quick}")) == 3 * 3 * 8
+    slow = board.post(f"{prefix}{PREFIX}/jobs", SLOW)["id"]
+    board.until(f"{prefix}{PREFIX}/job?id={slow}", lambda status: "layers" in status["message"])
+
     workers = children(board.process.pid)
     assert workers
-    board.process.send_signal(how)
-    board.process.wait(timeout=15)
-    deadline = time.monotonic() + 15
+    board.process.send_signal(ended_by)
+    board.process.wait(timeout=30)
+    deadline = time.monotonic() + 30
     while any(Path(f"/proc/{pid}").exists() for pid in workers):
         assert time.monotonic() < deadline, "a worker outlived its TensorBoard"
         time.sleep(0.1)
-    if how != signal.SIGKILL:
+    if ended_by != signal.SIGKILL:
         assert list((cache_directory / "work").iterdir()) == []
+
+
+def children(pid: int) -> list[int]:
+    out = subprocess.run(
+        ["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True, check=True
+    )
+    return [int(line) for line in out.stdout.split()]
 
 
 def run(program: str, environ: dict[str, str]) -> str:
@@ -230,11 +228,10 @@ def test_broken_optional_packages_fail_jobs_and_nothing_else(
     for name in ("tensorflow", "keras", "distributed"):
         (broken / f"{name}.py").write_text(f"raise ImportError('{name} is broken')")
     board = tensorboard(session_logs, "--modelcompare_scheduler=tcp://127.0.0.1:9")
-    board.until(f"{PREFIX}/snapshots", complete)
-    body = {"kind": "similarity", "a": "first/net@5", "b": "second/net@0", "measure": "linear_cka"}
-    job = board.post(f"{PREFIX}/jobs", body)
+    board.until(f"{PREFIX}/snapshots", has(6))
+    job = board.post(f"{PREFIX}/jobs", QUICK)
     failed = board.until(
         f"{PREFIX}/job?id={job['id']}", lambda status: status["status"] == "failed"
     )
     assert "pip install" in failed["error"]["message"]
-    board.until(f"{PREFIX}/snapshots", complete)
+    board.until(f"{PREFIX}/snapshots", has(6))
