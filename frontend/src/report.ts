@@ -1,0 +1,19 @@
+/**
+ * The tab in a file of its own: `tb-modelcompare report` writes this bundle and its style sheet
+ * into a page, beside an element `<script type="application/json" id="modelcompare-data">`.
+ */
+import { mount } from 'svelte';
+import { staticSource, type ReportData } from './api/static';
+import { arrange } from './layout/arrange';
+import App from './views/App.svelte';
+import './views/theme.css';
+
+const data = JSON.parse(
+  document.getElementById('modelcompare-data')?.textContent ?? '',
+) as ReportData;
+
+mount(App, {
+  target: document.body,
+  // A file has no worker to load: the layout runs here.
+  props: { source: staticSource(data), place: async (request) => arrange(request) },
+});
