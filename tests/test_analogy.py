@@ -1,0 +1,123 @@
+"""Directions carried between layers, and how well they are predicted."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tb_modelcompare.analogy import best_unit, predict_direction, prediction_r2
+from tb_modelcompare.errors import ActivationError
+
+
+@pytest.fixture(scope="module")
+def layers():
+    random = np.random.default_rng(0)
+    X = np.maximum(random.standard_normal((600, 12)), 0)
+    Y = np.maximum(X @ random.standard_normal((12, 9)) + random.standard_normal((600, 9)), 0)
+    return X, Y, random.standard_normal(12)
+
+
+def test_direction_is_the_notebooks(layers):
+    X, Y, v = layers
+    C11, C12 = X.T @ X / len(X), X.T @ Y / len(X)
+    expected = (np.linalg.inv(C11) @ v).T @ C12
+    np.testing.assert_allclose(predict_direction(X, Y, v), expected, atol=1e-12)
+    both = predict_direction(X, Y, np.stack([v, 2 * v]))
+    np.testing.assert_allclose(both, [expected, 2 * expected], atol=1e-12)
+
+
+def test_direction_in_the_layer_itself_is_the_direction(layers):
+    X, _, v = layers
+    np.testing.assert_allclose(predict_direction(X, X, v), v, atol=1e-12)
+
+
+def test_direction_in_rotated_and_stretched_units(layers):
+    """Y = X W: the unit u of X is read from Y by W's pseudo-inverse; v' = v W carries it."""
+    X, _, v = layers
+    W = np.random.default_rng(1).standard_normal((12, 15))
+    np.testing.assert_allclose(predict_direction(X, X @ W, v), v @ W, atol=1e-10)
+
+
+def test_dead_and_duplicate_units_neither_stop_nor_bend_a_direction(layers):
+    X, Y, v = layers
+    singular = np.column_stack([X, np.zeros(600), X[:, 0]])
+    carried = predict_direction(singular, Y, np.append(v, [0.0, v[0]]))
+    # Unit 0 and its copy act as one direction; asked for both, it counts once.
+    np.testing.assert_allclose(carried, predict_direction(X, Y, v), atol=1e-4)
+    assert np.isfinite(predict_direction(X[:5], Y[:5], v)).all()
+    assert not predict_direction(singular, Y, np.eye(14)[12]).any()
+
+
+def test_float32_and_float16(layers):
+    X, Y, v = layers
+    expected = predict_direction(X, Y, v)
+    for kind, bound in ((np.float32, 1e-5), (np.float16, 1e-2)):
+        np.testing.assert_allclose(
+            predict_direction(X.astype(kind), Y.astype(kind), v), expected, atol=bound
+        )
+
+
+@pytest.mark.parametrize("bad", [np.zeros(3), np.zeros((2, 2, 12)), np.full(12, np.nan)])
+def test_directions_that_are_none(layers, bad):
+    X, Y, _ = layers
+    with pytest.raises(ActivationError, match="direction"):
+        predict_direction(X, Y, bad)
+
+
+def test_layers_that_cannot_be_used(layers):
+    X, Y, v = layers
+    with pytest.raises(ActivationError, match="rows"):
+        predict_direction(X, Y[:-1], v)
+    with pytest.raises(ActivationError, match="zero on all rows"):
+        predict_direction(np.zeros_like(X), Y, v)
+    with pytest.raises(ActivationError, match="folds"):
+        prediction_r2(X, Y, folds=1)
+    with pytest.raises(ActivationError, match="groups"):
+        prediction_r2(X, Y, groups=[1, 2])
+
+
+def test_prediction_r2_is_perfect_chance_or_between(layers):
+    X, _, _ = layers
+    random = np.random.default_rng(2)
+    wanted = np.column_stack(
+        [
+            X @ random.standard_normal(12) + 3,
+            random.standard_normal(600),
+            X[:, 0] + X[:, 0].std() * random.standard_normal(600),
+            np.full(600, 7.0),
+        ]
+    )
+    r2 = prediction_r2(X, wanted)
+    assert r2.shape == (4,)
+    assert r2[0] == pytest.approx(1.0, abs=1e-6)
+    assert -0.1 < r2[1] < 0.05
+    assert r2[2] == pytest.approx(0.5, abs=0.08)
+    assert r2[3] == 0.0
+    assert prediction_r2(X, wanted[:, 2])[0] == pytest.approx(r2[2])
+
+
+def test_prediction_r2_does_not_learn_from_positions_of_the_same_image():
+    """Features that only name the image predict nothing about images not seen."""
+    random = np.random.default_rng(3)
+    features = random.standard_normal((40, 60)).repeat(10, axis=0)
+    wanted = random.standard_normal(40).repeat(10)
+    groups = np.arange(40).repeat(10)
+    assert prediction_r2(features, wanted)[0] > 0.95
+    assert prediction_r2(features, wanted, groups=groups)[0] < 0.0
+
+
+def test_prediction_r2_of_scaled_and_shifted_units_is_the_same(layers):
+    X, Y, _ = layers
+    r2 = prediction_r2(X, Y)
+    np.testing.assert_allclose(prediction_r2(1e6 * X - 5e6, 1e-6 * Y + 1), r2, atol=1e-6)
+
+
+def test_best_unit(layers):
+    _, Y, _ = layers
+    random = np.random.default_rng(4)
+    copy = 5 * Y[:, 3] + 0.2 * random.standard_normal(600) - 100
+    unit, correlation = best_unit(Y, copy)
+    assert unit == 3
+    assert correlation == pytest.approx(np.corrcoef(Y[:, 3], copy)[0, 1])
+    assert best_unit(np.column_stack([np.zeros(600), Y]), copy)[0] == 4
+    assert best_unit(Y, np.ones(600)) == (0, 0.0)
