@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,91 +19,27 @@ from tb_modelcompare.errors import (
     UnknownSnapshotError,
 )
 from tb_modelcompare.graph import LayerGraph
+from tb_modelcompare.index import (
+    FrozenRecord,
+    LayerRecord,
+    ProbeRecord,
+    content_digest,
+    expect,
+    is_count,
+    is_time,
+    parse_frozen,
+    parse_layer,
+    parse_probe,
+)
 from tb_modelcompare.metadata import MAX_INDEX_BYTES, MAX_LAYERS, RECORD_VERSION
 from tb_modelcompare.probe import Preprocessing, Probe
 
-ACTIVATION_DTYPE = "float32"
 _MAX_GRAPH_BYTES = 64 * 2**20
 _MAX_PROBE_META_BYTES = 64 * 2**20
 _BLOCK_VALUES = 2**22
 
 # Activation files in which no NaN or infinity was found, by file identity.
 _finite: set[tuple[str, int, int, int]] = set()
-
-
-@dataclass(frozen=True)
-class LayerRecord:
-    """A logged layer: `rows` × `units` activations, and the map they were sampled from.
-
-    `spatial` is (height, width) of the layer's map, None if it has none.
-    """
-
-    name: str
-    units: int
-    rows: int
-    dtype: str
-    asset: Asset
-    spatial: tuple[int, int] | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """As in the index."""
-        return {
-            "name": self.name,
-            "units": self.units,
-            "rows": self.rows,
-            "dtype": self.dtype,
-            "asset": self.asset.to_json(),
-            "spatial": None if self.spatial is None else list(self.spatial),
-        }
-
-
-@dataclass(frozen=True)
-class ProbeRecord:
-    """Where a snapshot's probe is, and its dimensions."""
-
-    id: str
-    images: Asset
-    positions: Asset
-    meta: Asset
-    rows: int
-    positions_per_image: int
-    count: int
-    image_shape: tuple[int, int, int]
-
-    def to_json(self) -> dict[str, Any]:
-        """As in the index."""
-        return {
-            "id": self.id,
-            "images": self.images.to_json(),
-            "positions": self.positions.to_json(),
-            "meta": self.meta.to_json(),
-            "rows": self.rows,
-            "positions_per_image": self.positions_per_image,
-            "count": self.count,
-            "image_shape": list(self.image_shape),
-        }
-
-
-@dataclass(frozen=True)
-class FrozenRecord:
-    """A frozen graph: its file, placeholder, input size (h, w, c), tensor name of each layer.
-
-    Height and width are None where it takes any size.
-    """
-
-    asset: Asset
-    input: str
-    input_shape: tuple[int | None, int | None, int]
-    tensors: Mapping[str, str]
-
-    def to_json(self) -> dict[str, Any]:
-        """As in the index."""
-        return {
-            "asset": self.asset.to_json(),
-            "input": self.input,
-            "input_shape": list(self.input_shape),
-            "tensors": dict(self.tensors),
-        }
 
 
 @dataclass(frozen=True, eq=False)
@@ -262,29 +196,6 @@ def snapshot_id(run: str, name: str, step: int) -> str:
     return f"{run}/{encoded}@{step}"
 
 
-def content_digest(index: Mapping[str, Any]) -> str:
-    """SHA-256 over what a snapshot holds: layers, graph, frozen graph, preprocessing, probe.
-
-    Neither paths nor step nor name enter, so that the same contents have the same digest.
-    """
-    frozen = index["frozen"]
-    content = {
-        "probe": index["probe"]["id"],
-        "layers": [[layer["name"], layer["asset"]["sha256"]] for layer in index["layers"]],
-        "graph": index["graph"]["sha256"],
-        "frozen": frozen
-        and [
-            frozen["asset"]["sha256"],
-            frozen["input"],
-            frozen["input_shape"],
-            frozen["tensors"],
-        ],
-        "preprocessing": index["preprocessing"],
-    }
-    text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
 def snapshot_from_index(run_dir: str, run: str, index_json: str | bytes) -> Snapshot:
     """Parse and validate an index record; no asset is read.
 
@@ -340,30 +251,30 @@ def nearest(name: str, names: tuple[str, ...], limit: int = 5) -> str:
 def _parse(run_dir: str, run: str, index: dict[str, Any]) -> Snapshot:
     name, step, wall_time = index["name"], index["step"], index["wall_time"]
     where = f"index in run {run!r}"
-    _expect(isinstance(name, str) and 0 < len(name) <= 1024, f"{where}: bad name {name!r:.80}")
-    _expect(_is_count(step), f"{where}: bad step {step!r:.50}")
-    _expect(_is_time(wall_time), f"{where}: bad wall_time {wall_time!r:.50}")
+    expect(isinstance(name, str) and 0 < len(name) <= 1024, f"{where}: bad name {name!r:.80}")
+    expect(is_count(step), f"{where}: bad step {step!r:.50}")
+    expect(is_time(wall_time), f"{where}: bad wall_time {wall_time!r:.50}")
     where = f"index of {snapshot_id(run, name, step)}"
 
-    probe = _parse_probe(index["probe"], where)
+    probe = parse_probe(index["probe"], where)
     raw_layers = index["layers"]
-    _expect(
+    expect(
         isinstance(raw_layers, list) and 0 < len(raw_layers) <= MAX_LAYERS,
         f"{where}: no layers, or more than {MAX_LAYERS}",
     )
-    layers = tuple(_parse_layer(raw, probe.rows, where) for raw in raw_layers)
-    _expect(len({layer.name for layer in layers}) == len(layers), f"{where}: a layer comes twice")
+    layers = tuple(parse_layer(raw, probe.rows, where) for raw in raw_layers)
+    expect(len({layer.name for layer in layers}) == len(layers), f"{where}: a layer comes twice")
     graph = Asset.from_json(index["graph"], "graph")
-    frozen = None if index["frozen"] is None else _parse_frozen(index["frozen"], where)
+    frozen = None if index["frozen"] is None else parse_frozen(index["frozen"], where)
     problem = index.get("frozen_problem")
-    _expect(problem is None or isinstance(problem, str), f"{where}: bad frozen_problem")
+    expect(problem is None or isinstance(problem, str), f"{where}: bad frozen_problem")
     try:
         raw = index["preprocessing"]
         preprocessing = None if raw is None else Preprocessing.from_json(raw)
     except ProbeError as error:
         raise CorruptSnapshotError(f"{where}: {error}") from error
     digest = index["digest"]
-    _expect(
+    expect(
         digest == content_digest(index),
         f"{where}: its digest does not match its contents; log the model again",
     )
@@ -383,83 +294,6 @@ def _parse(run_dir: str, run: str, index: dict[str, Any]) -> Snapshot:
         preprocessing=preprocessing,
         index=index,
     )
-
-
-def _parse_probe(raw: dict[str, Any], where: str) -> ProbeRecord:
-    shape = tuple(raw["image_shape"])
-    counts = (raw["rows"], raw["positions_per_image"], raw["count"], *shape)
-    _expect(
-        len(shape) == 3 and all(_is_count(n) and n > 0 for n in counts) and shape[2] in (1, 3),
-        f"{where}: bad probe dimensions",
-    )
-    _expect(
-        raw["rows"] == raw["count"] * raw["positions_per_image"],
-        f"{where}: probe rows are not count × positions_per_image",
-    )
-    _expect(isinstance(raw["id"], str) and len(raw["id"]) == 64, f"{where}: bad probe id")
-    return ProbeRecord(
-        id=raw["id"],
-        images=Asset.from_json(raw["images"], "probe images"),
-        positions=Asset.from_json(raw["positions"], "probe positions"),
-        meta=Asset.from_json(raw["meta"], "probe"),
-        rows=raw["rows"],
-        positions_per_image=raw["positions_per_image"],
-        count=raw["count"],
-        image_shape=(shape[0], shape[1], shape[2]),
-    )
-
-
-def _parse_layer(raw: dict[str, Any], rows: int, where: str) -> LayerRecord:
-    name, units, spatial = raw["name"], raw["units"], raw.get("spatial")
-    _expect(isinstance(name, str) and 0 < len(name) <= 1024, f"{where}: bad layer name")
-    where = f"{where}, layer {name!r:.80}"
-    _expect(_is_count(units) and units > 0, f"{where}: bad units {units!r:.50}")
-    _expect(raw["rows"] == rows, f"{where}: has {raw['rows']!r:.50} rows and the probe {rows}")
-    _expect(raw["dtype"] == ACTIVATION_DTYPE, f"{where}: dtype {raw['dtype']!r:.50} is not float32")
-    _expect(
-        spatial is None
-        or (isinstance(spatial, list) and len(spatial) == 2 and all(map(_is_count, spatial))),
-        f"{where}: bad spatial",
-    )
-    asset = Asset.from_json(raw["asset"], f"layer {name!r:.80}")
-    # The .npy header is at most a few hundred bytes: a wild shape is caught before any read.
-    _expect(
-        0 < asset.bytes - rows * units * 4 <= 1024,
-        f"{where}: {asset.bytes} bytes do not hold {rows} × {units} float32",
-    )
-    place = None if spatial is None else (spatial[0], spatial[1])
-    return LayerRecord(name, units, rows, raw["dtype"], asset, place)
-
-
-def _parse_frozen(raw: dict[str, Any], where: str) -> FrozenRecord:
-    shape, tensors = tuple(raw["input_shape"]), raw["tensors"]
-    _expect(
-        len(shape) == 3
-        and all(n is None or (_is_count(n) and n > 0) for n in shape)
-        and shape[2] is not None,
-        f"{where}: bad input_shape of the frozen graph",
-    )
-    _expect(
-        isinstance(raw["input"], str)
-        and isinstance(tensors, dict)
-        and all(isinstance(tensor, str) for tensor in tensors.values()),
-        f"{where}: bad tensor names of the frozen graph",
-    )
-    asset = Asset.from_json(raw["asset"], "frozen graph")
-    return FrozenRecord(asset, raw["input"], (shape[0], shape[1], shape[2]), tensors)
-
-
-def _expect(condition: bool, complaint: str) -> None:
-    if not condition:
-        raise CorruptSnapshotError(complaint)
-
-
-def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**53
-
-
-def _is_time(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _load_json(asset: Asset, run_dir: str, limit: int, what: str) -> Any:

@@ -26,8 +26,8 @@ from tb_modelcompare.errors import (
 from tb_modelcompare.events import EventFile, index_event
 from tb_modelcompare.graph import LayerGraph, Node, annotate
 from tb_modelcompare.graphs_tab import graphs_tab_event
+from tb_modelcompare.index import ProbeRecord
 from tb_modelcompare.probe import Preprocessing, Probe
-from tb_modelcompare.snapshot import ProbeRecord
 from tb_modelcompare.store import local_directory
 from tb_modelcompare.writing import index_text, store_probe, write_snapshot
 

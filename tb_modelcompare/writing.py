@@ -15,15 +15,15 @@ from tb_modelcompare.assets import assembling, describe, publish, slug
 from tb_modelcompare.capture import FrozenGraph, Sampled, Spatial
 from tb_modelcompare.errors import ActivationError, CorruptSnapshotError, MissingAssetError
 from tb_modelcompare.graph import LayerGraph
-from tb_modelcompare.metadata import ASSET_ROOT, MAX_INDEX_BYTES, MAX_LAYERS, RECORD_VERSION
-from tb_modelcompare.probe import Preprocessing, Probe
-from tb_modelcompare.snapshot import (
+from tb_modelcompare.index import (
     ACTIVATION_DTYPE,
     FrozenRecord,
     LayerRecord,
     ProbeRecord,
     content_digest,
 )
+from tb_modelcompare.metadata import ASSET_ROOT, MAX_INDEX_BYTES, MAX_LAYERS, RECORD_VERSION
+from tb_modelcompare.probe import Preprocessing, Probe
 
 
 def store_probe(run_dir: Path, probe: Probe) -> ProbeRecord:

@@ -27,7 +27,7 @@ from tb_modelcompare.errors import (
     UnknownSnapshotError,
 )
 from tb_modelcompare.events import EventFile, index_event
-from tb_modelcompare.snapshot import content_digest
+from tb_modelcompare.index import content_digest
 from tb_modelcompare.store import (
     Snapshot,
     list_snapshots,

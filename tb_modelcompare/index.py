@@ -1,0 +1,196 @@
+"""The index of a snapshot: the records in it, their JSON form, and what makes one valid."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tb_modelcompare.assets import Asset
+from tb_modelcompare.errors import CorruptSnapshotError
+
+ACTIVATION_DTYPE = "float32"
+
+
+@dataclass(frozen=True)
+class LayerRecord:
+    """A logged layer: `rows` × `units` activations, and the map they were sampled from.
+
+    `spatial` is (height, width) of the layer's map, None if it has none.
+    """
+
+    name: str
+    units: int
+    rows: int
+    dtype: str
+    asset: Asset
+    spatial: tuple[int, int] | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """As in the index."""
+        return {
+            "name": self.name,
+            "units": self.units,
+            "rows": self.rows,
+            "dtype": self.dtype,
+            "asset": self.asset.to_json(),
+            "spatial": None if self.spatial is None else list(self.spatial),
+        }
+
+
+@dataclass(frozen=True)
+class ProbeRecord:
+    """Where a snapshot's probe is, and its dimensions."""
+
+    id: str
+    images: Asset
+    positions: Asset
+    meta: Asset
+    rows: int
+    positions_per_image: int
+    count: int
+    image_shape: tuple[int, int, int]
+
+    def to_json(self) -> dict[str, Any]:
+        """As in the index."""
+        return {
+            "id": self.id,
+            "images": self.images.to_json(),
+            "positions": self.positions.to_json(),
+            "meta": self.meta.to_json(),
+            "rows": self.rows,
+            "positions_per_image": self.positions_per_image,
+            "count": self.count,
+            "image_shape": list(self.image_shape),
+        }
+
+
+@dataclass(frozen=True)
+class FrozenRecord:
+    """A frozen graph: its file, placeholder, input size (h, w, c), tensor name of each layer.
+
+    Height and width are None where it takes any size.
+    """
+
+    asset: Asset
+    input: str
+    input_shape: tuple[int | None, int | None, int]
+    tensors: Mapping[str, str]
+
+    def to_json(self) -> dict[str, Any]:
+        """As in the index."""
+        return {
+            "asset": self.asset.to_json(),
+            "input": self.input,
+            "input_shape": list(self.input_shape),
+            "tensors": dict(self.tensors),
+        }
+
+
+def content_digest(index: Mapping[str, Any]) -> str:
+    """SHA-256 over what a snapshot holds: layers, graph, frozen graph, preprocessing, probe.
+
+    Neither paths nor step nor name enter, so that the same contents have the same digest.
+    """
+    frozen = index["frozen"]
+    content = {
+        "probe": index["probe"]["id"],
+        "layers": [[layer["name"], layer["asset"]["sha256"]] for layer in index["layers"]],
+        "graph": index["graph"]["sha256"],
+        "frozen": frozen
+        and [
+            frozen["asset"]["sha256"],
+            frozen["input"],
+            frozen["input_shape"],
+            frozen["tensors"],
+        ],
+        "preprocessing": index["preprocessing"],
+    }
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def parse_probe(raw: dict[str, Any], where: str) -> ProbeRecord:
+    """The probe of an index; `where` begins each complaint (CorruptSnapshotError)."""
+    shape = tuple(raw["image_shape"])
+    counts = (raw["rows"], raw["positions_per_image"], raw["count"], *shape)
+    expect(
+        len(shape) == 3 and all(is_count(n) and n > 0 for n in counts) and shape[2] in (1, 3),
+        f"{where}: bad probe dimensions",
+    )
+    expect(
+        raw["rows"] == raw["count"] * raw["positions_per_image"],
+        f"{where}: probe rows are not count × positions_per_image",
+    )
+    expect(isinstance(raw["id"], str) and len(raw["id"]) == 64, f"{where}: bad probe id")
+    return ProbeRecord(
+        id=raw["id"],
+        images=Asset.from_json(raw["images"], "probe images"),
+        positions=Asset.from_json(raw["positions"], "probe positions"),
+        meta=Asset.from_json(raw["meta"], "probe"),
+        rows=raw["rows"],
+        positions_per_image=raw["positions_per_image"],
+        count=raw["count"],
+        image_shape=(shape[0], shape[1], shape[2]),
+    )
+
+
+def parse_layer(raw: dict[str, Any], rows: int, where: str) -> LayerRecord:
+    """One layer of an index, which must have `rows` rows."""
+    name, units, spatial = raw["name"], raw["units"], raw.get("spatial")
+    expect(isinstance(name, str) and 0 < len(name) <= 1024, f"{where}: bad layer name")
+    where = f"{where}, layer {name!r:.80}"
+    expect(is_count(units) and units > 0, f"{where}: bad units {units!r:.50}")
+    expect(raw["rows"] == rows, f"{where}: has {raw['rows']!r:.50} rows and the probe {rows}")
+    expect(raw["dtype"] == ACTIVATION_DTYPE, f"{where}: dtype {raw['dtype']!r:.50} is not float32")
+    expect(
+        spatial is None
+        or (isinstance(spatial, list) and len(spatial) == 2 and all(map(is_count, spatial))),
+        f"{where}: bad spatial",
+    )
+    asset = Asset.from_json(raw["asset"], f"layer {name!r:.80}")
+    # The .npy header is at most a few hundred bytes: a wild shape is caught before any read.
+    expect(
+        0 < asset.bytes - rows * units * 4 <= 1024,
+        f"{where}: {asset.bytes} bytes do not hold {rows} × {units} float32",
+    )
+    place = None if spatial is None else (spatial[0], spatial[1])
+    return LayerRecord(name, units, rows, raw["dtype"], asset, place)
+
+
+def parse_frozen(raw: dict[str, Any], where: str) -> FrozenRecord:
+    """The frozen graph of an index."""
+    shape, tensors = tuple(raw["input_shape"]), raw["tensors"]
+    expect(
+        len(shape) == 3
+        and all(n is None or (is_count(n) and n > 0) for n in shape)
+        and shape[2] is not None,
+        f"{where}: bad input_shape of the frozen graph",
+    )
+    expect(
+        isinstance(raw["input"], str)
+        and isinstance(tensors, dict)
+        and all(isinstance(tensor, str) for tensor in tensors.values()),
+        f"{where}: bad tensor names of the frozen graph",
+    )
+    asset = Asset.from_json(raw["asset"], "frozen graph")
+    return FrozenRecord(asset, raw["input"], (shape[0], shape[1], shape[2]), tensors)
+
+
+def expect(condition: bool, complaint: str) -> None:
+    """Raise CorruptSnapshotError with `complaint` unless `condition`."""
+    if not condition:
+        raise CorruptSnapshotError(complaint)
+
+
+def is_count(value: Any) -> bool:
+    """Whether a JSON value is a whole number from 0, exact in every language."""
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**53
+
+
+def is_time(value: Any) -> bool:
+    """Whether a JSON value is a finite number."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
