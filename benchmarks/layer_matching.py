@@ -59,7 +59,7 @@ def trained_net(
     outputs = []
     for channels, stride, kernel in zip(CHANNELS, STRIDES, KERNELS, strict=True):
         x = keras.layers.Conv2D(channels, kernel, stride, padding="same", use_bias=False)(x)
-        x = keras.layers.BatchNormalization()(x)
+        x = keras.layers.BatchNormalization(momentum=0.9)(x)
         x = keras.layers.ReLU()(x)
         outputs.append(x)
     x = keras.layers.GlobalAveragePooling2D()(x)

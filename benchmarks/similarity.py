@@ -1,0 +1,418 @@
+"""Similarity of all pairs of layers: ours against peers, as ratios in one run.
+
+    python benchmarks/similarity.py [--only notebook whole minibatch wide] [--repeats 3]
+
+Peers that are not installed are skipped, and said so: pip install pytorch-cka torch-cka ckatorch
+rsatoolbox netrep (and torch). Everything runs on identical float32 activations with the same
+threads (set OMP_NUM_THREADS). Each section measures this machine's sgemm and dgemm beside it;
+the floor is the multiply-adds that are mathematically needed over that rate. Times are medians.
+
+- notebook: the whitened correlation of 12 layers of InceptionV1's widths, all 144 pairs, as
+  lucid's notebook computes it (C, Cholesky of the inverse, a full SVD for every pair), and ours.
+- whole: linear and unbiased CKA on whole arrays, each peer against the same estimator of ours.
+- minibatch: unbiased HSIC averaged over minibatches, the estimator of Nguyen et al. 2021.
+- wide: 200 layers by 200 layers, widths up to 2,048, 4,096 rows, memory-mapped; peak memory.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import resource
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import scipy.linalg
+
+from tb_modelcompare import similarity
+
+Matrix = npt.NDArray[Any]
+Layers = dict[str, Matrix]
+
+INCEPTION = (64, 64, 192, 256, 480, 508, 512, 512, 528, 832, 832, 1024)
+
+
+def timed(function: Callable[[], Any], repeats: int) -> tuple[float, Any]:
+    """Median seconds, and the last result. Interleave calls to compare under a varying load."""
+    seconds = []
+    for _ in range(repeats):
+        began = time.perf_counter()
+        result = function()
+        seconds.append(time.perf_counter() - began)
+    return statistics.median(seconds), result
+
+
+def gemm_rate(dtype: npt.DTypeLike, size: int = 2048) -> float:
+    """Multiply-adds per second of a square product, the median of five."""
+    a = np.random.default_rng(0).standard_normal((size, size)).astype(dtype)
+    a @ a
+    return size**3 / timed(lambda: a @ a, 5)[0]
+
+
+def activations(rows: int, widths: tuple[int, ...], seed: int = 0) -> Layers:
+    """ReLU layers that share a signal, well conditioned, float32."""
+    random = np.random.default_rng(seed)
+    signal = random.standard_normal((rows, 64), dtype=np.float32)
+    layers = {}
+    for index, width in enumerate(widths):
+        mixing = random.standard_normal((64, width), dtype=np.float32) / 8
+        noise = random.standard_normal((rows, width), dtype=np.float32)
+        layers[f"layer{index}"] = np.maximum(signal @ mixing + noise, 0)
+    return layers
+
+
+def row(name: str, seconds: float, base: float, error: float | None = None, note: str = "") -> None:
+    deviation = "" if error is None else f"{error:9.1e}"
+    print(f"{name:44} {seconds:9.3f} s {seconds / base:7.2f} × {deviation:>10}  {note}")
+
+
+# --- the seed notebook --------------------------------------------------------------------------
+
+
+def notebook(layers: Layers) -> Matrix:
+    """lucid's cells as they stand, on float32."""
+
+    def moment(X: Matrix, Y: Matrix) -> Matrix:
+        return X.T @ Y / len(X)
+
+    L = {key: np.linalg.cholesky(np.linalg.inv(moment(X, X))) for key, X in layers.items()}
+    values = np.empty((len(layers), len(layers)))
+    for i, (a, X) in enumerate(layers.items()):
+        for j, (b, Y) in enumerate(layers.items()):
+            singular = np.linalg.svd(L[a].T @ moment(X, Y) @ L[b])[1]
+            values[i, j] = singular.sum() / max(X.shape[1], Y.shape[1])
+    return values
+
+
+def singular_values_alone(layers: Layers) -> None:
+    """Singular values, without vectors, of one matrix of each pair's shape."""
+    random = np.random.default_rng(0)
+    widths = [X.shape[1] for X in layers.values()]
+    for i, d1 in enumerate(widths):
+        for d2 in widths[i + 1 :]:
+            matrix = random.standard_normal((d1, d2), dtype=np.float32)
+            scipy.linalg.svdvals(matrix, overwrite_a=True, check_finite=False)
+
+
+def notebook_floor(layers: Layers, rows: int) -> float:
+    """Multiply-adds: half of the covariance of all units, and whitening each pair from both
+    sides by triangular factors."""
+    widths = [X.shape[1] for X in layers.values()]
+    total = rows * sum(widths) ** 2 / 2
+    for i, d1 in enumerate(widths):
+        total += d1**3 / 2
+        total += sum((d1**2 * d2 + d1 * d2**2) / 2 for d2 in widths[i + 1 :])
+    return total
+
+
+def against_notebook(options: argparse.Namespace) -> None:
+    layers = activations(options.rows, INCEPTION)
+    print(f"\nnotebook: 12 layers of InceptionV1's widths, {options.rows} rows, float32")
+    theirs, ours, floors, singulars = [], [], [], []
+    for _ in range(options.repeats):
+        # Interleaved, as the machine's speed may vary during the run.
+        floors.append(notebook_floor(layers, options.rows) / gemm_rate(np.float32))
+        singulars.append(timed(lambda: singular_values_alone(layers), 1)[0])
+        seconds, values = timed(
+            lambda: similarity.compare(layers, layers, "whitened_correlation").values, 1
+        )
+        ours.append(seconds)
+        seconds, reference = timed(lambda: notebook(layers), 1)
+        theirs.append(seconds)
+    exact = similarity.compare(layers, layers, "whitened_correlation", precision="double").values
+    base = statistics.median(ours)
+    floor, singular = statistics.median(floors), statistics.median(singulars)
+    row("notebook", statistics.median(theirs), base, abs(reference - exact).max())
+    row("ours", base, base, abs(values - exact).max())
+    row("floor: products", floor, base)
+    row("floor: singular values alone", singular, base)
+    ratios = [o / (1.4 * f + s) for o, f, s in zip(ours, floors, singulars, strict=True)]
+    print(f"ours / (1.4 × products + singular values): {statistics.median(ratios):.2f}")
+    print(f"largest difference from the notebook: {abs(values - reference).max():.1e}")
+    began = time.perf_counter()
+    looks = similarity.refine(layers, layers, "whitened_correlation", first=2048, growth=8)
+    first = next(looks)
+    off = abs(first.comparison.values - exact).max()
+    row(f"first look, {first.rows} rows", time.perf_counter() - began, base, off)
+
+
+# --- CKA on whole arrays ------------------------------------------------------------------------
+
+
+def pytorch_cka(layers: Layers) -> Matrix:
+    import torch
+    from cka import cka_from_features
+
+    features = [torch.from_numpy(X) for X in layers.values()]
+    return np.asarray(cka_from_features(features, features))
+
+
+def pairs(layers: Layers, measure: Callable[[Any, Any], float]) -> Matrix:
+    values = list(layers.values())
+    return np.array([[float(measure(X, Y)) for Y in values] for X in values])
+
+
+def ckatorch(layers: Layers, unbiased: bool) -> Matrix:
+    import torch
+    from ckatorch.core import cka_base
+
+    tensors = {key: torch.from_numpy(X) for key, X in layers.items()}
+    return pairs(tensors, lambda X, Y: float(cka_base(X, Y, unbiased=unbiased)))
+
+
+def netrep(layers: Layers) -> Matrix:
+    from netrep.metrics import LinearCKA
+
+    metric = LinearCKA()
+    return np.cos(pairs(layers, metric.score))
+
+
+def rsatoolbox(layers: Layers) -> Matrix:
+    """Linear CKA is its comparison "corr_cov" of squared Euclidean dissimilarities, whitened by
+    the pair structure of the probe (Diedrichsen et al. 2021)."""
+    from rsatoolbox.data import Dataset
+    from rsatoolbox.rdm import calc_rdm, compare
+
+    rdms = [calc_rdm(Dataset(X), method="euclidean") for X in layers.values()]
+    return np.array([[float(compare(a, b, "cosine_cov").item()) for b in rdms] for a in rdms])
+
+
+def cka_definition(layers: Layers, unbiased: bool) -> Matrix:
+    name = "unbiased_linear_cka" if unbiased else "linear_cka"
+    return similarity.compare(layers, layers, name, precision="double").values
+
+
+def against_cka_peers(options: argparse.Namespace) -> None:
+    widths = tuple(int(w) for w in np.sort(np.resize((64, 128, 256, 512), options.layers)))
+    rows = options.cka_rows
+    layers = activations(rows, widths)
+    layers = {key: X + np.float32(1.0) for key, X in layers.items()}
+    half = rows**2 / 2 * (sum(widths) + len(widths) ** 2 / 2)
+    covariances = rows * sum(widths) ** 2 / 2
+    print(f"\nwhole arrays: {len(widths)} layers of widths 64 to 512, {rows} rows, float32")
+    peers: dict[bool, dict[str, Callable[[Layers], Matrix]]] = {
+        False: {
+            "ckatorch, loops over pairs": lambda one: ckatorch(one, False),
+            "netrep, loops over pairs": netrep,
+            "rsatoolbox, loops over pairs": rsatoolbox,
+        },
+        True: {
+            "pytorch-cka, all at once": pytorch_cka,
+            "ckatorch, loops over pairs": lambda one: ckatorch(one, True),
+        },
+    }
+    for unbiased, of_estimator in peers.items():
+        name = "unbiased_linear_cka" if unbiased else "linear_cka"
+        exact = cka_definition(layers, unbiased)
+        contest(
+            name,
+            lambda name=name: similarity.compare(layers, layers, name).values,  # type: ignore[misc]
+            {key: (lambda peer=peer: peer(layers)) for key, peer in of_estimator.items()},  # type: ignore[misc]
+            exact,
+            min(half, covariances) / gemm_rate(np.float32),
+            options.repeats,
+        )
+
+
+def contest(
+    name: str,
+    ours: Callable[[], Matrix],
+    peers: dict[str, Callable[[], Matrix]],
+    exact: Matrix,
+    floor: float,
+    repeats: int,
+) -> None:
+    """Ours and every peer in turn, repeated; ratios of the medians."""
+    seconds: dict[str, list[float]] = {"ours": []}
+    errors: dict[str, float] = {}
+    for _ in range(repeats):
+        for key, function in {"ours": ours, **peers}.items():
+            try:
+                with contextlib.redirect_stdout(io.StringIO()):
+                    elapsed, values = timed(function, 1)
+            except ImportError as missing:
+                if key not in seconds:
+                    print(f"  {key}: not installed, skipped ({missing})")
+                    seconds[key] = []
+                continue
+            seconds.setdefault(key, []).append(elapsed)
+            errors[key] = float(abs(values - exact).max())
+    print(f"  {name}")
+    base = statistics.median(seconds["ours"])
+    for key, measured in seconds.items():
+        if measured:
+            row(f"  {key}", statistics.median(measured), base, errors[key])
+    row("  floor", floor, base)
+
+
+# --- CKA over minibatches -----------------------------------------------------------------------
+
+
+def ours_by_batches(layers: Layers, size: int) -> Matrix:
+    stream = similarity.MinibatchCKA()
+    rows = len(next(iter(layers.values())))
+    for start in range(0, rows, size):
+        stream.update({key: X[start : start + size] for key, X in layers.items()})
+    return stream.compare().values
+
+
+def torch_net(layers: Layers) -> Any:
+    """A torch module that returns given activations for row indices, for hook-based peers."""
+    import torch
+
+    class Layer(torch.nn.Module):
+        def __init__(self, values: Matrix) -> None:
+            super().__init__()
+            self.values = torch.from_numpy(values)
+
+        def forward(self, index: Any) -> Any:
+            return self.values[index[:, 0]]
+
+    class Net(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layers = torch.nn.ModuleDict({key: Layer(X) for key, X in layers.items()})
+
+        def forward(self, index: Any) -> Any:
+            for layer in self.layers.values():
+                last = layer(index)
+            return last
+
+    return Net()
+
+
+def index_batches(layers: Layers, size: int) -> Any:
+    import torch
+
+    rows = len(next(iter(layers.values())))
+    data = torch.utils.data.TensorDataset(torch.arange(rows)[:, None])
+    return torch.utils.data.DataLoader(data, batch_size=size, shuffle=False)
+
+
+def torch_cka_by_batches(layers: Layers, size: int) -> Matrix:
+    from torch_cka import CKA
+
+    names = [f"layers.{key}" for key in layers]
+    cka = CKA(torch_net(layers), torch_net(layers), "a", "b", names, names)
+    import torch
+
+    with torch.no_grad(), contextlib.redirect_stderr(io.StringIO()):
+        cka.compare(index_batches(layers, size))
+    return np.asarray(cka.export()["CKA"])
+
+
+def pytorch_cka_by_batches(layers: Layers, size: int) -> Matrix:
+    """Its accumulation over batches, on the features, without the hooks around it."""
+    import torch
+    from cka.hsic import hsic_cross
+
+    tensors = [torch.from_numpy(X) for X in layers.values()]
+    total = torch.zeros(len(tensors), len(tensors))
+    for start in range(0, len(tensors[0]), size):
+        parts = [X[start : start + size] for X in tensors]
+        grams = torch.stack([torch.mm(X, X.T) for X in parts])
+        total += hsic_cross(grams, grams)
+    own = total.diagonal()
+    return np.asarray(total / torch.sqrt(own[:, None] * own))
+
+
+def ckatorch_by_batches(layers: Layers, size: int) -> Matrix:
+    import torch
+    from ckatorch.core import cka_batch
+
+    rows = len(next(iter(layers.values()))) // size * size
+    batched = {
+        key: torch.from_numpy(X[:rows].reshape(-1, size, X.shape[1])) for key, X in layers.items()
+    }
+    return pairs(batched, lambda X, Y: float(cka_batch(X, Y)))
+
+
+def against_minibatch_peers(options: argparse.Namespace) -> None:
+    widths = tuple(int(w) for w in np.sort(np.resize((64, 128, 256, 512), options.layers)))
+    rows, size = options.cka_rows, 256
+    rows -= rows % size
+    layers = {key: X + np.float32(1.0) for key, X in activations(rows, widths).items()}
+    print(f"\nminibatches of {size}: {len(widths)} layers, {rows} rows, float32")
+    doubles = {key: X.astype(np.float64) for key, X in layers.items()}
+    floor = rows * size / 2 * (sum(widths) + len(widths) ** 2 / 2) / gemm_rate(np.float32)
+    contest(
+        "unbiased HSIC averaged over minibatches",
+        lambda: ours_by_batches(layers, size),
+        {
+            "pytorch-cka, all at once": lambda: pytorch_cka_by_batches(layers, size),
+            "torch-cka, loops over pairs": lambda: torch_cka_by_batches(layers, size),
+            "ckatorch, loops over pairs": lambda: ckatorch_by_batches(layers, size),
+        },
+        ours_by_batches(doubles, size),
+        floor,
+        options.repeats,
+    )
+
+
+# --- many wide layers ---------------------------------------------------------------------------
+
+
+def many_wide_layers(options: argparse.Namespace) -> None:
+    count, rows = options.wide_layers, options.wide_rows
+    widths = np.resize((256, 512, 1024, 2048), count)
+    random = np.random.default_rng(0)
+    print(f"\nwide: {count} by {count} layers, widths 256 to 2,048, {rows} rows, memory-mapped")
+    with tempfile.TemporaryDirectory() as folder:
+        layers: Layers = {}
+        for index, width in enumerate(widths):
+            path = Path(folder) / f"{index}.npy"
+            np.save(path, random.standard_normal((rows, int(width)), dtype=np.float32))
+            layers[str(index)] = np.load(path, mmap_mode="r")
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        seen: list[float] = []
+        rate = gemm_rate(np.float32)
+        for name in ("linear_cka", "unbiased_linear_cka"):
+            seconds, _ = timed(
+                lambda name=name: similarity.compare(  # type: ignore[misc]
+                    layers, layers, name, progress=seen.append, memory=2**30
+                ),
+                1,
+            )
+            floor = rows**2 / 2 * (float(widths.sum()) + count**2 / 2) / rate
+            row(name, seconds, seconds, note=f"floor {floor:.1f} s, {len(seen)} progress calls")
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        data = rows * float(widths.sum()) * 4
+        print(
+            f"activations {data / 2**30:.1f} GiB; peak resident memory {peak / 2**20:.2f} GiB "
+            f"(before {before / 2**20:.2f}), pages of the mapped files included"
+        )
+
+
+SECTIONS = {
+    "notebook": against_notebook,
+    "whole": against_cka_peers,
+    "minibatch": against_minibatch_peers,
+    "wide": many_wide_layers,
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--only", nargs="*", choices=list(SECTIONS), default=list(SECTIONS))
+    parser.add_argument("--rows", type=int, default=10_000, help="of the notebook section")
+    parser.add_argument("--cka-rows", type=int, default=2048)
+    parser.add_argument("--layers", type=int, default=20, help="of the CKA sections")
+    parser.add_argument("--wide-rows", type=int, default=4096)
+    parser.add_argument("--wide-layers", type=int, default=200)
+    parser.add_argument("--repeats", type=int, default=3)
+    options = parser.parse_args()
+    print(f"sgemm {2 * gemm_rate(np.float32) / 1e9:.0f} GFLOP/s, dgemm", end=" ")
+    print(f"{2 * gemm_rate(np.float64) / 1e9:.0f} GFLOP/s; columns: time, over ours, error")
+    for section in options.only:
+        SECTIONS[section](options)
+
+
+if __name__ == "__main__":
+    main()
