@@ -28,8 +28,9 @@ PREVIEW_STEPS = (16, 32, 64, 128, 256, 512, 1024)
 # Pictures of one model that are optimised together: more share each pass through the network,
 # fewer are seen sooner.
 _BATCH = 12
-# The share of a job that is spent on regressions before the first picture.
+# The share of a job that is spent on regressions, and how many units are regressed at once.
 _REGRESSION_SHARE = 0.1
+_REGRESSION_UNITS = 4096
 
 
 def attempt(kind: str, payload: dict[str, Any], directory: str) -> dict[str, Any]:
@@ -131,36 +132,21 @@ def _similarity(payload: dict[str, Any], directory: Path) -> dict[str, Any]:
 
 
 def _analogies(payload: dict[str, Any], directory: Path) -> dict[str, Any]:
-    """A unit, and what regression makes of it in other layers; numbers before pictures."""
-    from tb_modelcompare.analogy import best_unit, predict_direction, prediction_r2
+    """A unit, and what regression makes of it in other layers.
 
+    The unit's own picture needs no regression and comes first, then the numbers of all other
+    layers, then their pictures.
+    """
     snapshots = {p["index"]["digest"]: Snapshot.from_payload(p) for p in payload["snapshots"]}
     items, digests = payload["items"], payload["digests"]
-    job = Progress(directory, items)
-    job.publish(0.0, "predicting directions", force=True)
     source = snapshots[digests[0]]
+    for snapshot in snapshots.values():
+        require_same_probe(source, snapshot)
     activations = source.activations(items[0]["layer"])
     direction = np.zeros(activations.shape[1])
     direction[payload["unit"]] = payload["sign"]
-    response = payload["sign"] * np.asarray(activations[:, payload["unit"]], np.float64)
-    images = np.arange(source.rows) // source.probe_record.positions_per_image
-
     directions = [direction]
-    for done, (item, digest) in enumerate(zip(items[1:], digests[1:], strict=True)):
-        job.check()
-        target_snapshot = snapshots[digest]
-        require_same_probe(source, target_snapshot)
-        target = target_snapshot.activations(item["layer"])
-        predicted = predict_direction(activations, target, direction)
-        directions.append(predicted)
-        item["r2"] = float(prediction_r2(target, response, groups=images)[0])
-        unit, correlation = best_unit(target, response)
-        item["best_unit"] = {"unit": int(unit), "correlation": float(correlation)}
-        if not predicted.any():
-            silent = "the unit" if not response.any() else "this layer"
-            item["problem"] = f"{silent} is 0 on the whole probe, so no direction answers to it"
-        job.publish(_REGRESSION_SHARE * (done + 1) / len(items), "predicting directions")
-    job.publish(_REGRESSION_SHARE, "preparing the renderer", force=True)
+    job = Progress(directory, items)
 
     def render(batch: Sequence[int], callbacks: dict[str, Any]) -> npt.NDArray[np.uint8]:
         from tb_modelcompare.render import FrozenModel, render_directions
@@ -175,15 +161,73 @@ def _analogies(payload: dict[str, Any], directory: Path) -> dict[str, Any]:
             **callbacks,
         )
 
-    _render_in_batches(job, _batches(items, digests), payload["steps"], render)
+    first = 1 / len(items)
+    _render_in_batches(job, [[0]], payload["steps"], render, first * (1 - _REGRESSION_SHARE))
+    places = [
+        (snapshots[digest], item) for item, digest in zip(items[1:], digests[1:], strict=True)
+    ]
+    directions += _regress(job, source, activations, direction, places)
+    _render_in_batches(job, _batches(items, digests), payload["steps"], render, 1.0)
     return {"items": items}
+
+
+def _regress(
+    job: Progress,
+    source: Snapshot,
+    activations: npt.NDArray[np.float32],
+    direction: npt.NDArray[np.float64],
+    places: Sequence[tuple[Snapshot, dict[str, Any]]],
+) -> list[npt.NDArray[np.float64]]:
+    """The predicted direction in each place; how good it is goes into the place's item."""
+    from tb_modelcompare.analogy import best_unit, predict_direction, prediction_r2
+
+    unit = int(np.flatnonzero(direction)[0])
+    response = direction[unit] * np.asarray(activations[:, unit], np.float64)
+    images = np.arange(source.rows) // source.probe_record.positions_per_image
+    directions: list[npt.NDArray[np.float64]] = []
+    start = job.fraction
+    # The source's regression is solved once for layers side by side.
+    for together in _up_to_units(places, _REGRESSION_UNITS):
+        targets = [snapshot.activations(item["layer"]) for snapshot, item in together]
+        predicted = predict_direction(activations, np.hstack(targets), direction)
+        ends = np.cumsum([target.shape[1] for target in targets])
+        directions += np.split(predicted, ends[:-1])
+        for (_, item), target, answer in zip(
+            together, targets, directions[-len(together) :], strict=True
+        ):
+            job.check()
+            item["r2"] = float(prediction_r2(target, response, groups=images)[0])
+            best, correlation = best_unit(target, response)
+            item["best_unit"] = {"unit": int(best), "correlation": float(correlation)}
+            if not answer.any():
+                silent = "the unit" if not response.any() else "this layer"
+                item["problem"] = f"{silent} is 0 on the whole probe, so no direction answers to it"
+            share = sum(one["r2"] is not None for _, one in places) / len(places)
+            job.publish(start + _REGRESSION_SHARE * share, "predicting directions")
+    job.publish(start + _REGRESSION_SHARE, "predicting directions", force=True)
+    return directions
+
+
+def _up_to_units(
+    places: Sequence[tuple[Snapshot, dict[str, Any]]], units: int
+) -> list[list[tuple[Snapshot, dict[str, Any]]]]:
+    """Consecutive places, in groups of as many as have `units` together."""
+    groups: list[list[tuple[Snapshot, dict[str, Any]]]] = []
+    room = 0
+    for snapshot, item in places:
+        width = snapshot.layer(item["layer"]).units
+        if width > room or not groups:
+            groups.append([])
+            room = units
+        groups[-1].append((snapshot, item))
+        room -= width
+    return groups
 
 
 def _caricatures(payload: dict[str, Any], directory: Path) -> dict[str, Any]:
     snapshot = Snapshot.from_payload(payload["snapshots"][0])
     items = payload["items"]
     job = Progress(directory, items)
-    job.publish(0.0, "preparing the renderer", force=True)
     image = (
         _photo(payload["photo"])
         if "photo" in payload
@@ -206,7 +250,7 @@ def _caricatures(payload: dict[str, Any], directory: Path) -> dict[str, Any]:
 
     indices = range(len(items))
     batches = [indices[start : start + _BATCH] for start in range(0, len(items), _BATCH)]
-    _render_in_batches(job, batches, payload["steps"], render)
+    _render_in_batches(job, batches, payload["steps"], render, 1.0)
     return {"items": items}
 
 
@@ -221,10 +265,10 @@ def _photo(file: str) -> npt.NDArray[np.uint8]:
 def _batches(items: list[dict[str, Any]], digests: list[str]) -> list[list[int]]:
     """Indices of pictures that are rendered together: of one model, in the order of interest.
 
-    The unit itself comes first and alone, then the best predicted layers of each model;
-    within a batch layers stay in order of depth. Layers without a direction have no picture.
+    The best predicted layers of each model come first; within a batch layers stay in order of
+    depth. Layers without a direction have no picture, and the unit itself (0) has one already.
     """
-    batches = [[0]]
+    batches: list[list[int]] = []
     for digest in dict.fromkeys(digests[1:]):
         mine = [
             i for i in range(1, len(items)) if digests[i] == digest and items[i]["problem"] is None
@@ -239,8 +283,10 @@ def _render_in_batches(
     batches: Sequence[Sequence[int]],
     steps: int,
     render: Callable[[Sequence[int], dict[str, Any]], npt.NDArray[np.uint8]],
+    end: float,
 ) -> None:
-    """Render each batch, publishing previews and progress; a picture's name ends in its step."""
+    """Render each batch, publishing previews and progress up to `end`."""
+    job.publish(job.fraction, "preparing the renderer", force=True)
     warm_up()
     from tb_modelcompare.render import RenderCancelled
 
@@ -255,7 +301,7 @@ def _render_in_batches(
 
         def on_step(step: int, steps: int, batch: Any = batch, before: int = before) -> None:
             share = (before + len(batch) * step / steps) / total
-            job.publish(start + (1 - start) * share, f"step {step} of {steps}")
+            job.publish(start + (end - start) * share, f"step {step} of {steps}")
 
         callbacks = {"on_step": on_step, "on_images": on_images, "cancelled": job.cancelled}
         try:
@@ -264,7 +310,7 @@ def _render_in_batches(
             raise JobCancelledError from error
         _save(job, batch, images, steps, final=True)
         before += len(batch)
-        job.publish(start + (1 - start) * before / total, job.message, force=True)
+        job.publish(start + (end - start) * before / total, job.message, force=True)
 
 
 def _save(
