@@ -22,7 +22,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"tb-modelcompare {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for define in (_demo, _log, _list, _similarity, _analogies, _caricature):
+    for define in (_demo, _log, _list, _similarity, _analogies, _caricature, _report):
         define(commands)
     return parser
 
@@ -149,14 +149,12 @@ def _similarity(commands: Any) -> None:
     parser = _command(
         commands,
         "similarity",
-        "similarity.run",
+        "similarity.similarity",
         "how similar each layer of one snapshot is to each of another",
         "Prints, for every layer of A, the most similar layer of B.",
     )
     _snapshots(parser, "A", "B")
-    parser.add_argument(
-        "--measure", metavar="M", default="linear_cka", help="(default: %(default)s)"
-    )
+    _measure(parser)
     parser.add_argument("--csv", metavar="F", help="write the whole matrix to this file")
     parser.add_argument("--png", metavar="F", help="draw the whole matrix to this file")
 
@@ -193,6 +191,30 @@ def _caricature(commands: Any) -> None:
         "image", metavar="IMAGE", help="a photo's file, or the name of a photo of the probe"
     )
     _rendering(parser, "of A", size=224)
+
+
+def _report(commands: Any) -> None:
+    parser = _command(
+        commands,
+        "report",
+        "similarity.report",
+        "the tab's figure of two snapshots, interactive, in one HTML file",
+        "Writes a page that shows the comparison as the tab does and needs nothing else: no "
+        "TensorBoard, no network. It holds the graphs and the similarities, no photos or weights.",
+    )
+    _snapshots(parser, "A", "B")
+    _measure(parser)
+    parser.add_argument("--out", metavar="FILE.html", required=True, help="the file to write")
+
+
+def _measure(parser: Any) -> None:
+    parser.add_argument(
+        "--measure",
+        metavar="M",
+        default="linear_cka",
+        help="linear_cka (the default), whitened_correlation, mean_cca, … as docs/measures.md "
+        "lists them",
+    )
 
 
 def _snapshots(parser: Any, *names: str, logdir: bool = True) -> None:

@@ -1,4 +1,4 @@
-"""`tb-modelcompare similarity`."""
+"""`tb-modelcompare similarity` and `tb-modelcompare report`."""
 
 from __future__ import annotations
 
@@ -11,28 +11,18 @@ from tqdm import tqdm
 from tb_modelcompare.cli.files import BAR, output_file
 from tb_modelcompare.cli.heat_map import heat_map
 from tb_modelcompare.cli.table import table
+from tb_modelcompare.report import report_html
 from tb_modelcompare.similarity import Comparison, Measure, compare
 from tb_modelcompare.similarity.engine import find_measure
+from tb_modelcompare.snapshot import Snapshot
 from tb_modelcompare.store import open_snapshot, require_same_probe
 
 
-def run(arguments: argparse.Namespace) -> int:
+def similarity(arguments: argparse.Namespace) -> int:
     """Compare, print the best matches, write the files that are asked for."""
-    measure = find_measure(arguments.measure)
-    a = open_snapshot(arguments.logdir, arguments.a)
-    b = open_snapshot(arguments.logdir, arguments.b)
-    require_same_probe(a, b)
+    measure, a, b = _opened(arguments)
     csv_file, png_file = output_file(arguments.csv), output_file(arguments.png)
-
-    layers_a = a.all_activations()
-    layers_b = layers_a if a.digest == b.digest else b.all_activations()
-    with tqdm(total=1000, desc=measure.title, bar_format=BAR, disable=None, leave=False) as bar:
-
-        def follow(share: float) -> None:
-            bar.update(int(1000 * share) - bar.n)
-
-        comparison = compare(layers_a, layers_b, measure.name, progress=follow)
-
+    comparison = _compared(measure, a, b)
     distance = ", a distance" if measure.distance else ""
     print(f"{measure.title}{distance}, from {measure.low:g} to {measure.high:g}; {a.rows} rows")
     print(_best_matches(comparison, measure, a.id, b.id))
@@ -42,6 +32,35 @@ def run(arguments: argparse.Namespace) -> int:
         title = f"{measure.title}: {a.id} (down), {b.id} (across)"
         heat_map(comparison, title, measure).save(png_file, format="PNG")
     return 0
+
+
+def report(arguments: argparse.Namespace) -> int:
+    """Write the comparison as a page."""
+    measure, a, b = _opened(arguments)
+    file = output_file(arguments.out)
+    assert file is not None
+    file.write_text(report_html(a, b, _compared(measure, a, b)), encoding="utf-8")
+    print(file)
+    return 0
+
+
+def _opened(arguments: argparse.Namespace) -> tuple[Measure, Snapshot, Snapshot]:
+    measure = find_measure(arguments.measure)
+    a = open_snapshot(arguments.logdir, arguments.a)
+    b = open_snapshot(arguments.logdir, arguments.b)
+    require_same_probe(a, b)
+    return measure, a, b
+
+
+def _compared(measure: Measure, a: Snapshot, b: Snapshot) -> Comparison:
+    layers_a = a.all_activations()
+    layers_b = layers_a if a.digest == b.digest else b.all_activations()
+    with tqdm(total=1000, desc=measure.title, bar_format=BAR, disable=None, leave=False) as bar:
+
+        def follow(share: float) -> None:
+            bar.update(int(1000 * share) - bar.n)
+
+        return compare(layers_a, layers_b, measure.name, progress=follow)
 
 
 def _best_matches(comparison: Comparison, measure: Measure, a: str, b: str) -> str:

@@ -110,7 +110,7 @@ def test_version_and_help(command: Run) -> None:
     assert command("--version").stdout.strip() == f"tb-modelcompare {__version__}"
     done = command("--help")
     assert done.returncode == 0
-    for name in ("demo", "log", "list", "similarity", "analogies", "caricature"):
+    for name in ("demo", "log", "list", "similarity", "analogies", "caricature", "report"):
         assert f"    {name}" in done.stdout
         assert command(name, "--help").returncode == 0
 

@@ -1,0 +1,92 @@
+"""The tab's figure of one comparison in one file, for a supplement or a pull request."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+import json
+from pathlib import Path
+
+from tb_modelcompare.errors import ModelCompareError
+from tb_modelcompare.similarity import MEASURES, Comparison
+from tb_modelcompare.snapshot import Snapshot
+from tb_modelcompare.store import require_same_probe
+from tb_modelcompare.wire import matrix_info_json, measure_json, snapshot_json
+
+_BUNDLE = Path(__file__).parent / "static" / "report"
+
+
+class BundleMissingError(ModelCompareError):
+    """The tab's code was not built with this installation."""
+
+
+def report_html(a: Snapshot, b: Snapshot, comparison: Comparison) -> str:
+    """A page that shows `comparison` of `a` and `b` as the tab does, and needs nothing else.
+
+    It asks for nothing over the network, which its content security policy enforces. Only
+    the graphs and the matrix are in it: no activations, photos or weights.
+
+    Parameters
+    ----------
+    a, b : Snapshot
+        Of one probe.
+    comparison : Comparison
+        Of all their layers, as `similarity.compare` gives it.
+
+    Raises
+    ------
+    ProbeMismatchError
+        If the snapshots are of two probes.
+    BundleMissingError
+        If this installation was made without the tab.
+    """
+    require_same_probe(a, b)
+    script, style = (_bundled(name) for name in ("report.js", "report.css"))
+    measure = MEASURES[comparison.measure]
+    values = comparison.values.astype("<f8").tobytes()
+    data = {
+        "listing": {
+            "snapshots": list({s.id: snapshot_json(s) for s in (a, b)}.values()),
+            "problems": [],
+            "supported": True,
+            "message": None,
+        },
+        "measures": {"measures": [measure_json(measure)], "default": measure.name},
+        "graphs": {s.id: s.graph().to_json() for s in (a, b)},
+        "matrix": {
+            **matrix_info_json(comparison, a, b),
+            "values": base64.b64encode(values).decode(),
+        },
+    }
+    # Names come from log directories. "<" is the one character that could end the element.
+    text = json.dumps(data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
+    code = script.replace("</script", "<\\/script")
+    code_hash = base64.b64encode(hashlib.sha256(code.encode()).digest()).decode()
+    policy = (
+        f"default-src 'none'; script-src 'sha256-{code_hash}'; style-src 'unsafe-inline'; "
+        f"img-src data: blob:"
+    )
+    title = html.escape(f"{a.id} and {b.id}: {measure.title}")
+    return (
+        "<!doctype html>\n"
+        '<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
+        '<meta name="viewport" content="width=device-width">\n'
+        f"<title>{title}</title>\n"
+        f"<style>{style}</style>\n"
+        "</head>\n<body>\n"
+        f'<script type="application/json" id="modelcompare-data">{text}</script>\n'
+        f"<script>{code}</script>\n"
+        "</body>\n</html>\n"
+    )
+
+
+def _bundled(name: str) -> str:
+    file = _BUNDLE / name
+    if not file.is_file():
+        raise BundleMissingError(
+            f"{file} is not there: this installation was made without the tab; install "
+            f"tb-modelcompare with pip, which builds it"
+        )
+    return file.read_text(encoding="utf-8")

@@ -1,0 +1,59 @@
+"""What the tab reads, as JSON values: from a server, or out of a report."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from tb_modelcompare.similarity import MEASURES, Comparison, Measure
+from tb_modelcompare.snapshot import Snapshot
+
+
+def snapshot_json(snapshot: Snapshot) -> dict[str, Any]:
+    """A snapshot in a listing."""
+    return {
+        "id": snapshot.id,
+        "run": snapshot.run,
+        "name": snapshot.name,
+        "step": snapshot.step,
+        "wall_time": snapshot.wall_time,
+        "probe_id": snapshot.probe_id,
+        "layers": len(snapshot.layers),
+        "rows": snapshot.rows,
+        "digest": snapshot.digest,
+        "renderable": snapshot.frozen is not None,
+    }
+
+
+def measure_json(measure: Measure) -> dict[str, Any]:
+    """What a measure declares about itself."""
+    return {
+        "name": measure.name,
+        "title": measure.title,
+        "low": _bound(measure.low),
+        "high": _bound(measure.high),
+        "symmetric": measure.symmetric,
+        "formula": measure.formula,
+        "paper": measure.paper,
+        "summary": measure.summary,
+    }
+
+
+def matrix_info_json(comparison: Comparison, a: Snapshot, b: Snapshot) -> dict[str, Any]:
+    """A matrix, less its values."""
+    measure = MEASURES[comparison.measure]
+    return {
+        "a": a.id,
+        "b": b.id,
+        "measure": measure.name,
+        "rows": list(comparison.rows),
+        "columns": list(comparison.columns),
+        "low": _bound(measure.low),
+        "high": _bound(measure.high),
+        "warnings": list(comparison.warnings),
+    }
+
+
+def _bound(value: float) -> float | None:
+    """JSON has no infinity."""
+    return value if math.isfinite(value) else None

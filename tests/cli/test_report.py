@@ -1,0 +1,93 @@
+"""`report`: one file, complete, harmless."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from command_line import Run, make_layers
+
+import tb_modelcompare
+from tb_modelcompare import Probe, SummaryWriter
+from tb_modelcompare.similarity import compare
+
+HOSTILE = "</script><script>document.title='broken'</script>"
+
+needs_bundle = pytest.mark.skipif(
+    not (Path(tb_modelcompare.__file__).parent / "static" / "report" / "report.js").is_file(),
+    reason="the tab's bundle is not built: pip install -e . builds it",
+)
+
+
+@pytest.fixture(scope="module")
+def hostile_logdir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two runs, in one of which a layer's name tries to be markup."""
+    root = tmp_path_factory.mktemp("hostile")
+    probe = Probe(np.zeros((120, 8, 8, 3), np.uint8))
+    with SummaryWriter(root / "one", probe) as writer:
+        writer.add_activations("net", make_layers(1))
+    with SummaryWriter(root / "two", probe) as writer:
+        writer.add_activations("net", {**make_layers(3), HOSTILE: make_layers(5)["middle"]})
+    return root
+
+
+@needs_bundle
+def test_holds_the_graphs_and_the_matrix(
+    command: Run, hostile_logdir: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "report.html"
+    arguments = ("one", "two", "--measure", "mean_cca", "--out", file)
+    done = command("report", hostile_logdir, *arguments)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == str(file)
+    page = file.read_text()
+    assert not re.search(r"""(src|href)=["']?(https?:)?//""", page)
+    (text,) = re.findall(r'id="modelcompare-data">(.*?)</script>', page, re.DOTALL)
+    data = json.loads(text)
+    layers = {**make_layers(3), HOSTILE: make_layers(5)["middle"]}
+    expected = compare(make_layers(1), layers, "mean_cca")
+    values = np.frombuffer(base64.b64decode(data["matrix"]["values"]), "<f8")
+    np.testing.assert_allclose(values.reshape(3, 4), expected.values, rtol=1e-12)
+    assert data["matrix"]["columns"] == list(layers)
+    assert set(data["graphs"]) == {"one/net@0", "two/net@0"}
+
+
+@needs_bundle
+def test_opens_in_a_browser(command: Run, hostile_logdir: Path, tmp_path: Path) -> None:
+    chromium = os.environ.get("CHROMIUM") or shutil.which("chromium")
+    if chromium is None:
+        pytest.skip("needs Chromium: set CHROMIUM to one")
+    from playwright.sync_api import sync_playwright
+
+    file = tmp_path / "report.html"
+    done = command("report", hostile_logdir, "one", "two", "--out", file)
+    assert done.returncode == 0, done.stderr
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        page = browser.new_page()
+        complaints: list[str] = []
+        asked: list[str] = []
+        page.on("console", lambda message: complaints.append(message.text))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto(file.as_uri())
+        page.get_by_text("middle").first.wait_for(timeout=30_000)
+        page.get_by_text("Kornblith").first.wait_for()  # the paper, beside the figure
+        assert page.title() == "one/net@0 and two/net@0: Linear CKA"
+        browser.close()
+    assert complaints == []
+    assert [url for url in asked if not url.startswith(("data:", "blob:"))] == [file.as_uri()]
+
+
+def test_snapshots_of_two_probes(command: Run, logdir: Path, tmp_path: Path) -> None:
+    file = tmp_path / "report.html"
+    done = command("report", logdir, "one@0", "other", "--out", file)
+    assert done.returncode == 2
+    assert "one/net@0" in done.stderr
+    assert not file.exists()
