@@ -130,7 +130,10 @@ class ModelCompareCallback(keras.callbacks.Callback):  # type: ignore[misc]
     def _log(self, frozen: bool) -> None:
         if self._recording is None:
             self._recording = capture.prepare(
-                open_model(self.model), self._probe, self._preprocessing, self._layers
+                open_model(self.model, self._probe.images.shape[1:]),
+                self._probe,
+                self._preprocessing,
+                self._layers,
             )
         optimizer = getattr(self.model, "optimizer", None)
         step = self._updates

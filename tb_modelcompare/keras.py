@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -64,35 +65,36 @@ def __getattr__(name: str) -> Any:
     return ModelCompareCallback
 
 
-def open_model(model: Any) -> Model:
+def open_model(model: Any, image_shape: Sequence[int] | None = None) -> Model:
     """A Keras 3 model, opened for capture.
+
+    Parameters
+    ----------
+    model : keras.Model
+        Functional, sequential, or a built subclass whose `call` is made of layers and keras.ops.
+    image_shape : (height, width, channels), optional
+        Of the probe, for subclasses that do not say what they take.
 
     Raises
     ------
     ModelFileError
-        If it is not built, or does not take one image (n, h, w, 1 or 3).
+        If it is not built, has no graph, or does not take one image (n, h, w, 1 or 3).
     """
-    functional = _functional(model)
-    if functional is None:
-        raise ModelFileError(
-            f"{type(model).__name__} {model.name!r} has no graph of layers: build it (call it "
-            f"once, or give it a keras.Input), write it as a functional model, or log its "
-            f"activations with add_activations"
-        )
-    if len(functional.inputs) != 1:
-        names = ", ".join(tensor.name for tensor in functional.inputs)
-        raise ModelFileError(
-            f"model {model.name!r} has {len(functional.inputs)} inputs ({names}) and a probe is "
-            f"one image; wrap it in a model of one image, or use add_activations"
-        )
-    shape = tuple(functional.inputs[0].shape)
-    if len(shape) != 4 or shape[3] not in (1, 3):
-        raise ModelFileError(
-            f"model {model.name!r} takes {shape}; a probe is (n, height, width, 1 or 3), "
-            f"channels last"
-        )
-    program = _compile(functional)
-    nodes, slots = _nodes(program)
+    with _graph_of(model, image_shape) as graph:
+        if len(graph.inputs) != 1:
+            names = ", ".join(tensor.name for tensor in graph.inputs)
+            raise ModelFileError(
+                f"model {model.name!r} has {len(graph.inputs)} inputs ({names}) and a probe is "
+                f"one image; wrap it in a model of one image, or use add_activations"
+            )
+        shape = tuple(graph.inputs[0].shape)
+        if len(shape) != 4 or shape[3] not in (1, 3):
+            raise ModelFileError(
+                f"model {model.name!r} takes {shape}; a probe is (n, height, width, 1 or 3), "
+                f"channels last"
+            )
+        program = _compile(graph)
+        nodes, slots = _nodes(program)
     # Bare operations (x * 2, a square root) are steps inside a layer that has no name.
     steps = _bare_steps(program)
     passive = {n.name for n in nodes if n.op in _PASSIVE or n.name.partition(":")[0] in steps}
@@ -108,6 +110,55 @@ def open_model(model: Any) -> Model:
             program, {name: slots[name] for name in layers}, (shape[1], shape[2], shape[3])
         ),
     )
+
+
+@dataclass(frozen=True)
+class _Graph:
+    """The symbolic tensors at both ends of a model."""
+
+    inputs: list[Any]
+    outputs: list[Any]
+
+
+@contextlib.contextmanager
+def _graph_of(model: Any, image_shape: Sequence[int] | None) -> Iterator[_Graph]:
+    """The graph of a model; that of a subclass is traced, and its traces wiped afterwards."""
+    import keras
+
+    functional = _functional(model)
+    if functional is not None:
+        yield _Graph(functional.inputs, functional.outputs)
+        return
+    layers = list(model._flatten_layers(include_self=False))
+    shape = _build_shape(model) or image_shape
+    if not model.built or not all(layer.built for layer in layers) or shape is None:
+        raise ModelFileError(
+            f"{type(model).__name__} {model.name!r} is not built; call it once on a batch of "
+            f"images, or give it a keras.Input"
+        )
+    before = [(len(x._inbound_nodes), len(x._outbound_nodes)) for x in layers]
+    try:
+        image = keras.Input(tuple(shape), name="input")
+        try:
+            training = {"training": False} if "training" in _parameters(model) else {}
+            outputs = _flatten(model.call(image, **training))
+        except (TypeError, ValueError, AttributeError, NotImplementedError, RuntimeError) as error:
+            raise ModelFileError(
+                f"the call of {type(model).__name__} {model.name!r} cannot be traced ({error}); "
+                f"make it of layers and keras.ops, or log with add_activations"
+            ) from error
+        yield _Graph([image], outputs)
+    finally:
+        for layer, (inbound, outbound) in zip(layers, before, strict=True):
+            del layer._inbound_nodes[inbound:], layer._outbound_nodes[outbound:]
+
+
+def _build_shape(model: Any) -> tuple[int, ...] | None:
+    """(height, width, channels) that a model was built on, where it took one image."""
+    shapes = list((getattr(model, "_build_shapes_dict", None) or {}).values())
+    if len(shapes) == 1 and isinstance(shapes[0], (tuple, list)) and len(shapes[0]) == 4:
+        return tuple(shapes[0][1:])
+    return None
 
 
 def _bare_steps(program: _Program) -> set[str]:
@@ -135,7 +186,7 @@ def _functional(operation: Any) -> Any:
     return None
 
 
-def _compile(functional: Any) -> _Program:
+def _compile(graph: _Graph) -> _Program:
     calls: list[_Call] = []
     scopes: dict[str, str] = {}
     taken: set[str] = set()
@@ -166,9 +217,9 @@ def _compile(functional: Any) -> _Program:
         return [values[id(tensor)] for tensor in model.outputs]
 
     image = next(slots)
-    entry = functional.inputs[0]._keras_history.operation
+    entry = graph.inputs[0]._keras_history.operation
     calls.append(_Call(unique(entry.name), entry, None, (), (image,)))
-    descend(functional, [image], "")
+    descend(graph, [image], "")
     return _Program(image, tuple(calls), scopes, next(slots))
 
 
@@ -250,7 +301,7 @@ def _scope_blocks(program: _Program) -> tuple[Block, ...]:
 
 
 def _run(program: _Program, images: Any, wanted: set[int]) -> dict[int, Any]:
-    """Values of the wanted slots, in inference mode."""
+    """Values of the wanted slots, in inference mode; others are let go once used."""
     values: dict[int, Any] = {program.input: images}
     last_use = {slot: i for i, call in enumerate(program.calls) for slot in call.inputs}
     for i, call in enumerate(program.calls):
@@ -290,13 +341,24 @@ def _sampler(program: _Program, slots: Mapping[str, int], shape: tuple[int, int,
         return sample_function(_values(program, slots), tuple(slots), shape)
 
     def run(images: Floats, positions: npt.NDArray[np.float64]) -> list[Sampled]:
-        values = _run(program, keras.ops.convert_to_tensor(images), set(slots.values()))
+        with _no_gradients():
+            values = _run(program, keras.ops.convert_to_tensor(images), set(slots.values()))
         return [
             sample(keras.ops.convert_to_numpy(values[slot]), positions, layer)
             for layer, slot in slots.items()
         ]
 
     return run
+
+
+def _no_gradients() -> contextlib.AbstractContextManager[Any]:
+    import keras
+
+    if keras.backend.backend() != "torch":
+        return contextlib.nullcontext()
+    import torch
+
+    return cast("contextlib.AbstractContextManager[Any]", torch.no_grad())
 
 
 def _freeze(

@@ -252,7 +252,7 @@ def open_model(model: Any, probe: Probe) -> capture.Model:
     if "keras" in frameworks:  # first: on the torch backend a Keras model is a torch module too
         from tb_modelcompare.keras import open_model as open_keras
 
-        return open_keras(model)
+        return open_keras(model, probe.images.shape[1:])
     if "torch" in frameworks and callable(getattr(model, "named_modules", None)):
         from tb_modelcompare.torch import open_model as open_torch
 

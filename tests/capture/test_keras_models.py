@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import warnings
 from pathlib import Path
 from typing import Any
@@ -160,6 +163,73 @@ def test_nested_and_shared_models(tmp_path: Path, probe: Probe) -> None:
     assert blocks["inner_1"].nodes == ("inner_1/conv", "inner_1/relu")
 
 
+class Subclass(keras.Model):
+    def __init__(self) -> None:
+        super().__init__(name="subclass")
+        self.conv = layers.Conv2D(4, 3, padding="same", name="conv")
+        self.norm = layers.BatchNormalization(name="norm")
+        self.drop = layers.Dropout(0.5, name="drop")
+        self.inner = keras.Sequential([keras.Input((32, 32, 4)), layers.ReLU(name="relu")])
+        self.inner.name = "inner"
+
+    def call(self, x: Any, training: bool = False) -> Any:
+        x = self.conv(x)
+        x = keras.ops.relu(self.norm(x, training=training)) + self.inner(x)
+        return keras.ops.mean(self.drop(x, training=training), axis=(1, 2))
+
+
+def test_subclassed_model(tmp_path: Path, probe: Probe) -> None:
+    model = Subclass()
+    images = unit_images(probe)
+    expected = model(images, training=False).numpy()
+    nodes = [len(layer._inbound_nodes) + len(layer._outbound_nodes) for layer in model.layers]
+    snapshot = log(tmp_path, probe, model)
+    assert snapshot.layer_names == ("conv", "norm", "relu", "inner/relu", "add", "mean")
+    check_against_keras(snapshot, probe, {"mean": expected}, images)
+    assert nodes == [len(x._inbound_nodes) + len(x._outbound_nodes) for x in model.layers]
+    assert {block.kind for block in snapshot.graph().blocks} == {"residual", "group"}
+
+
+def test_subclass_with_foreign_operations_is_refused_by_name(tmp_path: Path, probe: Probe) -> None:
+    class Foreign(Subclass):
+        def call(self, x: Any, training: bool = False) -> Any:
+            return tf.raw_ops.Relu(features=super().call(x, training))
+
+    model = Foreign()
+    model(unit_images(probe))
+    with pytest.raises(ModelFileError, match=r"Foreign.*cannot be traced"):
+        log(tmp_path, probe, model)
+
+
+def test_keras_on_another_backend_needs_no_tensorflow(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    script = """
+import sys, warnings
+import keras, numpy as np
+from tb_modelcompare import Probe, SummaryWriter
+from tb_modelcompare.store import open_snapshot
+model = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Conv2D(4, 3), keras.layers.Flatten(),
+                          keras.layers.Dense(2, name="last")])
+pixels = np.random.default_rng(0).integers(0, 256, (5, 8, 8, 3), dtype=np.uint8)
+with SummaryWriter(sys.argv[1], Probe(pixels)) as writer:
+    writer.add_model("net", model, progress=False, frozen=False)
+    warnings.simplefilter("ignore")
+    writer.add_model("net", model, step=1, progress=False)
+snapshot = open_snapshot(sys.argv[1], "./net")
+expected = model.predict(pixels / np.float32(255), verbose=0)
+assert np.allclose(snapshot.activations("last"), expected, atol=1e-5)
+assert "tensorflow" not in sys.modules
+print(snapshot.frozen_problem)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path)],
+        env={**os.environ, "KERAS_BACKEND": "torch"},
+        capture_output=True,
+        text=True,
+    )
+    assert "only the TensorFlow backend" in done.stdout, done.stderr
+
+
 def test_tokens_and_several_outputs(tmp_path: Path, probe: Probe) -> None:
     image = keras.Input((32, 32, 3), name="image")
     x = layers.Conv2D(6, 4, strides=4, name="patches")(image)
@@ -265,7 +335,8 @@ def test_models_that_a_probe_cannot_feed(tmp_path: Path, probe: Probe) -> None:
     for model, complaint in (
         (keras.Model([one, two], layers.Add()([one, two])), "2 inputs"),
         (keras.Sequential([keras.Input((7,)), layers.Dense(2)]), "takes"),
-        (keras.Sequential([layers.Dense(2)]), "build it"),
+        (keras.Sequential([layers.Dense(2)]), "is not built"),
+        (Subclass(), "is not built"),
         (object(), "no model"),
         (np.zeros(3), "no model"),
     ):
