@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -270,8 +270,9 @@ def _program(
     program = _programs.pop(key, None)
     if program is None:
         tensors = [model.tensor(layer) for layer in batch.layers]
-        ends = [model.input, *(tensor.partition(":")[0] for tensor in tensors)]
-        program = Program(model, simplified(subgraph(graph_def, tensors), ends), recipe)
+        part, names = simplified(subgraph(graph_def, tensors), model.input, tensors)
+        simple = replace(model, tensors=dict(zip(batch.layers, names, strict=True)))
+        program = Program(simple, part, recipe)
     _programs[key] = program
     while len(_programs) > _WARM:
         _programs.popitem(last=False)[1].close()

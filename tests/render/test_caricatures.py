@@ -44,9 +44,7 @@ def test_the_layer_sees_in_it_what_it_saw_in_the_photo(
     assert pictures.shape == (2, 64, 64, 3)
     mirrored = photo()[:, ::-1]
     for layer, picture in zip(layers, pictures, strict=True):
-        shown, same, other = activations(
-            small_model, layer, np.stack([picture, photo(), mirrored])
-        )
+        shown, same, other = activations(small_model, layer, np.stack([picture, photo(), mirrored]))
         grey = activations(small_model, layer, np.full((1, 64, 64, 3), 128))[0]
         assert cosine(shown, same) > cosine(shown, other)
         assert cosine(shown, same) > cosine(grey, same)

@@ -343,3 +343,26 @@ def test_an_op_without_a_gradient_is_refused(freeze: Freeze) -> None:
     model = keras.Model(image, layers.Conv2D(4, 3, name="after")(rounded))
     with pytest.raises(NotRenderableError, match="gradient"):
         render_directions(freeze(model), [("after", np.ones(4))], size=32, steps=1)
+
+
+def test_a_relu6_is_not_the_end(freeze: Freeze) -> None:
+    """Where the unit reads 6 all over any picture, its picture still has to show something."""
+    import keras
+    from keras import layers
+
+    keras.utils.set_random_seed(3)
+    image = keras.Input((32, 32, 3))
+    linear = layers.Conv2D(4, 5, bias_initializer=keras.initializers.Constant(7), name="linear")
+    capped = layers.ReLU(max_value=6, name="capped")
+    model = keras.Model(image, layers.Conv2D(4, 3, name="after")(capped(linear(image))))
+    grey = np.full((1, 32, 32, 3), 128)
+    frozen = freeze(model)
+    assert response(model, "capped", 1, grey) == 6
+    picture = render_directions(frozen, [("capped", one_hot(4, 1))], size=32, steps=64)
+    assert response(model, "linear", 1, picture) > response(model, "linear", 1, grey) + 0.1
+    # Behind it the network is as it was: the cap stays.
+    after = render_directions(frozen, [("after", one_hot(4, 1))], size=32, steps=4)
+    both = render_directions(
+        frozen, [("after", one_hot(4, 1)), ("capped", one_hot(4, 1))], size=32, steps=4
+    )
+    assert np.abs(both[0].astype(int) - after[0]).max() <= 1
