@@ -69,7 +69,7 @@ def analogies(arguments: argparse.Namespace) -> int:
     title = f"{'-' if arguments.negative else ''}{layer}:{unit} of {a.id} in {b.id}"
     out = _new_directory(arguments.out, f"analogies-{slug(layer)}-{unit}")
     items, pictures = _compute(task, "analogies")
-    print(table(("LAYER", ">R²", ">BEST UNIT", ">CORRELATION"), list(map(_numbers, items))))
+    print(table(("LAYER", ">R²", ">BEST UNIT", ">CORRELATION", ""), list(map(_numbers, items))))
     _write(out, title, items, pictures)
     return 0
 
@@ -162,8 +162,10 @@ def _with_photo(task: Task, photo: Image.Image, directory: Path) -> Task:
     return dataclasses.replace(task, key=key, payload={**task.payload, "photo": str(file)})
 
 
-def _compute(task: Task, what: str) -> tuple[list[Item], list[Picture]]:
+def _compute(task: Task, what: str) -> tuple[list[Item], list[Picture | None]]:
     """Run a task in a worker process, or take its result from the cache.
+
+    An item that can have no picture says why in "problem".
 
     Raises
     ------
@@ -182,13 +184,16 @@ def _compute(task: Task, what: str) -> tuple[list[Item], list[Picture]]:
         if status["status"] != "done":
             raise _failure(status["error"])
         items: list[Item] = status["items"]
-        pictures = [
-            np.asarray(Image.open(io.BytesIO(queue.file(task.key, f"{item['key']}.png")[0])))
-            for item in items
-        ]
-        return items, pictures
+        return items, [_picture(queue, task.key, item) for item in items]
     finally:
         queue.close()
+
+
+def _picture(queue: JobQueue, job_id: str, item: Item) -> Picture | None:
+    if item["image"] is None:
+        return None
+    content, _ = queue.file(job_id, f"{item['key']}.png")
+    return np.asarray(Image.open(io.BytesIO(content)))
 
 
 def _failure(error: dict[str, str]) -> ModelCompareError:
@@ -196,15 +201,13 @@ def _failure(error: dict[str, str]) -> ModelCompareError:
     return kind(error["message"])
 
 
-def _numbers(item: Item) -> tuple[str, str, str, str]:
+def _numbers(item: Item) -> tuple[str, ...]:
     """One line of the table of analogies."""
     if item["role"] == "source":
-        return f"{item['layer']} (the unit itself)", "", "", ""
-    r2 = "none" if item["r2"] is None else f"{item['r2']:.2f}"
+        return f"{item['layer']} (the unit itself)", "", "", "", ""
     best = item["best_unit"]
-    if best is None:
-        return item["layer"], r2, "none", ""
-    return item["layer"], r2, str(best["unit"]), f"{best['correlation']:.2f}"
+    numbers = (f"{item['r2']:.2f}", str(best["unit"]), f"{best['correlation']:.2f}")
+    return item["layer"], *numbers, item["problem"] or ""
 
 
 def _new_directory(name: str | None, default: str) -> Path:
@@ -221,26 +224,30 @@ def _write(
     out: Path,
     title: str,
     items: Sequence[Item],
-    pictures: Sequence[Picture],
+    pictures: Sequence[Picture | None],
     photo: Picture | None = None,
 ) -> None:
     """A PNG per picture, all on one sheet after the photo, and what is known of each as CSV."""
-    files = [f"{int(item['key']):03d}-{slug(item['layer'])}.png" for item in items]
-    for name, picture in zip(files, pictures, strict=True):
-        Image.fromarray(picture).save(out / name)
-    shown = {"the photo": photo} if photo is not None else {}
-    sheet = contact_sheet(
-        [*shown.values(), *pictures], [*shown, *map(_caption, items)], title=title
-    )
-    sheet.save(out / "contact_sheet.png")
+    files: list[str] = []
+    shown = [] if photo is None else [photo]
+    captions = [] if photo is None else ["the photo"]
+    for item, picture in zip(items, pictures, strict=True):
+        files.append("")
+        if picture is not None:
+            files[-1] = f"{int(item['key']):03d}-{slug(item['layer'])}.png"
+            Image.fromarray(picture).save(out / files[-1])
+            shown.append(picture)
+            captions.append(_caption(item))
+    contact_sheet(shown, captions, title=title).save(out / "contact_sheet.png")
     with (out / "pictures.csv").open("w", newline="") as stream:
         writer = csv.writer(stream)
-        writer.writerow(["file", "snapshot", "layer", "role", "r2", "best_unit", "correlation"])
+        numbers = ["r2", "best_unit", "correlation"]
+        writer.writerow(["file", "snapshot", "layer", "role", *numbers, "problem"])
         for name, item in zip(files, items, strict=True):
-            best = item["best_unit"] or {"unit": "", "correlation": ""}
-            r2 = "" if item["r2"] is None else item["r2"]
+            best = item["best_unit"] or {"unit": None, "correlation": None}
             place = (name, item["snapshot"], item["layer"], item["role"])
-            writer.writerow([*place, r2, best["unit"], best["correlation"]])
+            found = (item["r2"], best["unit"], best["correlation"])
+            writer.writerow([*place, *found, item["problem"]])
     print(out / "contact_sheet.png")
 
 

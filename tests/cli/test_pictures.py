@@ -6,6 +6,7 @@ import csv
 from pathlib import Path
 
 import numpy as np
+import pytest
 from command_line import Run
 from PIL import Image
 from skimage import data
@@ -79,6 +80,37 @@ def test_a_new_directory_each_time(command: Run, demo: Path) -> None:
         "analogies-mixed4a-5/contact_sheet.png",
         "analogies-mixed4a-5-2/contact_sheet.png",
     ]
+
+
+@pytest.fixture(scope="module")
+def half_dead(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A network one of whose branches never answers."""
+    import keras
+
+    from tb_modelcompare import Probe, SummaryWriter
+
+    keras.utils.set_random_seed(0)
+    image = keras.layers.Input((32, 32, 3))
+    alive = keras.layers.Conv2D(6, 3, activation="relu", name="alive")(image)
+    never = keras.initializers.Constant(-1000.0)
+    dead = keras.layers.Conv2D(4, 3, activation="relu", bias_initializer=never, name="dead")(image)
+    root = tmp_path_factory.mktemp("half_dead")
+    images = np.random.default_rng(0).integers(0, 256, (30, 32, 32, 3), dtype=np.uint8)
+    with SummaryWriter(root / "run", Probe(images)) as writer:
+        writer.add_model("net", keras.Model(image, [alive, dead]), layers=["alive", "dead"])
+    return root
+
+
+def test_a_layer_without_a_direction_says_so(command: Run, half_dead: Path, tmp_path: Path) -> None:
+    done = command("analogies", half_dead, "run", "alive:2", "run", "--out", tmp_path, *QUICK)
+    assert done.returncode == 0, done.stderr
+    rows = list(csv.DictReader((tmp_path / "pictures.csv").open()))
+    assert [row["layer"] for row in rows] == ["alive", "alive", "dead"]
+    assert [bool(row["file"]) for row in rows] == [True, True, False]
+    assert "0 on the whole probe" in rows[2]["problem"]
+    assert rows[2]["problem"] in done.stdout
+    assert float(rows[1]["r2"]) > 0.99
+    assert (int(rows[1]["best_unit"]), round(float(rows[1]["correlation"]), 6)) == (2, 1.0)
 
 
 def test_bad_requests(command: Run, demo: Path, logdir: Path) -> None:
