@@ -11,16 +11,10 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
-from tb_modelcompare.capture import (
-    Floats,
-    FrozenGraph,
-    Model,
-    Sampled,
-    Sampler,
-    sample,
-)
+from tb_modelcompare.capture import FrozenGraph, Model, Sampler
 from tb_modelcompare.errors import ModelFileError, NotRenderableError
 from tb_modelcompare.graph import Block, LayerGraph, Node, kind_of
+from tb_modelcompare.sampling import Floats, Sampled, sample
 
 # Layers whose output is their input, moved or repeated: nothing new to compare.
 _PASSIVE = frozenset(

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tb_modelcompare.errors import ProbeError
+from tb_modelcompare.errors import ActivationError, ProbeError
+from tb_modelcompare.sampling import sample
 
 _IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff"})
 # ITU-R BT.601, what PIL's convert("L") uses.
@@ -90,6 +91,35 @@ class Probe:
     def rows(self) -> int:
         """Number of rows of every activation matrix; row r is of image r // positions_per_image."""
         return len(self.positions)
+
+    def sample(self, output: npt.ArrayLike) -> npt.NDArray[np.float32]:
+        """The rows of a layer's output on this probe's images, for `add_activations`.
+
+        Parameters
+        ----------
+        output : array (images, h, w, units), (images, tokens, units) or (images, units)
+            One entry per image of the probe, channels last. Of a map, the value at
+            (floor(u·h), floor(v·w)); of tokens, as of a map of g × g where there are g² of
+            them, or g² + 1 with the first passed over, and by u alone otherwise; of a vector,
+            the same at every position.
+
+        Returns
+        -------
+        array (rows, units), float32
+
+        Raises
+        ------
+        ActivationError
+            If `output` has another shape or is not of real numbers.
+        """
+        array = np.asarray(output)
+        if array.ndim == 0 or len(array) != len(self) or array.dtype.kind not in "fiub":
+            raise ActivationError(
+                f"output is {array.dtype} of shape {array.shape}; give real numbers, one entry "
+                f"for each of {len(self)} images"
+            )
+        places = self.positions.reshape(len(self), self.positions_per_image, 2)
+        return sample(array, places, "output").values
 
     def __len__(self) -> int:
         return len(self.images)

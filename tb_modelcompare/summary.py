@@ -28,6 +28,7 @@ from tb_modelcompare.graph import LayerGraph, Node, annotate
 from tb_modelcompare.graphs_tab import graphs_tab_event
 from tb_modelcompare.index import ProbeRecord
 from tb_modelcompare.probe import Preprocessing, Probe
+from tb_modelcompare.sampling import Sampled
 from tb_modelcompare.store import local_directory
 from tb_modelcompare.writing import index_text, store_probe, write_snapshot
 
@@ -277,8 +278,8 @@ def _freeze(
 
 
 def _with_progress(
-    batches: Iterator[list[capture.Sampled]], count: int, batch_size: int, name: str
-) -> Iterator[list[capture.Sampled]]:
+    batches: Iterator[list[Sampled]], count: int, batch_size: int, name: str
+) -> Iterator[list[Sampled]]:
     from tqdm import tqdm
 
     with contextlib.closing(tqdm(total=count, desc=name, unit="image")) as bar:
@@ -287,7 +288,7 @@ def _with_progress(
             bar.update(min(batch_size, count - bar.n))
 
 
-def _as_sampled(layer: str, array: npt.ArrayLike) -> capture.Sampled:
+def _as_sampled(layer: str, array: npt.ArrayLike) -> Sampled:
     if not isinstance(layer, str) or not 0 < len(layer) <= 1024:
         raise ActivationError(f"layer name {layer!r:.100} is not a string of 1 to 1024 characters")
     values = np.asarray(array)
@@ -299,7 +300,7 @@ def _as_sampled(layer: str, array: npt.ArrayLike) -> capture.Sampled:
             f"probe's positions"
         )
     with np.errstate(over="ignore"):  # beyond float32 becomes infinity, which is refused later
-        return capture.Sampled(np.asarray(values, dtype=np.float32), None)
+        return Sampled(np.asarray(values, dtype=np.float32), None)
 
 
 def _chain(layers: Sequence[str], units: Sequence[int]) -> LayerGraph:

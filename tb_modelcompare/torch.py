@@ -17,17 +17,10 @@ import numpy.typing as npt
 import torch
 import torch.fx
 
-from tb_modelcompare.capture import (
-    Floats,
-    FrozenGraph,
-    Model,
-    Sampled,
-    Sampler,
-    placement,
-    unusable,
-)
+from tb_modelcompare.capture import FrozenGraph, Model, Sampler
 from tb_modelcompare.errors import ModelFileError, NotRenderableError
 from tb_modelcompare.graph import LayerGraph, Node, kind_of
+from tb_modelcompare.sampling import Floats, Sampled, placement, unusable
 
 # An output of another length than this is no row per image.
 _BATCH = 3

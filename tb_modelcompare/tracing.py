@@ -9,16 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tb_modelcompare.capture import (
-    Floats,
-    FrozenGraph,
-    Sampled,
-    Sampler,
-    Spatial,
-    placement,
-    unusable,
-)
+from tb_modelcompare.capture import FrozenGraph, Sampler
 from tb_modelcompare.errors import ModelCompareError, ModelFileError, NotRenderableError
+from tb_modelcompare.sampling import Floats, Sampled, Spatial, placement, unusable
 
 # Images (n, h, w, c) float32 → each layer's tensor. Called while tracing, never twice.
 LayerFunction = Callable[[Any], Mapping[str, Any]]

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from tb_modelcompare.assets import assembling, describe, publish, slug
-from tb_modelcompare.capture import FrozenGraph, Sampled, Spatial
+from tb_modelcompare.capture import FrozenGraph
 from tb_modelcompare.errors import ActivationError, CorruptSnapshotError, MissingAssetError
 from tb_modelcompare.graph import LayerGraph
 from tb_modelcompare.index import (
@@ -24,6 +24,7 @@ from tb_modelcompare.index import (
 )
 from tb_modelcompare.metadata import ASSET_ROOT, MAX_INDEX_BYTES, MAX_LAYERS, RECORD_VERSION
 from tb_modelcompare.probe import Preprocessing, Probe
+from tb_modelcompare.sampling import Sampled, Spatial
 
 
 def store_probe(run_dir: Path, probe: Probe) -> ProbeRecord:

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from tb_modelcompare import Preprocessing, Probe
-from tb_modelcompare.capture import placement, resize, sample
-from tb_modelcompare.errors import ProbeError
+from tb_modelcompare.capture import resize
+from tb_modelcompare.errors import ActivationError, ProbeError
 from tb_modelcompare.probe import unit_range
+from tb_modelcompare.sampling import placement, sample
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (4, 8, 9, 3), dtype=np.uint8)
 
@@ -137,6 +138,18 @@ def test_tokens_are_a_square_map_or_a_sequence(
     got = sample(output, np.array([[[0.4, 0.6]]]), "layer")
     assert got.spatial == spatial
     assert got.values.item() == index
+
+
+def test_probe_samples_outputs_of_any_framework() -> None:
+    probe = Probe(PIXELS, positions_per_image=3)
+    rows = probe.sample(PIXELS)
+    assert rows.shape == (12, 3)
+    u, v = probe.positions[7]
+    np.testing.assert_array_equal(rows[7], PIXELS[2, int(u * 8), int(v * 9)])
+    np.testing.assert_array_equal(probe.sample(np.arange(4.0))[:, 0], np.repeat(np.arange(4.0), 3))
+    for output in (PIXELS[:3], np.float32(1), np.zeros((4, 2, 2, 2, 2)), np.array(["x"] * 4)):
+        with pytest.raises(ActivationError):
+            probe.sample(output)
 
 
 def test_volumes_and_unknown_sizes_have_no_placement() -> None:

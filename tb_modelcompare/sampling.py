@@ -1,0 +1,86 @@
+"""Which value of a layer's output stands at a probe position."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tb_modelcompare.errors import ActivationError
+
+Spatial = tuple[int, int] | None
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """One layer's activations at some positions: (rows, units), and the map they are of."""
+
+    values: Floats
+    spatial: Spatial
+
+
+@dataclass(frozen=True)
+class Placement:
+    """How positions address an output: a map of h × w tokens after `skip` others.
+
+    `tokens` is the number of all of them. A vector is one token at every position.
+    """
+
+    spatial: Spatial
+    tokens: int
+    skip: int = 0
+
+    def index(self, positions: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
+        """Token index of each (…, (u, v)): skip + floor(u·h)·w + floor(v·w)."""
+        height, width = self.spatial or (1, 1)
+        rows = np.floor(positions[..., 0] * height).astype(np.int64)
+        columns = np.floor(positions[..., 1] * width).astype(np.int64)
+        return self.skip + rows * width + columns
+
+
+def placement(shape: Sequence[int | None]) -> Placement | None:
+    """How to sample an output of `shape` (without the batch axis); None where we cannot.
+
+    (units,) is the same at every position. (h, w, units) is a map. (tokens, units) is a map of
+    g × g where tokens is g², or g² + 1 with the first token (a transformer's class token)
+    passed over; otherwise a map of tokens × 1, so that u alone counts.
+    """
+    if any(size is None or size == 0 for size in shape):
+        return None
+    sizes = [int(size) for size in shape if size is not None]
+    if len(sizes) <= 1:
+        return Placement(None, 1)
+    if len(sizes) == 3:
+        return Placement((sizes[0], sizes[1]), sizes[0] * sizes[1])
+    if len(sizes) != 2:
+        return None
+    tokens = sizes[0]
+    for skip in (0, 1):
+        side = math.isqrt(max(tokens - skip, 0))
+        if side > 1 and side * side == tokens - skip:
+            return Placement((side, side), tokens, skip)
+    return Placement((tokens, 1), tokens)
+
+
+def sample(output: npt.NDArray[Any], positions: npt.NDArray[np.float64], layer: str) -> Sampled:
+    """Rows of `output` (b, …) at `positions` (b, k, 2), in numpy."""
+    place = placement(output.shape[1:])
+    if place is None:
+        raise unusable(layer, output.shape)
+    tokens = output.reshape(len(output), place.tokens, -1)
+    index = place.index(positions)
+    values = np.take_along_axis(tokens, index[..., None], axis=1)
+    return Sampled(np.asarray(values.reshape(index.size, -1), np.float32), place.spatial)
+
+
+def unusable(layer: str, shape: Sequence[Any]) -> ActivationError:
+    """The error for an output that has no fixed map of units."""
+    return ActivationError(
+        f"layer {layer!r} gives shape {tuple(shape)}, which is no vector, sequence or map of "
+        f"fixed size; leave it out with layers="
+    )
