@@ -12,16 +12,20 @@ import json
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from tensorboard import errors as tensorboard_errors
 from tensorboard.backend import http_util
 from tensorboard.util import tb_logging
+from werkzeug.datastructures import Headers
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 from werkzeug.wrappers import Request, Response
 
 from tb_modelcompare import errors
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
 
 MAX_BODY_BYTES = 2**20
 HEADER = "X-Modelcompare"
@@ -158,6 +162,24 @@ def respond(
         request, content, content_type, code=code, expires=expires, headers=list(headers)
     )
     return response
+
+
+class NotModified(Response):
+    """The answer that the browser has the contents named by `tag` already."""
+
+    def __init__(self, content_type: str, tag: str) -> None:
+        headers = {
+            "ETag": tag,
+            "Cache-Control": "no-cache, must-revalidate",
+            "X-Content-Type-Options": "nosniff",
+        }
+        super().__init__(status=304, headers=headers, content_type=content_type)
+
+    def get_wsgi_headers(self, environ: WSGIEnvironment) -> Headers:
+        """With the content type, which werkzeug drops here and TensorBoard warns of missing."""
+        headers = super().get_wsgi_headers(environ)
+        headers["Content-Type"] = self.headers["Content-Type"]
+        return headers
 
 
 def read_json(request: Request) -> dict[str, Any]:

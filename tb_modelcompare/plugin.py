@@ -21,17 +21,27 @@ from tb_modelcompare.catalog import Catalog
 from tb_modelcompare.errors import UnknownJobError
 from tb_modelcompare.executors import cluster_executor, local_executor
 from tb_modelcompare.graph import LayerGraph
-from tb_modelcompare.guards import Guard, RequestError, WSGIApplication, read_json, respond
+from tb_modelcompare.guards import (
+    Guard,
+    NotModified,
+    RequestError,
+    WSGIApplication,
+    read_json,
+    respond,
+)
 from tb_modelcompare.jobs import MATHEMATICS, RENDERS, JobQueue
 from tb_modelcompare.metadata import PLUGIN_NAME
 from tb_modelcompare.snapshot import Snapshot
+from tb_modelcompare.tasks import MATRIX
 from tb_modelcompare.units import UnitStatistics, top_rows, unit_statistics
 
 STATIC = Path(__file__).parent / "static"
 
 # Jobs that a cluster gets at the same time; it has its own queue behind that.
 _CLUSTER_SLOTS = 8
-_YEAR = 365 * 24 * 3600
+# An id of a job is a digest, so what it names stays the same.
+_DAY = 24 * 3600
+_YEAR = 365 * _DAY
 _HASHED = re.compile(r"[-.][A-Za-z0-9_-]{8,}\.\w+\Z")
 
 _NOT_BUILT = """\
@@ -214,14 +224,10 @@ class ModelComparePlugin(base_plugin.TBPlugin):  # type: ignore[misc]
         return _json(request, self._jobs.cancel(job_id))
 
     def _matrix(self, request: Request) -> Response:
-        job_id = _text(request, "id")
-
-        def values() -> bytes:
-            content, _ = self._jobs.file(job_id, "matrix.npy")
-            matrix: np.ndarray[Any, Any] = np.load(io.BytesIO(content), allow_pickle=False)
-            return matrix.astype("<f8").tobytes()
-
-        return _tagged(request, job_id, "application/octet-stream", values)
+        content, _ = self._jobs.file(_text(request, "id"), MATRIX)
+        matrix: np.ndarray[Any, Any] = np.load(io.BytesIO(content), allow_pickle=False)
+        values = matrix.astype("<f8").tobytes()
+        return respond(request, values, "application/octet-stream", expires=_DAY)
 
     def _matrix_info(self, request: Request) -> Response:
         job_id = _text(request, "id")
@@ -233,8 +239,7 @@ class ModelComparePlugin(base_plugin.TBPlugin):  # type: ignore[misc]
     def _job_image(self, request: Request) -> Response:
         job_id, name = _text(request, "id"), _text(request, "name")
         content, lasting = self._jobs.file(job_id, name)
-        tag = f"{job_id}-{name}" if lasting else f"{job_id}-{name}-final"
-        return _tagged(request, tag, "image/png", lambda: content)
+        return respond(request, content, "image/png", expires=_DAY if lasting else 0)
 
     def _snapshot(self, request: Request) -> Snapshot:
         return self._catalog.snapshot(*_of(request), _text(request, "snapshot"))
@@ -280,10 +285,10 @@ def _tagged(request: Request, tag: str, content_type: str, make: Any) -> Respons
     Answers are not to be used without asking, as an id may come to name other contents when
     a model is logged again.
     """
-    headers = [("ETag", f'"{_quoted(tag)}"')]
-    if request.if_none_match.contains_weak(_quoted(tag)):
-        return respond(request, b"", content_type, code=304, headers=headers)
-    return respond(request, make(), content_type, headers=headers)
+    name = _quoted(tag)
+    if request.if_none_match.contains_weak(name):
+        return NotModified(content_type, f'"{name}"')
+    return respond(request, make(), content_type, headers=[("ETag", f'"{name}"')])
 
 
 def _quoted(tag: str) -> str:

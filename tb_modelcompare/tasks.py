@@ -21,6 +21,7 @@ from tb_modelcompare.progress import JobCancelledError, Progress
 from tb_modelcompare.quiet import import_tensorflow
 from tb_modelcompare.snapshot import Snapshot
 from tb_modelcompare.store import require_same_probe
+from tb_modelcompare.wire import matrix_info_json
 
 MATRIX = "matrix.npy"
 PREVIEW_STEPS = (16, 32, 64, 128, 256, 512, 1024)
@@ -117,18 +118,7 @@ def _similarity(payload: dict[str, Any], directory: Path) -> dict[str, Any]:
         except ComparisonCancelled as error:
             raise JobCancelledError from error
     np.save(directory / MATRIX, comparison.values.astype("<f8"), allow_pickle=False)
-    return {
-        "matrix": {
-            "a": a.id,
-            "b": b.id,
-            "measure": measure.name,
-            "rows": list(comparison.rows),
-            "columns": list(comparison.columns),
-            "low": measure.low,
-            "high": measure.high,
-            "warnings": list(comparison.warnings),
-        }
-    }
+    return {"matrix": matrix_info_json(a, b, measure, comparison)}
 
 
 def _analogies(payload: dict[str, Any], directory: Path) -> dict[str, Any]:
