@@ -252,6 +252,20 @@ def test_works_behind_a_path_prefix(
     assert tab.run(INKED % 0) > 1000
 
 
+def test_tensorboards_own_graph_is_linked_both_ways(tab: Tab, board: Board) -> None:
+    # TensorBoard itself complains while it first looks for an op graph, which is not logged.
+    tab.expected = ["Failed to load resource", "undefined", "Malformed GraphDef"]
+    tab.open(board.url, **PAIR, side="a", layer="module_3x3", graphs="a").settle()
+    own = tab.frame.get_by_test_id("graphs").frame_locator("iframe")
+    card = own.locator("tf-graph-info tf-node-info")
+    card.get_by_text("module_3x3").first.wait_for(timeout=60_000)
+    tab.box("a", "block_add").click()
+    card.get_by_text("block_add").first.wait_for()
+    own.locator("tf-graph-scene [data-name='stem']").first.click()
+    tab.frame.get_by_role("heading", name="stem", exact=True).wait_for()
+    assert tab.parameters["layer"] == "stem"
+
+
 def test_idle_means_idle(tab: Tab, board: Board) -> None:
     tab.open(board.url, **PAIR).settle()
     tab.page.wait_for_timeout(500)

@@ -39,6 +39,8 @@ export interface View {
   folded: Record<Side, string[]>;
   unfolded: Record<Side, string[]>;
   image: number | null;
+  /** Whose graph TensorBoard's own dashboard shows below, if it is open. */
+  graphs: Side | null;
 }
 
 export const DEFAULTS: View = {
@@ -55,6 +57,7 @@ export const DEFAULTS: View = {
   folded: { a: [], b: [] },
   unfolded: { a: [], b: [] },
   image: null,
+  graphs: null,
 };
 
 const PANES = ['graph', 'matrix', 'both'] as const;
@@ -78,6 +81,7 @@ export const OWNED_KEYS = [
   'openA',
   'openB',
   'image',
+  'graphs',
 ] as const;
 
 function oneOf<T extends string>(text: string | undefined, allowed: readonly T[], other: T): T {
@@ -116,6 +120,7 @@ export function readView(p: Parameters): View {
     folded: { a: names(p.foldA), b: names(p.foldB) },
     unfolded: { a: names(p.openA), b: names(p.openB) },
     image: whole(p.image),
+    graphs: p.graphs === 'a' || p.graphs === 'b' ? p.graphs : null,
   };
 }
 
@@ -139,6 +144,7 @@ export function writeView(view: View): Parameters {
     ['openA', list(view.unfolded.a)],
     ['openB', list(view.unfolded.b)],
     ['image', view.image === null ? null : String(view.image)],
+    ['graphs', view.graphs],
   ];
   return Object.fromEntries(
     all.filter((pair): pair is [string, string] => pair[1] !== null && pair[1] !== ''),
