@@ -23,13 +23,18 @@ OnImages = Callable[[int, npt.NDArray[np.uint8]], None]
 Cancelled = Callable[[], bool]
 
 PREVIEW_STEPS = (16, 32, 64, 128, 256)
-LEARNING_RATE = 0.05
 MAX_SIZE = 1024
 MAX_STEPS = 4096
 MAX_PICTURES = 1024
 
-# Programs kept compiled between jobs, and the most that one job interleaves.
+# Programs kept compiled between jobs, and the most that one job interleaves: so many, and
+# fewer where the model is large, as each program holds its weights.
 _WARM = 6
+_WARM_BYTES = 600 * 2**20
+
+# A batch is done early when no picture's objective gains more than this over a window.
+_CONVERGED = 0.01
+_WINDOW = 64
 
 
 class RenderCancelled(Exception):  # noqa: N818 (a request, not an error)
@@ -235,18 +240,24 @@ def _optimise(
     wanted = watch.preview_steps if watch.on_images is not None else ()
     marks = [*sorted({step for step in wanted if 0 < step < steps}), steps]
     done, total = 0, steps * len(plan)
-    for first in range(0, len(plan), _WARM):
+    together = max(1, min(_WARM, _WARM_BYTES // max(1, graph_def.ByteSize())))
+    for first in range(0, len(plan), together):
         programs: dict[Batch, Program] = {}
+        curves: dict[Batch, list[npt.NDArray[np.float32]]] = {}
         for start, end in zip([0, *marks], marks, strict=False):
-            for batch in plan[first : first + _WARM]:
+            for batch in plan[first : first + together]:
                 watch.check()
                 if batch not in programs:
-                    programs[batch] = _program(model, graph_def, batch, kind, cossim_pow)
+                    programs[batch] = _program(
+                        model, graph_def, batch, kind, cossim_pow, keep=together
+                    )
                     programs[batch].start(seed, [targets[i] for i in batch.members], steps)
+                    curves[batch] = []
                 warps = random_warps(seed, steps, batch.height, batch.width)
                 for step in range(start, end):
                     watch.check()
-                    programs[batch].step(warps[step], LEARNING_RATE)
+                    if not _converged(curves[batch]):
+                        curves[batch].append(programs[batch].step(warps[step]))
                     done += 1
                     if watch.on_step is not None:
                         watch.on_step(done, total)
@@ -261,8 +272,20 @@ _rendering = threading.Lock()  # programs hold the state of the job that uses th
 _programs: OrderedDict[tuple[str, str, Recipe], Program] = OrderedDict()
 
 
+def _converged(curve: Sequence[npt.NDArray[np.float32]]) -> bool:
+    """Whether the last window of steps brought next to nothing over the window before.
+
+    Objectives jump with every random warp, so windows are compared by their means.
+    """
+    if len(curve) < 2 * _WINDOW:
+        return False
+    before = np.mean(curve[-2 * _WINDOW : -_WINDOW], axis=0)
+    last = np.mean(curve[-_WINDOW:], axis=0)
+    return bool((last - before <= _CONVERGED * np.abs(before)).all())
+
+
 def _program(
-    model: FrozenModel, graph_def: Any, batch: Batch, kind: Kind, cossim_pow: float
+    model: FrozenModel, graph_def: Any, batch: Batch, kind: Kind, cossim_pow: float, *, keep: int
 ) -> Program:
     """The compiled program for a batch, kept warm for the next job on the same layers."""
     recipe = Recipe(batch.layers, batch.height, batch.width, kind, cossim_pow)
@@ -274,7 +297,7 @@ def _program(
         simple = replace(model, tensors=dict(zip(batch.layers, names, strict=True)))
         program = Program(simple, part, recipe)
     _programs[key] = program
-    while len(_programs) > _WARM:
+    while len(_programs) > keep:
         _programs.popitem(last=False)[1].close()
     return program
 

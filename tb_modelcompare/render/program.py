@@ -6,7 +6,6 @@ redirected ReLU and the assembly by `make_vis_T` are lucid's.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -26,6 +25,7 @@ REDIRECTED_STEPS = 17
 # From this many steps on, the plain update's own compilation pays.
 _LONG = 256
 
+_LEARNING_RATE = 0.05  # lucid's; twice as much begins faster, ends lower and too colourful
 _INITIAL_DEVIATION = 0.01
 
 
@@ -58,7 +58,7 @@ class Program:
         lucid = load_lucid()
         self.recipe = recipe
         self._graph = tf.Graph()
-        self._session = tf.Session(graph=self._graph)
+        self._session = tf.Session(graph=self._graph, config=_configuration(tf))
         channels = model.input_shape[2]
         edge = margin(recipe.height, recipe.width)
         with self._graph.as_default(), self._session.as_default():
@@ -82,10 +82,9 @@ class Program:
                     tf.placeholder(tf.float32, (None,), "direction") for _ in recipe.layers
                 ]
             self._subject = _lucid_model(tf, lucid, model, graph_def)
-            self._objective = _objective(tf, lucid, model, recipe, self._targets)
+            self._objectives = _objectives(tf, model, recipe, self._targets)
             self._seen = seen
-            self._rate = tf.placeholder(tf.float32, (), "learning_rate")
-            self._adam = tf.train.AdamOptimizer(self._rate)
+            self._adam = tf.train.AdamOptimizer(_LEARNING_RATE)
             self._redirected = self._assembled(redirected=True)
             self._picture = picture[:, edge : edge + recipe.height, edge : edge + recipe.width]
             self._initialise = tf.global_variables_initializer()
@@ -95,20 +94,31 @@ class Program:
         self._feed: dict[Any, Any] = {}
 
     def _assembled(self, *, redirected: bool) -> tuple[Any, Any]:
-        """The update and the objective, with lucid's redirected ReLU or the plain one."""
+        """The update and the objectives, with lucid's redirected ReLU or the plain one."""
         import tensorflow
 
         lucid = load_lucid()
         warp = _warp(tensorflow, self._matrix, self.recipe)
+        each: list[Any] = []
+
+        def total(T: Callable[[str], Any]) -> Any:
+            each.extend(self._objectives(T))
+            return tensorflow.add_n(each)
+
         try:
             T = lucid.render.make_vis_T(
-                self._subject, self._objective, self._seen, self._adam, [warp], redirected
+                self._subject,
+                lucid.objectives.Objective(total, self.recipe.kind),
+                self._seen,
+                self._adam,
+                [warp],
+                redirected,
             )
         except (LookupError, ValueError) as error:  # an op without gradient; no path to the image
             raise NotRenderableError(
                 f"the frozen graph has no gradient from its layers to the image: {error}"
             ) from error
-        return T("vis_op"), T("loss")
+        return T("vis_op"), tensorflow.stack(each)
 
     def start(self, seed: int, targets: Sequence[npt.NDArray[np.float32]], steps: int) -> None:
         """Begin anew from the noise of `seed` towards `targets`.
@@ -139,19 +149,20 @@ class Program:
             }
         self._taken = 0
 
-    def step(self, matrix: npt.NDArray[np.float32], rate: float) -> float:
-        """One update of all pictures, seen through `matrix`; returns the objective."""
+    def step(self, matrix: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """One update of all pictures, seen through `matrix`; returns each one's objective."""
         plain = self._plain if self._long and self._taken >= REDIRECTED_STEPS else None
-        update, objective = plain or self._redirected
+        update, objectives = plain or self._redirected
         self._taken += 1
-        feed = {**self._feed, self._matrix: matrix[None], self._rate: rate}
-        _, value = self._run([update, objective], feed)
-        if not math.isfinite(value):
+        feed = {**self._feed, self._matrix: matrix[None]}
+        _, values = self._run([update, objectives], feed)
+        if not np.isfinite(values).all():
+            broken = self.recipe.layers[int(np.argmin(np.isfinite(values)))]
             raise ActivationError(
-                f"the layers {', '.join(self.recipe.layers)} gave a value that is not finite "
-                f"after {self._taken} steps; check the model's weights and preprocessing"
+                f"layer {broken!r} gave a value that is not finite after {self._taken} steps; "
+                "check the model's weights and preprocessing"
             )
-        return float(value)
+        return np.asarray(values)
 
     def pictures(self) -> npt.NDArray[np.float32]:
         """The pictures as they are now, (layers, height, width, channels) in [0, 1]."""
@@ -175,6 +186,12 @@ class Program:
     def close(self) -> None:
         """Give the memory back."""
         self._session.close()
+
+
+def _configuration(tf: Any) -> Any:
+    configuration = tf.ConfigProto()
+    configuration.gpu_options.allow_growth = True  # where there is one, others use it too
+    return configuration
 
 
 def margin(height: int, width: int) -> int:
@@ -223,8 +240,12 @@ def _warp(tensorflow: Any, matrix: Any, recipe: Recipe) -> Callable[[Any], Any]:
     return warp
 
 
-def _objective(tf: Any, lucid: Lucid, model: FrozenModel, recipe: Recipe, targets: Any) -> Any:
-    def towards_direction(T: Callable[[str], Any]) -> Any:
+def _objectives(
+    tf: Any, model: FrozenModel, recipe: Recipe, targets: Any
+) -> Callable[[Callable[[str], Any]], list[Any]]:
+    """From lucid's T, which gives a layer's tensor, to one scalar per picture."""
+
+    def towards_direction(T: Callable[[str], Any]) -> list[Any]:
         values = []
         for i, (layer, direction) in enumerate(zip(recipe.layers, targets, strict=True)):
             activations = tf.cast(T(model.tensor(layer)), tf.float32)
@@ -235,9 +256,9 @@ def _objective(tf: Any, lucid: Lucid, model: FrozenModel, recipe: Recipe, target
                 norm = tf.sqrt(tf.reduce_sum(activations[i] ** 2, -1) + 1e-8) * tf.norm(direction)
                 dot *= tf.maximum(dot / (1e-4 + norm), 0.1) ** recipe.cossim_pow
             values.append(tf.reduce_mean(dot))
-        return tf.add_n(values)
+        return values
 
-    def towards_photo(T: Callable[[str], Any]) -> Any:
+    def towards_photo(T: Callable[[str], Any]) -> list[Any]:
         # As lucid's recipe for caricatures: the photo's activations are the direction, at
         # each place its own; the cosine is taken up to the photo's norm, which is constant.
         values = []
@@ -247,10 +268,9 @@ def _objective(tf: Any, lucid: Lucid, model: FrozenModel, recipe: Recipe, target
             dot = tf.reduce_sum(photo * seen)
             cosine = tf.maximum(dot / (1e-6 + tf.norm(seen)), 0.1)
             values.append(dot * cosine**recipe.cossim_pow)
-        return tf.add_n(values)
+        return values
 
-    chosen = towards_photo if recipe.kind == "caricature" else towards_direction
-    return lucid.objectives.Objective(chosen, recipe.kind)
+    return towards_photo if recipe.kind == "caricature" else towards_direction
 
 
 def _lucid_model(tf: Any, lucid: Lucid, model: FrozenModel, graph_def: Any) -> Any:

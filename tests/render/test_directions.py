@@ -366,3 +366,30 @@ def test_a_relu6_is_not_the_end(freeze: Freeze) -> None:
         frozen, [("after", one_hot(4, 1)), ("capped", one_hot(4, 1))], size=32, steps=4
     )
     assert np.abs(both[0].astype(int) - after[0]).max() <= 1
+
+
+def test_a_picture_that_gains_nothing_more_is_left_alone(
+    freeze: Freeze, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import keras
+    from keras import layers
+
+    from tb_modelcompare.render.program import Program
+
+    taken: list[int] = []
+    step = Program.step
+    monkeypatch.setattr(Program, "step", lambda self, m: taken.append(1) or step(self, m))
+    keras.utils.set_random_seed(3)
+    colour = layers.Conv2D(2, 1, activation="sigmoid", name="colour")
+    model = keras.Sequential([keras.Input((None, None, 3)), layers.Rescaling(20.0), colour])
+    steps: list[int] = []
+    picture = render_directions(
+        freeze(model),
+        [("colour", one_hot(2, 0))],
+        size=16,
+        steps=600,
+        on_step=lambda done, _: steps.append(done),
+    )
+    assert 128 <= len(taken) < 500
+    assert steps[-1] == 600
+    assert response(model, "colour", 0, picture) > 0.95
