@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 _GAP = 8
 _FONT_SIZE = 13
 _INK = (32, 33, 36)
+# Signs that labels like ours hold and that Pillow's own font lacks.
+_PLAIN = str.maketrans({"²": "2", "×": "x", "–": "-", "−": "-", "→": ">"})
 
 
 def contact_sheet(
@@ -56,7 +58,7 @@ def contact_sheet(
     cell_height = scale * max(image.shape[0] for image in images)
     font = ImageFont.load_default(_FONT_SIZE)
     line = _FONT_SIZE + 4
-    captions = [_wrapped(label, font, cell_width) for label in labels]
+    captions = [_wrapped(label.translate(_PLAIN), font, cell_width) for label in labels]
     heading = line * max(map(len, captions)) + 2
     margin = _GAP
     if rows is not None:
@@ -69,7 +71,7 @@ def contact_sheet(
     sheet = Image.new("RGB", (width, height), "white")
     draw = ImageDraw.Draw(sheet)
     if title:
-        draw.text((_GAP, _GAP), title, _INK, font)
+        draw.text((_GAP, _GAP), title.translate(_PLAIN), _INK, font)
     for i, (image, caption) in enumerate(zip(images, captions, strict=True)):
         x = margin + (i % across) * (cell_width + _GAP)
         y = top + (i // across) * (heading + cell_height + _GAP)
@@ -81,7 +83,7 @@ def contact_sheet(
         sheet.paste(picture, (x, y + heading))
     for row, name in enumerate(rows or ()):
         y = top + row * (heading + cell_height + _GAP) + heading + (cell_height - line) // 2
-        draw.text((_GAP, y), name, _INK, font)
+        draw.text((_GAP, y), name.translate(_PLAIN), _INK, font)
     return sheet
 
 
