@@ -61,8 +61,7 @@ def monotone_path(comparison: Comparison) -> Alignment:
 
     It leads from the first layers to the last, each step to the next layer of one model or of
     both (dynamic time warping over depth), so that every layer is met and no two matches
-    cross. Among all such paths it has the largest sum of values less the score itself, so
-    that a path is not better for being longer.
+    cross. The mean, not the sum, is maximised: a path is not better for being longer.
     """
     similarity = _similarity(comparison)
     level = float(similarity.mean())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -23,6 +23,10 @@ from tb_modelcompare.similarity.registry import (
 )
 
 Precision = Literal["auto", "single", "double"]
+
+
+LEAST_REMAINING = 0.02
+"""Below this, what is left of a float32 product once its bias is taken off is too inexact."""
 
 
 class ComparisonCancelled(Exception):  # noqa: N818 - it was asked for, it is no error
@@ -84,11 +88,16 @@ def _multiply_adds(xs: Sequence[Layer], ys: Sequence[Layer]) -> tuple[float, flo
 
 @dataclass(frozen=True, eq=False)
 class Hsic:
-    """HSIC with linear kernels, up to one factor: of all pairs, and of each layer with itself."""
+    """HSIC with linear kernels, up to one factor: of all pairs, and of each layer with itself.
+
+    `remaining` is the smallest share of a layer's own HSIC that is left once the bias is taken
+    off: rounding grows by one over it.
+    """
 
     cross: Matrix
     own_x: Matrix
     own_y: Matrix
+    remaining: float = 1.0
 
 
 def kernel_hsic(unbiased: bool, xs: list[Layer], ys: list[Layer], settings: Settings) -> Hsic:
@@ -114,15 +123,20 @@ def kernel_hsic(unbiased: bool, xs: list[Layer], ys: list[Layer], settings: Sett
     energies = np.stack([energy_of(layer, dtype) for layer in layers])
     energy_x, energy_y = energies[: len(xs)], energies[-len(ys) :]
     total_x, total_y = energy_x.sum(axis=1), energy_y.sum(axis=1)
-    return Hsic(
-        unbiased_hsic(squares, energy_x @ energy_y.T, np.outer(total_x, total_y), rows),
-        unbiased_hsic(own_x, np.square(energy_x).sum(axis=1), total_x**2, rows),
-        unbiased_hsic(own_y, np.square(energy_y).sum(axis=1), total_y**2, rows),
+    new_x = unbiased_hsic(own_x, np.square(energy_x).sum(axis=1), total_x**2, rows)
+    new_y = unbiased_hsic(own_y, np.square(energy_y).sum(axis=1), total_y**2, rows)
+    remaining = min(
+        float(np.divide(new, own, out=np.ones_like(own), where=own > 0.0).min())
+        for new, own in ((new_x, own_x), (new_y, own_y))
     )
+    cross = unbiased_hsic(squares, energy_x @ energy_y.T, np.outer(total_x, total_y), rows)
+    return Hsic(cross, new_x, new_y, remaining)
 
 
 def _kernel_pairs(plan: KernelPlan, xs: list[Layer], ys: list[Layer], settings: Settings) -> Matrix:
     hsic = kernel_hsic(plan.unbiased, xs, ys, settings)
+    if settings.precision == "auto" and hsic.remaining < LEAST_REMAINING:
+        hsic = kernel_hsic(plan.unbiased, xs, ys, replace(settings, precision="double"))
     rows = xs[0].rows
     for layers, own in ((xs, hsic.own_x), (ys, hsic.own_y)):
         for layer, value in zip(layers, own, strict=True):

@@ -144,3 +144,15 @@ def test_random_float32_nets_are_one_with_themselves():
     for name in ("linear_cka", "unbiased_linear_cka", "whitened_correlation"):
         diagonal = compare(layers, copies, name).values.diagonal()
         np.testing.assert_allclose(diagonal, 1.0, atol=1e-6)
+
+
+def test_unbiased_cka_of_float32_noise_is_computed_in_float64():
+    """Almost all of a wide noise layer's HSIC is bias; rounding would show in what is left."""
+    random = np.random.default_rng(1)
+    noise = {str(i): random.standard_normal((60, 12000)).astype(np.float32) for i in range(2)}
+    signal = random.standard_normal((60, 3))
+    noise["signal"] = (noise["0"] + signal @ random.standard_normal((3, 12000))).astype(np.float32)
+    name = "unbiased_linear_cka"
+    layers = {key: noise[key] for key in ("0", "signal")}
+    exact = compare(layers, layers, name, precision="double").values
+    np.testing.assert_allclose(compare(layers, layers, name).values, exact, atol=1e-12)
