@@ -34,6 +34,7 @@ from tb_modelcompare.metadata import PLUGIN_NAME
 from tb_modelcompare.snapshot import Snapshot
 from tb_modelcompare.tasks import MATRIX
 from tb_modelcompare.units import UnitStatistics, top_rows, unit_statistics
+from tb_modelcompare.wire import measure_json, snapshot_json
 
 STATIC = Path(__file__).parent / "static"
 
@@ -103,21 +104,7 @@ class ModelComparePlugin(base_plugin.TBPlugin):  # type: ignore[misc]
 
     def _snapshots(self, request: Request) -> Response:
         contents = self._catalog.contents(*_of(request))
-        listed = [
-            {
-                "id": snapshot.id,
-                "run": snapshot.run,
-                "name": snapshot.name,
-                "step": snapshot.step,
-                "wall_time": snapshot.wall_time,
-                "probe_id": snapshot.probe_id,
-                "layers": len(snapshot.layers),
-                "rows": snapshot.rows,
-                "digest": snapshot.digest,
-                "renderable": snapshot.frozen is not None,
-            }
-            for snapshot in contents.snapshots.values()
-        ]
+        listed = list(map(snapshot_json, contents.snapshots.values()))
         listed.sort(key=lambda one: (one["run"], one["name"], one["step"]))
         answer = {
             "snapshots": listed,
@@ -298,19 +285,7 @@ def _quoted(tag: str) -> str:
 def _measures(request: Request) -> Response:
     from tb_modelcompare.similarity import MEASURES
 
-    listed = [
-        {
-            "name": measure.name,
-            "title": measure.title,
-            "low": measure.low,
-            "high": measure.high,
-            "symmetric": measure.symmetric,
-            "formula": measure.formula,
-            "paper": measure.paper,
-            "summary": measure.summary,
-        }
-        for measure in MEASURES.values()
-    ]
+    listed = list(map(measure_json, MEASURES.values()))
     return _json(request, {"measures": listed, "default": "linear_cka"})
 
 

@@ -55,7 +55,7 @@ def report_html(a: Snapshot, b: Snapshot, comparison: Comparison) -> str:
         "measures": {"measures": [measure_json(measure)], "default": measure.name},
         "graphs": {s.id: s.graph().to_json() for s in (a, b)},
         "matrix": {
-            **matrix_info_json(comparison, a, b),
+            **matrix_info_json(a, b, measure, comparison),
             "values": base64.b64encode(values).decode(),
         },
     }

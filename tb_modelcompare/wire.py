@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tb_modelcompare.similarity import MEASURES, Comparison, Measure
 from tb_modelcompare.snapshot import Snapshot
+
+if TYPE_CHECKING:  # scipy takes a while to import, and the server must start fast
+    from tb_modelcompare.similarity import Comparison, Measure
 
 
 def snapshot_json(snapshot: Snapshot) -> dict[str, Any]:
@@ -39,9 +41,10 @@ def measure_json(measure: Measure) -> dict[str, Any]:
     }
 
 
-def matrix_info_json(comparison: Comparison, a: Snapshot, b: Snapshot) -> dict[str, Any]:
+def matrix_info_json(
+    a: Snapshot, b: Snapshot, measure: Measure, comparison: Comparison
+) -> dict[str, Any]:
     """A matrix, less its values."""
-    measure = MEASURES[comparison.measure]
     return {
         "a": a.id,
         "b": b.id,
