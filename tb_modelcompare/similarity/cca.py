@@ -27,13 +27,13 @@ SINGLE_PRECISION_AMPLIFICATION = 30.0
 class WhiteLayer:
     """One layer's whitening, and what some of the measures weigh its variates by.
 
-    `uncentred`, (rank', rank + 1), maps the centred variates and the constant 1 to variates
-    that are orthonormal about zero rather than about the mean.
+    `constant`, (rank,), is the part of each variate along the constant 1, for variates that
+    are orthonormal about zero rather than about the mean.
     """
 
     matrix: Array
     amplification: float
-    uncentred: Matrix | None = None
+    constant: Matrix | None = None
     loadings: Matrix | None = None
 
 
@@ -63,36 +63,34 @@ def _whiten_uncentred(layer: LayerMoments, rcond: float) -> WhiteLayer:
     deviation = np.where(whitening.deviation > 0.0, whitening.deviation, 1.0)
     relative = layer.mean / deviation
     outside = whitening.absent @ relative
+    matrix = whitening.matrix
     if outside @ outside > rcond * (rank + relative @ relative):
-        uncentred = np.eye(rank + 1)
+        matrix = np.concatenate([matrix, np.zeros((1, layer.units), matrix.dtype)])
+        constant = np.append(np.zeros(rank), 1.0)
     elif rank:
-        towards = whitening.matrix.astype(np.float64) @ layer.mean
-        length = np.linalg.norm(towards)
+        # (I + t t')^(-1/2) of the whitened mean t, a rank-one change of the identity.
+        towards = matrix.astype(np.float64) @ layer.mean
+        length = float(np.linalg.norm(towards))
         unit = towards / length if length else towards
         shrunk = 1.0 / np.sqrt(1.0 + length**2)
-        uncentred = np.empty((rank, rank + 1))
-        uncentred[:, :-1] = np.eye(rank) - (1.0 - shrunk) * np.outer(unit, unit)
-        uncentred[:, -1] = unit * (length * shrunk)
+        along = unit.astype(matrix.dtype)
+        matrix = matrix - np.outer(along * matrix.dtype.type(1.0 - shrunk), along @ matrix)
+        constant = unit * (length * shrunk)
     else:
         raise ActivationError(
             f"{layer.name} is zero on all its {layer.rows} row(s), so that no direction of it can "
             "be compared. Leave it out, or use a probe on which it responds."
         )
-    return WhiteLayer(whitening.matrix, whitening.amplification, uncentred)
+    return WhiteLayer(matrix, whitening.amplification, constant)
 
 
 def white_cross(x: WhiteLayer, y: WhiteLayer, cross: Array) -> Array:
     """Cross-covariance of the variates, (rank x, rank y); canonical correlations are its
     singular values."""
     white: Array = x.matrix @ cross @ y.matrix.T
-    if x.uncentred is None or y.uncentred is None:
-        return white
-    with_constant = np.zeros((white.shape[0] + 1, white.shape[1] + 1), white.dtype)
-    with_constant[:-1, :-1] = white
-    with_constant[-1, -1] = 1.0
-    return np.asarray(
-        x.uncentred.astype(white.dtype) @ with_constant @ y.uncentred.T.astype(white.dtype)
-    )
+    if x.constant is not None and y.constant is not None:
+        white += np.outer(x.constant, y.constant)
+    return white
 
 
 def _nuclear_over_larger(x: WhiteLayer, y: WhiteLayer, cross: Cross) -> float:

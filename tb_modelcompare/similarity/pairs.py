@@ -108,7 +108,9 @@ def kernel_hsic(unbiased: bool, xs: list[Layer], ys: list[Layer], settings: Sett
     gram = products.gram_cost(rows, sum(layer.units for layer in layers), len(layers))
     covariances = sum(_multiply_adds(xs, ys))
     if gram < covariances:
-        squares = products.gram_squares(layers, dtype, settings.memory, settings.tick(gram))
+        squares, energies = products.gram_squares(
+            layers, dtype, settings.memory, settings.tick(gram)
+        )
         own_x, own_y = squares.diagonal()[: len(xs)], squares.diagonal()[-len(ys) :]
         squares = squares[: len(xs), -len(ys) :]
     else:
@@ -118,9 +120,9 @@ def kernel_hsic(unbiased: bool, xs: list[Layer], ys: list[Layer], settings: Sett
         squares = _cross_squares(xs, ys, dtype, settings.memory, tick)
         if ys is xs:
             squares += squares.T + np.diag(own_x)
+        energies = np.stack([energy_of(layer, dtype) for layer in layers])
     if not unbiased:
         return Hsic(squares, own_x, own_y)
-    energies = np.stack([energy_of(layer, dtype) for layer in layers])
     energy_x, energy_y = energies[: len(xs)], energies[-len(ys) :]
     total_x, total_y = energy_x.sum(axis=1), energy_y.sum(axis=1)
     new_x = unbiased_hsic(own_x, np.square(energy_x).sum(axis=1), total_x**2, rows)

@@ -117,25 +117,26 @@ def reader(
     """Centred rows of a layer by its index: kept where all of them fit, else made each time."""
     if sum(layer.rows * layer.units for layer in layers) * np.dtype(dtype).itemsize > memory:
         return lambda index, rows: layers[index].centred(rows, dtype)
-    kept = [np.empty(layer.values.shape, dtype) for layer in layers]
-    for layer, target in zip(layers, kept, strict=True):
-        for rows in row_blocks(layer.rows):
-            target[rows] = layer.centred(rows)
+    kept = [layer.centred(slice(0, layer.rows), dtype) for layer in layers]
     return lambda index, rows: kept[index][rows]
 
 
-def gram_squares(layers: Sequence[Layer], dtype: npt.DTypeLike, memory: int, tick: Tick) -> Matrix:
-    """`||X'Y||²` of all pairs of layers through their Gram matrices, `<XX', YY'>`.
+def gram_squares(
+    layers: Sequence[Layer], dtype: npt.DTypeLike, memory: int, tick: Tick
+) -> tuple[Matrix, Matrix]:
+    """`||X'Y||²` of all pairs of layers through their Gram matrices, `<XX', YY'>`; and the
+    diagonals of these, (layers, rows).
 
     Tile by tile: a tile of every layer's Gram matrix, then all inner products of these. Half
     of the tiles are enough, as Gram matrices are symmetric.
     """
     itemsize = np.dtype(dtype).itemsize
-    side = TILE
+    side = min(TILE, layers[0].rows)
     while side > 64 and len(layers) * side * side * itemsize > memory / 2:
         side //= 2
     centred = reader(layers, dtype, memory / 2)
     total = np.zeros((len(layers), len(layers)))
+    diagonals = np.empty((len(layers), layers[0].rows))
     tiles = np.empty((len(layers), side * side), dtype)
     blocks = list(row_blocks(layers[0].rows, side))
     for i, first in enumerate(blocks):
@@ -146,11 +147,13 @@ def gram_squares(layers: Sequence[Layer], dtype: npt.DTypeLike, memory: int, tic
                 right = left if second == first else centred(index, second)
                 tile = tiles[index, : height * width].reshape(height, width)
                 np.matmul(left, right.T, out=tile)
+                if second == first:
+                    diagonals[index, first] = tile.diagonal()
                 tick(float(height * width) * layer.units)
             filled = tiles[:, : height * width]
             total += (1.0 if second == first else 2.0) * inner_products(filled, filled)
             tick(float(height * width) * len(layers) ** 2 / 2)
-    return total
+    return total, diagonals
 
 
 def inner_products(left: Array, right: Array) -> Matrix:
