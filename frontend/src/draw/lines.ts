@@ -23,7 +23,7 @@ export interface Scene {
 }
 
 /** More lines than this cannot be told apart; the strongest are drawn. */
-export const MOST_LINES = 20_000;
+export const MOST_LINES = 5_000;
 
 type Pen = Pick<CanvasRenderingContext2D, 'moveTo' | 'lineTo' | 'bezierCurveTo'>;
 
