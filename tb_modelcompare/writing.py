@@ -156,20 +156,15 @@ def _write_activations(
     directory: Path, layers: Sequence[str], rows: int, batches: Iterable[Sequence[Sampled]]
 ) -> list[tuple[int, Spatial]]:
     """Fill one .npy per layer batch by batch; gives each layer's units and map."""
-    files: list[Any] = []
     shapes: list[tuple[int, Spatial]] = []
     start = 0
     for batch in batches:
-        if not files:
+        if not shapes:
             shapes = [(sampled.values.shape[1], sampled.spatial) for sampled in batch]
-            files = [
-                np.lib.format.open_memmap(
-                    directory / _layer_file(i), "w+", np.dtype("<f4"), (rows, units)
-                )
-                for i, (units, _) in enumerate(shapes)
-            ]
+            for i, (units, _) in enumerate(shapes):
+                _begin_matrix(directory / _layer_file(i), rows, units)
         end = start + len(batch[0].values)
-        for layer, file, sampled in zip(layers, files, batch, strict=True):
+        for i, (layer, sampled) in enumerate(zip(layers, batch, strict=True)):
             if end > rows or len(sampled.values) != end - start:
                 raise ActivationError(
                     f"layer {layer!r} has {start + len(sampled.values)} rows and the probe {rows}; "
@@ -180,13 +175,21 @@ def _write_activations(
                     f"layer {layer!r} gives NaN or infinity (in rows {start} to {end - 1}); check "
                     f"the preprocessing, or compute in float32 rather than float16"
                 )
-            file[start:end] = sampled.values
+            # Opened anew each time: a model may have more layers than a process may open files.
+            with open(directory / _layer_file(i), "ab") as stream:
+                stream.write(np.ascontiguousarray(sampled.values, "<f4").data)
         start = end
     if start != rows:
         raise ActivationError(f"{start} rows of activations and the probe has {rows}")
-    for file in files:
-        file.flush()
     return shapes
+
+
+def _begin_matrix(file: Path, rows: int, units: int) -> None:
+    """The header of a .npy file whose rows are then appended in order."""
+    with open(file, "xb") as stream:
+        np.lib.format.write_array_header_1_0(
+            stream, {"descr": "<f4", "fortran_order": False, "shape": (rows, units)}
+        )
 
 
 def _mark_logged(graph: LayerGraph, layers: Sequence[str]) -> LayerGraph:

@@ -455,3 +455,16 @@ print(open_snapshot(sys.argv[1], "bare").activations("a").sum())
         [sys.executable, "-c", script, str(logdir)], capture_output=True, text=True, check=True
     )
     assert done.stdout == "4.0\n"
+
+
+def test_more_layers_than_files_can_be_open(tmp_path: Path, probe: Probe) -> None:
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
+    try:
+        with SummaryWriter(tmp_path / "run", probe) as writer:
+            writer.add_activations("net", {f"l{i}": np.full((30, 1), i) for i in range(400)})
+        assert open_snapshot(tmp_path, "run").activations("l399")[29, 0] == 399
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
