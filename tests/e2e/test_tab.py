@@ -257,11 +257,12 @@ def test_tensorboards_own_graph_is_linked_both_ways(tab: Tab, board: Board) -> N
     tab.expected = ["Failed to load resource", "undefined", "Malformed GraphDef"]
     tab.open(board.url, **PAIR, side="a", layer="module_3x3", graphs="a").settle()
     own = tab.frame.get_by_test_id("graphs").frame_locator("iframe")
-    card = own.locator("tf-node-info")
-    card.get_by_text("module_3x3").locator("visible=true").first.wait_for(timeout=60_000)
+    # The card of the highlighted node lists its inputs.
+    inputs = own.locator("tf-node-info tf-node-list-item")
+    inputs.get_by_text("stem", exact=True).first.wait_for(timeout=60_000)
     tab.box("a", "block_add").click()
-    card.get_by_text("block_add").locator("visible=true").first.wait_for()
-    own.locator("tf-graph-scene [data-name='stem']").first.click()
+    inputs.get_by_text("block_conv", exact=True).first.wait_for()
+    own.locator("tf-graph-scene [data-name='stem'] .nodeshape").first.dispatch_event("click")
     tab.frame.get_by_role("heading", name="stem", exact=True).wait_for()
     assert tab.parameters["layer"] == "stem"
 
