@@ -33,7 +33,7 @@ from tb_modelcompare.store import open_snapshot
 from tb_modelcompare.summary import SummaryWriter
 
 LAYERS = r"^(conv1_7x7_s2|conv2_3x3_reduce|conv2_3x3|inception_[345][a-e])$"
-THRESHOLDS = (16, 32, 64, 128, 192, 256, 384, 512)
+THRESHOLDS = (16, 32, 64, 96, 128, 192, 256, 320, 384, 448, 512)
 
 Directions = list[tuple[str, np.ndarray]]
 Curve = list[tuple[int, float, float, np.ndarray]]  # step, wall and processor seconds, pictures
