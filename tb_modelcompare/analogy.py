@@ -19,6 +19,15 @@ from tb_modelcompare.similarity.activations import (
 )
 from tb_modelcompare.similarity.regression import RIDGE, Predictor, folds_of_rows
 
+PREDICTION_RIDGE = 0.1
+"""Default ridge of `prediction_r2`, as a share of the mean variance of the units.
+
+Convolutional layers have hundreds of correlated units and a few thousand rows: with next to no
+ridge the fit follows noise, and a unit that the other layer does have scores near zero. Over
+five units of GoogLeNet's inception_4d and four layers of it and of AlexNet, 0.1 scored higher
+on unseen images than 0.01 and below throughout, and higher than 1 wherever R² was above 0.2.
+"""
+
 
 def predict_direction(
     source: npt.ArrayLike, target: npt.ArrayLike, v: npt.ArrayLike, *, ridge: float | None = None
@@ -97,7 +106,7 @@ def prediction_r2(
     y: npt.ArrayLike,
     groups: npt.ArrayLike | None = None,
     folds: int = 5,
-    ridge: float = RIDGE,
+    ridge: float = PREDICTION_RIDGE,
 ) -> Matrix:
     """How well the units of `target` predict each column of `y` on images not fitted to.
 
