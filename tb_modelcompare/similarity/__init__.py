@@ -13,6 +13,7 @@ from tb_modelcompare.similarity import align
 from tb_modelcompare.similarity.cca import mean_cca, r2_cca, whitened_correlation
 from tb_modelcompare.similarity.cka import linear_cka, unbiased_linear_cka
 from tb_modelcompare.similarity.engine import Comparison, ComparisonCancelled, compare
+from tb_modelcompare.similarity.looks import Estimate, refine
 from tb_modelcompare.similarity.matching import (
     one_to_one_matching,
     semi_matching,
@@ -24,13 +25,7 @@ from tb_modelcompare.similarity.registry import INVARIANCES, Measure
 from tb_modelcompare.similarity.regression import cross_validated_regression, linear_regression
 from tb_modelcompare.similarity.rsa import rbf_cka, rsa
 from tb_modelcompare.similarity.shape import procrustes, shape_metric
-from tb_modelcompare.similarity.significance import (
-    Assessment,
-    Estimate,
-    assess,
-    effective_rows,
-    refine,
-)
+from tb_modelcompare.similarity.significance import effective_rows
 from tb_modelcompare.similarity.streaming import (
     MinibatchCKA,
     MomentStream,
@@ -42,7 +37,6 @@ from tb_modelcompare.similarity.svcca import pwcca, svcca
 __all__ = [
     "INVARIANCES",
     "MEASURES",
-    "Assessment",
     "Comparison",
     "ComparisonCancelled",
     "Estimate",
@@ -52,7 +46,6 @@ __all__ = [
     "accumulate",
     "accumulate_shards",
     "align",
-    "assess",
     "cknna",
     "compare",
     "cross_validated_regression",

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from tb_modelcompare.errors import ActivationError, RowsFewerThanUnitsWarning
 from tb_modelcompare.similarity.activations import Layer, Matrix, open_layer, require_same_rows
@@ -19,6 +20,14 @@ from tb_modelcompare.similarity.pairs import (
     all_pairs,
 )
 from tb_modelcompare.similarity.registry import Measure
+from tb_modelcompare.similarity.regression import image_indices
+from tb_modelcompare.similarity.significance import (
+    Indices,
+    Layers,
+    effective_rows_of_pairs,
+    interval_over_images,
+    permutation_null,
+)
 
 __all__ = ["Comparison", "ComparisonCancelled", "compare", "find_measure", "open_layers"]
 
@@ -27,16 +36,27 @@ MEMORY = 2**30
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """A measure between all layers of two models.
+    """A measure between all layers of two models; arrays are (len(rows), len(columns)).
 
     Attributes
     ----------
-    values : array (len(rows), len(columns)), float64
+    values : array, float64
     rows, columns : tuple of str
         Names of the layers of the first and the second model.
     measure : str
     warnings : tuple of str
         What to keep in mind when reading the values.
+    null_mean, null_high : array, where permutations were asked for
+        Mean of the measure when images of the second model are shuffled, and its 95th
+        percentile (of a distance, the 5th).
+    p_value : array, likewise
+        Share of shuffles, the true order counted as one, that are at least as similar.
+    low, high : array, where resamples were asked for
+        Interval over images.
+    effective_rows : array, where either was asked for
+        Independent rows that the pair amounts to, as the positions of an image are alike.
+    baseline : array, where an untrained network was given
+        The same measure against that.
     """
 
     values: Matrix
@@ -44,13 +64,26 @@ class Comparison:
     columns: tuple[str, ...]
     measure: str
     warnings: tuple[str, ...] = ()
+    null_mean: Matrix | None = None
+    null_high: Matrix | None = None
+    p_value: Matrix | None = None
+    low: Matrix | None = None
+    high: Matrix | None = None
+    effective_rows: Matrix | None = None
+    baseline: Matrix | None = None
 
 
 def compare(
-    a: Mapping[str, Any],
-    b: Mapping[str, Any],
+    a: Layers,
+    b: Layers,
     measure: str | Measure = "linear_cka",
     *,
+    groups: npt.ArrayLike | None = None,
+    permutations: int = 0,
+    resamples: int = 0,
+    level: float = 0.95,
+    untrained: Layers | None = None,
+    seed: int = 0,
     dead: Literal["raise", "drop"] = "raise",
     precision: Precision = "auto",
     memory: int = MEMORY,
@@ -67,6 +100,19 @@ def compare(
         be memory-mapped. Passing the same mapping twice halves the work.
     measure : str
         A name in `MEASURES`.
+    groups : array (rows,), optional
+        Image of each row. Whole images are shuffled, drawn and held out, as the positions of
+        one image are not independent. By default each row is an image.
+    permutations, resamples : int
+        How often images are shuffled, for a null and p-values, and drawn, for an interval.
+        Each costs one comparison; 100 and 200 are usual.
+    level : float
+        Coverage of the interval.
+    untrained : mapping, optional
+        Activations, on the same probe, of a network like b with its initial weights and the
+        names of b's layers, as a baseline.
+    seed : int
+        Of shuffles and draws: the same seed gives the same numbers.
     dead : {"raise", "drop"}
         What to do about layers that have one value on all rows, which most measures are not
         defined for: raise, or leave them out of rows and columns and say so in `warnings`.
@@ -86,29 +132,85 @@ def compare(
     ------
     ActivationError
         If a layer is not a matrix of finite real numbers, if rows differ in number or are too
-        few, or if the measure is not defined for a layer (dead on all of the probe).
+        few, or if the measure is not defined for a layer (dead on all of the probe); if images
+        to shuffle have different numbers of rows, or if layers of `untrained` are not b's.
     ComparisonCancelled
     """
     chosen = find_measure(measure)
-    plan = chosen.plan(**options)
+    if permutations < 0 or resamples < 0 or resamples == 1 or not 0.0 < level < 1.0:
+        raise ActivationError(
+            "permutations is at least 0, resamples 0 or at least 2, and level in (0, 1)."
+        )
+    if untrained is not None and list(untrained) != list(b):
+        raise ActivationError("The untrained baseline must have the layers of the second model.")
+    runs, done = 1 + permutations + resamples + (untrained is not None), 0
+
+    def once(
+        left: Layers,
+        right: Layers,
+        image: npt.ArrayLike | None,
+        dead: Literal["raise", "drop"] = "raise",
+    ) -> Comparison:
+        nonlocal done
+        part = None if progress is None else lambda share: progress((done + share) / runs)
+        settings = Settings(precision, memory, part, cancelled)
+        of_images = {} if image is None or not chosen.by_image else {"groups": image}
+        result = _compare(left, right, chosen, dead, settings, {**options, **of_images})
+        done += 1
+        return result
+
+    comparison = once(a, b, groups, dead)
+    same = b is a
+    a = {name: a[name] for name in comparison.rows}
+    b = a if same else {name: b[name] for name in comparison.columns}
+    few_rows = _row_notes(chosen, a, b)
+    for note in few_rows:
+        warnings.warn(note, RowsFewerThanUnitsWarning, stacklevel=2)
+    comparison = replace(comparison, warnings=(*few_rows, *comparison.warnings))
+    if runs == 1:
+        return comparison
+    image = image_indices(groups, len(a[comparison.rows[0]]))
+    true = comparison.values
+
+    def values(left: Layers, right: Layers, image: Indices) -> Matrix:
+        return once(left, right, None if groups is None else image).values
+
+    added: dict[str, Any] = {}
+    if permutations:
+        added |= permutation_null(values, a, b, true, image, chosen, permutations, seed)
+    if resamples:
+        added |= interval_over_images(values, a, b, true, image, chosen, resamples, level, seed)
+    if permutations or resamples:
+        added["effective_rows"] = effective_rows_of_pairs(a, b, image)
+    if untrained is not None:
+        added["baseline"] = values(a, {name: untrained[name] for name in b}, image)
+    return replace(comparison, **added)
+
+
+def _compare(
+    a: Layers,
+    b: Layers,
+    measure: Measure,
+    dead: Literal["raise", "drop"],
+    settings: Settings,
+    options: Mapping[str, Any],
+) -> Comparison:
+    """The values alone."""
+    plan = measure.plan(**options)
     xs, left_out = _open(a, "the first model", dead)
     ys, left_out_too = (xs, ()) if b is a else _open(b, "the second model", dead)
     for layer in (*xs, *ys):
         require_same_rows(xs[0], layer)
-    xs[0].require_rows(plan.least_rows, chosen.title)
-    few_rows = row_notes(chosen, xs, ys)
-    for note in few_rows:
-        warnings.warn(note, RowsFewerThanUnitsWarning, stacklevel=2)
-    settings = Settings(precision, memory, progress, cancelled)
-    values = all_pairs(chosen, plan, xs, ys, settings)
+    xs[0].require_rows(plan.least_rows, measure.title)
+    values = all_pairs(measure, plan, xs, ys, settings)
     if not np.isfinite(values).all():
-        raise ActivationError(f"{chosen.title} has no finite value for these layers.")
+        raise ActivationError(f"{measure.title} has no finite value for these layers.")
     return Comparison(
         values,
         tuple(layer.name for layer in xs),
         tuple(layer.name for layer in ys),
-        chosen.name,
-        (*few_rows, *left_out, *left_out_too),
+        measure.name,
+        (*left_out, *left_out_too),
     )
 
 
@@ -149,16 +251,18 @@ def _open(
     return [layer for layer in layers if layer.varies], (note,)
 
 
-def row_notes(measure: Measure, xs: Sequence[Layer], ys: Sequence[Layer]) -> tuple[str, ...]:
+def _row_notes(measure: Measure, a: Layers, b: Layers) -> tuple[str, ...]:
     """What to warn of: layers with too few rows for their units."""
     if not measure.wants_rows_over_units:
         return ()
-    wide = {layer.name: layer.units for layer in (*xs, *ys) if layer.rows < layer.units}
+    shapes = {name: np.shape(values) for name, values in (*a.items(), *b.items())}
+    wide = {name: units for name, (rows, units) in shapes.items() if rows < units}
     if not wide:
         return ()
     shown = ", ".join(f"{name} ({units})" for name, units in list(wide.items())[:4])
     more = f" and {len(wide) - 4} more" if len(wide) > 4 else ""
+    rows = next(iter(shapes.values()))[0]
     return (
-        f"{xs[0].rows} rows are fewer than the units of {shown}{more}: {measure.title} is close "
+        f"{rows} rows are fewer than the units of {shown}{more}: {measure.title} is close "
         "to its highest value there whatever the layers hold. Use a larger probe, or linear CKA.",
     )

@@ -90,6 +90,8 @@ class Measure:
         samples instead of the bootstrap.
     distance : bool
         Small means similar.
+    by_image : bool
+        `plan` takes `groups=`, the image of each row.
     function : callable
         On two arrays.
     plan : callable
@@ -111,6 +113,7 @@ class Measure:
     wants_rows_over_units: bool = False
     repeats_bias: bool = False
     distance: bool = False
+    by_image: bool = False
 
 
 INVARIANCES: dict[str, str] = {

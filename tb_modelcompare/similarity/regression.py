@@ -265,6 +265,7 @@ def _cross_validated_measure(direction: Direction) -> Measure:
         ),
         plan=lambda **options: _cross_validated_plan(direction, **options),
         repeats_bias=True,
+        by_image=True,
     )
 
 
