@@ -13,7 +13,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import BrokenExecutor, Executor, Future, wait
+from concurrent.futures import BrokenExecutor, Executor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,8 @@ from tensorboard.util import tb_logging
 from tb_modelcompare import progress, tasks
 from tb_modelcompare.cache import ResultCache
 from tb_modelcompare.errors import LimitError, ModelCompareError, UnknownJobError
-from tb_modelcompare.executors import WorkerProcess, local_executor
+from tb_modelcompare.executors import WorkerProcess
+from tb_modelcompare.lanes import Lane
 
 _logger = tb_logging.get_logger()
 
@@ -108,7 +109,7 @@ class JobQueue:
         self._changed = threading.Condition()
         self._orders = itertools.count()
         self._closed = False
-        self._lanes = {name: _Lane(make, slots) for name, (make, slots) in lanes.items()}
+        self._lanes = {name: Lane(make, slots) for name, (make, slots) in lanes.items()}
         atexit.register(self.close)  # so that threads clean up behind them
 
     def submit(self, task: Task) -> dict[str, Any]:
@@ -313,17 +314,14 @@ class JobQueue:
         if job.status == "queued":
             job.status = "cancelled"
 
-    def _run(self, lane: _Lane, job: _Job) -> None:
+    def _run(self, lane: Lane, job: _Job) -> None:
         """Run one job to its end, whatever end that is."""
         directory = None
         try:
             directory = self._cache.workspace()
-            executor, future = lane.submit(
-                tasks.attempt, job.task.kind, job.task.payload, str(directory)
-            )
             with self._changed:
                 job.directory = directory
-            outcome = self._watch(job, directory, executor, future)
+            outcome = self._outcome(lane, job, directory)
             if outcome["status"] == "done":
                 progress.clear(directory)
                 report = {"kind": job.task.kind, **outcome["report"]}
@@ -345,10 +343,21 @@ class JobQueue:
             if directory is not None:
                 self._cache.discard(directory)
 
-    def _watch(
-        self, job: _Job, directory: Path, executor: Executor, future: Future[dict[str, Any]]
-    ) -> dict[str, Any]:
-        """Wait for the job's outcome; ask it to stop when it should, and end it if it does not."""
+    def _outcome(self, lane: Lane, job: _Job, directory: Path) -> dict[str, Any]:
+        """What became of a job; a worker that died while idle is noticed only by using it."""
+        try:
+            return self._watch(lane, job, directory)
+        except BrokenExecutor:
+            began = progress.read_progress(directory) is not None
+            if began or job.stop_reason is not None:
+                raise
+            lane.drop()
+            return self._watch(lane, job, directory)
+
+    def _watch(self, lane: Lane, job: _Job, directory: Path) -> dict[str, Any]:
+        """Hand a job over and wait; ask it to stop when it should, and end it if it does not."""
+        task = job.task
+        executor, future = lane.submit(tasks.attempt, task.kind, task.payload, str(directory))
         deadline = time.monotonic() + self._limits.job_seconds
         asked_to_stop: float | None = None
         while not wait([future], timeout=_POLL_SECONDS).done:
@@ -393,52 +402,6 @@ class JobQueue:
                 job.report, job.stop_reason = report, None
             self._jobs.pop(job.task.key, None)  # to the end: the most recent
             self._jobs[job.task.key] = job
-
-
-class _Lane:
-    """The executor of one kind of job, made when needed."""
-
-    def __init__(self, make: Callable[[], Executor], slots: int) -> None:
-        self._make = make
-        self._executor: Executor | None = None
-        self._lock = threading.Lock()
-        self.slots = slots
-        self.threads: list[threading.Thread] = []
-
-    def submit(
-        self, function: Callable[..., dict[str, Any]], *args: Any
-    ) -> tuple[Executor, Future[dict[str, Any]]]:
-        """Hand over to a worker that is alive, as far as can be known."""
-        with self._lock:
-            if self._executor is not None:
-                try:
-                    return self._executor, self._executor.submit(function, *args)
-                except (BrokenExecutor, RuntimeError):  # it ended since the last job
-                    self._executor = None
-            self._executor = self._make()
-            return self._executor, self._executor.submit(function, *args)
-
-    def warm_up(self) -> bool:
-        """Whether a local worker was started."""
-        with self._lock:
-            if self._executor is None and self._make is local_executor:
-                self._executor = self._make()
-                self._executor.submit(tasks.warm_up)
-                return True
-        return False
-
-    def drop(self) -> str:
-        """Forget an executor that broke, so that the next job gets a new one; says why it did."""
-        with self._lock:
-            executor, self._executor = self._executor, None
-        return executor.death() if isinstance(executor, WorkerProcess) else "the workers ended"
-
-    def release(self) -> None:
-        """End the workers until the next job."""
-        with self._lock:
-            executor, self._executor = self._executor, None
-        if isinstance(executor, WorkerProcess):
-            executor.shutdown(wait=False, cancel_futures=True)
 
 
 def _error(kind: str, message: str) -> dict[str, str]:

@@ -56,7 +56,7 @@ def wait_for(jobs: JobQueue, job_id: str, *statuses: str, seconds: float = 60) -
         status = jobs.status(job_id)
         if status["status"] in statuses:
             return status
-        assert status["status"] in ("queued", "running"), status
+        assert status["status"] in ("queued", "running"), status["error"]
         time.sleep(0.05)
     raise AssertionError(f"not {statuses} but {status} after {seconds} s")
 

@@ -53,6 +53,8 @@ class TensorBoard:
                 env=environ,
                 stdout=stream,
                 stderr=stream,
+                # What runs in a shell's background, as tests may, has Ctrl+C ignored.
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
             )
 
     def get(self, path: str) -> bytes:
