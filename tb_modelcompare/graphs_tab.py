@@ -1,7 +1,9 @@
-"""The record that TensorBoard's standard Graphs tab reads.
+"""The records that TensorBoard's standard Graphs tab reads.
 
-It takes Keras' JSON form of a model. We write that form from the layer graph, so that the
-nodes are called there as they are here, for models of every framework.
+It shows a conceptual graph per tag, from Keras' JSON form of a model, and one op graph per run,
+from a GraphDef, which it asks for first: a run without one is greeted with "Malformed GraphDef".
+We write both from the layer graph, so that the nodes are called there as they are here, for
+models of every framework.
 """
 
 from __future__ import annotations
@@ -27,10 +29,28 @@ def graphs_tab_event(graph: LayerGraph, tag: str, step: int, wall_time: float) -
     return string_event(tag, step, wall_time, text, metadata)
 
 
+def run_graph_event(graph: LayerGraph, wall_time: float) -> Any:
+    """The event that makes `graph` the op graph of its run."""
+    from tensorboard.compat.proto import event_pb2, graph_pb2
+
+    drawn = graph_pb2.GraphDef()
+    for node in graph.nodes:
+        added = drawn.node.add(name=node.name, op=_ascii(node.op), input=node.inputs)
+        if node.shape is not None:
+            shape = added.attr["_output_shapes"].list.shape.add()
+            for size in (None, *node.shape):  # the batch first
+                shape.dim.add(size=-1 if size is None else size)
+    return event_pb2.Event(wall_time=wall_time, graph_def=drawn.SerializeToString())
+
+
+def _ascii(text: str) -> str:
+    return text.encode("ascii", "replace").decode()
+
+
 def _keras_form(graph: LayerGraph) -> dict[str, Any]:
     layers = [
         {
-            "class_name": node.op.encode("ascii", "replace").decode(),
+            "class_name": _ascii(node.op),
             "config": {"name": node.name},
             "inbound_nodes": [
                 {

@@ -25,7 +25,7 @@ from tb_modelcompare.errors import (
 )
 from tb_modelcompare.events import EventFile, index_event
 from tb_modelcompare.graph import LayerGraph, Node, annotate
-from tb_modelcompare.graphs_tab import graphs_tab_event
+from tb_modelcompare.graphs_tab import graphs_tab_event, run_graph_event
 from tb_modelcompare.index import ProbeRecord
 from tb_modelcompare.probe import Preprocessing, Probe
 from tb_modelcompare.sampling import Sampled
@@ -231,6 +231,8 @@ class SummaryWriter:
         if self._written.get((name, step), files) != files:
             self.remove(name, step)  # superseded
         self._written[name, step] = files
+        if not self._graphs:  # a run has one op graph: that of its first model
+            self._events.write(run_graph_event(graph, wall_time))
         if self._graphs.get(name) != graph:
             # A tag belongs to one plugin, and `name` is the index's.
             self._events.write(graphs_tab_event(graph, f"graph of {name}", step, wall_time))

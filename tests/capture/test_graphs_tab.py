@@ -46,6 +46,13 @@ def test_nodes_and_edges_are_those_of_the_layer_graph(tmp_path: Path, probe: Pro
         node.name: node.inputs for node in graph.nodes
     }
 
+    # The run's op graph is what the tab opens with.
+    assert info["run"]["run_graph"]
+    text, _ = plugin.graph_impl(RequestContext(), "run", None, is_conceptual=False, experiment="")
+    assert {node.name: tuple(node.input) for node in text_format.Parse(text, GraphDef()).node} == {
+        node.name: node.inputs for node in graph.nodes
+    }
+
     # The index records are readable beside them, one per step.
     data = provider.list_tensors(RequestContext(), experiment_id="", plugin_name="modelcompare")
     assert set(data["run"]) == {"keras", "other"}
