@@ -7,7 +7,7 @@ before it is queued. TensorBoard's own copy of the protocol buffers does the par
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,7 +34,7 @@ ALLOWED_OPS = frozenset(
     GreaterEqual Identity IdentityN InvertPermutation L2Loss LRN LeakyRelu Less LessEqual Log
     Log1p LogSoftmax LogicalAnd LogicalNot LogicalOr MatMul Max MaxPool MaxPoolV2 Maximum Mean
     Min Minimum MirrorPad Mul MulNoNan Neg NoOp NotEqual OneHot OnesLike Pack Pad PadV2
-    PartitionedCall Placeholder PlaceholderWithDefault Pow PreventGradient Prod Range Rank
+    PartitionedCall Placeholder PlaceholderWithDefault Pow Prod Range Rank
     RealDiv Reciprocal Relu Relu6 Reshape ResizeBilinear ResizeNearestNeighbor Reverse ReverseV2
     Roll Round Rsqrt Select SelectV2 Selu Shape ShapeN Sigmoid Sign Size Slice Softmax
     Softplus Softsign SpaceToBatchND SpaceToDepth Split SplitV Sqrt Square SquaredDifference
@@ -42,6 +42,16 @@ ALLOWED_OPS = frozenset(
     Transpose Unpack Xdivy Xlogy ZerosLike
     """.split()  # noqa: SIM905 (hundreds of quotes would hide the names)
 )
+
+# Those of them through which no gradient flows to their inputs, or only zeros.
+NO_GRADIENT_OPS = frozenset(
+    """
+    All Any ArgMax BroadcastArgs Ceil Const Equal Floor FloorDiv Greater GreaterEqual
+    InvertPermutation Less LessEqual LogicalAnd LogicalNot LogicalOr NoOp NotEqual OneHot OnesLike
+    Range Rank Round Shape ShapeN Sign Size StopGradient ZerosLike
+    """.split()  # noqa: SIM905
+)
+_FLOATING = frozenset({1, 2, 14, 19})  # DT_FLOAT, DT_DOUBLE, DT_BFLOAT16, DT_HALF
 
 
 @dataclass(frozen=True)
@@ -150,6 +160,7 @@ def pruned_graph(model: FrozenModel, layers: Sequence[str], graph_def_type: Any)
         reached = _ancestors(nodes, [_node_name(model.tensor(layer))])
         if model.input not in reached:
             raise NotRenderableError(f"layer {layer!r} does not depend on the image")
+        _check_gradient(nodes, model, layer)
     if nodes[model.input].op not in ("Placeholder", "PlaceholderWithDefault"):
         raise NotRenderableError(f"the frozen graph's input {model.input!r} is not a placeholder")
 
@@ -211,7 +222,35 @@ def _node_name(tensor: str) -> str:
     return tensor.removeprefix("^").partition(":")[0]
 
 
-def _ancestors(nodes: Mapping[str, Any], names: Iterable[str]) -> set[str]:
+def _check_gradient(nodes: Mapping[str, Any], model: FrozenModel, layer: str) -> None:
+    """Refuse a layer that no gradient leads from to the image, naming where it ends."""
+    reached = _ancestors(nodes, [_node_name(model.tensor(layer))], _stops_gradients)
+    if model.input in reached:
+        return
+    ends = [
+        f"{nodes[name].op} (node {name!r})"
+        for name in sorted(reached)
+        if _stops_gradients(nodes[name]) and model.input in _ancestors(nodes, [name])
+    ]
+    raise NotRenderableError(
+        f"layer {layer!r} has no gradient to the image, which is what renders follow: it ends at "
+        f"{_some(ends)}; choose a layer before that"
+    )
+
+
+def _stops_gradients(node: Any) -> bool:
+    """Whether the gradient ends here: by the op, or as integers have none."""
+    return node.op in NO_GRADIENT_OPS or (
+        node.op == "Cast" and node.attr["DstT"].type not in _FLOATING
+    )
+
+
+def _ancestors(
+    nodes: Mapping[str, Any],
+    names: Iterable[str],
+    stop: Callable[[Any], bool] = lambda node: False,
+) -> set[str]:
+    """All nodes that `names` depend on, themselves included; not looking behind a stop."""
     seen: set[str] = set()
     waiting = list(names)
     while waiting:
@@ -221,7 +260,8 @@ def _ancestors(nodes: Mapping[str, Any], names: Iterable[str]) -> set[str]:
         if name not in nodes:
             raise CorruptSnapshotError(f"the frozen graph lacks the node {name!r}")
         seen.add(name)
-        waiting += map(_node_name, nodes[name].input)
+        if not stop(nodes[name]):
+            waiting += map(_node_name, nodes[name].input)
     return seen
 
 

@@ -167,6 +167,43 @@ def test_a_layer_that_does_not_see_the_image(tmp_path: Path) -> None:
         check_renderable(saved(tmp_path, graph), ["layer"])
 
 
+@pytest.mark.parametrize("op", ["Floor", "Ceil", "Round", "Sign", "StopGradient", "Rank"])
+def test_a_layer_without_gradient_is_refused_by_the_op(tmp_path: Path, op: str) -> None:
+    graph = graph_def()
+    add_node(graph, "before", "Relu", "input", T=1)
+    add_node(graph, "steps", op, "before", T=1)
+    add_node(graph, "layer", "Relu", "steps", T=1)
+    with pytest.raises(NotRenderableError, match=f"{op} .*'steps'"):
+        check_renderable(saved(tmp_path, graph), ["layer"])
+
+
+def test_integers_have_no_gradient(tmp_path: Path) -> None:
+    graph = graph_def()
+    add_node(graph, "whole", "Cast", "input", SrcT=1, DstT=3)
+    add_node(graph, "layer", "Cast", "whole", SrcT=3, DstT=1)
+    with pytest.raises(NotRenderableError, match=r"Cast .*'whole'"):
+        check_renderable(saved(tmp_path, graph), ["layer"])
+
+
+def test_a_gradient_may_go_around_an_op_that_has_none(tmp_path: Path) -> None:
+    """As hard sigmoids and computed shapes do."""
+    graph = graph_def()
+    add_node(graph, "whole", "Floor", "input", T=1)
+    add_node(graph, "layer", "Sub", "input", "whole", T=1)
+    check_renderable(saved(tmp_path, graph), ["layer"])
+
+
+def test_every_other_allowed_op_has_a_gradient() -> None:
+    """Held against TensorFlow's own registry."""
+    from tensorflow.python.framework import ops
+
+    from tb_modelcompare.render import frozen
+
+    calls = {"PartitionedCall", "StatefulPartitionedCall", "Placeholder"}
+    for op in frozen.ALLOWED_OPS - frozen.NO_GRADIENT_OPS - calls:
+        assert ops._gradient_registry.lookup(op) is not None, op
+
+
 def test_other_than_grey_or_rgb(tmp_path: Path) -> None:
     graph = graph_def()
     add_node(graph, "layer", "Relu", "input")
