@@ -48,8 +48,7 @@ class WorkerProcess(ProcessPoolExecutor):
     def death(self) -> str:
         """Why the process is no more, in words for the one who waits for its job."""
         for process in self._spawn.processes:
-            process.join(timeout=5)
-            code = process.exitcode
+            code = _exit_code(process)
             if code == _OUT_OF_MEMORY:
                 return (
                     f"the worker process needed more than {self._memory_bytes / 1e9:.1f} GB of "
@@ -62,6 +61,14 @@ class WorkerProcess(ProcessPoolExecutor):
             if code:
                 return f"the worker process ended with status {code}; see TensorBoard's log"
         return "the worker process ended; see TensorBoard's log"
+
+
+def _exit_code(process: SpawnProcess) -> int | None:
+    """The code of a process that is ending; another thread may be the one to collect it."""
+    deadline = time.monotonic() + 5
+    while process.exitcode is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return process.exitcode
 
 
 def local_executor() -> WorkerProcess:
