@@ -17,6 +17,9 @@ Matrix = npt.NDArray[np.float64]
 ROWS_AT_ONCE = 4096
 """Rows read at a time from arrays that may be memory-mapped files."""
 
+NEAR_ONE = (2.0**-10, 2.0**10)
+"""Typical sizes of centred values for which products of four of them fit in float32."""
+
 
 @dataclass(frozen=True, eq=False)
 class Layer:
@@ -34,8 +37,8 @@ class Layer:
     offset : array (units,)
         Mean of `values - shift`, unscaled, in float64.
     scale : float
-        A power of two that brings the layer's centred values near 1, so that
-        neither values of 1e6 nor of 1e-6 leave float32's range when squared.
+        A power of two that brings centred values near 1 where they are far from it, so
+        that neither values of 1e6 nor of 1e-6 leave float32's range when squared.
     varies : bool
         Whether any unit has two different values.
     """
@@ -69,7 +72,8 @@ class Layer:
         work = np.float32 if dtype == np.float32 and _narrow(self.values) else np.float64
         block: Array = np.subtract(self.values[rows], self.shift.astype(work), dtype=work)
         block -= self.offset.astype(work)
-        block *= work(self.scale)
+        if self.scale != 1.0:
+            block *= work(self.scale)
         return block.astype(dtype, copy=False)
 
     def require_rows(self, least: int, why: str) -> None:
@@ -114,8 +118,11 @@ def check_activations(values: Any, name: str) -> Array:
     return array
 
 
-def open_layer(values: Any, name: str = "activations") -> Layer:
+def open_layer(values: Any, name: str = "activations", exact: bool = True) -> Layer:
     """Check one layer and measure its means and scale, in blocks of rows.
+
+    Without `exact`, means of float32 values are good to about 1e-8 of the values' spread,
+    which float32 products cannot tell from exact ones.
 
     Raises
     ------
@@ -126,21 +133,35 @@ def open_layer(values: Any, name: str = "activations") -> Layer:
     work = np.float32 if _narrow(array) else np.float64
     first = array[0].astype(work)
     total = np.zeros(array.shape[1])
-    largest = 0.0
-    for rows in row_blocks(len(array)):
-        difference = np.subtract(array[rows], first, dtype=work)
-        total += difference.sum(axis=0, dtype=np.float64)
-        largest = max(largest, float(difference.max()), -float(difference.min()))
+    energy = 0.0
+    with np.errstate(over="ignore", invalid="ignore"):
+        for rows in row_blocks(len(array)):
+            difference = np.subtract(array[rows], first, dtype=work)
+            total += difference.sum(axis=0, dtype=np.float64) if exact else _sum(difference)
+            energy += float(np.vdot(difference, difference))
     if not np.isfinite(total).all():
         unit = int(np.flatnonzero(~np.isfinite(total))[0])
         raise ActivationError(
             f"{name} has NaN, infinite or overflowing values, first in unit {unit}. "
             "Look for a division or an overflow in the model, or log it in float32."
         )
+    size = float(np.sqrt(energy / array.size))
+    if not NEAR_ONE[0] < size < NEAR_ONE[1]:  # squares may have left the range: take maxima
+        differences = (
+            np.subtract(array[rows], first, dtype=work) for rows in row_blocks(len(array))
+        )
+        size = max(float(np.abs(one).max()) for one in differences)
     shift = first.astype(np.float64)
-    return Layer(
-        name, array, shift, total / len(array), _power_of_two(largest), varies=largest > 0.0
-    )
+    return Layer(name, array, shift, total / len(array), _scale(size), varies=size > 0.0)
+
+
+def _sum(values: Array) -> Matrix:
+    """Sums of columns: of 64 rows each as a product, which is fast, and of these in float64."""
+    whole = len(values) // 64 * 64
+    ones = np.ones(64, values.dtype)
+    parts = ones @ values[:whole].reshape(-1, 64, values.shape[1])
+    total = parts.sum(axis=0, dtype=np.float64) + values[whole:].sum(axis=0, dtype=np.float64)
+    return np.asarray(total)
 
 
 def _narrow(array: Array) -> bool:
@@ -148,9 +169,11 @@ def _narrow(array: Array) -> bool:
     return array.dtype.kind == "f" and array.dtype.itemsize <= 4
 
 
-def _power_of_two(largest: float) -> float:
-    """The power of two that brings `largest` into [0.5, 1); 1 for a layer that is constant."""
-    return 1.0 if largest == 0.0 else float(np.ldexp(1.0, -int(np.frexp(largest)[1])))
+def _scale(size: float) -> float:
+    """1 where `size` is near it or 0, else the power of two that brings it into [0.5, 1)."""
+    if size == 0.0 or NEAR_ONE[0] < size < NEAR_ONE[1]:
+        return 1.0
+    return float(np.ldexp(1.0, -int(np.frexp(size)[1])))
 
 
 def require_same_rows(x: Layer, y: Layer) -> None:

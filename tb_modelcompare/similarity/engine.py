@@ -197,8 +197,11 @@ def _compare(
 ) -> Comparison:
     """The values alone."""
     plan = measure.plan(**options)
-    xs, left_out = _open(a, "the first model", dead)
-    ys, left_out_too = (xs, ()) if b is a else _open(b, "the second model", dead)
+    xs, left_out = _open(a, "the first model", dead, settings.precision)
+    if b is a:
+        ys, left_out_too = xs, left_out[:0]
+    else:
+        ys, left_out_too = _open(b, "the second model", dead, settings.precision)
     for layer in (*xs, *ys):
         require_same_rows(xs[0], layer)
     xs[0].require_rows(plan.least_rows, measure.title)
@@ -229,17 +232,18 @@ def find_measure(measure: str | Measure) -> Measure:
     return MEASURES[measure]
 
 
-def open_layers(model: Mapping[str, Any], whose: str) -> list[Layer]:
+def open_layers(model: Mapping[str, Any], whose: str, precision: Precision) -> list[Layer]:
     if not model:
         raise ActivationError(f"No layers of {whose} were given.")
-    return [open_layer(values, name) for name, values in model.items()]
+    exact = precision == "double"
+    return [open_layer(values, name, exact) for name, values in model.items()]
 
 
 def _open(
-    model: Mapping[str, Any], whose: str, dead: Literal["raise", "drop"]
+    model: Layers, whose: str, dead: Literal["raise", "drop"], precision: Precision
 ) -> tuple[list[Layer], tuple[str, ...]]:
     """Layers to compare, and a note on those left out."""
-    layers = open_layers(model, whose)
+    layers = open_layers(model, whose, precision)
     if dead == "raise":
         return layers, ()
     silent = [layer.name for layer in layers if not layer.varies]

@@ -114,8 +114,10 @@ def block_squares(panel: Array, widths: Sequence[int]) -> Matrix:
 def reader(
     layers: Sequence[Layer], dtype: npt.DTypeLike, memory: float
 ) -> Callable[[int, slice], Array]:
-    """Centred rows of a layer by its index: kept where all of them fit, else made each time."""
-    if sum(layer.rows * layer.units for layer in layers) * np.dtype(dtype).itemsize > memory:
+    """Centred rows of a layer by its index: kept where all of them fit and are read several
+    times, else made each time."""
+    size = sum(layer.rows * layer.units for layer in layers) * np.dtype(dtype).itemsize
+    if size > memory or layers[0].rows <= TILE:
         return lambda index, rows: layers[index].centred(rows, dtype)
     kept = [layer.centred(slice(0, layer.rows), dtype) for layer in layers]
     return lambda index, rows: kept[index][rows]

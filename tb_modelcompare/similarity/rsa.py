@@ -72,7 +72,9 @@ def _normalised(vector: Matrix, layer: Layer) -> Matrix:
 def _representation(layer: Layer, comparison: Comparison, distance: Distance) -> Matrix:
     vector = _dissimilarities(layer, distance)
     if comparison == "spearman":
-        vector = scipy.stats.rankdata(vector)
+        # Distances that differ by rounding alone are ties, whatever the unit of the layer.
+        largest = float(vector.max())
+        vector = scipy.stats.rankdata(np.round(vector * (2.0**36 / largest)) if largest else vector)
     if comparison != "cosine":
         mean = vector.mean()
         vector = vector - mean

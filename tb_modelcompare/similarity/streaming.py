@@ -285,8 +285,9 @@ class MinibatchCKA:
 
     def update(self, a: Mapping[str, Any], b: Mapping[str, Any] | None = None) -> None:
         """Add a batch of at least 4 rows. Without b, a is compared with itself."""
-        xs = open_layers(a, "the first model")
-        ys = xs if b is None or b is a else open_layers(b, "the second model")
+        precision = self._settings.precision
+        xs = open_layers(a, "the first model", precision)
+        ys = xs if b is None or b is a else open_layers(b, "the second model", precision)
         for layer in (*xs, *ys):
             require_same_rows(xs[0], layer)
         rows = xs[0].rows
