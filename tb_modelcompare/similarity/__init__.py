@@ -20,6 +20,7 @@ from tb_modelcompare.similarity.matching import (
     soft_matching,
 )
 from tb_modelcompare.similarity.measures import MEASURES
+from tb_modelcompare.similarity.minibatch import MinibatchCKA
 from tb_modelcompare.similarity.neighbours import cknna, mutual_knn
 from tb_modelcompare.similarity.registry import INVARIANCES, Measure
 from tb_modelcompare.similarity.regression import cross_validated_regression, linear_regression
@@ -27,7 +28,6 @@ from tb_modelcompare.similarity.rsa import rbf_cka, rsa
 from tb_modelcompare.similarity.shape import procrustes, shape_metric
 from tb_modelcompare.similarity.significance import effective_rows
 from tb_modelcompare.similarity.streaming import (
-    MinibatchCKA,
     MomentStream,
     accumulate,
     accumulate_shards,

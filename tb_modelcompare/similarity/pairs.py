@@ -103,9 +103,8 @@ class Hsic:
 def kernel_hsic(unbiased: bool, xs: list[Layer], ys: list[Layer], settings: Settings) -> Hsic:
     """HSIC of every x with every y, by the cheaper of covariances and Gram matrices."""
     layers = xs if ys is xs else [*xs, *ys]
-    rows = xs[0].rows
     dtype = settings.dtype(layers)
-    gram = products.gram_cost(rows, sum(layer.units for layer in layers), len(layers))
+    gram = products.gram_cost(xs[0].rows, sum(layer.units for layer in layers), len(layers))
     covariances = sum(_multiply_adds(xs, ys))
     if gram < covariances:
         squares, energies = products.gram_squares(
@@ -123,7 +122,14 @@ def kernel_hsic(unbiased: bool, xs: list[Layer], ys: list[Layer], settings: Sett
         energies = np.stack([energy_of(layer, dtype) for layer in layers])
     if not unbiased:
         return Hsic(squares, own_x, own_y)
-    energy_x, energy_y = energies[: len(xs)], energies[-len(ys) :]
+    return unbiased_of(squares, own_x, own_y, energies[: len(xs)], energies[-len(ys) :])
+
+
+def unbiased_of(
+    squares: Matrix, own_x: Matrix, own_y: Matrix, energy_x: Matrix, energy_y: Matrix
+) -> Hsic:
+    """Take the bias off `||X'Y||²`, given every row's energy, (layers, rows) of each side."""
+    rows = energy_x.shape[1]
     total_x, total_y = energy_x.sum(axis=1), energy_y.sum(axis=1)
     new_x = unbiased_hsic(own_x, np.square(energy_x).sum(axis=1), total_x**2, rows)
     new_y = unbiased_hsic(own_y, np.square(energy_y).sum(axis=1), total_y**2, rows)

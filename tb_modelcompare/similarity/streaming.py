@@ -21,17 +21,13 @@ import numpy as np
 from tb_modelcompare.errors import ActivationError
 from tb_modelcompare.similarity.activations import (
     Array,
-    Layer,
     Matrix,
     check_activations,
     open_layer,
-    require_same_rows,
 )
-from tb_modelcompare.similarity.cka import require_variation
-from tb_modelcompare.similarity.engine import MEMORY, Comparison, find_measure, open_layers
+from tb_modelcompare.similarity.engine import Comparison, find_measure
 from tb_modelcompare.similarity.measures import MEASURES
 from tb_modelcompare.similarity.moments import Cross, LayerMoments
-from tb_modelcompare.similarity.pairs import Precision, Settings, kernel_hsic
 from tb_modelcompare.similarity.registry import MomentPlan
 
 Batch = tuple[Mapping[str, Any], Mapping[str, Any] | None]
@@ -267,64 +263,3 @@ def accumulate_shards(
     for part in executor.map(partial(_read_and_accumulate, read), list(shards)):
         stream.merge(part)
     return stream
-
-
-class MinibatchCKA:
-    """Linear CKA from the mean of unbiased HSIC over minibatches.
-
-    The estimator of Nguyen et al. 2021: memory is one number per pair of layers. It depends on
-    how rows are batched, through chance alone. `MomentStream` is exact instead, at the price
-    of covariances.
-    """
-
-    def __init__(self, precision: Precision = "auto") -> None:
-        self._settings = Settings(precision, MEMORY, None, None)
-        self._names: tuple[tuple[str, ...], tuple[str, ...]] | None = None
-        self._sums: tuple[Matrix, Matrix, Matrix] | None = None
-        self._rows = 0
-
-    def update(self, a: Mapping[str, Any], b: Mapping[str, Any] | None = None) -> None:
-        """Add a batch of at least 4 rows. Without b, a is compared with itself."""
-        precision = self._settings.precision
-        xs = open_layers(a, "the first model", precision)
-        ys = xs if b is None or b is a else open_layers(b, "the second model", precision)
-        for layer in (*xs, *ys):
-            require_same_rows(xs[0], layer)
-        rows = xs[0].rows
-        xs[0].require_rows(4, "unbiased HSIC")
-        names = (tuple(a), tuple(a if b is None else b))
-        if self._names not in (None, names):
-            raise ActivationError("Every batch must hold the same layers in the same order.")
-        hsic = kernel_hsic(True, xs, ys, self._settings)
-        unit_x, unit_y = _squared_units(xs), _squared_units(ys)
-        count = rows * (rows - 3.0)
-        new = (
-            hsic.cross * np.outer(unit_x, unit_y) / count,
-            hsic.own_x * unit_x**2 / count,
-            hsic.own_y * unit_y**2 / count,
-        )
-        old = self._sums or tuple(np.zeros_like(part) for part in new)
-        self._sums = (old[0] + new[0], old[1] + new[1], old[2] + new[2])
-        self._names, self._rows = names, self._rows + rows
-
-    def compare(self) -> Comparison:
-        """CKA of all pairs of layers.
-
-        Raises
-        ------
-        ActivationError
-            If nothing was added, or a layer's own unbiased HSIC is not positive.
-        """
-        if self._sums is None or self._names is None:
-            raise ActivationError("No batch was added yet.")
-        cross, own_x, own_y = self._sums
-        for names, own in zip(self._names, (own_x, own_y), strict=True):
-            for name, value in zip(names, own, strict=True):
-                require_variation(name, self._rows, float(value), unbiased=True)
-        values = cross / np.sqrt(np.outer(own_x, own_y))
-        return Comparison(values, *self._names, "minibatch_cka")
-
-
-def _squared_units(layers: list[Layer]) -> Matrix:
-    """What one squared unit of each layer's scale is worth."""
-    return np.array([layer.scale**-2.0 for layer in layers])

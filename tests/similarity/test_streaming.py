@@ -206,6 +206,21 @@ def test_minibatch_cka_is_the_ratio_of_summed_hsic(same):
     np.testing.assert_allclose(stream.compare().values, expected, rtol=1e-8, atol=1e-10)
 
 
+@pytest.mark.parametrize("factor", [1.0, 1e6, 1e-6, 1e-14])
+def test_minibatches_of_float32_are_as_good_as_float64(factor):
+    """Also about a mean 1,000 times the spread, and for noise that is nearly all bias."""
+    random = np.random.default_rng(3)
+    layers = cut(A, slice(0, 256))
+    layers["far away"] = layers["layer1"] - layers["layer1"].mean(axis=0) + 1000
+    layers["noise"] = random.standard_normal((256, 3000)).astype(np.float32)
+    layers = {name: values * np.float32(factor) for name, values in layers.items()}
+    fast, exact = MinibatchCKA(), MinibatchCKA("double")
+    for start in range(0, 256, 64):
+        fast.update(cut(layers, slice(start, start + 64)))
+        exact.update(cut(layers, slice(start, start + 64)))
+    np.testing.assert_allclose(fast.compare().values, exact.compare().values, atol=1e-6)
+
+
 def test_minibatch_cka_refuses_what_it_cannot_use():
     with pytest.raises(ActivationError, match="No batch"):
         MinibatchCKA().compare()

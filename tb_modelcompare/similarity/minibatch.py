@@ -1,0 +1,130 @@
+"""Linear CKA over minibatches."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from tb_modelcompare.errors import ActivationError
+from tb_modelcompare.similarity.activations import (
+    NEAR_ONE,
+    Array,
+    Matrix,
+    check_activations,
+    require_same_rows,
+)
+from tb_modelcompare.similarity.cka import require_variation
+from tb_modelcompare.similarity.engine import MEMORY, Comparison, open_layers
+from tb_modelcompare.similarity.pairs import (
+    LEAST_REMAINING,
+    Hsic,
+    Precision,
+    Settings,
+    kernel_hsic,
+    unbiased_of,
+)
+from tb_modelcompare.similarity.products import inner_products
+
+
+class MinibatchCKA:
+    """Linear CKA from the mean of unbiased HSIC over minibatches.
+
+    The estimator of Nguyen et al. 2021: memory is one number per pair of layers. It depends on
+    how rows are batched, through chance alone. `MomentStream` is exact instead, at the price
+    of covariances.
+    """
+
+    def __init__(self, precision: Precision = "auto") -> None:
+        self._settings = Settings(precision, MEMORY, None, None)
+        self._names: tuple[tuple[str, ...], tuple[str, ...]] | None = None
+        self._sums: tuple[Matrix, Matrix, Matrix] | None = None
+        self._rows = 0
+
+    def update(self, a: Mapping[str, Any], b: Mapping[str, Any] | None = None) -> None:
+        """Add a batch of at least 4 rows. Without b, a is compared with itself.
+
+        Raises
+        ------
+        ActivationError
+            If a layer cannot be used, or the batch does not fit the batches before.
+        """
+        second = None if b is a else b
+        names = (tuple(a), tuple(a if second is None else second))
+        if self._names not in (None, names):
+            raise ActivationError("Every batch must hold the same layers in the same order.")
+        rows, hsic = self._fast(a, second) or self._safe(a, second)
+        count = rows * (rows - 3.0)
+        new = (hsic.cross / count, hsic.own_x / count, hsic.own_y / count)
+        old = self._sums or tuple(np.zeros_like(part) for part in new)
+        self._sums = (old[0] + new[0], old[1] + new[1], old[2] + new[2])
+        self._names, self._rows = names, self._rows + rows
+
+    def _fast(self, a: Mapping[str, Any], b: Mapping[str, Any] | None) -> tuple[int, Hsic] | None:
+        """From float32 Gram matrices; None where these would be too inexact or too large."""
+        arrays = [
+            check_activations(values, name) for name, values in (*a.items(), *(b or {}).items())
+        ]
+        rows = len(arrays[0]) if arrays else 0
+        cheap = rows**2 * len(arrays) * 4 <= self._settings.memory
+        narrow = all(one.dtype == np.float32 and len(one) == rows for one in arrays)
+        if rows < 4 or not (cheap and narrow) or self._settings.precision == "double":
+            return None
+        grams, energies = _centred_grams(arrays)
+        spread = energies.mean(axis=1) / [one.shape[1] for one in arrays]
+        if not ((spread > NEAR_ONE[0] ** 2) & (spread < NEAR_ONE[1] ** 2)).all():
+            return None
+        squares = inner_products(grams, grams)
+        own, x, y = squares.diagonal(), slice(len(a)), slice(0 if b is None else len(a), None)
+        hsic = unbiased_of(squares[x, y], own[x], own[y], energies[x], energies[y])
+        return None if hsic.remaining < LEAST_REMAINING else (rows, hsic)
+
+    def _safe(self, a: Mapping[str, Any], b: Mapping[str, Any] | None) -> tuple[int, Hsic]:
+        """In float64, each layer scaled, after every check."""
+        xs = open_layers(a, "the first model", "double")
+        ys = xs if b is None else open_layers(b, "the second model", "double")
+        for layer in (*xs, *ys):
+            require_same_rows(xs[0], layer)
+        xs[0].require_rows(4, "unbiased HSIC")
+        hsic = kernel_hsic(True, xs, ys, replace(self._settings, precision="double"))
+        # What one squared unit of each layer's scale is worth.
+        x, y = (np.array([layer.scale**-2.0 for layer in side]) for side in (xs, ys))
+        return xs[0].rows, Hsic(hsic.cross * np.outer(x, y), hsic.own_x * x**2, hsic.own_y * y**2)
+
+    def compare(self) -> Comparison:
+        """CKA of all pairs of layers.
+
+        Raises
+        ------
+        ActivationError
+            If nothing was added, or a layer's own unbiased HSIC is not positive.
+        """
+        if self._sums is None or self._names is None:
+            raise ActivationError("No batch was added yet.")
+        cross, own_x, own_y = self._sums
+        for names, own in zip(self._names, (own_x, own_y), strict=True):
+            for name, value in zip(names, own, strict=True):
+                require_variation(name, self._rows, float(value), unbiased=True)
+        values = cross / np.sqrt(np.outer(own_x, own_y))
+        return Comparison(values, *self._names, "minibatch_cka")
+
+
+def _centred_grams(arrays: Sequence[Array]) -> tuple[Array, Matrix]:
+    """Gram matrices of centred rows, (layers, rows * rows), and their diagonals.
+
+    The first row is taken off before the mean, so that large means cost no precision. One
+    buffer serves all layers: it stays in the processor's cache.
+    """
+    rows = len(arrays[0])
+    share = np.full(rows, 1.0 / rows, np.float32)
+    buffer = np.empty(rows * max(one.shape[1] for one in arrays), np.float32)
+    grams = np.empty((len(arrays), rows, rows), np.float32)
+    for gram, values in zip(grams, arrays, strict=True):
+        centred = buffer[: values.size].reshape(values.shape)
+        np.subtract(values, values[0], out=centred)
+        centred -= share @ centred
+        np.matmul(centred, centred.T, out=gram)
+    energies = np.diagonal(grams, axis1=1, axis2=2).astype(np.float64)
+    return grams.reshape(len(arrays), -1), energies
