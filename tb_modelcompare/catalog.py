@@ -15,7 +15,7 @@ from tb_modelcompare.errors import CorruptSnapshotError, UnknownSnapshotError
 from tb_modelcompare.metadata import PLUGIN_NAME
 from tb_modelcompare.probe import Probe
 from tb_modelcompare.snapshot import Snapshot, nearest, snapshot_from_index
-from tb_modelcompare.store import Problem, orphans
+from tb_modelcompare.store import Problem, is_removed, orphans
 
 # A call to TensorBoard's data server takes some 45 ms, and a tab asks many things at once.
 _FRESH_SECONDS = 2.0
@@ -36,6 +36,7 @@ class Contents:
 class _Seen:
     at: float
     signature: set[tuple[str, str, str, str]]
+    recorded: dict[str, Snapshot]
     unreadable: list[Problem]
     contents: Contents
 
@@ -130,7 +131,7 @@ class Catalog:
         if before is None or signature != before.signature:
             snapshots, problems = self._read(request_context, experiment) if series else ({}, [])
         else:
-            snapshots, problems = before.contents.snapshots, before.unreadable
+            snapshots, problems = before.recorded, before.unreadable
         named: dict[str, set[str]] = {run.run_name: set() for run in runs}
         for snapshot in snapshots.values():
             assets = os.path.dirname(snapshot.graph_asset.path)
@@ -140,8 +141,10 @@ class Catalog:
             for run, used in sorted(named.items())
             for problem in orphans(Path(self._run_directory(run)), used)
         ]
-        contents = Contents(snapshots, (*problems, *left))
-        return _Seen(time.monotonic(), signature, problems, contents)
+        # A record cannot be taken back; `keep` of the callback deletes the files instead.
+        present = {name: one for name, one in snapshots.items() if not is_removed(one)}
+        contents = Contents(present, (*problems, *left))
+        return _Seen(time.monotonic(), signature, snapshots, problems, contents)
 
     def _read(
         self, request_context: Any, experiment: str

@@ -75,6 +75,18 @@ def test_a_model_logged_again_replaces_the_former(
     np.testing.assert_allclose(mean, activations(77)["conv1"].mean(axis=0), atol=1e-6)
 
 
+def test_a_snapshot_removed_on_purpose_is_neither_listed_nor_a_problem(
+    tmp_path: Path, serve: Callable[..., Server]
+) -> None:
+    with SummaryWriter(tmp_path / "run", make_probe()) as writer:
+        for step in range(3):
+            writer.add_activations("net", activations(step, widths=(4,)), step=step)
+        writer.remove("net", 1)
+    answer = serve(tmp_path).json("snapshots")
+    assert [one["step"] for one in answer["snapshots"]] == [0, 2]
+    assert answer["problems"] == []
+
+
 def test_graph_lists_logged_layers_in_order(server: Server, session_logs: Path) -> None:
     graph = server.json("graph", snapshot=FIRST)
     snapshot = store.open_snapshot(session_logs, FIRST)
