@@ -24,7 +24,7 @@ from tb_modelcompare.store import require_same_probe
 from tb_modelcompare.wire import matrix_info_json
 
 MATRIX = "matrix.npy"
-PREVIEW_STEPS = (16, 32, 64, 128, 256, 512, 1024)
+PREVIEW_STEPS = (8, 16, 32, 64, 128, 256, 512, 1024)
 
 # Pictures of one model that are optimised together: more share each pass through the network,
 # fewer are seen sooner.
@@ -84,9 +84,9 @@ def run(kind: str, payload: dict[str, Any], directory: Path) -> dict[str, Any]:
 
 
 def warm_up() -> None:
-    """Import what renders need, so that the first picture comes sooner."""
+    """Import what renders need, and use it once, so that the first picture comes sooner."""
     import_tensorflow()  # on the console it says nothing of use
-    importlib.import_module("tb_modelcompare.render")
+    importlib.import_module("tb_modelcompare.render").warm_up()
 
 
 def _failed(kind: str, message: str) -> dict[str, Any]:

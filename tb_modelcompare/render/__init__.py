@@ -8,6 +8,7 @@ from __future__ import annotations
 from tb_modelcompare.render.contact_sheet import contact_sheet
 from tb_modelcompare.render.frozen import FrozenModel, check_renderable
 from tb_modelcompare.render.loop import RenderCancelled, render_caricatures, render_directions
+from tb_modelcompare.render.program import warm_up
 
 __all__ = [
     "FrozenModel",
@@ -16,4 +17,5 @@ __all__ = [
     "contact_sheet",
     "render_caricatures",
     "render_directions",
+    "warm_up",
 ]
