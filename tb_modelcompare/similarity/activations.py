@@ -63,18 +63,28 @@ class Layer:
         """Scaled mean of every unit, (units,)."""
         return (self.shift + self.offset) * self.scale
 
-    def centred(self, rows: slice, dtype: npt.DTypeLike = np.float64) -> Array:
-        """`(values - mean) * scale` of some rows.
+    def centred(
+        self, rows: slice, dtype: npt.DTypeLike = np.float64, out: Array | None = None
+    ) -> Array:
+        """`(values - mean) * scale` of some rows, in `out` where one of that type is given.
 
         The first row is subtracted first. Of float32 activations that is correctly rounded
         also in float32, so that large means cost no precision.
         """
-        work = np.float32 if dtype == np.float32 and _narrow(self.values) else np.float64
-        block: Array = np.subtract(self.values[rows], self.shift.astype(work), dtype=work)
+        narrow = np.dtype(dtype) == np.float32 and _narrow(self.values)
+        work = np.float32 if narrow else np.float64
+        inplace = out if out is not None and out.dtype == work else None
+        block: Array = np.subtract(
+            self.values[rows], self.shift.astype(work), out=inplace, dtype=work
+        )
         block -= self.offset.astype(work)
         if self.scale != 1.0:
             block *= work(self.scale)
-        return block.astype(dtype, copy=False)
+        if out is None:
+            return block.astype(dtype, copy=False)
+        if block is not out:
+            out[:] = block
+        return out
 
     def require_rows(self, least: int, why: str) -> None:
         if self.rows < least:

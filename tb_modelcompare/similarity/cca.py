@@ -15,6 +15,7 @@ from tb_modelcompare.similarity.moments import (
     LayerMoments,
     nuclear_norm,
     squared_norm,
+    triangular_product,
     whiten,
 )
 from tb_modelcompare.similarity.registry import Measure, MomentPlan, evaluate
@@ -27,14 +28,31 @@ SINGLE_PRECISION_AMPLIFICATION = 30.0
 class WhiteLayer:
     """One layer's whitening, and what some of the measures weigh its variates by.
 
-    `constant`, (rank,), is the part of each variate along the constant 1, for variates that
-    are orthonormal about zero rather than about the mean.
+    Attributes
+    ----------
+    matrix, reach, amplification
+        As of `Whitening`.
+    along : array (rank,), optional
+        Variates are `(I - along along') matrix x`.
+    constant : array (rank,), optional
+        The part of each variate along the constant 1, for variates that are orthonormal about
+        zero rather than about the mean.
+    loadings : array (units, rank), optional
     """
 
     matrix: Array
     amplification: float
+    reach: npt.NDArray[np.intp] | None = None
+    along: Array | None = None
     constant: Matrix | None = None
     loadings: Matrix | None = None
+
+    def variates(self, moments: Array) -> Array:
+        """Moments of the variates, (rank, k), from moments of the units, (units, k)."""
+        product = triangular_product(self.matrix, self.reach, moments)
+        if self.along is not None:
+            product -= np.outer(self.along, self.along @ product)
+        return product
 
 
 def well_conditioned(layer: WhiteLayer) -> bool:
@@ -48,7 +66,7 @@ def whiten_centred(layer: LayerMoments, rcond: float) -> WhiteLayer:
             f"{layer.name} does not vary on its {layer.rows} row(s), so that correlations with it "
             "are not defined. Leave it out, or use a probe on which it responds."
         )
-    return WhiteLayer(whitening.matrix, whitening.amplification)
+    return WhiteLayer(whitening.matrix, whitening.amplification, whitening.reach)
 
 
 def _whiten_uncentred(layer: LayerMoments, rcond: float) -> WhiteLayer:
@@ -67,27 +85,26 @@ def _whiten_uncentred(layer: LayerMoments, rcond: float) -> WhiteLayer:
     if outside @ outside > rcond * (rank + relative @ relative):
         matrix = np.concatenate([matrix, np.zeros((1, layer.units), matrix.dtype)])
         constant = np.append(np.zeros(rank), 1.0)
-    elif rank:
-        # (I + t t')^(-1/2) of the whitened mean t, a rank-one change of the identity.
-        towards = matrix.astype(np.float64) @ layer.mean
-        length = float(np.linalg.norm(towards))
-        unit = towards / length if length else towards
-        shrunk = 1.0 / np.sqrt(1.0 + length**2)
-        along = unit.astype(matrix.dtype)
-        matrix = matrix - np.outer(along * matrix.dtype.type(1.0 - shrunk), along @ matrix)
-        constant = unit * (length * shrunk)
-    else:
+        return WhiteLayer(matrix, whitening.amplification, constant=constant)
+    if not rank:
         raise ActivationError(
             f"{layer.name} is zero on all its {layer.rows} row(s), so that no direction of it can "
             "be compared. Leave it out, or use a probe on which it responds."
         )
-    return WhiteLayer(matrix, whitening.amplification, constant)
+    # (I + t t')^(-1/2) of the whitened mean t, a rank-one change of the identity.
+    towards = matrix.astype(np.float64) @ layer.mean
+    length = float(np.linalg.norm(towards))
+    unit = towards / length if length else towards
+    shrunk = 1.0 / np.sqrt(1.0 + length**2)
+    along = (unit * np.sqrt(1.0 - shrunk)).astype(matrix.dtype)
+    constant = unit * (length * shrunk)
+    return WhiteLayer(matrix, whitening.amplification, whitening.reach, along, constant)
 
 
 def white_cross(x: WhiteLayer, y: WhiteLayer, cross: Array) -> Array:
     """Cross-covariance of the variates, (rank x, rank y); canonical correlations are its
     singular values."""
-    white: Array = x.matrix @ cross @ y.matrix.T
+    white = y.variates(x.variates(cross).T).T
     if x.constant is not None and y.constant is not None:
         white += np.outer(x.constant, y.constant)
     return white

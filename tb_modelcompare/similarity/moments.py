@@ -106,12 +106,15 @@ class Whitening:
         Orthonormal basis, in units brought to variance one, of the directions left out.
     deviation : array (units,)
         Standard deviation of each unit; 0 for a unit that is constant.
+    reach : array (rank,), optional
+        Where `matrix` is triangular: row i is zero from column `reach[i]` on.
     """
 
     matrix: Array
     amplification: float
     absent: Matrix
     deviation: Matrix
+    reach: npt.NDArray[np.intp] | None = None
 
     @property
     def rank(self) -> int:
@@ -149,7 +152,19 @@ def whiten(covariance: Array, rcond: float = RCOND) -> Whitening:
         absent = np.concatenate([dead, beside])
     matrix = np.zeros((len(whitener), len(variance)), dtype)
     matrix[:, alive] = whitener * scale
-    return Whitening(matrix, precision, absent, deviation)
+    reach = None if inverse is None else alive + 1
+    return Whitening(matrix, precision, absent, deviation, reach)
+
+
+def triangular_product(matrix: Array, reach: npt.NDArray[np.intp] | None, other: Array) -> Array:
+    """`matrix @ other`, by blocks of rows that leave most of a triangle's zeros out."""
+    if reach is None:
+        return np.asarray(matrix @ other)
+    product = np.empty((len(matrix), other.shape[1]), np.result_type(matrix, other))
+    for rows in row_blocks(len(matrix), max(64, -(-len(matrix) // 8))):
+        stop = reach[rows.stop - 1]
+        np.matmul(matrix[rows, :stop], other[:stop], out=product[rows])
+    return product
 
 
 def _inverse_cholesky(correlation: Matrix, rcond: float) -> Matrix | None:
@@ -166,7 +181,8 @@ def _inverse_cholesky(correlation: Matrix, rcond: float) -> Matrix | None:
 
 def nuclear_norm(matrix: Array) -> float:
     """Sum of the singular values, without computing vectors."""
-    values = scipy.linalg.svdvals(matrix, check_finite=False)
+    columns_first = matrix if matrix.flags.f_contiguous else matrix.T  # as LAPACK wants it
+    values = scipy.linalg.svdvals(columns_first, check_finite=False)
     return float(values.sum(dtype=np.float64))
 
 

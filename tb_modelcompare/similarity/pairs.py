@@ -224,7 +224,7 @@ def _moment_pairs(
         for i, among, panel in _panels(left, right, kind, settings.memory, tick):
             edges = products.starts(right[among])
             for j, start, stop in zip(columns[among], edges[:-1], edges[1:], strict=True):
-                a, b, block = rows[i], j, panel[:, start:stop]
+                a, b, block = rows[i], j, panel[:, start:stop].astype(kind, copy=False)
                 x, y = sides[a], sides[first_y + b]
                 values[a, b] = plan.combine(x, y, Cross(block))
                 if ys is xs:

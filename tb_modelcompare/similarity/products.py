@@ -38,7 +38,7 @@ def stack(layers: Sequence[Layer], rows: slice, dtype: npt.DTypeLike) -> Array:
     edges = starts(layers)
     block = np.empty((rows.stop - rows.start, edges[-1]), dtype)
     for layer, start, stop in zip(layers, edges[:-1], edges[1:], strict=True):
-        block[:, start:stop] = layer.centred(rows)
+        layer.centred(rows, dtype, block[:, start:stop])
     return block
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -96,7 +97,7 @@ def svcca(
 
 def _with_loadings(layer: LayerMoments, rcond: float) -> WhiteLayer:
     white = whiten_centred(layer, rcond)
-    return WhiteLayer(white.matrix, white.amplification, loadings=layer.covariance @ white.matrix.T)
+    return replace(white, loadings=layer.covariance @ white.matrix.T)
 
 
 def _projection_weighted(x: WhiteLayer, y: WhiteLayer, cross: Cross, side: Side) -> float:
