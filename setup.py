@@ -55,7 +55,7 @@ setup(
             "pytest>=8",
             "hypothesis>=6.100",  # invariances of the measures as properties
             "playwright>=1.45",  # drives the machine's Chromium on the real tab
-            "ruff>=0.8",
+            "ruff>=0.17,<0.18",  # a formatter that changes with each minor release
             "mypy>=1.13",
             "build>=1.2",  # the wheel's contents are tested
         ],
