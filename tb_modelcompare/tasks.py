@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib
 import traceback
-import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tb_modelcompare.errors import ModelCompareError, RowsFewerThanUnitsWarning
+from tb_modelcompare.errors import ModelCompareError
 from tb_modelcompare.progress import JobCancelledError, Progress
 from tb_modelcompare.quiet import import_tensorflow
 from tb_modelcompare.snapshot import Snapshot
@@ -94,29 +93,24 @@ def _failed(kind: str, message: str) -> dict[str, Any]:
 
 
 def _similarity(payload: dict[str, Any], directory: Path) -> dict[str, Any]:
-    from tb_modelcompare.similarity import MEASURES, ComparisonCancelled, compare
+    from tb_modelcompare.comparing import compare_snapshots
+    from tb_modelcompare.similarity import MEASURES, ComparisonCancelled
 
     job = Progress(directory)
     job.publish(0.0, "reading activations", force=True)
     a, b = Snapshot.from_payload(payload["a"]), Snapshot.from_payload(payload["b"])
-    require_same_probe(a, b)
     measure = MEASURES[payload["measure"]]
-    layers_a = a.all_activations()
-    layers_b = layers_a if b.digest == a.digest else b.all_activations()
     message = f"{measure.title} of {len(a.layers)} × {len(b.layers)} layers"
-    job.publish(0.0, message, force=True)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RowsFewerThanUnitsWarning)  # reported with the result
-        try:
-            comparison = compare(
-                layers_a,
-                layers_b,
-                measure.name,
-                progress=lambda fraction: job.publish(fraction, message),
-                cancelled=job.cancelled,
-            )
-        except ComparisonCancelled as error:
-            raise JobCancelledError from error
+    try:
+        comparison = compare_snapshots(
+            a,
+            b,
+            measure,
+            progress=lambda fraction: job.publish(fraction, message),
+            cancelled=job.cancelled,
+        )
+    except ComparisonCancelled as error:
+        raise JobCancelledError from error
     np.save(directory / MATRIX, comparison.values.astype("<f8"), allow_pickle=False)
     return {"matrix": matrix_info_json(a, b, measure, comparison)}
 

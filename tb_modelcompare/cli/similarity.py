@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import sys
 from pathlib import Path
 
 from tqdm import tqdm
@@ -11,11 +12,12 @@ from tqdm import tqdm
 from tb_modelcompare.cli.files import BAR, output_file
 from tb_modelcompare.cli.heat_map import heat_map
 from tb_modelcompare.cli.table import table
+from tb_modelcompare.comparing import compare_snapshots
 from tb_modelcompare.report import report_html
-from tb_modelcompare.similarity import Comparison, Measure, compare
+from tb_modelcompare.similarity import Comparison, Measure
 from tb_modelcompare.similarity.engine import find_measure
 from tb_modelcompare.snapshot import Snapshot
-from tb_modelcompare.store import open_snapshot, require_same_probe
+from tb_modelcompare.store import open_snapshot
 
 
 def similarity(arguments: argparse.Namespace) -> int:
@@ -48,19 +50,19 @@ def _opened(arguments: argparse.Namespace) -> tuple[Measure, Snapshot, Snapshot]
     measure = find_measure(arguments.measure)
     a = open_snapshot(arguments.logdir, arguments.a)
     b = open_snapshot(arguments.logdir, arguments.b)
-    require_same_probe(a, b)
     return measure, a, b
 
 
 def _compared(measure: Measure, a: Snapshot, b: Snapshot) -> Comparison:
-    layers_a = a.all_activations()
-    layers_b = layers_a if a.digest == b.digest else b.all_activations()
     with tqdm(total=1000, desc=measure.title, bar_format=BAR, disable=None, leave=False) as bar:
 
         def follow(share: float) -> None:
             bar.update(int(1000 * share) - bar.n)
 
-        return compare(layers_a, layers_b, measure.name, progress=follow)
+        comparison = compare_snapshots(a, b, measure, progress=follow)
+    for note in comparison.warnings:
+        print(f"note: {note}", file=sys.stderr)
+    return comparison
 
 
 def _best_matches(comparison: Comparison, measure: Measure, a: str, b: str) -> str:

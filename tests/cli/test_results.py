@@ -10,8 +10,9 @@ import pytest
 from command_line import Run, make_layers
 from PIL import Image
 
-from tb_modelcompare import __version__
+from tb_modelcompare import SummaryWriter, __version__
 from tb_modelcompare.similarity import compare
+from tb_modelcompare.store import open_snapshot
 
 
 def test_list_names_every_snapshot(command: Run, logdir: Path) -> None:
@@ -46,6 +47,19 @@ def test_similarity_prints_the_best_match_of_each_layer(command: Run, logdir: Pa
     assert matches["stem"][0] == "1.000"
     assert matches["top"][0] == "1.000"
     assert float(matches["middle"][0]) < 0.5
+
+
+def test_a_layer_that_is_dead_on_the_probe_is_left_out_and_named(
+    command: Run, own_logdir: Path, tmp_path: Path
+) -> None:
+    probe = open_snapshot(own_logdir, "one@0").probe()
+    with SummaryWriter(own_logdir / "half", probe) as writer:
+        writer.add_activations("net", {**make_layers(3), "silent": np.zeros((120, 5))})
+    file = tmp_path / "matrix.csv"
+    done = command("similarity", own_logdir, "one@0", "half", "--csv", file)
+    assert done.returncode == 0
+    assert "silent" in done.stderr
+    assert next(csv.reader(file.open())) == ["linear_cka", *make_layers(3)]
 
 
 def test_csv_holds_exactly_what_compare_gives(command: Run, logdir: Path, tmp_path: Path) -> None:
