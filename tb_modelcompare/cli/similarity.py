@@ -61,7 +61,7 @@ def _compared(measure: Measure, a: Snapshot, b: Snapshot) -> Comparison:
 
         comparison = compare_snapshots(a, b, measure, progress=follow)
     for note in comparison.warnings:
-        print(f"note: {note}", file=sys.stderr)
+        print(f"tb-modelcompare: warning: {note}", file=sys.stderr)
     return comparison
 
 
