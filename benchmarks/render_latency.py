@@ -1,0 +1,140 @@
+"""From a click to the first picture, over HTTP, as the tab sees it.
+
+TensorBoard is started on a log directory with an empty cache, three clicks follow: with no
+worker running yet, with one warmed up (as it is when a layer has been looked at), and on
+another unit of the same layer. A click asks for one unit and its analogies in a few layers of
+other snapshots. Times are from the request to the moment at which a poll first reports
+the picture.
+
+    python benchmarks/render_latency.py LOGDIR --a googlenet --layer inception_4d \
+        --targets alexnet:conv4,conv5 mobilenet:expanded_conv_10_expand
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from typing import Any
+
+PREFIX = "/data/plugin/modelcompare/"
+RECOGNISABLE = 64  # steps
+WARM_UP_SECONDS = 20.0
+
+
+def main() -> None:
+    arguments = parse()
+    print("                              first picture   recognisable   first analogy   all")
+    with server(arguments.logdir) as url:
+        click(url, arguments, "no worker yet", arguments.units[0])
+    with server(arguments.logdir) as url:
+        get(url, "layer", snapshot=identifier(url, arguments.a), layer=arguments.layer)
+        time.sleep(WARM_UP_SECONDS)
+        click(url, arguments, "warm worker", arguments.units[1])
+        click(url, arguments, "warm, the same layer again", arguments.units[2])
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("logdir")
+    parser.add_argument("--a", required=True, help="snapshot's name")
+    parser.add_argument("--layer", required=True)
+    parser.add_argument("--units", type=int, nargs=3, default=[484, 8, 67])
+    parser.add_argument("--targets", nargs="+", required=True, metavar="NAME:LAYER,LAYER")
+    parser.add_argument("--steps", type=int, default=128)
+    parser.add_argument("--size", type=int, default=96)
+    return parser.parse_args()
+
+
+@contextlib.contextmanager
+def server(logdir: str) -> Iterator[str]:
+    """A TensorBoard with the plugin installed, and nothing in its cache."""
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "tensorboard.main", "--logdir", logdir, "--port", str(port)]
+    with tempfile.TemporaryDirectory() as cache:
+        environ = {**os.environ, "TB_MODELCOMPARE_CACHE": cache}
+        process = subprocess.Popen(command, env=environ, stderr=subprocess.DEVNULL)
+        try:
+            url = f"http://localhost:{port}"
+            while not ready(url):
+                if process.poll() is not None:
+                    raise SystemExit("TensorBoard did not start")
+                time.sleep(0.5)
+            yield url
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def ready(url: str) -> bool:
+    with contextlib.suppress(OSError):
+        return bool(get(url, "snapshots")["snapshots"])
+    return False
+
+
+def get(url: str, route: str, **query: str) -> Any:
+    address = f"{url}{PREFIX}{route}?{urllib.parse.urlencode(query)}"
+    with urllib.request.urlopen(address, timeout=60) as response:
+        return json.load(response)
+
+
+def identifier(url: str, name: str) -> str:
+    """Of the snapshot with that name."""
+    return next(s["id"] for s in get(url, "snapshots")["snapshots"] if s["name"] == name)
+
+
+def click(url: str, arguments: argparse.Namespace, what: str, unit: int) -> None:
+    targets = [target.split(":") for target in arguments.targets]
+    body = {
+        "kind": "analogies",
+        "a": identifier(url, arguments.a),
+        "layer": arguments.layer,
+        "unit": unit,
+        "sign": 1,
+        "targets": [
+            {"snapshot": identifier(url, name), "layers": layers.split(",")}
+            for name, layers in targets
+        ],
+        "size": arguments.size,
+        "steps": arguments.steps,
+        "seed": 0,
+    }
+    headers = {"Content-Type": "application/json", "X-Modelcompare": "1"}
+    start = time.perf_counter()
+    request = urllib.request.Request(f"{url}{PREFIX}jobs", json.dumps(body).encode(), headers)
+    with urllib.request.urlopen(request, timeout=60) as response:
+        job = json.load(response)
+    first: dict[str, float] = {}
+    while job["status"] in ("queued", "running"):
+        time.sleep(0.1)
+        job = get(url, "job", id=job["id"])
+        now = time.perf_counter() - start
+        source, *others = job["items"]
+        if source["image"]:
+            first.setdefault("picture", now)
+        if (source["step"] or 0) >= RECOGNISABLE:
+            first.setdefault("recognisable", now)
+        if any(item["image"] for item in others):
+            first.setdefault("analogy", now)
+    if job["status"] != "done":
+        raise SystemExit(f"the job is {job['status']}: {job['error']}")
+    first["all"] = time.perf_counter() - start
+    seconds = "   ".join(
+        f"{first[name]:10.1f} s" for name in ("picture", "recognisable", "analogy", "all")
+    )
+    print(f"{what:28s}{seconds}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
