@@ -21,8 +21,11 @@ from tb_modelcompare.similarity.activations import (
 Tick = Callable[[float], None]
 """Told the number of multiply-adds done since the last call; raises to stop the work."""
 
-TILE = 512
-"""Side of a tile of a Gram matrix."""
+TILE = 256
+"""Side of a tile of a Gram matrix: some tens of layers' tiles stay in the processor's cache."""
+
+LARGE_TILE = 1024
+"""Where rows are centred anew for each tile, larger tiles mean fewer times."""
 
 SUM_LENGTH = 16384
 """Longest inner product left to float32; longer ones are added up in float64."""
@@ -113,12 +116,10 @@ def block_squares(panel: Array, widths: Sequence[int]) -> Matrix:
 
 def reader(
     layers: Sequence[Layer], dtype: npt.DTypeLike, memory: float
-) -> Callable[[int, slice], Array]:
-    """Centred rows of a layer by its index: kept where all of them fit and are read several
-    times, else made each time."""
-    size = sum(layer.rows * layer.units for layer in layers) * np.dtype(dtype).itemsize
-    if size > memory or layers[0].rows <= TILE:
-        return lambda index, rows: layers[index].centred(rows, dtype)
+) -> Callable[[int, slice], Array] | None:
+    """Centred rows of a layer by its index, where those of all layers fit in memory."""
+    if sum(layer.rows * layer.units for layer in layers) * np.dtype(dtype).itemsize > memory:
+        return None
     kept = [layer.centred(slice(0, layer.rows), dtype) for layer in layers]
     return lambda index, rows: kept[index][rows]
 
@@ -132,11 +133,11 @@ def gram_squares(
     Tile by tile: a tile of every layer's Gram matrix, then all inner products of these. Half
     of the tiles are enough, as Gram matrices are symmetric.
     """
-    itemsize = np.dtype(dtype).itemsize
-    side = min(TILE, layers[0].rows)
-    while side > 64 and len(layers) * side * side * itemsize > memory / 2:
+    kept = reader(layers, dtype, memory / 2)
+    centred = kept or (lambda index, rows: layers[index].centred(rows, dtype))
+    side = min(TILE if kept else LARGE_TILE, layers[0].rows)
+    while side > 64 and len(layers) * side * side * np.dtype(dtype).itemsize > memory / 2:
         side //= 2
-    centred = reader(layers, dtype, memory / 2)
     total = np.zeros((len(layers), len(layers)))
     diagonals = np.empty((len(layers), layers[0].rows))
     tiles = np.empty((len(layers), side * side), dtype)

@@ -62,6 +62,7 @@ def test_memory_and_block_size_change_nothing(name, same, monkeypatch):
     values = compare(A, second, name).values
     assert (compare(A, second, name).values == values).all()
     monkeypatch.setattr(products, "TILE", 7)
+    monkeypatch.setattr(products, "LARGE_TILE", 7)
     monkeypatch.setattr(products, "SUM_LENGTH", 10)
     monkeypatch.setattr("tb_modelcompare.similarity.activations.ROWS_AT_ONCE", 13)
     monkeypatch.setattr("tb_modelcompare.similarity.activations.row_blocks.__defaults__", (13,))
