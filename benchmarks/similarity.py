@@ -38,6 +38,7 @@ from tb_modelcompare import similarity
 Matrix = npt.NDArray[Any]
 Layers = dict[str, Matrix]
 
+WIDTHS = (64, 128, 256, 512, 1024)
 INCEPTION = (64, 64, 192, 256, 480, 508, 512, 512, 528, 832, 832, 1024)
 
 
@@ -196,13 +197,13 @@ def cka_definition(layers: Layers, unbiased: bool) -> Matrix:
 
 
 def against_cka_peers(options: argparse.Namespace) -> None:
-    widths = tuple(int(w) for w in np.sort(np.resize((64, 128, 256, 512), options.layers)))
+    widths = tuple(int(w) for w in np.sort(np.resize(WIDTHS, options.layers)))
     rows = options.cka_rows
     layers = activations(rows, widths)
     layers = {key: X + np.float32(1.0) for key, X in layers.items()}
     half = rows**2 / 2 * (sum(widths) + len(widths) ** 2 / 2)
     covariances = rows * sum(widths) ** 2 / 2
-    print(f"\nwhole arrays: {len(widths)} layers of widths 64 to 512, {rows} rows, float32")
+    print(f"\nwhole arrays: {len(widths)} layers of widths 64 to 1,024, {rows} rows, float32")
     peers: dict[bool, dict[str, Callable[[Layers], Matrix]]] = {
         False: {
             "ckatorch, loops over pairs": lambda one: ckatorch(one, False),
@@ -217,6 +218,8 @@ def against_cka_peers(options: argparse.Namespace) -> None:
     for unbiased, of_estimator in peers.items():
         name = "unbiased_linear_cka" if unbiased else "linear_cka"
         exact = cka_definition(layers, unbiased)
+        if options.at_once:
+            of_estimator = at_once(of_estimator)
         contest(
             name,
             lambda name=name: similarity.compare(layers, layers, name).values,  # type: ignore[misc]
@@ -225,6 +228,11 @@ def against_cka_peers(options: argparse.Namespace) -> None:
             min(half, covariances) / gemm_rate(np.float32),
             options.repeats,
         )
+
+
+def at_once(peers: dict[str, Any]) -> dict[str, Any]:
+    """Without the peers that loop over pairs, which take minutes for many layers."""
+    return {name: peer for name, peer in peers.items() if "loops" not in name}
 
 
 def contest(
@@ -341,21 +349,22 @@ def ckatorch_by_batches(layers: Layers, size: int) -> Matrix:
 
 
 def against_minibatch_peers(options: argparse.Namespace) -> None:
-    widths = tuple(int(w) for w in np.sort(np.resize((64, 128, 256, 512), options.layers)))
+    widths = tuple(int(w) for w in np.sort(np.resize(WIDTHS, options.layers)))
     rows, size = options.cka_rows, 256
     rows -= rows % size
     layers = {key: X + np.float32(1.0) for key, X in activations(rows, widths).items()}
     print(f"\nminibatches of {size}: {len(widths)} layers, {rows} rows, float32")
     doubles = {key: X.astype(np.float64) for key, X in layers.items()}
     floor = rows * size / 2 * (sum(widths) + len(widths) ** 2 / 2) / gemm_rate(np.float32)
+    peers: dict[str, Callable[[], Matrix]] = {
+        "pytorch-cka, all at once": lambda: pytorch_cka_by_batches(layers, size),
+        "torch-cka, loops over pairs": lambda: torch_cka_by_batches(layers, size),
+        "ckatorch, loops over pairs": lambda: ckatorch_by_batches(layers, size),
+    }
     contest(
         "unbiased HSIC averaged over minibatches",
         lambda: ours_by_batches(layers, size),
-        {
-            "pytorch-cka, all at once": lambda: pytorch_cka_by_batches(layers, size),
-            "torch-cka, loops over pairs": lambda: torch_cka_by_batches(layers, size),
-            "ckatorch, loops over pairs": lambda: ckatorch_by_batches(layers, size),
-        },
+        at_once(peers) if options.at_once else peers,
         ours_by_batches(doubles, size),
         floor,
         options.repeats,
@@ -376,24 +385,48 @@ def many_wide_layers(options: argparse.Namespace) -> None:
             path = Path(folder) / f"{index}.npy"
             np.save(path, random.standard_normal((rows, int(width)), dtype=np.float32))
             layers[str(index)] = np.load(path, mmap_mode="r")
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        seen: list[float] = []
         rate = gemm_rate(np.float32)
+        before, memory = own_memory(), 2**30
         for name in ("linear_cka", "unbiased_linear_cka"):
+            peaks: list[float] = []
             seconds, _ = timed(
-                lambda name=name: similarity.compare(  # type: ignore[misc]
-                    layers, layers, name, progress=seen.append, memory=2**30
+                lambda name=name, peaks=peaks: similarity.compare(  # type: ignore[misc]
+                    layers,
+                    layers,
+                    name,
+                    progress=lambda share: peaks.append(own_memory()),
+                    memory=memory,
                 ),
                 1,
             )
             floor = rows**2 / 2 * (float(widths.sum()) + count**2 / 2) / rate
-            row(name, seconds, seconds, note=f"floor {floor:.1f} s, {len(seen)} progress calls")
+            row(name, seconds, seconds, note=f"floor {floor:.1f} s, {len(peaks)} progress calls")
+            print(
+                f"  bound {memory / 2**30:.2f} GiB; own memory at most "
+                f"{max(peaks) - before:.2f} GiB above {before:.2f} before"
+            )
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         data = rows * float(widths.sum()) * 4
         print(
-            f"activations {data / 2**30:.1f} GiB; peak resident memory {peak / 2**20:.2f} GiB "
-            f"(before {before / 2**20:.2f}), pages of the mapped files included"
+            f"activations {data / 2**30:.1f} GiB; peak resident memory {peak / 2**20:.2f} GiB, "
+            "pages of the mapped files included"
         )
+        asked: list[float] = []
+        try:
+            similarity.compare(
+                layers,
+                layers,
+                progress=lambda share: asked.append(clock()) if share > 0.05 else None,
+                cancelled=lambda: bool(asked),
+            )
+        except similarity.ComparisonCancelled:
+            print(f"cancelled at 5 %: stopped {1000 * (clock() - asked[0]):.0f} ms later")
+
+
+def own_memory() -> float:
+    """GiB of resident memory that is no file's, of this process (Linux)."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.split("RssAnon:")[1].split()[0]) / 2**20
 
 
 SECTIONS = {
@@ -412,6 +445,7 @@ def main() -> None:
     parser.add_argument("--layers", type=int, default=20, help="of the CKA sections")
     parser.add_argument("--wide-rows", type=int, default=4096)
     parser.add_argument("--wide-layers", type=int, default=200)
+    parser.add_argument("--at-once", action="store_true", help="leave out peers that loop")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--clock", choices=list(CLOCKS), default="wall")
     options = parser.parse_args()
