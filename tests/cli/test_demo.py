@@ -97,6 +97,7 @@ def test_serves_until_ctrl_c(demo: Path, environ: dict[str, str]) -> None:
         stdout=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        preexec_fn=_listen_to_ctrl_c,
     )
     try:
         assert process.stdout is not None
@@ -128,6 +129,11 @@ def test_serves_until_ctrl_c(demo: Path, environ: dict[str, str]) -> None:
         process.wait()
 
 
+def _listen_to_ctrl_c() -> None:
+    """A shell makes what it starts in the background deaf to Ctrl-C, and it is inherited."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def _command_lines() -> list[str]:
     """Of all processes of the machine."""
     lines = []
@@ -155,6 +161,7 @@ def test_ctrl_c_during_training_is_no_traceback(tmp_path: Path, environ: dict[st
         env=environ,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=_listen_to_ctrl_c,
     )
     try:
         assert process.stderr is not None
