@@ -17,7 +17,7 @@ interface Scene extends HTMLElement {
 }
 
 export interface GraphsPane {
-  /** False where TensorBoard has no graph of that run. */
+  /** False where TensorBoard has no graph of that model. */
   show(run: string, name: string): boolean;
   highlight(node: string | null): void;
 }
@@ -97,10 +97,10 @@ function take(frame: HTMLIFrameElement, onSelect: (node: string) => void): Graph
       const datasets = controls.datasets ?? [];
       const at = datasets.findIndex((dataset) => dataset.name === run);
       const tags = datasets[at]?.tags ?? [];
-      if (tags.length === 0) return false;
+      const tag = tags.findIndex((one) => one.tag === `graph of ${name}`);
+      if (tag < 0) return false;
       controls.set('_selectedRunIndex', at);
-      const tag = tags.findIndex((one) => one.tag === name);
-      controls.set('_selectedTagIndex', Math.max(0, tag));
+      controls.set('_selectedTagIndex', tag);
       controls.set('_selectedGraphType', CONCEPTUAL);
       return true;
     },
