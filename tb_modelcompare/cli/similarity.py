@@ -17,7 +17,7 @@ from tb_modelcompare.report import report_html
 from tb_modelcompare.similarity import Comparison, Measure
 from tb_modelcompare.similarity.engine import find_measure
 from tb_modelcompare.snapshot import Snapshot
-from tb_modelcompare.store import open_snapshot
+from tb_modelcompare.store import open_snapshot, require_same_probe
 
 
 def similarity(arguments: argparse.Namespace) -> int:
@@ -50,6 +50,7 @@ def _opened(arguments: argparse.Namespace) -> tuple[Measure, Snapshot, Snapshot]
     measure = find_measure(arguments.measure)
     a = open_snapshot(arguments.logdir, arguments.a)
     b = open_snapshot(arguments.logdir, arguments.b)
+    require_same_probe(a, b)  # before any output file is made
     return measure, a, b
 
 
