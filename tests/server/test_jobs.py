@@ -373,7 +373,8 @@ def test_a_worker_neither_runs_the_main_module_nor_loads_tensorflow(tmp_path: Pa
     script = tmp_path / "train.py"
     script.write_text(PROGRAM)
     environ = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
-    output = subprocess.check_output([sys.executable, str(script)], text=True, env=environ)
+    command = [sys.executable, str(script)]
+    output = subprocess.check_output(command, text=True, env=environ, cwd=tmp_path)
     first, last = output.strip().splitlines()
     assert first == "main runs"
     modules, error = json.loads(last)
