@@ -165,8 +165,8 @@ def test_ctrl_c_during_training_is_no_traceback(tmp_path: Path, environ: dict[st
     )
     try:
         assert process.stderr is not None
-        first = process.stderr.readline()
-        assert "training" in first
+        # Not sooner: an interrupt that falls into the import of TensorFlow can be lost in there.
+        assert any("step 50 of" in line for line in process.stderr)
         os.kill(process.pid, signal.SIGINT)
         _, rest = process.communicate(timeout=60)
     finally:
