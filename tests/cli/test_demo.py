@@ -165,7 +165,7 @@ def test_ctrl_c_during_training_is_no_traceback(tmp_path: Path, environ: dict[st
     )
     try:
         assert process.stderr is not None
-        # Not sooner: an interrupt that falls into the import of TensorFlow can be lost in there.
+        # Not sooner: a known fault loses some interrupts in the first moments, while modules load.
         assert any("step 50 of" in line for line in process.stderr)
         os.kill(process.pid, signal.SIGINT)
         _, rest = process.communicate(timeout=60)
