@@ -8,11 +8,13 @@ for a defect of ours.
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import warnings
 from collections.abc import Sequence
 from typing import Any
 
+from tb_modelcompare.cli import interrupt
 from tb_modelcompare.cli.parser import build_parser
 from tb_modelcompare.errors import ModelCompareError
 
@@ -26,7 +28,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     # TensorFlow's informational lines would bury ours; its errors stay.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     arguments = build_parser().parse_args(argv)
-    with warnings.catch_warnings():
+    # SIGTERM too: whoever ends the demo ends its TensorBoard.
+    with warnings.catch_warnings(), interrupt.listening(signal.SIGINT, signal.SIGTERM):
         warnings.showwarning = _show_warning
         try:
             status: int = arguments.run(arguments)
@@ -35,13 +38,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         except ModelCompareError as error:
             print(f"tb-modelcompare: {error}", file=sys.stderr)
             return USER_ERROR
-        except KeyboardInterrupt:
-            print("tb-modelcompare: stopped", file=sys.stderr)
-            return _INTERRUPTED
         except BrokenPipeError:
             # The reader (`| head`) has gone; Python would complain again when it flushes.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return _BROKEN_PIPE
+        except BaseException:
+            # Not only KeyboardInterrupt: on its way through TensorFlow it may have become another.
+            if not interrupt.asked():
+                raise
+            print("tb-modelcompare: stopped", file=sys.stderr)
+            return _INTERRUPTED
 
 
 def _show_warning(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:

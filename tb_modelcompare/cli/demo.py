@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
 
+from tb_modelcompare.cli import interrupt
 from tb_modelcompare.demo.logs import make_logs
 from tb_modelcompare.demo.serve import TensorBoardError, comparison_address, tensorboard
 from tb_modelcompare.store import open_snapshot
@@ -13,13 +13,12 @@ from tb_modelcompare.store import open_snapshot
 
 def run(arguments: argparse.Namespace) -> int:
     """Train and log unless that is done, then serve until Ctrl-C."""
-    # Whoever ends us ends our TensorBoard.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     demo = make_logs(
         arguments.logdir,
         steps=arguments.steps,
         force=arguments.force,
         say=_say,
+        check=interrupt.check,
     )
     _say(f"trained and logged in {demo.seconds:.0f} s; share of the test windows that are right:")
     for snapshot, share in demo.accuracy.items():

@@ -57,6 +57,7 @@ def make_logs(
     steps: int,
     force: bool = False,
     say: Callable[[str], None],
+    check: Callable[[], None],
 ) -> Demo:
     """Train and log the demo's networks, or find that a former call has.
 
@@ -70,6 +71,8 @@ def make_logs(
         Train again even if `logdir` holds a complete demo.
     say : callable
         Called with each line of progress.
+    check : callable
+        Called after every step of training; what it raises ends the training.
 
     Raises
     ------
@@ -89,7 +92,7 @@ def make_logs(
     (root / _MARKER).write_text("{}\n")  # ours from now on, though not complete
 
     start = time.monotonic()
-    accuracy = _train_all(root, trainings, steps, say)
+    accuracy = _train_all(root, trainings, steps, say, check)
     demo = Demo(root, steps, accuracy, time.monotonic() - start)
     kept = {**asdict(demo), "logdir": str(root)}
     (root / _MARKER).write_text(json.dumps(kept, indent=1) + "\n")
@@ -128,7 +131,11 @@ def _complete(root: Path, trainings: tuple[_Training, ...]) -> bool:
 
 
 def _train_all(
-    root: Path, trainings: tuple[_Training, ...], steps: int, say: Callable[[str], None]
+    root: Path,
+    trainings: tuple[_Training, ...],
+    steps: int,
+    say: Callable[[str], None],
+    check: Callable[[], None],
 ) -> dict[str, float]:
     import_tensorflow()
     import keras
@@ -173,6 +180,7 @@ def _train_all(
                 )
 
             def report(step: int, loss: float, run: str = training.run) -> None:
+                check()
                 if step % 50 == 0:
                     say(f"{run}: step {step} of {steps}, loss {loss:.2f}")
 
