@@ -24,6 +24,7 @@ from tb_modelcompare.store import require_same_probe
 
 MAX_PICTURES = 256
 MAX_STEPS = 4096
+MAX_DRAWS = 1000
 SIZES = (32, 512)
 _MAX_SEED = 2**31 - 1
 
@@ -58,16 +59,50 @@ def task_from_request(body: dict[str, Any], find: FindSnapshot) -> Task:
 
 
 def _similarity(body: dict[str, Any], find: FindSnapshot) -> Task:
+    return _of_pair("similarity", body, find, {"measure": _measure(body)})
+
+
+def _significance(body: dict[str, Any], find: FindSnapshot) -> Task:
+    a, b = find(_text(body, "a")), find(_text(body, "b"))
+    parameters = {
+        "measure": _measure(body),
+        "layers_a": _layers(body, a, "layers_a"),
+        "layers_b": _layers(body, b, "layers_b"),
+        "permutations": _integer(body, "permutations", 0, MAX_DRAWS, 0),
+        "resamples": _integer(body, "resamples", 0, MAX_DRAWS, 0),
+    }
+    if parameters["resamples"] == 1 or not (parameters["permutations"] or parameters["resamples"]):
+        raise RequestError("give permutations of at least 1, or resamples of at least 2")
+    return _of_pair("significance", body, find, parameters)
+
+
+def _shared_units(body: dict[str, Any], find: FindSnapshot) -> Task:
+    a, b = find(_text(body, "a")), find(_text(body, "b"))
+    names = _layers(body, b)
+    if names == ():
+        raise RequestError("layers is empty; name one at least, or null for all")
+    parameters = {"layer": a.layer(_text(body, "layer")).name, "layers": names or b.layer_names}
+    return _of_pair("shared_units", body, find, parameters)
+
+
+def _of_pair(
+    kind: str, body: dict[str, Any], find: FindSnapshot, parameters: dict[str, Any]
+) -> Task:
+    """A task about two snapshots that needs no renderer."""
+    a, b = find(_text(body, "a")), find(_text(body, "b"))
+    require_same_probe(a, b)
+    payload = {"a": a.to_payload(), "b": b.to_payload(), **parameters}
+    content = {"a": _identity(a), "b": _identity(b), **parameters}
+    return Task(kind, MATHEMATICS, _key(kind, content), payload)
+
+
+def _measure(body: dict[str, Any]) -> str:
     from tb_modelcompare.similarity import MEASURES
 
-    a, b = find(_text(body, "a")), find(_text(body, "b"))
     measure = _text(body, "measure")
     if measure not in MEASURES:
         raise ActivationError(f"no measure {measure!r:.100}; there are {', '.join(MEASURES)}")
-    require_same_probe(a, b)
-    payload = {"a": a.to_payload(), "b": b.to_payload(), "measure": measure}
-    content = {"a": _identity(a), "b": _identity(b), "measure": measure}
-    return Task("similarity", MATHEMATICS, _key("similarity", content), payload)
+    return measure
 
 
 def _analogies(body: dict[str, Any], find: FindSnapshot) -> Task:
@@ -112,6 +147,11 @@ def _caricatures(body: dict[str, Any], find: FindSnapshot) -> Task:
 
 _KINDS: dict[str, tuple[Callable[[dict[str, Any], FindSnapshot], Task], tuple[str, ...]]] = {
     "similarity": (_similarity, ("a", "b", "measure")),
+    "significance": (
+        _significance,
+        ("a", "b", "measure", "layers_a", "layers_b", "permutations", "resamples"),
+    ),
+    "shared_units": (_shared_units, ("a", "layer", "b", "layers")),
     "analogies": (
         _analogies,
         ("a", "layer", "unit", "sign", "targets", "size", "steps", "seed"),
@@ -198,13 +238,17 @@ def _render_parameters(body: dict[str, Any], *, size: int, steps: int) -> dict[s
     }
 
 
-def _layers(body: dict[str, Any], snapshot: Snapshot) -> tuple[str, ...] | None:
+def _layers(
+    body: dict[str, Any], snapshot: Snapshot, field: str = "layers"
+) -> tuple[str, ...] | None:
     """The layers named in a body, in topological order; None if it leaves the choice to us."""
-    names = body.get("layers")
+    names = body.get(field)
     if names is None:
         return None
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise RequestError("layers is neither null nor a list of names")
+        raise RequestError(f"{field} is neither null nor a list of names")
+    if not names and field != "layers":
+        raise RequestError(f"{field} is empty; name one at least, or null for all")
     for name in names:
         snapshot.layer(name)
     return tuple(name for name in snapshot.layer_names if name in set(names))

@@ -30,6 +30,7 @@ from tb_modelcompare.guards import (
     respond,
 )
 from tb_modelcompare.jobs import MATHEMATICS, RENDERS, JobQueue
+from tb_modelcompare.mathematics import array_file
 from tb_modelcompare.metadata import PLUGIN_NAME
 from tb_modelcompare.snapshot import Snapshot
 from tb_modelcompare.tasks import MATRIX
@@ -81,6 +82,8 @@ class ModelComparePlugin(base_plugin.TBPlugin):  # type: ignore[misc]
             "/cancel": self._guard.route(self._cancel, methods=("POST",)),
             "/matrix": get(self._matrix),
             "/matrix_info": get(self._matrix_info),
+            "/result": get(self._result),
+            "/array": get(self._array),
             "/job_image": get(self._job_image),
         }
 
@@ -222,6 +225,19 @@ class ModelComparePlugin(base_plugin.TBPlugin):  # type: ignore[misc]
         if matrix is None:
             raise UnknownJobError(f"job {job_id!r:.100} has no matrix (yet)")
         return _json(request, matrix)
+
+    def _result(self, request: Request) -> Response:
+        job_id = _text(request, "id")
+        if self._jobs.status(job_id)["status"] != "done":
+            raise UnknownJobError(f"job {job_id!r:.100} has no result (yet)")
+        return respond(request, self._jobs.report(job_id), "application/json", expires=_DAY)
+
+    def _array(self, request: Request) -> Response:
+        content, _ = self._jobs.file(_text(request, "id"), array_file(_text(request, "name")))
+        array: np.ndarray[Any, Any] = np.load(io.BytesIO(content), allow_pickle=False)
+        return respond(
+            request, array.astype("<f8").tobytes(), "application/octet-stream", expires=_DAY
+        )
 
     def _job_image(self, request: Request) -> Response:
         job_id, name = _text(request, "id"), _text(request, "name")

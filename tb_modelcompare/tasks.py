@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tb_modelcompare import mathematics
 from tb_modelcompare.errors import ModelCompareError
 from tb_modelcompare.progress import JobCancelledError, Progress
 from tb_modelcompare.quiet import import_tensorflow
@@ -61,7 +62,7 @@ def run(kind: str, payload: dict[str, Any], directory: Path) -> dict[str, Any]:
 
     Parameters
     ----------
-    kind : {"similarity", "analogies", "caricatures"}
+    kind : {"similarity", "significance", "shared_units", "analogies", "caricatures"}
     payload : dict
         As made by `job_requests`, JSON values only.
     directory : Path
@@ -69,8 +70,8 @@ def run(kind: str, payload: dict[str, Any], directory: Path) -> dict[str, Any]:
     Returns
     -------
     dict
-        The report that is kept with the result: "items" of pictures, and for similarity the
-        description of the matrix.
+        The report that is kept with the result: "items" of pictures, for similarity the
+        description of the matrix, else the result itself.
 
     Raises
     ------
@@ -315,6 +316,8 @@ def _save(
 
 _KINDS: dict[str, Callable[[dict[str, Any], Path], dict[str, Any]]] = {
     "similarity": _similarity,
+    "significance": mathematics.significance,
+    "shared_units": mathematics.shared_units,
     "analogies": _analogies,
     "caricatures": _caricatures,
 }

@@ -35,6 +35,7 @@ def measure_json(measure: Measure) -> dict[str, Any]:
         "low": _bound(measure.low),
         "high": _bound(measure.high),
         "symmetric": measure.symmetric,
+        "distance": measure.distance,
         "formula": measure.formula,
         "paper": measure.paper,
         "summary": measure.summary,

@@ -1,0 +1,110 @@
+"""Jobs beside the matrix: a comparison's null and intervals, and which units are shared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from serving import Server, error_of, make_probe
+
+from tb_modelcompare import SummaryWriter
+from tb_modelcompare.analogy import prediction_r2
+from tb_modelcompare.similarity import compare
+from tb_modelcompare.store import open_snapshot
+
+A, B = "first/net@0", "second/net@0"
+IMAGES = np.arange(60) // 3
+
+
+def array(server: Server, job_id: str, name: str, columns: int) -> np.ndarray[Any, Any]:
+    response = server.get("array", id=job_id, name=name)
+    assert response.status_code == 200, response.get_data(as_text=True)
+    return np.frombuffer(response.get_data(), "<f8").reshape(-1, columns)
+
+
+def test_significance_is_that_of_the_library_with_images_as_wholes(
+    session_logs: Path, serve: Callable[..., Server]
+) -> None:
+    server = serve(session_logs)
+    body = {"kind": "significance", "a": A, "b": B, "measure": "linear_cka"}
+    chosen = {"layers_a": ["conv2"], "layers_b": ["conv1", "conv3"]}
+    job = server.wait(server.ask({**body, **chosen, "permutations": 6, "resamples": 7})["id"])
+    assert job["status"] == "done", job
+    found = server.json("result", id=job["id"])
+    assert found["rows"] == ["conv2"]
+    assert found["columns"] == ["conv1", "conv3"]
+    a, b = open_snapshot(session_logs, A), open_snapshot(session_logs, B)
+    expected = compare(
+        {"conv2": a.activations("conv2")},
+        {name: b.activations(name) for name in ("conv1", "conv3")},
+        groups=IMAGES,
+        permutations=6,
+        resamples=7,
+    )
+    for name in found["arrays"]:
+        values = array(server, job["id"], name, 2)
+        np.testing.assert_allclose(values, getattr(expected, name), rtol=1e-6)
+    assert {"values", "null_mean", "p_value", "low", "high", "effective_rows"} <= set(
+        found["arrays"]
+    )
+    low, high = (array(server, job["id"], name, 2) for name in ("low", "high"))
+    assert (low < high).all()
+
+
+def test_units_are_shared_as_far_as_another_layer_predicts_them(
+    tmp_path: Path, serve: Callable[..., Server]
+) -> None:
+    """A copied unit, one of its own, and a dead one."""
+    rng = np.random.default_rng(0)
+    other = rng.standard_normal((300, 5)).astype(np.float32)
+    own = np.column_stack([other[:, 1], rng.standard_normal(300), np.zeros(300)])
+    with SummaryWriter(tmp_path / "logs", make_probe(count=100)) as writer:
+        writer.add_activations("one", {"layer": own.astype(np.float32)})
+        noise = rng.standard_normal((300, 4)).astype(np.float32)
+        writer.add_activations("two", {"noise": noise, "copy": other})
+    server = serve(tmp_path / "logs")
+    body = {"kind": "shared_units", "a": "logs/one@0", "layer": "layer", "b": "logs/two@0"}
+    ids = {s["name"]: s["id"] for s in server.json("snapshots")["snapshots"]}
+    body |= {"a": ids["one"], "b": ids["two"]}
+    job = server.wait(server.ask(body)["id"])
+    assert job["status"] == "done", job
+    found = server.json("result", id=job["id"])
+    assert found["layers"] == ["noise", "copy"]
+    assert found["r2"][0] == pytest.approx(1, abs=1e-3)
+    assert found["r2"][1] < 0.05
+    assert found["r2"][2] is None
+    assert found["best"][0] == 1
+    images = np.arange(300) // 3
+    expected = max(prediction_r2(x, own[:, 1], groups=images)[0] for x in (noise, other))
+    assert found["r2"][1] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        ({"permutations": 0, "resamples": 0}, "permutations"),
+        ({"resamples": 1}, "resamples"),
+        ({"permutations": 100_000}, "permutations"),
+        ({"layers_a": []}, "layers_a"),
+        ({"layers_b": ["absent"]}, "absent"),
+        ({"measure": "likeness"}, "likeness"),
+    ],
+)
+def test_requests_that_cannot_be_answered_are_refused_in_words(
+    change: dict[str, Any], word: str, session_logs: Path, serve: Callable[..., Server]
+) -> None:
+    body = {"kind": "significance", "a": A, "b": B, "measure": "linear_cka", "permutations": 3}
+    status, _, message = error_of(serve(session_logs).post("jobs", {**body, **change}))
+    assert 400 <= status < 500
+    assert word in message
+
+
+def test_there_is_no_result_of_a_job_that_is_not_done(
+    session_logs: Path, serve: Callable[..., Server]
+) -> None:
+    server = serve(session_logs)
+    assert server.get("result", id="0" * 64).status_code == 404
+    assert server.get("array", id="0" * 64, name="../matrix").status_code == 404
