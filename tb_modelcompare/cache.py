@@ -39,6 +39,11 @@ def default_directory() -> Path:
     return Path(platformdirs.user_cache_dir("tb-modelcompare", appauthor=False))
 
 
+def values_file(workspace: Path) -> Path:
+    """Where single values are kept (`values.PairValues`), seen from a job's workspace."""
+    return workspace.parent.parent / "pairs.sqlite"
+
+
 @dataclass(frozen=True)
 class Result:
     """A finished job: what it reported, and its files as name → (bytes, SHA-256)."""

@@ -25,6 +25,8 @@ from tb_modelcompare.store import require_same_probe
 MAX_PICTURES = 256
 MAX_STEPS = 4096
 MAX_DRAWS = 1000
+MAX_SNAPSHOTS = 1000  # of a run over training
+MAX_MODELS = 64  # on one map: each has a distance to each other, in every layer
 SIZES = (32, 512)
 _MAX_SEED = 2**31 - 1
 
@@ -145,6 +147,76 @@ def _caricatures(body: dict[str, Any], find: FindSnapshot) -> Task:
     return _render_task("caricatures", places, items, parameters)
 
 
+def _trend(body: dict[str, Any], find: FindSnapshot) -> Task:
+    snapshots = _snapshots(body, "snapshots", find)
+    reference = find(_text(body, "reference"))
+    require_same_probe(snapshots[0], reference)
+    payload = {
+        "snapshots": [one.to_payload() for one in snapshots],
+        "reference": reference.to_payload(),
+        "measure": _measure(body),
+    }
+    content = {
+        "snapshots": [_identity(one) for one in snapshots],
+        "reference": _identity(reference),
+        "measure": payload["measure"],
+    }
+    return _task_of_many("trend", content, payload)
+
+
+def _steps(body: dict[str, Any], find: FindSnapshot) -> Task:
+    a, b = _snapshots(body, "a", find), _snapshots(body, "b", find)
+    require_same_probe(a[0], b[0])
+    parameters = {
+        "layer_a": _text(body, "layer_a"),
+        "layer_b": _text(body, "layer_b"),
+        "measure": _measure(body),
+    }
+    a[-1].layer(parameters["layer_a"])
+    b[-1].layer(parameters["layer_b"])
+    payload = {side: [s.to_payload() for s in which] for side, which in (("a", a), ("b", b))}
+    content = {side: [_identity(s) for s in which] for side, which in (("a", a), ("b", b))}
+    return _task_of_many("steps", {**content, **parameters}, {**payload, **parameters})
+
+
+def _models(body: dict[str, Any], find: FindSnapshot) -> Task:
+    from tb_modelcompare.dynamics import METRICS
+
+    snapshots = _snapshots(body, "snapshots", find, MAX_MODELS)
+    metric = _text(body, "metric")
+    if metric not in METRICS:
+        raise ActivationError(f"no metric {metric!r:.100}; there are {', '.join(METRICS)}")
+    if len(snapshots) < 2:
+        raise RequestError("a map of models takes two snapshots or more")
+    payload = {"snapshots": [one.to_payload() for one in snapshots], "metric": metric}
+    content = {"snapshots": [_identity(one) for one in snapshots], "metric": metric}
+    return _task_of_many("models", content, payload)
+
+
+def _task_of_many(kind: str, content: dict[str, Any], payload: dict[str, Any]) -> Task:
+    version = f"{__version__} {_code_digest()}"
+    return Task(
+        kind, MATHEMATICS, _key(kind, content), {"kind": kind, "version": version, **payload}
+    )
+
+
+def _snapshots(
+    body: dict[str, Any], name: str, find: FindSnapshot, most: int = MAX_SNAPSHOTS
+) -> list[Snapshot]:
+    """Different snapshots of one probe."""
+    ids = body.get(name)
+    if not isinstance(ids, list) or not ids or not all(isinstance(one, str) for one in ids):
+        raise RequestError(f"{name} is not a list of ids of snapshots")
+    if len(ids) > most:
+        raise LimitError(f"{name} has {len(ids)} snapshots; give at most {most}")
+    if len(set(ids)) < len(ids):
+        raise RequestError(f"{name} names a snapshot twice")
+    snapshots = [find(one) for one in ids]
+    for snapshot in snapshots[1:]:
+        require_same_probe(snapshots[0], snapshot)
+    return snapshots
+
+
 _KINDS: dict[str, tuple[Callable[[dict[str, Any], FindSnapshot], Task], tuple[str, ...]]] = {
     "similarity": (_similarity, ("a", "b", "measure")),
     "significance": (
@@ -157,6 +229,9 @@ _KINDS: dict[str, tuple[Callable[[dict[str, Any], FindSnapshot], Task], tuple[st
         ("a", "layer", "unit", "sign", "targets", "size", "steps", "seed"),
     ),
     "caricatures": (_caricatures, ("snapshot", "image", "layers", "size", "steps", "seed")),
+    "trend": (_trend, ("snapshots", "reference", "measure")),
+    "steps": (_steps, ("a", "layer_a", "b", "layer_b", "measure")),
+    "models": (_models, ("snapshots", "metric")),
 }
 
 

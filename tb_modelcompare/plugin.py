@@ -33,7 +33,7 @@ from tb_modelcompare.jobs import MATHEMATICS, RENDERS, JobQueue
 from tb_modelcompare.mathematics import array_file
 from tb_modelcompare.metadata import PLUGIN_NAME
 from tb_modelcompare.snapshot import Snapshot
-from tb_modelcompare.tasks import MATRIX
+from tb_modelcompare.tasks import CELLS, MATRIX
 from tb_modelcompare.units import UnitStatistics, top_rows, unit_statistics
 from tb_modelcompare.wire import measure_json, snapshot_json
 
@@ -85,6 +85,8 @@ class ModelComparePlugin(base_plugin.TBPlugin):  # type: ignore[misc]
             "/result": get(self._result),
             "/array": get(self._array),
             "/job_image": get(self._job_image),
+            "/cells": get(self._cells),
+            "/cells_info": get(self._cells_info),
         }
 
     def close(self) -> None:
@@ -238,6 +240,18 @@ class ModelComparePlugin(base_plugin.TBPlugin):  # type: ignore[misc]
         return respond(
             request, array.astype("<f8").tobytes(), "application/octet-stream", expires=_DAY
         )
+
+    def _cells(self, request: Request) -> Response:
+        content, _ = self._jobs.file(_text(request, "id"), CELLS)
+        cells: np.ndarray[Any, Any] = np.load(io.BytesIO(content), allow_pickle=False)
+        return respond(request, cells.astype("<f8").tobytes(), "application/octet-stream")
+
+    def _cells_info(self, request: Request) -> Response:
+        job_id = _text(request, "id")
+        cells = self._jobs.report(job_id).get("cells")
+        if cells is None:
+            raise UnknownJobError(f"job {job_id!r:.100} has no cells (yet)")
+        return _json(request, cells)
 
     def _job_image(self, request: Request) -> Response:
         job_id, name = _text(request, "id"), _text(request, "name")

@@ -31,11 +31,14 @@ class Progress:
         One per picture, as the HTTP API gives them; change them, then `publish`.
     fraction, message
         As last published.
+    report : dict
+        What can be said already of the result; change it, then `publish`.
     """
 
     def __init__(self, directory: Path, items: list[dict[str, Any]] | None = None) -> None:
         self.directory = directory
         self.items = items or []
+        self.report: dict[str, Any] = {}
         self.fraction = 0.0
         self.message = ""
         self._published = 0.0
@@ -47,7 +50,7 @@ class Progress:
         if not force and now - self._published < _MIN_SECONDS:
             return
         self._published = now
-        state = {"fraction": self.fraction, "message": message, "items": self.items}
+        state = {"fraction": self.fraction, "message": message, "items": self.items, **self.report}
         partial = self.directory / f"{_PROGRESS}.partial"
         partial.write_text(json.dumps(state, allow_nan=False))
         os.replace(partial, self.directory / _PROGRESS)

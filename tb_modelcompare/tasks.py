@@ -24,6 +24,7 @@ from tb_modelcompare.store import require_same_probe
 from tb_modelcompare.wire import matrix_info_json
 
 MATRIX = "matrix.npy"
+CELLS = "cells.npy"
 PREVIEW_STEPS = (8, 16, 32, 64, 128, 256, 512, 1024)
 
 # Pictures of one model that are optimised together: more share each pass through the network,
@@ -62,7 +63,8 @@ def run(kind: str, payload: dict[str, Any], directory: Path) -> dict[str, Any]:
 
     Parameters
     ----------
-    kind : {"similarity", "significance", "shared_units", "analogies", "caricatures"}
+    kind : {"similarity", "significance", "shared_units", "analogies", "caricatures", "trend",
+            "steps", "models"}
     payload : dict
         As made by `job_requests`, JSON values only.
     directory : Path
@@ -70,8 +72,8 @@ def run(kind: str, payload: dict[str, Any], directory: Path) -> dict[str, Any]:
     Returns
     -------
     dict
-        The report that is kept with the result: "items" of pictures, for similarity the
-        description of the matrix, else the result itself.
+        The report that is kept with the result: "items" of pictures, of similarities the
+        description of the matrix or of the cells, else the result itself.
 
     Raises
     ------
@@ -114,6 +116,12 @@ def _similarity(payload: dict[str, Any], directory: Path) -> dict[str, Any]:
         raise JobCancelledError from error
     np.save(directory / MATRIX, comparison.values.astype("<f8"), allow_pickle=False)
     return {"matrix": matrix_info_json(a, b, measure, comparison)}
+
+
+def _many(payload: dict[str, Any], directory: Path) -> dict[str, Any]:
+    from tb_modelcompare.dynamics import tasks as of_many
+
+    return of_many.run(payload, directory)
 
 
 def _analogies(payload: dict[str, Any], directory: Path) -> dict[str, Any]:
@@ -320,4 +328,7 @@ _KINDS: dict[str, Callable[[dict[str, Any], Path], dict[str, Any]]] = {
     "shared_units": mathematics.shared_units,
     "analogies": _analogies,
     "caricatures": _caricatures,
+    "trend": _many,
+    "steps": _many,
+    "models": _many,
 }

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from tb_modelcompare.snapshot import Snapshot
 
 if TYPE_CHECKING:  # scipy takes a while to import, and the server must start fast
+    from tb_modelcompare.dynamics import Metric, Work
     from tb_modelcompare.similarity import Comparison, Measure
 
 
@@ -56,6 +58,32 @@ def matrix_info_json(
         "high": _bound(measure.high),
         "warnings": list(comparison.warnings),
     }
+
+
+def cells_json(
+    kind: str,
+    rows: Sequence[str],
+    columns: Sequence[str],
+    measure: Measure | Metric,
+    work: Work,
+    **more: Any,
+) -> dict[str, Any]:
+    """Values over many snapshots, less the values themselves."""
+    described = {
+        "kind": kind,
+        "rows": list(rows),
+        "columns": list(columns),
+        "measure": measure.name,
+        "title": measure.title,
+        "low": _bound(measure.low),
+        "high": _bound(measure.high),
+        "distance": measure.distance,
+        "notes": list(work.notes),
+        "computed": work.computed,
+        "found": work.found,
+        **more,
+    }
+    return {"cells": described}
 
 
 def _bound(value: float) -> float | None:
