@@ -20,6 +20,9 @@ RUNTIME = [
     "tensorboard>=2.21,<3",  # the host; 2.20 does not start with setuptools >= 82
     "numpy>=2,<3",  # all arrays
     "scipy>=1.13,<2",  # linear algebra, assignment and distances of the measures
+    # Neither numpy nor scipy can say how many threads their BLAS may use. Before 3.8, two threads
+    # that limit it at the same time could leave it at one for good. It has no dependencies.
+    "threadpoolctl>=3.8,<4",
     "keras>=3.12,<4",  # the models that are captured
     "pillow>=10.3",  # photos in, rendered pictures out
     "tqdm>=4.66,<5",  # progress bars of long captures

@@ -21,6 +21,7 @@ from tb_modelcompare.similarity.registry import (
     RowPlan,
     VectorPlan,
 )
+from tb_modelcompare.similarity.threads import spread
 
 Precision = Literal["auto", "single", "double"]
 
@@ -169,15 +170,16 @@ def _cross_squares(
 ) -> Matrix:
     """`||X'Y||²` through covariances; strictly above the diagonal where `ys is xs`."""
     squares = np.zeros((len(xs), len(ys)))
-    for i, columns, panel in _panels(xs, ys, dtype, memory, tick):
-        widths = [layer.units for layer in ys[columns]]
-        squares[i, columns] = products.block_squares(panel, widths) * xs[0].rows ** 2
+    for panels in _panels(xs, ys, dtype, memory, tick):
+        for i, columns, panel in panels:
+            widths = [layer.units for layer in ys[columns]]
+            squares[i, columns] = products.block_squares(panel, widths) * xs[0].rows ** 2
     return squares
 
 
 def _panels(
     xs: list[Layer], ys: list[Layer], dtype: npt.DTypeLike, memory: int, tick: products.Tick
-) -> Iterator[tuple[int, slice, Array]]:
+) -> Iterator[list[tuple[int, slice, Array]]]:
     """(index of x, slice of ys, their cross-covariances (d1, units of these ys)).
 
     All pairs, by groups of layers whose sums fit in memory; where `ys is xs`, those strictly
@@ -192,8 +194,28 @@ def _panels(
                 continue
             left, within = xs[g.start : g.stop], ys is xs and h == g
             right = left if within else ys[h.start : h.stop]
-            for i, j, panel in products.cross_panels(left, right, dtype, within, tick):
-                yield g.start + i, slice(h.start + j, h.stop), panel
+            yield [
+                (g.start + i, slice(h.start + j, h.stop), panel)
+                for i, j, panel in products.cross_panels(left, right, dtype, within, tick)
+            ]
+
+
+@dataclass(frozen=True, eq=False)
+class _Pair:
+    """Layers `row` and `column` with their cross-covariance, to be combined into a value."""
+
+    row: int
+    column: int
+    covariance: Array
+
+    @property
+    def cost(self) -> float:
+        return float(_combining_cost(*self.covariance.shape))
+
+
+def _combining_cost(d1: Any, d2: Any) -> Any:
+    """Multiply-adds, about, of whitening from both sides and of singular values."""
+    return 2.0 * d1 * d2 * (d1 + d2)
 
 
 def _moment_pairs(
@@ -201,40 +223,77 @@ def _moment_pairs(
 ) -> Matrix:
     layers = xs if ys is xs else [*xs, *ys]
     dtype = settings.dtype(layers)
-    tick = settings.tick(sum(_multiply_adds(xs, ys)))
-
-    def prepared(layer: Layer, dtype: npt.DTypeLike) -> Any:
-        covariance = products.own_covariance(layer, dtype).astype(dtype, copy=False)
-        return plan.prepare(LayerMoments(layer.name, layer.rows, layer.mean, covariance))
-
-    sides = [prepared(layer, dtype) for layer in layers]
-    tick(_multiply_adds(xs, ys)[0])
+    own, across = _multiply_adds(xs, ys)
+    widths_x, widths_y = (np.array([layer.units for layer in side]) for side in (xs, ys))
+    combining = float(_combining_cost(widths_x[:, None], widths_y).sum())
+    if ys is xs:
+        among_own = float(_combining_cost(widths_x, widths_x).sum())
+        combining = (combining - among_own) / (2.0 if measure.symmetric else 1.0)
+    tick = settings.tick(own + across + combining)
+    sides = _prepared(plan, layers, dtype, settings.memory, tick)
     exact = np.full(len(layers), dtype == np.float64)
     if dtype == np.float32 and settings.precision == "auto":
-        for index, side in enumerate(sides):
-            if not plan.single_precision(side):
-                sides[index], exact[index] = prepared(layers[index], np.float64), True
+        again = [i for i, side in enumerate(sides) if not plan.single_precision(side)]
+        redone = _prepared(plan, [layers[i] for i in again], np.float64, settings.memory, tick)
+        for index, side in zip(again, redone, strict=True):
+            sides[index], exact[index] = side, True
+    left, right = sides[: len(xs)], sides[-len(ys) :]
     values = np.empty((len(xs), len(ys)))
-    first_y = 0 if ys is xs else len(xs)
-    for rows, columns in _by_precision(exact[: len(xs)], exact[first_y:], ys is xs):
-        left = [xs[i] for i in rows]
-        right = left if ys is xs and columns is rows else [ys[j] for j in columns]
-        double = exact[rows[0]] or exact[first_y + columns[0]]
-        kind = np.float64 if double else np.float32
-        for i, among, panel in _panels(left, right, kind, settings.memory, tick):
-            edges = products.starts(right[among])
-            for j, start, stop in zip(columns[among], edges[:-1], edges[1:], strict=True):
-                a, b, block = rows[i], j, panel[:, start:stop].astype(kind, copy=False)
-                x, y = sides[a], sides[first_y + b]
-                values[a, b] = plan.combine(x, y, Cross(block))
-                if ys is xs:
-                    values[b, a] = (
-                        values[a, b] if measure.symmetric else plan.combine(y, x, Cross(block.T))
-                    )
+
+    def combine(pair: _Pair) -> float:
+        double = exact[pair.row] or exact[len(layers) - len(ys) + pair.column]
+        block = pair.covariance.astype(np.float64 if double else np.float32, copy=False)
+        return float(plan.combine(left[pair.row], right[pair.column], Cross(block)))
+
+    for rows, columns in _by_precision(exact[: len(xs)], exact[-len(ys) :], ys is xs):
+        some_x = [xs[i] for i in rows]
+        some_y = some_x if ys is xs and columns is rows else [ys[j] for j in columns]
+        kind = np.float64 if exact[rows[0]] or exact[-len(ys) :][columns[0]] else np.float32
+        for panels in _panels(some_x, some_y, kind, settings.memory, tick):
+            pairs = [
+                _Pair(int(rows[i]), int(columns[j]), block)
+                for i, among, panel in panels
+                for j, block in _blocks(panel, some_y, among)
+            ]
+            if ys is xs and not measure.symmetric:
+                pairs += [_Pair(pair.column, pair.row, pair.covariance.T) for pair in pairs]
+            pairs.sort(key=lambda pair: -pair.cost)  # the longest first: all threads end together
+            for pair, value in zip(
+                pairs, spread(combine, pairs, lambda pair: tick(pair.cost)), strict=True
+            ):
+                values[pair.row, pair.column] = value
+                if ys is xs and measure.symmetric:
+                    values[pair.column, pair.row] = value
     if ys is xs:
         assert measure.self_value is not None
         np.fill_diagonal(values, measure.self_value)
     return values
+
+
+def _prepared(
+    plan: MomentPlan,
+    layers: Sequence[Layer],
+    dtype: npt.DTypeLike,
+    memory: int,
+    tick: products.Tick,
+) -> list[Any]:
+    """What the measure makes of each layer's own moments."""
+    sides: list[Any] = []
+    for group in products.groups([16 * layer.units**2 for layer in layers], memory):
+        moments = []
+        for layer in layers[group.start : group.stop]:
+            covariance = products.own_covariance(layer, dtype).astype(dtype, copy=False)
+            moments.append(LayerMoments(layer.name, layer.rows, layer.mean, covariance))
+            tick(float(layer.rows) * layer.units**2)
+        sides += spread(plan.prepare, moments, lambda layer: tick(0.0))
+    return sides
+
+
+def _blocks(panel: Array, ys: Sequence[Layer], among: slice) -> Iterator[tuple[int, Array]]:
+    """Each y's columns of a panel, by the y's index."""
+    edges = products.starts(ys[among])
+    for index, j in enumerate(range(*among.indices(len(ys)))):
+        yield j, panel[:, edges[index] : edges[index + 1]]
 
 
 def _by_precision(

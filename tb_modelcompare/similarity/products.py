@@ -6,7 +6,7 @@ memory-mapped, as centred and scaled float32 or float64; sums over blocks are in
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -73,11 +73,11 @@ def cross_panels(
     dtype: npt.DTypeLike,
     following: bool,
     tick: Tick,
-) -> Iterator[tuple[int, int, Array]]:
+) -> list[tuple[int, int, Array]]:
     """For each x, its cross-covariances with all ys, or only with those that follow it.
 
-    Yields (index of x, index of the first y, array (d1, units of these ys)). All of them are
-    summed at the same time, in one pass over the rows.
+    (index of x, index of the first y, array (d1, units of these ys)), all of them summed at
+    the same time, in one pass over the rows.
     """
     edges_x, edges_y = starts(xs), starts(ys)
     rows = xs[0].rows
@@ -99,10 +99,9 @@ def cross_panels(
             else:
                 sums[index] = product.astype(np.float64)
             tick(float(len(left)) * x.shape[1] * y.shape[1])
-    for index in wanted:
-        panel = sums.pop(index)
+    for panel in sums.values():
         panel /= rows
-        yield index, firsts[index], panel
+    return [(index, firsts[index], sums[index]) for index in wanted]
 
 
 def block_squares(panel: Array, widths: Sequence[int]) -> Matrix:

@@ -7,7 +7,6 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-import scipy.linalg
 
 from tb_modelcompare.errors import ActivationError
 from tb_modelcompare.similarity.activations import Array
@@ -49,7 +48,7 @@ def _partly_whitened(layer: LayerMoments, alpha: float, rcond: float) -> Shape:
     if alpha == 1.0:
         return Shape(norm)
     covariance = layer.covariance.astype(np.float64)
-    values, vectors = scipy.linalg.eigh(covariance, check_finite=False, driver="evd")
+    values, vectors = np.linalg.eigh(covariance)
     present = values > rcond * values[-1]
     values, vectors = values[present], vectors[:, present]
     level = values.mean()

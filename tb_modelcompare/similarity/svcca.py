@@ -30,7 +30,7 @@ def principal_components(
     """Whiten the leading principal components: the fewest that hold `threshold` of the
     variance, or a fixed number (all there are, where the layer has fewer)."""
     covariance = layer.covariance.astype(np.float64)
-    values, vectors = scipy.linalg.eigh(covariance, check_finite=False, driver="evd")
+    values, vectors = np.linalg.eigh(covariance)
     values, vectors = values[::-1], vectors[:, ::-1]
     if values[0] <= 0.0:
         raise ActivationError(

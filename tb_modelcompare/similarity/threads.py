@@ -1,0 +1,56 @@
+"""Many small factorisations at the same time, each on one thread of its own.
+
+Inside BLAS a second thread makes the factorisation of a matrix of some hundred units slower,
+not faster. One matrix per thread is what several processors are good for; the large products
+keep all threads.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+import numpy.linalg
+import scipy.linalg
+from threadpoolctl import ThreadpoolController
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+@functools.cache
+def _blas() -> ThreadpoolController:
+    """The BLAS libraries of this process; looking for them takes some milliseconds."""
+    assert numpy.linalg  # each brings a library of its own, which must have been loaded
+    assert scipy.linalg
+    return ThreadpoolController().select(user_api="blas")
+
+
+def spread(
+    function: Callable[[Item], Result],
+    items: Sequence[Item],
+    done: Callable[[Item], None] = lambda item: None,
+) -> list[Result]:
+    """`[function(item) for item in items]`, on as many threads as BLAS has here.
+
+    `done` is told each item in order, in the calling thread; when it raises, what has not
+    begun never does. The results do not depend on the number of threads.
+    """
+
+    def alone(item: Item) -> Result:
+        with _blas().limit(limits=1):  # under OpenMP each thread has a setting of its own
+            return function(item)
+
+    threads = max((library.num_threads for library in _blas().lib_controllers), default=1)
+    with _blas().limit(limits=1), ThreadPoolExecutor(threads) as pool:
+        futures = [pool.submit(alone, item) for item in items]
+        try:
+            results = []
+            for item, future in zip(items, futures, strict=True):
+                results.append(future.result())
+                done(item)
+        finally:
+            pool.shutdown(cancel_futures=True)
+    return results
