@@ -24,6 +24,7 @@ def snapshot_json(snapshot: Snapshot) -> dict[str, Any]:
         "probe_id": snapshot.probe_id,
         "layers": len(snapshot.layers),
         "rows": snapshot.rows,
+        "images": snapshot.probe_record.count,
         "digest": snapshot.digest,
         "renderable": snapshot.frozen is not None,
     }

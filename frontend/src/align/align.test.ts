@@ -9,7 +9,7 @@ import {
   withoutIdentity,
   type Table,
 } from './matrix';
-import { monotone, oneToOne, selectLines } from './select';
+import { candidates, monotone, oneToOne, selectLines, type Line, type Rule } from './select';
 
 function table(rows: number[][]): Table {
   return {
@@ -57,8 +57,10 @@ describe('matrix', () => {
 });
 
 describe('selectLines', () => {
-  const pairs = (rule: Parameters<typeof selectLines>[1], k = 1, threshold = -Infinity): string[] =>
-    selectLines(CROSSED, rule, k, threshold).map(({ row, column }) => `${row}-${column}`);
+  const select = (t: Table, rule: Rule, k = 1, threshold = -Infinity): Line[] =>
+    selectLines(t, candidates(t, rule, k), threshold, Infinity).lines;
+  const pairs = (rule: Rule, k = 1, threshold = -Infinity): string[] =>
+    select(CROSSED, rule, k, threshold).map(({ row, column }) => `${row}-${column}`);
 
   it('draws the strongest line last', () => {
     expect(pairs('top')).toEqual(['2-2', '1-0', '0-1']);
@@ -69,17 +71,34 @@ describe('selectLines', () => {
       [0.9, 0.8],
       [0.5, 0.1],
     ]);
-    const found = selectLines(t, 'top', 1, 0).map(({ row, column }) => [row, column]);
+    const found = select(t, 'top', 1, 0).map(({ row, column }) => [row, column]);
     expect(found).toEqual([
       [1, 0],
       [0, 1],
       [0, 0],
     ]);
-    expect(selectLines(t, 'best', 1, 0)).toHaveLength(1);
+    expect(select(t, 'best', 1, 0)).toHaveLength(1);
   });
 
   it('leaves out pairs below the threshold', () => {
     expect(pairs('all', 1, 0.65)).toEqual(['1-1', '1-0', '0-1']);
+  });
+
+  it('draws the strongest of too many and says how many there are', () => {
+    const all = candidates(CROSSED, 'all', 1);
+    expect(selectLines(CROSSED, all, 0.25, 2)).toEqual({
+      total: 5,
+      lines: [
+        { row: 1, column: 0, value: 0.8 },
+        { row: 0, column: 1, value: 0.9 },
+      ],
+    });
+    expect(selectLines(CROSSED, all, 2, 9)).toEqual({ total: 0, lines: [] });
+  });
+
+  it('draws nothing between things that cannot be compared', () => {
+    const t = table([[NaN, 0.5]]);
+    expect(select(t, 'all')).toEqual([{ row: 0, column: 1, value: 0.5 }]);
   });
 
   it('aligns in the order of depth', () => {

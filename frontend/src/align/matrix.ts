@@ -7,8 +7,18 @@ export interface Table {
   values: Float64Array;
 }
 
-/** `raw` and `fit` show the values themselves and differ in what the ends of the scale are. */
-export type Scale = 'raw' | 'fit' | 'rank';
+/**
+ * `raw` and `fit` show the values themselves and differ in what the ends of the scale are; `null`
+ * shows how far they are above the mean of shuffled images.
+ */
+export type Scale = 'raw' | 'fit' | 'rank' | 'null';
+
+/** Distances change sign, so that more is more alike everywhere; they are shown with the other. */
+export type Sign = 1 | -1;
+
+export function strength(values: Float64Array, sign: Sign): Float64Array {
+  return sign > 0 ? values : values.map((value) => -value);
+}
 
 /** Pick the rows and columns of one layer per drawn box. -1 where a box has no layer. */
 export function choose(table: Table, rows: readonly number[], columns: readonly number[]): Table {
@@ -57,8 +67,8 @@ export function ranks(table: Table): Table {
   return { ...table, values };
 }
 
-export function scaled(table: Table, scale: Scale): Table {
-  return scale === 'rank' ? ranks(table) : table;
+export function minus(table: Table, other: Float64Array): Table {
+  return { ...table, values: table.values.map((value, at) => value - other[at]!) };
 }
 
 /** Least and greatest finite value; [0, 1] of an empty table. */

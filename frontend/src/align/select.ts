@@ -16,9 +16,10 @@ export interface Line {
  * - `path`: the monotone alignment of greatest total similarity: deeper meets deeper.
  * - `all`: every pair.
  *
- * Pairs under `threshold` are left out. Weakest first, so that strong lines are drawn on top.
+ * As indices into the table's values, weakest first, so that a threshold is one cut and strong
+ * lines are drawn on top.
  */
-export function selectLines(table: Table, rule: Rule, k: number, threshold: number): Line[] {
+export function candidates(table: Table, rule: Rule, k: number): Uint32Array {
   const pairs = new Set<number>();
   const add = (row: number, column: number): void => {
     if (row >= 0 && column >= 0) pairs.add(row * table.columns + column);
@@ -45,16 +46,35 @@ export function selectLines(table: Table, rule: Rule, k: number, threshold: numb
       for (const [row, column] of monotone(table)) add(row, column);
       break;
     case 'all':
-      for (let at = 0; at < table.values.length; at++) pairs.add(at);
+      return sorted(table, Uint32Array.from(table.values.keys()));
   }
-  const lines: Line[] = [];
-  for (const at of pairs) {
-    const value = table.values[at]!;
-    if (value >= threshold) {
-      lines.push({ row: Math.floor(at / table.columns), column: at % table.columns, value });
-    }
+  return sorted(table, Uint32Array.from(pairs));
+}
+
+function sorted({ values }: Table, pairs: Uint32Array): Uint32Array {
+  return pairs.filter((at) => Number.isFinite(values[at])).sort((p, q) => values[p]! - values[q]!);
+}
+
+/** The lines that reach `threshold`: how many there are, and the strongest of them. */
+export function selectLines(
+  table: Table,
+  pairs: Uint32Array,
+  threshold: number,
+  most: number,
+): { lines: Line[]; total: number } {
+  let [low, high] = [0, pairs.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (table.values[pairs[middle]!]! < threshold) low = middle + 1;
+    else high = middle;
   }
-  return lines.sort((p, q) => p.value - q.value);
+  const total = pairs.length - low;
+  const lines = Array.from(pairs.subarray(pairs.length - Math.min(total, most)), (at) => ({
+    row: Math.floor(at / table.columns),
+    column: at % table.columns,
+    value: table.values[at]!,
+  }));
+  return { lines, total };
 }
 
 /**

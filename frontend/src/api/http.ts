@@ -67,6 +67,11 @@ export const httpSource: Source = {
   start: (job: JobRequest) => send<Job>('jobs', job),
   job: (id) => read<Job>('job', { id }),
   cancel: (id) => send<Job>('cancel', { id }),
+  result: <T>(id: string) => read<T>('result', { id }),
+  async array(id, name) {
+    const response = await request(address('array', { id, name }));
+    return new Float64Array(await response.arrayBuffer());
+  },
   async matrix(id): Promise<Matrix> {
     const [info, bytes] = await Promise.all([
       read<MatrixInfo>('matrix_info', { id }),

@@ -29,6 +29,10 @@ export interface Source {
   job(id: string): Promise<Job>;
   cancel(id: string): Promise<Job>;
   matrix(id: string): Promise<Matrix>;
+  /** What a finished job of another kind found. */
+  result<T>(id: string): Promise<T>;
+  /** One of the arrays that a result names. */
+  array(id: string, name: string): Promise<Float64Array>;
 }
 
 /** A failure with the server's name for it and its words on what to do. */

@@ -48,6 +48,8 @@ export function staticSource(data: ReportData): Source {
     },
     job: () => Promise.resolve(done),
     cancel: () => Promise.resolve(done),
+    result: async () => absent(),
+    array: async () => absent(),
     matrix: async (): Promise<Matrix> => ({ ...data.matrix, values: decode(data.matrix.values) }),
   };
 }

@@ -9,6 +9,8 @@ export interface SnapshotInfo {
   probe_id: string;
   layers: number;
   rows: number;
+  /** Photos of the probe. */
+  images: number;
   digest: string;
   renderable: boolean;
 }
@@ -32,6 +34,8 @@ export interface MeasureInfo {
   low: number | null;
   high: number | null;
   symmetric: boolean;
+  /** Less is more alike. */
+  distance: boolean;
   formula: string;
   paper: string;
   summary: string;
@@ -104,6 +108,8 @@ export interface MatrixInfo {
   low: number | null;
   high: number | null;
   warnings: string[];
+  /** `first`: from a sample of rows; the exact values follow. Reports have none. */
+  look?: 'first' | 'exact';
 }
 
 export interface Matrix extends MatrixInfo {
@@ -113,6 +119,17 @@ export interface Matrix extends MatrixInfo {
 
 export type JobRequest =
   | { kind: 'similarity'; a: string; b: string; measure: string }
+  | {
+      kind: 'significance';
+      a: string;
+      b: string;
+      measure: string;
+      layers_a: string[] | null;
+      layers_b: string[] | null;
+      permutations: number;
+      resamples: number;
+    }
+  | { kind: 'shared_units'; a: string; layer: string; b: string; layers: string[] | null }
   | {
       kind: 'analogies';
       a: string;
@@ -133,6 +150,21 @@ export type JobRequest =
       steps: number;
       seed: number;
     };
+
+export interface Significance {
+  rows: string[];
+  columns: string[];
+  permutations: number;
+  resamples: number;
+  arrays: string[];
+}
+
+/** One entry per unit; null for a unit that is constant on the probe. */
+export interface SharedUnits {
+  layers: string[];
+  r2: (number | null)[];
+  best: (number | null)[];
+}
 
 export interface JobItem {
   key: string;
@@ -163,4 +195,7 @@ export interface Job {
   cached: boolean;
   items: JobItem[];
   error: NamedError | null;
+  /** Of similarity: what `matrix` answers with now, and how many matrices there were. */
+  look?: 'first' | 'exact' | null;
+  revision?: number;
 }

@@ -10,7 +10,7 @@ import { linePath, type Scene } from './lines';
 const NOTHING = new Set<string>();
 
 describe('encoding', () => {
-  const encoding = { low: 0.2, high: 0.8 };
+  const encoding = { low: 0.2, high: 0.8, sign: 1 as const };
 
   it('is linear between its ends and does not exaggerate beyond them', () => {
     expect(fraction(0.5, encoding)).toBeCloseTo(0.5);
@@ -21,8 +21,8 @@ describe('encoding', () => {
   });
 
   it('prints ticks with as many digits as tell them apart', () => {
-    expect(readableTicks({ low: 0.31, high: 0.94 }).map((t) => t.text)).toContain('0.4');
-    expect(readableTicks({ low: 0.9, high: 0.94 }).map((t) => t.text)).toContain('0.91');
+    expect(readableTicks({ low: 0.31, high: 0.94, sign: 1 }).map((t) => t.text)).toContain('0.4');
+    expect(readableTicks({ low: 0.9, high: 0.94, sign: 1 }).map((t) => t.text)).toContain('0.91');
   });
 
   it('grows lighter with the value', () => {
@@ -59,13 +59,13 @@ describe('figure', () => {
     a: place(chain('one', 'two'), NOTHING, 300, 1),
     b: place(chain('<img src=x onerror=alert(1)>', 'y & z'), NOTHING, 300, 1),
   };
-  const figure = composeFigure(layouts);
+  const figure = composeFigure(layouts, 190);
   const scene: Scene = {
     lines: [{ row: 0, column: 1, value: 1 }],
     rows: layouts.a.boxes.map((box) => anchor(figure, 'a', box)),
     columns: layouts.b.boxes.map((box) => anchor(figure, 'b', box)),
     gap: figure.gap,
-    encoding: { low: 0, high: 1 },
+    encoding: { low: 0, high: 1, sign: 1 },
   };
 
   it('draws lines from the lower edge of a box of A to the upper edge of a box of B', () => {

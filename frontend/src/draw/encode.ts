@@ -1,5 +1,5 @@
 import { tickStep, ticks } from 'd3-array';
-import { range, type Scale, type Table } from '../align/matrix';
+import { range, type Scale, type Sign, type Table } from '../align/matrix';
 import type { MeasureInfo } from '../api/types';
 import { interpolateViridis } from 'd3-scale-chromatic';
 
@@ -7,6 +7,8 @@ import { interpolateViridis } from 'd3-scale-chromatic';
 export interface Encoding {
   low: number;
   high: number;
+  /** -1 where values are distances whose sign was changed: they are printed as they were. */
+  sign: Sign;
 }
 
 /**
@@ -14,10 +16,15 @@ export interface Encoding {
  * thick line means the same in every comparison; `fit` spans what is there.
  */
 export function domain(table: Table, scale: Scale, measure: MeasureInfo | null): Encoding {
-  const [low, high] = range(table);
-  if (scale === 'rank') return { low: 0, high: 1 };
-  if (scale === 'fit') return { low, high };
-  return { low: measure?.low ?? low, high: measure?.high ?? high };
+  const [least, most] = range(table);
+  if (scale === 'rank') return { low: 0, high: 1, sign: 1 };
+  if (scale === 'null') return { low: 0, high: Math.max(0, most), sign: 1 };
+  const sign = measure?.distance ? -1 : 1;
+  if (scale === 'fit') return { low: least, high: most, sign };
+  const [low, high] = measure?.distance
+    ? [measure.high === null ? least : -measure.high, measure.low === null ? most : -measure.low]
+    : [measure?.low ?? least, measure?.high ?? most];
+  return { low, high, sign };
 }
 
 export interface Stroke {
@@ -31,7 +38,7 @@ const FAINTEST = 0.08;
 const STRONGEST = 0.95;
 const TICKS = 5;
 
-export function fraction(value: number, { low, high }: Encoding): number {
+export function fraction(value: number, { low, high }: Omit<Encoding, 'sign'>): number {
   return high > low ? Math.min(1, Math.max(0, (value - low) / (high - low))) : 1;
 }
 
@@ -57,7 +64,10 @@ export function format(value: number): string {
 }
 
 /** Round values between the ends, with as many digits as tell them apart. */
-export function readableTicks({ low, high }: Encoding): { value: number; text: string }[] {
+export function readableTicks({ low, high, sign }: Encoding): { value: number; text: string }[] {
   const digits = Math.max(0, -Math.floor(Math.log10(tickStep(low, high, TICKS) || 1)));
-  return ticks(low, high, TICKS).map((value) => ({ value, text: value.toFixed(digits) }));
+  return ticks(low, high, TICKS).map((value) => ({
+    value,
+    text: (sign * value || 0).toFixed(digits).replace('-', '−'),
+  }));
 }

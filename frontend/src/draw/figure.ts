@@ -1,7 +1,7 @@
 import type { Layout, PlacedBox } from '../layout/place';
 import { readableTicks, stroke } from './encode';
 import { placeLabels, type Label } from './labels';
-import { linePath, MOST_LINES, type Anchor, type Gap, type Scene } from './lines';
+import { linePath, type Anchor, type Gap, type Scene } from './lines';
 import { outlinePath } from './outline';
 
 export type Side = 'a' | 'b';
@@ -18,16 +18,15 @@ export interface Figure {
 }
 
 const LABEL_ROW = 15;
-const GAP = 190;
 // Boxes above one another in a column get lines side by side.
 const MOST_ASIDE = 3;
 const ASIDE_PER_PIXEL = 1 / 14;
 
-export function composeFigure(layouts: Record<Side, Layout>): Figure {
+export function composeFigure(layouts: Record<Side, Layout>, between: number): Figure {
   const labels = { a: placeLabels(layouts.a), b: placeLabels(layouts.b) };
   const band = (side: Side): number =>
     LABEL_ROW * (1 + Math.max(0, ...labels[side].map((label) => label.row)));
-  const tops = { a: band('a'), b: band('a') + layouts.a.height + GAP };
+  const tops = { a: band('a'), b: band('a') + layouts.a.height + between };
   return {
     layouts,
     labels,
@@ -88,7 +87,7 @@ export function figureSvg(
     }
     out.push('</g>');
   }
-  for (const line of scene.lines.slice(-MOST_LINES)) {
+  for (const line of scene.lines) {
     const from = scene.rows[line.row];
     const to = scene.columns[line.column];
     if (!from || !to) continue;

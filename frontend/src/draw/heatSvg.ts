@@ -16,7 +16,7 @@ export function matrixSvg(
   title: string,
   colours: Colours,
 ): string {
-  const { low, high } = encoding;
+  const [low, high] = [encoding.sign * encoding.low || 0, encoding.sign * encoding.high || 0];
   const canvas = document.createElement('canvas');
   canvas.width = table.columns * CELL;
   canvas.height = table.rows * CELL;

@@ -23,7 +23,7 @@ export interface Scene {
 }
 
 /** More lines than this cannot be told apart; the strongest are drawn. */
-export const MOST_LINES = 5_000;
+export const MOST_LINES = 20_000;
 
 type Pen = Pick<CanvasRenderingContext2D, 'moveTo' | 'lineTo' | 'bezierCurveTo'>;
 
@@ -36,18 +36,24 @@ export function trace(pen: Pen, from: Anchor, to: Anchor, gap: Gap): void {
   pen.lineTo(to.x, to.y);
 }
 
-/** Draw the lines, weakest first. Returns how many were drawn. */
+/**
+ * Draw lines `first` to `end` (excluded), strongest first, each beneath what is there already: the
+ * same picture as from the weakest on, but the part that matters is there at once.
+ */
 export function drawLines(
   context: CanvasRenderingContext2D,
   scene: Scene,
   colour: string,
   visible: { left: number; right: number },
-): number {
+  first: number,
+  end: number,
+): void {
+  context.globalCompositeOperation = 'destination-over';
   context.lineCap = 'butt';
   context.lineJoin = 'round';
   context.strokeStyle = colour;
-  let drawn = 0;
-  for (const line of scene.lines.slice(-MOST_LINES)) {
+  for (let at = end - 1; at >= first; at--) {
+    const line = scene.lines[at]!;
     const from = scene.rows[line.row];
     const to = scene.columns[line.column];
     if (!from || !to) continue;
@@ -58,10 +64,7 @@ export function drawLines(
     context.beginPath();
     trace(context, from, to, scene.gap);
     context.stroke();
-    drawn += 1;
   }
-  context.globalAlpha = 1;
-  return drawn;
 }
 
 /** The same path as text, for the exported SVG. */

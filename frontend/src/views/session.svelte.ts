@@ -1,6 +1,13 @@
-import { matches, scaled, type Scale, type Table } from '../align/matrix';
-import type { Rule } from '../align/select';
-import { ApiError, follow, type Source } from '../api/source';
+import {
+  bestInColumn,
+  bestInRow,
+  matches,
+  minus,
+  ranks,
+  strength,
+  type Table,
+} from '../align/matrix';
+import { follow, type Source } from '../api/source';
 import type {
   Job,
   JobRequest,
@@ -11,156 +18,17 @@ import type {
   NamedError,
   SnapshotInfo,
 } from '../api/types';
+import { domain, format, type Encoding } from '../draw/encode';
 import type { Side } from '../draw/figure';
 import type { Parameters } from '../host/hash';
+import { OTHER, readView, type Selection, type View } from './address';
+import { asNamedError, createWatch } from './watch.svelte';
 
-export type { Side };
+export { asNamedError, OTHER };
+export type { Selection, Side };
 
-export const OTHER: Record<Side, Side> = { a: 'b', b: 'a' };
-
-export interface Selection {
-  side: Side;
-  layer: string;
-}
-
-/** Everything that the address holds. */
-export interface View {
-  a: string | null;
-  b: string | null;
-  measure: string | null;
-  selection: Selection | null;
-  unit: number | null;
-  pane: 'graph' | 'matrix' | 'both';
-  scale: Scale;
-  rule: Rule;
-  top: number;
-  threshold: number | null;
-  /** Blocks whose folding differs from what the width asks for. */
-  folded: Record<Side, string[]>;
-  unfolded: Record<Side, string[]>;
-  image: number | null;
-  /** Whose graph TensorBoard's own dashboard shows below, if it is open. */
-  graphs: Side | null;
-}
-
-export const DEFAULTS: View = {
-  a: null,
-  b: null,
-  measure: null,
-  selection: null,
-  unit: null,
-  pane: 'graph',
-  scale: 'raw',
-  rule: 'top',
-  top: 1,
-  threshold: null,
-  folded: { a: [], b: [] },
-  unfolded: { a: [], b: [] },
-  image: null,
-  graphs: null,
-};
-
-const PANES = ['graph', 'matrix', 'both'] as const;
-const SCALES = ['raw', 'fit', 'rank'] as const;
-export const RULES = ['top', 'best', 'one', 'path', 'all'] as const;
-
-export const OWNED_KEYS = [
-  'a',
-  'b',
-  'measure',
-  'side',
-  'layer',
-  'unit',
-  'view',
-  'scale',
-  'lines',
-  'top',
-  'min',
-  'foldA',
-  'foldB',
-  'openA',
-  'openB',
-  'image',
-  'graphs',
-] as const;
-
-function oneOf<T extends string>(text: string | undefined, allowed: readonly T[], other: T): T {
-  return allowed.find((value) => value === text) ?? other;
-}
-
-function whole(text: string | undefined): number | null {
-  return text !== undefined && /^\d{1,9}$/.test(text) ? Number(text) : null;
-}
-
-function names(text: string | undefined): string[] {
-  if (!text) return [];
-  return text.split(',').flatMap((name) => {
-    try {
-      return [decodeURIComponent(name)];
-    } catch {
-      return [];
-    }
-  });
-}
-
-/** Whatever the address says, a view comes out. */
-export function readView(p: Parameters): View {
-  const threshold = p.min === undefined || p.min === '' ? NaN : Number(p.min);
-  return {
-    a: p.a || null,
-    b: p.b || null,
-    measure: p.measure || null,
-    selection: p.layer ? { side: oneOf(p.side, ['a', 'b'], 'a'), layer: p.layer } : null,
-    unit: p.layer ? whole(p.unit) : null,
-    pane: oneOf(p.view, PANES, DEFAULTS.pane),
-    scale: oneOf(p.scale, SCALES, DEFAULTS.scale),
-    rule: oneOf(p.lines, RULES, DEFAULTS.rule),
-    top: Math.min(20, Math.max(1, whole(p.top) ?? DEFAULTS.top)),
-    threshold: Number.isFinite(threshold) ? threshold : null,
-    folded: { a: names(p.foldA), b: names(p.foldB) },
-    unfolded: { a: names(p.openA), b: names(p.openB) },
-    image: whole(p.image),
-    graphs: p.graphs === 'a' || p.graphs === 'b' ? p.graphs : null,
-  };
-}
-
-/** Only what differs from the defaults: addresses stay short. */
-export function writeView(view: View): Parameters {
-  const list = (items: readonly string[]): string => items.map(encodeURIComponent).join(',');
-  const all: [string, string | null][] = [
-    ['a', view.a],
-    ['b', view.b],
-    ['measure', view.measure],
-    ['side', view.selection?.side ?? null],
-    ['layer', view.selection?.layer ?? null],
-    ['unit', view.unit === null ? null : String(view.unit)],
-    ['view', view.pane === DEFAULTS.pane ? null : view.pane],
-    ['scale', view.scale === DEFAULTS.scale ? null : view.scale],
-    ['lines', view.rule === DEFAULTS.rule ? null : view.rule],
-    ['top', view.top === DEFAULTS.top ? null : String(view.top)],
-    ['min', view.threshold === null ? null : String(view.threshold)],
-    ['foldA', list(view.folded.a)],
-    ['foldB', list(view.folded.b)],
-    ['openA', list(view.unfolded.a)],
-    ['openB', list(view.unfolded.b)],
-    ['image', view.image === null ? null : String(view.image)],
-    ['graphs', view.graphs],
-  ];
-  return Object.fromEntries(
-    all.filter((pair): pair is [string, string] => pair[1] !== null && pair[1] !== ''),
-  );
-}
-
-export function asNamedError(thrown: unknown): NamedError {
-  if (thrown instanceof ApiError) return { type: thrown.type, message: thrown.message };
-  return { type: 'Error', message: thrown instanceof Error ? thrown.message : String(thrown) };
-}
-
-/** A job that a view follows: its last report, or why there is none. */
-export interface Followed {
-  job: Job | null;
-  error: NamedError | null;
-}
+/** Shuffles behind the null of a whole matrix: each costs as much as the matrix itself. */
+export const SHUFFLES = 5;
 
 /** The state of one tab and the loading of what it shows. */
 export function createSession(source: Source, parameters: Parameters) {
@@ -185,15 +53,44 @@ export function createSession(source: Source, parameters: Parameters) {
     hover: null,
   });
   // Large and never changed in place: proxies would only cost.
-  let matrix = $state.raw<Matrix | null>(null);
+  let loaded = $state.raw<Matrix | null>(null);
+  let chanceOf = $state.raw<{ matrix: Matrix; values: Float64Array } | null>(null);
+  const chance = createWatch(source);
 
-  const table = $derived.by<Table | null>(() =>
-    matrix
-      ? { rows: matrix.rows.length, columns: matrix.columns.length, values: matrix.values }
+  const measure = $derived(data.measures.find((m) => m.name === view.measure) ?? null);
+  const sign = $derived(measure?.distance ? -1 : 1);
+  /** Never a matrix of something else than what is chosen now. */
+  const matrix = $derived(
+    loaded?.a === view.a && loaded?.b === view.b && loaded?.measure === view.measure
+      ? loaded
       : null,
   );
-  const shown = $derived(table ? scaled(table, view.scale) : null);
-  const measure = $derived(data.measures.find((m) => m.name === view.measure) ?? null);
+  const table = $derived.by<Table | null>(() =>
+    matrix
+      ? {
+          rows: matrix.rows.length,
+          columns: matrix.columns.length,
+          values: strength(matrix.values, sign),
+        }
+      : null,
+  );
+  /** Each layer's best partner in the other model. */
+  const best = $derived.by<Record<Side, number[]>>(() => {
+    const of = table;
+    if (!of) return { a: [], b: [] };
+    return {
+      a: Array.from({ length: of.rows }, (_, row) => bestInRow(of, row)),
+      b: Array.from({ length: of.columns }, (_, column) => bestInColumn(of, column)),
+    };
+  });
+  const nullMean = $derived(chanceOf?.matrix === matrix ? (chanceOf?.values ?? null) : null);
+  /** The chosen scale, or plain values as long as there is no null. */
+  const scale = $derived(view.scale === 'null' && !nullMean ? 'raw' : view.scale);
+  const shown = $derived.by<Table | null>(() => {
+    if (!table) return null;
+    if (scale === 'rank') return ranks(table);
+    return scale === 'null' && nullMean ? minus(table, strength(nullMean, sign)) : table;
+  });
 
   function snapshot(side: Side): SnapshotInfo | null {
     return data.listing?.snapshots.find((s) => s.id === view[side]) ?? null;
@@ -244,14 +141,27 @@ export function createSession(source: Source, parameters: Parameters) {
 
   async function compare(request: JobRequest, signal: AbortSignal): Promise<void> {
     data.matrixError = null;
+    let revision = 0;
+    const report = (job: Job): void => {
+      data.job = job;
+      if (job.look !== 'first' || (job.revision ?? 0) <= revision) return;
+      revision = job.revision ?? 0;
+      source.matrix(job.id).then(
+        (first) => {
+          if (!signal.aborted && data.job?.status !== 'done') loaded = first;
+        },
+        // A later look has taken its place, or the job has ended: its own answer follows.
+        () => undefined,
+      );
+    };
     try {
-      const job = await follow(source, request, (report) => (data.job = report), signal);
+      const job = await follow(source, request, report, signal);
       if (signal.aborted) return;
       if (job.status === 'done') {
-        const loaded = await source.matrix(job.id);
-        if (!signal.aborted) matrix = loaded;
+        const exact = await source.matrix(job.id);
+        if (!signal.aborted) loaded = exact;
       } else {
-        matrix = null;
+        loaded = null;
         data.matrixError = job.error ?? {
           type: 'Cancelled',
           message: 'The comparison was cancelled.',
@@ -259,10 +169,27 @@ export function createSession(source: Source, parameters: Parameters) {
       }
     } catch (thrown) {
       if (signal.aborted) return;
-      matrix = null;
+      loaded = null;
       data.job = null;
       data.matrixError = asNamedError(thrown);
     }
+  }
+
+  /** What the measure gives when the images of B are shuffled. */
+  async function shuffle(): Promise<void> {
+    const [{ a, b, measure: name }, of] = [view, matrix];
+    if (!a || !b || !name || !of || nullMean) return;
+    const job = await chance.ask({
+      kind: 'significance',
+      a,
+      b,
+      measure: name,
+      layers_a: null,
+      layers_b: null,
+      permutations: SHUFFLES,
+      resamples: 0,
+    });
+    if (job) chanceOf = { matrix: of, values: await source.array(job.id, 'null_mean') };
   }
 
   function layerNames(side: Side): string[] {
@@ -279,6 +206,14 @@ export function createSession(source: Source, parameters: Parameters) {
     }));
   }
 
+  function bestMatch({ side, layer }: Selection): { layer: string; value: number } | null {
+    const index = layerNames(side).indexOf(layer);
+    const other = best[side][index] ?? -1;
+    if (!table || other < 0) return null;
+    const at = side === 'a' ? index * table.columns + other : other * table.columns + index;
+    return { layer: layerNames(OTHER[side])[other]!, value: table.values[at]! };
+  }
+
   return {
     source,
     view,
@@ -288,7 +223,20 @@ export function createSession(source: Source, parameters: Parameters) {
     get matrix() {
       return matrix;
     },
-    /** Similarities of all layers as the server sent them. */
+    /** The null of the whole matrix, asked for by `shuffle`. */
+    chance,
+    shuffle,
+    get nullMean() {
+      return nullMean;
+    },
+    get scale() {
+      return scale;
+    },
+    /** Whether the matrix holds the values themselves, not a first look. */
+    get exact() {
+      return matrix !== null && matrix.look !== 'first';
+    },
+    /** How similar all layers are: more is more alike, also where the measure is a distance. */
     get table() {
       return table;
     },
@@ -299,12 +247,26 @@ export function createSession(source: Source, parameters: Parameters) {
     get measure() {
       return measure;
     },
+    /** The ends of the scale for these values of `shown`. */
+    encoding: (values: Table): Encoding => domain(values, scale, measure),
+    /** A value of `table` as the measure has it. */
+    text: (value: number): string => format(sign * value || 0),
     snapshot,
     refresh,
     loadGraph,
     compare,
     layerNames,
     layerMatches,
+    bestMatch,
+    /** What the numbers of the chosen scale are. */
+    get title(): string {
+      const title = measure?.title ?? view.measure ?? '';
+      if (scale === 'rank') return `Rank of ${title} among all pairs`;
+      if (scale === 'null') {
+        return `${title}, how far ${sign > 0 ? 'above' : 'below'} the mean of ${SHUFFLES} shuffles of B's images`;
+      }
+      return title;
+    },
     select(selection: Selection | null): void {
       const same =
         selection?.side === view.selection?.side && selection?.layer === view.selection?.layer;

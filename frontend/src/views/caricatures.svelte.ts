@@ -1,0 +1,35 @@
+import { SvelteMap } from 'svelte/reactivity';
+import type { Job } from '../api/types';
+import type { Session, Side } from './session.svelte';
+
+/** Caricatures that were made since the tab was opened: what hovering shows. */
+const made = new SvelteMap<string, { address: string; size: number }>();
+
+function key(session: Session, side: Side, layer: string, image: number): string {
+  return [session.snapshot(side)?.digest, layer, image].join('\n');
+}
+
+/** Keep the pictures of a job; larger ones stay when smaller ones come. */
+export function remember(
+  session: Session,
+  side: Side,
+  image: number,
+  size: number,
+  job: Job,
+): void {
+  for (const item of job.items) {
+    if (!item.image) continue;
+    const at = key(session, side, item.layer, image);
+    const known = made.get(at);
+    const address = session.source.picture(item.image);
+    if (!known || (known.size <= size && known.address !== address)) {
+      made.set(at, { address, size });
+    }
+  }
+}
+
+/** The chosen photo as a layer sees it, if that was drawn. */
+export function pictureOf(session: Session, side: Side, layer: string): string | null {
+  const { image } = session.view;
+  return image === null ? null : (made.get(key(session, side, layer, image))?.address ?? null);
+}

@@ -1,0 +1,60 @@
+import { follow, isFinished, type Source } from '../api/source';
+import type { Job, JobRequest, NamedError } from '../api/types';
+import { ApiError } from '../api/source';
+
+export function asNamedError(thrown: unknown): NamedError {
+  if (thrown instanceof ApiError) return { type: thrown.type, message: thrown.message };
+  return { type: 'Error', message: thrown instanceof Error ? thrown.message : String(thrown) };
+}
+
+/** One job at a time that a view asked for: how far it is, or why it failed. */
+export function createWatch(source: Source) {
+  let job = $state.raw<Job | null>(null);
+  let error = $state.raw<NamedError | null>(null);
+  let control: AbortController | null = null;
+
+  async function cancel(): Promise<void> {
+    if (!job || isFinished(job)) return;
+    try {
+      job = await source.cancel(job.id);
+    } catch (thrown) {
+      error = asNamedError(thrown);
+    }
+  }
+
+  return {
+    get job() {
+      return job;
+    },
+    get error() {
+      return error ?? job?.error ?? null;
+    },
+    /** The finished job; null if it failed, was cancelled, or something else was asked for. */
+    async ask(request: JobRequest): Promise<Job | null> {
+      control?.abort();
+      const mine = (control = new AbortController());
+      job = null;
+      error = null;
+      try {
+        const report = (next: Job): void => void (job = next);
+        const last = await follow(source, request, report, mine.signal);
+        return !mine.signal.aborted && last.status === 'done' ? last : null;
+      } catch (thrown) {
+        if (!mine.signal.aborted) error = asNamedError(thrown);
+        return null;
+      }
+    },
+    cancel,
+    /** Nobody looks any more: the server need not go on. */
+    drop(): void {
+      control?.abort();
+      control = null;
+      void cancel();
+    },
+  };
+}
+
+export type Watch = ReturnType<typeof createWatch>;
+
+/** A selection that stays for so long is looked at: what costs something is computed then. */
+export const DWELL_MS = 700;
