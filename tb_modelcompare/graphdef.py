@@ -162,7 +162,7 @@ def _open_graph_def(graph_def: Any, where: str) -> Model:
             layers,
             (height, width, channels),
         ),
-        freeze=lambda layers: freeze_function(
+        freeze=lambda layers, _: freeze_function(
             lambda images: values(images, {layer: tensors[layer] for layer in layers}), shape
         ),
     )

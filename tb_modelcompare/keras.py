@@ -100,7 +100,7 @@ def open_model(model: Any, image_shape: Sequence[int] | None = None) -> Model:
         sampler=lambda layers, height, width: _sampler(
             program, {name: slots[name] for name in layers}, (height, width, shape[3])
         ),
-        freeze=lambda layers: _freeze(
+        freeze=lambda layers, _: _freeze(
             program, {name: slots[name] for name in layers}, (shape[1], shape[2], shape[3])
         ),
     )

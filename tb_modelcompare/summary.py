@@ -270,7 +270,7 @@ def _freeze(
     name: str, recording: capture.Recording
 ) -> tuple[capture.FrozenGraph | None, str | None]:
     try:
-        return recording.model.freeze(recording.layers), None
+        return recording.freeze(), None
     except NotRenderableError as error:
         warnings.warn(
             f"{name!r} is logged without a frozen graph, so nothing can be rendered: {error}",

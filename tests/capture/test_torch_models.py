@@ -196,15 +196,6 @@ def test_modules_that_a_probe_cannot_feed(tmp_path: Path, probe: Probe) -> None:
             log(tmp_path, probe, module)
 
 
-def test_renders_are_refused_by_name(tmp_path: Path, probe: Probe) -> None:
-    with (
-        SummaryWriter(tmp_path / "run", probe) as writer,
-        pytest.warns(UserWarning, match="not supported yet"),
-    ):
-        writer.add_model("net", nn.Sequential(nn.Conv2d(3, 4, 3)), progress=False)
-    assert "not supported yet" in (open_snapshot(tmp_path, "run").frozen_problem or "")
-
-
 def test_beside_torchs_own_writer(tmp_path: Path, probe: Probe) -> None:
     from torch.utils.tensorboard import SummaryWriter as TorchWriter
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -27,7 +28,7 @@ def freeze(tmp_path_factory: pytest.TempPathFactory) -> Freeze:
         from tb_modelcompare.keras import open_model
 
         opened = open_model(model)
-        graph = opened.freeze(opened.candidates)
+        graph = opened.freeze(opened.candidates, np.empty((0, 0, 0, 3), np.float32))
         path = directory / f"{len(list(directory.iterdir()))}.pb"
         return frozen_file(
             path,

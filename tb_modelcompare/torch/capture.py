@@ -18,7 +18,7 @@ import torch
 import torch.fx
 
 from tb_modelcompare.capture import FrozenGraph, Model, Sampler
-from tb_modelcompare.errors import ModelFileError, NotRenderableError
+from tb_modelcompare.errors import ModelFileError
 from tb_modelcompare.graph import LayerGraph, Node, kind_of
 from tb_modelcompare.sampling import Floats, Sampled, placement, unusable
 
@@ -51,7 +51,14 @@ class _Call:
 
 
 _Visit = Callable[[_Call], None]
-_Run = Callable[[torch.Tensor, _Visit], None]
+
+
+@dataclass(frozen=True)
+class _Run:
+    """How a module is run with an eye on each call; `module` is what is run."""
+
+    module: torch.nn.Module
+    watch: Callable[[torch.Tensor, _Visit], None]
 
 
 def open_model(module: torch.nn.Module, image_shape: Sequence[int]) -> Model:
@@ -100,7 +107,7 @@ def open_model(module: torch.nn.Module, image_shape: Sequence[int]) -> Model:
         except _UNTRACEABLE:
             run = _hooked(module)
         try:
-            run(images, describe)
+            run.watch(images, describe)
         except (RuntimeError, TypeError, ValueError, NotImplementedError) as error:
             raise ModelFileError(
                 f"{type(module).__name__} cannot be run on images (n, {channels}, {height}, "
@@ -113,7 +120,7 @@ def open_model(module: torch.nn.Module, image_shape: Sequence[int]) -> Model:
         passive=frozenset(passive.intersection(candidates)),
         input_shape=(height, width, channels),
         sampler=lambda layers, _height, _width: _sampler(module, run, layers, layout),
-        freeze=_freeze,
+        freeze=lambda layers, images: _freeze(module, run, layers, layout, images),
     )
 
 
@@ -131,7 +138,7 @@ def _sampler(
 
         with _inference(module):
             batch = torch.from_numpy(np.ascontiguousarray(np.moveaxis(images, -1, 1)))
-            run(batch.to(_device(module)), visit)
+            run.watch(batch.to(_device(module)), visit)
         return [found[layer] for layer in layers]
 
     return sampler
@@ -149,8 +156,30 @@ def _sample(call: _Call, channels_last: bool, positions: npt.NDArray[np.float64]
     return Sampled(flat.cpu().numpy(), place.spatial)
 
 
-def _freeze(layers: Sequence[str]) -> FrozenGraph:
-    raise NotRenderableError("renders of PyTorch modules are not supported yet")
+def _freeze(
+    module: torch.nn.Module,
+    run: _Run,
+    layers: Sequence[str],
+    layout: dict[str, bool],
+    images: Floats,
+) -> FrozenGraph:
+    from tb_modelcompare.torch.translation import freeze_module
+
+    wanted = frozenset(layers)
+
+    def compute(batch: torch.Tensor) -> list[torch.Tensor]:
+        found: dict[str, torch.Tensor] = {}
+
+        def visit(call: _Call) -> None:
+            if call.name in wanted:
+                # A copy: an operation in place may follow.
+                found[call.name] = _units_last(call.value, layout[call.name]).clone()
+
+        run.watch(batch, visit)
+        return [found[layer] for layer in layers]
+
+    with _inference(module):
+        return freeze_module(run.module, compute, layers, images, _device(module))
 
 
 def _traced(module: torch.nn.Module) -> _Run:
@@ -207,7 +236,7 @@ def _traced(module: torch.nn.Module) -> _Run:
         interpreter.visit, interpreter.seen = visit, set()
         interpreter.run(images)
 
-    return run
+    return _Run(traced, run)
 
 
 def _hooked(module: torch.nn.Module) -> _Run:
@@ -241,7 +270,7 @@ def _hooked(module: torch.nn.Module) -> _Run:
                 stack.callback(handle.remove)
             module(images)
 
-    return run
+    return _Run(module, run)
 
 
 @contextlib.contextmanager
@@ -258,10 +287,9 @@ def _inference(module: torch.nn.Module) -> Iterator[None]:
 
 
 def _channels(module: torch.nn.Module) -> int | None:
-    for child in module.modules():
-        if isinstance(child, torch.nn.Conv2d):
-            return int(child.in_channels)
-    return None
+    """Of the images: what the first convolution takes, of those that could be of images."""
+    found = [int(c.in_channels) for c in module.modules() if isinstance(c, torch.nn.Conv2d)]
+    return next((count for count in found if count in (1, 3)), found[0] if found else None)
 
 
 def _device(module: torch.nn.Module) -> torch.device:
