@@ -1,5 +1,7 @@
 import { ApiError, type Source } from './source';
 import type {
+  Cells,
+  CellsInfo,
   Job,
   JobRequest,
   LayerGraph,
@@ -54,6 +56,26 @@ async function send<T>(route: string, body: unknown): Promise<T> {
   return (await response.json()) as T;
 }
 
+/** A table's description and its values, which have routes of their own. */
+async function withValues<T extends { rows: string[]; columns: string[] }>(
+  route: string,
+  id: string,
+): Promise<T & { values: Float64Array }> {
+  const [info, bytes] = await Promise.all([
+    read<T>(`${route}_info`, { id }),
+    request(address(route, { id })).then((response) => response.arrayBuffer()),
+  ]);
+  const expected = 8 * info.rows.length * info.columns.length;
+  if (bytes.byteLength !== expected) {
+    throw new ApiError(
+      'BrokenMatrix',
+      `The server sent ${bytes.byteLength} bytes for a matrix of ${info.rows.length} × ` +
+        `${info.columns.length}; expected ${expected}. Reload the page.`,
+    );
+  }
+  return { ...info, values: new Float64Array(bytes) };
+}
+
 /** The plugin's own routes, relative to the plugin's frame. */
 export const httpSource: Source = {
   live: true,
@@ -72,19 +94,6 @@ export const httpSource: Source = {
     const response = await request(address('array', { id, name }));
     return new Float64Array(await response.arrayBuffer());
   },
-  async matrix(id): Promise<Matrix> {
-    const [info, bytes] = await Promise.all([
-      read<MatrixInfo>('matrix_info', { id }),
-      request(address('matrix', { id })).then((response) => response.arrayBuffer()),
-    ]);
-    const expected = 8 * info.rows.length * info.columns.length;
-    if (bytes.byteLength !== expected) {
-      throw new ApiError(
-        'BrokenMatrix',
-        `The server sent ${bytes.byteLength} bytes for a matrix of ${info.rows.length} × ` +
-          `${info.columns.length}; expected ${expected}. Reload the page.`,
-      );
-    }
-    return { ...info, values: new Float64Array(bytes) };
-  },
+  matrix: (id): Promise<Matrix> => withValues<MatrixInfo>('matrix', id),
+  cells: (id): Promise<Cells> => withValues<CellsInfo>('cells', id),
 };

@@ -1,4 +1,5 @@
 import type {
+  Cells,
   Job,
   JobRequest,
   LayerGraph,
@@ -33,6 +34,8 @@ export interface Source {
   result<T>(id: string): Promise<T>;
   /** One of the arrays that a result names. */
   array(id: string, name: string): Promise<Float64Array>;
+  /** What a job over many snapshots has so far. */
+  cells(id: string): Promise<Cells>;
 }
 
 /** A failure with the server's name for it and its words on what to do. */

@@ -50,6 +50,7 @@ export function staticSource(data: ReportData): Source {
     cancel: () => Promise.resolve(done),
     result: async () => absent(),
     array: async () => absent(),
+    cells: async () => absent(),
     matrix: async (): Promise<Matrix> => ({ ...data.matrix, values: decode(data.matrix.values) }),
   };
 }

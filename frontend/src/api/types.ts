@@ -149,7 +149,48 @@ export type JobRequest =
       size: number;
       steps: number;
       seed: number;
-    };
+    }
+  | { kind: 'trend'; snapshots: string[]; reference: string; measure: string }
+  | {
+      kind: 'steps';
+      a: string[];
+      b: string[];
+      layer_a: string;
+      layer_b: string;
+      measure: string;
+    }
+  | { kind: 'models'; snapshots: string[]; metric: string };
+
+/** Values over many snapshots, as documented in docs/http_api.md. */
+export interface CellsInfo {
+  kind: 'trend' | 'steps' | 'models';
+  /** Layers of a trend, else ids of snapshots. */
+  rows: string[];
+  /** Ids of snapshots. */
+  columns: string[];
+  measure: string;
+  title: string;
+  low: number | null;
+  high: number | null;
+  /** Small values mean similar. */
+  distance: boolean;
+  notes: string[];
+  /** Pairs of layers computed for this, and known from before. */
+  computed: number;
+  found: number;
+  matching?: 'names' | 'best' | 'depth';
+  /** Of a trend: the layer of the reference that each row is compared with. */
+  partners?: string[];
+  /** Of a map of models: coordinates in the plane, and how far they are from true. */
+  points?: [number, number][];
+  stress?: number;
+  places?: number;
+}
+
+export interface Cells extends CellsInfo {
+  /** rows × columns, row after row; NaN where there is no value (yet). */
+  values: Float64Array;
+}
 
 export interface Significance {
   rows: string[];

@@ -96,16 +96,10 @@ describe('figure', () => {
 describe('CSV', () => {
   it('quotes names and never starts a formula', () => {
     const csv = matrixCsv({
-      a: 'a',
-      b: 'b',
-      measure: 'm',
-      rows: ['x,y', '=1+1'],
+      rows: ['x,y', '=1+1', 'dead'],
       columns: ['say "hi"'],
-      low: 0,
-      high: 1,
-      warnings: [],
-      values: Float64Array.of(0.5, 0.25),
+      values: Float64Array.of(0.5, 0.25, NaN),
     });
-    expect(csv).toBe(',"say ""hi"""\n"x,y",0.5\n\'=1+1,0.25\n');
+    expect(csv).toBe(',"say ""hi"""\n"x,y",0.5\n\'=1+1,0.25\ndead,\n');
   });
 });

@@ -6,11 +6,13 @@ function field(text: string): string {
   return /[",\n\r]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
 }
 
-export function matrixCsv(matrix: Matrix): string {
+/** A cell without a value is empty. */
+export function matrixCsv(matrix: Pick<Matrix, 'rows' | 'columns' | 'values'>): string {
   const width = matrix.columns.length;
-  const lines = matrix.rows.map((name, row) =>
-    [field(name), ...matrix.values.slice(row * width, (row + 1) * width)].join(','),
-  );
+  const lines = matrix.rows.map((name, row) => {
+    const values = [...matrix.values.slice(row * width, (row + 1) * width)];
+    return [field(name), ...values.map((v) => (Number.isFinite(v) ? v : ''))].join(',');
+  });
   return [['', ...matrix.columns.map(field)].join(','), ...lines, ''].join('\n');
 }
 

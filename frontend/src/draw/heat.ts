@@ -44,3 +44,12 @@ export function paintMatrix(
   canvas.style.height = `${height}px`;
   canvas.getContext('2d')?.putImageData(matrixImage(table, encoding), 0, 0);
 }
+
+/** A table as the address of a picture with one pixel per cell. */
+export function tablePicture(table: Table, encoding: Encoding): string {
+  const canvas = document.createElement('canvas');
+  canvas.width = table.columns;
+  canvas.height = table.rows;
+  canvas.getContext('2d')?.putImageData(matrixImage(table, encoding), 0, 0);
+  return canvas.toDataURL();
+}

@@ -10,6 +10,10 @@ export interface Selection {
   layer: string;
 }
 
+const PANES = ['graph', 'matrix', 'both', 'models', 'training'] as const;
+export const PER = ['last', 'some', 'all'] as const;
+export const METRICS = ['angular_cka', 'procrustes_angle'] as const;
+
 /** Everything that the address holds. */
 export interface View {
   a: string | null;
@@ -17,7 +21,7 @@ export interface View {
   measure: string | null;
   selection: Selection | null;
   unit: number | null;
-  pane: 'graph' | 'matrix' | 'both';
+  pane: (typeof PANES)[number];
   scale: Scale;
   rule: Rule;
   top: number;
@@ -28,6 +32,16 @@ export interface View {
   image: number | null;
   /** Whose graph TensorBoard's own dashboard shows below, if it is open. */
   graphs: Side | null;
+  /** Pinned: what models and steps are compared with. */
+  reference: string | null;
+  /** Over training: the other side's layer, and from what value on a layer is frozen. */
+  partner: string | null;
+  freeze: number | null;
+  /** Whether colours show the share of the way from the first step to the last. */
+  way: boolean;
+  /** How many steps of each run are models on the map, and by which metric. */
+  per: (typeof PER)[number];
+  metric: (typeof METRICS)[number];
 }
 
 export const DEFAULTS: View = {
@@ -45,9 +59,14 @@ export const DEFAULTS: View = {
   unfolded: { a: [], b: [] },
   image: null,
   graphs: null,
+  reference: null,
+  partner: null,
+  freeze: null,
+  way: false,
+  per: 'some',
+  metric: 'angular_cka',
 };
 
-const PANES = ['graph', 'matrix', 'both'] as const;
 const SCALES = ['raw', 'fit', 'rank', 'null'] as const;
 export const RULES = ['top', 'best', 'one', 'path', 'all'] as const;
 
@@ -69,6 +88,12 @@ export const OWNED_KEYS = [
   'openB',
   'image',
   'graphs',
+  'ref',
+  'with',
+  'freeze',
+  'way',
+  'per',
+  'metric',
 ] as const;
 
 function oneOf<T extends string>(text: string | undefined, allowed: readonly T[], other: T): T {
@@ -77,6 +102,11 @@ function oneOf<T extends string>(text: string | undefined, allowed: readonly T[]
 
 function whole(text: string | undefined): number | null {
   return text !== undefined && /^\d{1,9}$/.test(text) ? Number(text) : null;
+}
+
+function decimal(text: string | undefined): number | null {
+  const value = text === undefined || text === '' ? NaN : Number(text);
+  return Number.isFinite(value) ? value : null;
 }
 
 function names(text: string | undefined): string[] {
@@ -92,7 +122,6 @@ function names(text: string | undefined): string[] {
 
 /** Whatever the address says, a view comes out. */
 export function readView(p: Parameters): View {
-  const threshold = p.min === undefined || p.min === '' ? NaN : Number(p.min);
   return {
     a: p.a || null,
     b: p.b || null,
@@ -103,11 +132,17 @@ export function readView(p: Parameters): View {
     scale: oneOf(p.scale, SCALES, DEFAULTS.scale),
     rule: oneOf(p.lines, RULES, DEFAULTS.rule),
     top: Math.min(20, Math.max(1, whole(p.top) ?? DEFAULTS.top)),
-    threshold: Number.isFinite(threshold) ? threshold : null,
+    threshold: decimal(p.min),
     folded: { a: names(p.foldA), b: names(p.foldB) },
     unfolded: { a: names(p.openA), b: names(p.openB) },
     image: whole(p.image),
     graphs: p.graphs === 'a' || p.graphs === 'b' ? p.graphs : null,
+    reference: p.ref || null,
+    partner: p.with || null,
+    freeze: decimal(p.freeze),
+    way: p.way === '1',
+    per: oneOf(p.per, PER, DEFAULTS.per),
+    metric: oneOf(p.metric, METRICS, DEFAULTS.metric),
   };
 }
 
@@ -132,6 +167,12 @@ export function writeView(view: View): Parameters {
     ['openB', list(view.unfolded.b)],
     ['image', view.image === null ? null : String(view.image)],
     ['graphs', view.graphs],
+    ['ref', view.reference],
+    ['with', view.partner],
+    ['freeze', view.freeze === null ? null : String(view.freeze)],
+    ['way', view.way ? '1' : null],
+    ['per', view.per === DEFAULTS.per ? null : view.per],
+    ['metric', view.metric === DEFAULTS.metric ? null : view.metric],
   ];
   return Object.fromEntries(
     all.filter((pair): pair is [string, string] => pair[1] !== null && pair[1] !== ''),

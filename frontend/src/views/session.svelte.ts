@@ -270,7 +270,7 @@ export function createSession(source: Source, parameters: Parameters) {
     select(selection: Selection | null): void {
       const same =
         selection?.side === view.selection?.side && selection?.layer === view.selection?.layer;
-      if (!same) view.unit = null;
+      if (!same) [view.unit, view.partner] = [null, null];
       view.selection = selection;
     },
     swap(): void {
