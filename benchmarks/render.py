@@ -175,11 +175,13 @@ def our_render(
     model: FrozenModel, directions: Directions, size: int, thresholds: list[int]
 ) -> Curve:
     found: dict[int, tuple[int, float, float, np.ndarray]] = {}
+    latest = np.zeros((len(directions), size, size, 3), np.uint8)
     clock, processor = time.perf_counter(), time.process_time()
 
-    def keep(step: int, images: np.ndarray) -> None:  # once per batch; the last has them all
+    def keep(step: int, images: dict[int, np.ndarray]) -> None:  # once per batch of layers
         wall, cpu = time.perf_counter() - clock, time.process_time() - processor
-        found[step] = (step, wall, cpu, images)
+        latest[list(images)] = list(images.values())
+        found[step] = (step, wall, cpu, latest.copy())
 
     render_directions(
         model,

@@ -37,7 +37,7 @@ def main() -> None:
     with server(arguments.logdir) as url:
         click(url, arguments, "no worker yet", arguments.units[0])
     with server(arguments.logdir) as url:
-        get(url, "layer", snapshot=identifier(url, arguments.a), layer=arguments.layer)
+        post(url, "warm_up", {"snapshot": identifier(url, arguments.a), "layer": arguments.layer})
         time.sleep(WARM_UP_SECONDS)
         click(url, arguments, "warm worker", arguments.units[1])
         click(url, arguments, "warm, the same layer again", arguments.units[2])
@@ -89,6 +89,13 @@ def get(url: str, route: str, **query: str) -> Any:
         return json.load(response)
 
 
+def post(url: str, route: str, body: Any) -> Any:
+    headers = {"Content-Type": "application/json", "X-Modelcompare": "1"}
+    request = urllib.request.Request(f"{url}{PREFIX}{route}", json.dumps(body).encode(), headers)
+    with urllib.request.urlopen(request, timeout=60) as response:
+        return json.load(response)
+
+
 def identifier(url: str, name: str) -> str:
     """Of the snapshot with that name."""
     return next(s["id"] for s in get(url, "snapshots")["snapshots"] if s["name"] == name)
@@ -110,11 +117,8 @@ def click(url: str, arguments: argparse.Namespace, what: str, unit: int) -> None
         "steps": arguments.steps,
         "seed": 0,
     }
-    headers = {"Content-Type": "application/json", "X-Modelcompare": "1"}
     start = time.perf_counter()
-    request = urllib.request.Request(f"{url}{PREFIX}jobs", json.dumps(body).encode(), headers)
-    with urllib.request.urlopen(request, timeout=60) as response:
-        job = json.load(response)
+    job = post(url, "jobs", body)
     first: dict[str, float] = {}
     while job["status"] in ("queued", "running"):
         time.sleep(0.1)

@@ -88,6 +88,40 @@ def predict_direction(
     return result if np.ndim(v) == 2 else result[0]
 
 
+def difference_direction(
+    source: npt.ArrayLike, other: npt.ArrayLike, v: npt.ArrayLike, *, ridge: float = 0.1
+) -> Matrix:
+    """What remains of direction `v` of `source` without what `other` has of it.
+
+    `v - v''`, where `v'` is the direction of `other` that answers to v, and `v''` the direction
+    of source that answers to v' (`predict_direction` there and back). With s as in
+    `predict_direction`, v'' is the mean of `P s * X` over rows, where P projects on what is
+    linear in the units of other: the difference answers to what is not.
+
+    Parameters
+    ----------
+    source : array (rows, d1)
+    other : array (rows, d2)
+    v : array (d1,)
+    ridge : float
+        As a share of the mean of the moments' diagonals. Larger than where only one layer is
+        inverted: with next to none, a few hundred units seen at a few thousand places explain
+        part of anything.
+
+    Returns
+    -------
+    array (d1,)
+
+    Raises
+    ------
+    ActivationError
+        As `predict_direction`.
+    """
+    there = predict_direction(source, other, v, ridge=ridge)
+    back = predict_direction(other, source, there, ridge=ridge)
+    return np.asarray(np.asarray(v, np.float64) - back)
+
+
 def _solve(moment: Matrix, right: Matrix, level: float, ridge: float | None) -> Matrix:
     """`(moment + ridge)⁻¹ right` by Cholesky; with no ridge asked for, none unless needed."""
     if ridge is None:

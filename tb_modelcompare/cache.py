@@ -14,7 +14,7 @@ import re
 import secrets
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,8 @@ DEFAULT_BYTES = 4 * 10**9
 
 _MANIFEST = "manifest.json"
 _ABANDONED_SECONDS = 24 * 3600
+# Old results make room once more than this fraction of the limit is new.
+_WEIGHED = 256
 _KEY = re.compile(r"[0-9a-f]{64}\Z")
 
 
@@ -46,10 +48,14 @@ def values_file(workspace: Path) -> Path:
 
 @dataclass(frozen=True)
 class Result:
-    """A finished job: what it reported, and its files as name → (bytes, SHA-256)."""
+    """A finished job: what it reported, and its files as name → (bytes, SHA-256).
+
+    `parts` are keys of other results, without which this one is not whole.
+    """
 
     report: dict[str, Any]
     files: dict[str, tuple[int, str]]
+    parts: tuple[str, ...] = ()
 
 
 class ResultCache:
@@ -61,6 +67,7 @@ class ResultCache:
     def __init__(self, directory: Path | None = None, limit_bytes: int = DEFAULT_BYTES) -> None:
         self._directory = directory or default_directory()
         self._limit_bytes = limit_bytes
+        self._unweighed: int | None = None  # bytes stored since all were weighed
 
     def workspace(self) -> Path:
         """A new directory to compute a result in, to be given to `store` or `discard`.
@@ -92,13 +99,23 @@ class ResultCache:
         """Remove a workspace whose job did not finish."""
         shutil.rmtree(workspace, ignore_errors=True)
 
-    def store(self, key: str, workspace: Path, report: dict[str, Any]) -> Result:
+    def put(self, key: str, files: Mapping[str, bytes], report: dict[str, Any]) -> Result:
+        """Keep `files` (name → content) under `key`."""
+        workspace = self.workspace()
+        for name, content in files.items():
+            (workspace / name).write_bytes(content)
+        return self.store(key, workspace, report)
+
+    def store(
+        self, key: str, workspace: Path, report: dict[str, Any], parts: Iterable[str] = ()
+    ) -> Result:
         """Move all files of `workspace` into the cache under `key`.
 
         If another process stored the same key meanwhile, its result stays: both hold the same.
         """
         files = {file.name: _fingerprint(file.read_bytes()) for file in sorted(workspace.iterdir())}
-        manifest = {"report": report, "files": files}
+        whole = Result(report, files, tuple(parts))
+        manifest = {"report": report, "files": files, "parts": whole.parts}
         (workspace / _MANIFEST).write_text(json.dumps(manifest, allow_nan=False))
         final = self._path(key)
         final.parent.mkdir(parents=True, exist_ok=True)
@@ -111,11 +128,14 @@ class ResultCache:
             else:
                 shutil.rmtree(workspace, ignore_errors=True)
                 return found
-        self._evict(keep=final)
-        return Result(report, files)
+        self._weigh(sum(size for size, _ in files.values()), keep=final)
+        return whole
 
     def find(self, key: str) -> Result | None:
-        """The result of `key`, every file checked; None, and removed, if any is damaged."""
+        """The result of `key`, every file checked; None, and removed, if any is damaged.
+
+        The same goes for its parts.
+        """
         path = self._path(key)
         result = self._read_manifest(path)
         if result is None:
@@ -123,7 +143,16 @@ class ResultCache:
         for name in result.files:
             if self._read(path, result, name) is None:
                 return None
+        for part in result.parts:
+            if self.find(part) is None:
+                self._remove(path)
+                return None
         return result
+
+    def report(self, key: str) -> dict[str, Any] | None:
+        """What the result of `key` reported, without a look at its files."""
+        result = self._read_manifest(self._path(key))
+        return None if result is None else result.report
 
     def read(self, key: str, name: str) -> bytes | None:
         """A file of a result, checked; None if the result is absent, damaged, or has no such."""
@@ -145,7 +174,9 @@ class ResultCache:
             files = {
                 name: (int(size), str(digest)) for name, (size, digest) in value["files"].items()
             }
-            result = Result(dict(value["report"]), files)
+            result = Result(dict(value["report"]), files, tuple(value["parts"]))
+            for part in result.parts:
+                self._path(part)  # which refuses what is no key
             os.utime(manifest)  # the time of last use, for eviction
         except FileNotFoundError:
             if path.is_dir():
@@ -179,6 +210,14 @@ class ResultCache:
             with contextlib.suppress(FileNotFoundError, NotADirectoryError):
                 size = sum(file.stat().st_size for file in path.iterdir())
                 yield (path / _MANIFEST).stat().st_mtime, size, path
+
+    def _weigh(self, stored: int, keep: Path) -> None:
+        """Make room, if enough came that it may be needed: looking at all results takes long."""
+        if self._unweighed is not None:
+            self._unweighed += stored
+        if self._unweighed is None or self._unweighed > self._limit_bytes // _WEIGHED:
+            self._unweighed = 0
+            self._evict(keep)
 
     def _evict(self, keep: Path) -> None:
         entries = sorted(self._entries())

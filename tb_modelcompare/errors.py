@@ -52,6 +52,10 @@ class NotRenderableError(ModelCompareError):
     """A snapshot or layer has no frozen graph, or none that we agree to run."""
 
 
+class PhotoError(ModelCompareError):
+    """A photo cannot be decoded, is too large, or is no longer kept."""
+
+
 class LimitError(ModelCompareError):
     """A request is larger than a declared bound."""
 

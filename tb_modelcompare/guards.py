@@ -27,13 +27,23 @@ from tb_modelcompare import errors
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
-MAX_BODY_BYTES = 2**20
 HEADER = "X-Modelcompare"
 
 Handler = Callable[[Request], Response]
 WSGIApplication = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 _logger = tb_logging.get_logger()
+
+
+@dataclass(frozen=True)
+class Upload:
+    """What the body of a POST may be: content types, and the most bytes."""
+
+    types: tuple[str, ...]
+    max_bytes: int
+
+
+JSON = Upload(("application/json",), 2**20)
 
 
 class RequestError(errors.ModelCompareError):
@@ -91,26 +101,30 @@ class Guard:
             hosts=frozenset(named - {""}) | ({proxy} if proxy else frozenset()),
         )
 
-    def route(self, handler: Handler, methods: tuple[str, ...] = ("GET",)) -> WSGIApplication:
+    def route(
+        self, handler: Handler, methods: tuple[str, ...] = ("GET",), upload: Upload = JSON
+    ) -> WSGIApplication:
         """`handler` as a WSGI application; its errors become JSON answers."""
 
         def application(
             environ: dict[str, Any], start_response: Callable[..., Any]
         ) -> Iterable[bytes]:
             request = Request(environ)
-            request.max_content_length = MAX_BODY_BYTES
-            response = self._answer(request, handler, methods)
+            request.max_content_length = upload.max_bytes
+            response = self._answer(request, handler, methods, upload)
             return response(environ, start_response)
 
         return application
 
-    def _answer(self, request: Request, handler: Handler, methods: tuple[str, ...]) -> Response:
+    def _answer(
+        self, request: Request, handler: Handler, methods: tuple[str, ...], upload: Upload
+    ) -> Response:
         try:
             self._check_method(request, methods)
             self._check_host(request)
             _check_site(request)
             if request.method == "POST":
-                _check_post(request)
+                _check_post(request, upload)
             return handler(request)
         except RequestError as error:
             return _error(request, error, error.status, error.headers)
@@ -188,21 +202,32 @@ def read_json(request: Request) -> dict[str, Any]:
     Raises
     ------
     RequestError
-        If it is larger than MAX_BODY_BYTES, or no JSON object.
+        If it is too large, or no JSON object.
     """
     try:
-        body = request.get_data(cache=False)
-    except RequestEntityTooLarge as error:
-        raise RequestError(f"the body is larger than {MAX_BODY_BYTES} bytes", 413) from error
-    except ClientDisconnected as error:
-        raise RequestError("the body ended early") from error
-    try:
-        value = json.loads(body, parse_constant=_refuse_constant)
+        value = json.loads(read_body(request), parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         raise RequestError("the body is not JSON") from error
     if not isinstance(value, dict):
         raise RequestError("the body is not a JSON object")
     return value
+
+
+def read_body(request: Request) -> bytes:
+    """The body of a POST, whole.
+
+    Raises
+    ------
+    RequestError
+        If it is larger than its route takes, or ended early.
+    """
+    try:
+        return request.get_data(cache=False)
+    except RequestEntityTooLarge as error:
+        most = request.max_content_length
+        raise RequestError(f"the body is larger than {most} bytes", 413) from error
+    except ClientDisconnected as error:
+        raise RequestError("the body ended early") from error
 
 
 def _refuse_constant(name: str) -> None:
@@ -217,16 +242,16 @@ def _check_site(request: Request) -> None:
         raise RequestError(f"requests from other sites ({site}) are refused", 403)
 
 
-def _check_post(request: Request) -> None:
-    """Only scripts of the same origin can send this header and this content type."""
-    if request.mimetype != "application/json":
-        raise RequestError("POST needs Content-Type: application/json", 415)
+def _check_post(request: Request, upload: Upload) -> None:
+    """Only scripts of the same origin can send this header and these content types."""
+    if request.mimetype not in upload.types:
+        raise RequestError(f"POST needs Content-Type: {' or '.join(upload.types)}", 415)
     if request.headers.get(HEADER) != "1":
         raise RequestError(f"POST needs the header {HEADER}: 1", 403)
     if request.content_length is None:
         raise RequestError("POST needs Content-Length", 411)
-    if request.content_length > MAX_BODY_BYTES:
-        raise RequestError(f"the body is larger than {MAX_BODY_BYTES} bytes", 413)
+    if request.content_length > upload.max_bytes:
+        raise RequestError(f"the body is larger than {upload.max_bytes} bytes", 413)
     origin = request.headers.get("Origin")
     if origin is None:
         return

@@ -25,19 +25,26 @@ from tb_modelcompare.guards import (
     Guard,
     NotModified,
     RequestError,
+    Upload,
     WSGIApplication,
+    read_body,
     read_json,
     respond,
 )
-from tb_modelcompare.jobs import MATHEMATICS, RENDERS, JobQueue
+from tb_modelcompare.job_records import MATHEMATICS, RENDERS
+from tb_modelcompare.jobs import JobQueue
 from tb_modelcompare.mathematics import array_file
 from tb_modelcompare.metadata import PLUGIN_NAME
+from tb_modelcompare.photos import decode_photo, keep_photo, shown_png
 from tb_modelcompare.snapshot import Snapshot
 from tb_modelcompare.tasks import CELLS, MATRIX
 from tb_modelcompare.units import UnitStatistics, top_rows, unit_statistics
 from tb_modelcompare.wire import measure_json, snapshot_json
 
 STATIC = Path(__file__).parent / "static"
+
+# What a browser calls photos, and how large the file of one may be.
+PHOTOS = Upload(("image/jpeg", "image/png", "image/webp", "image/gif", "image/bmp"), 16 * 2**20)
 
 # Jobs that a cluster gets at the same time; it has its own queue behind that.
 _CLUSTER_SLOTS = 8
@@ -63,7 +70,8 @@ class ModelComparePlugin(base_plugin.TBPlugin):  # type: ignore[misc]
     def __init__(self, context: base_plugin.TBContext) -> None:
         self._guard = Guard.from_flags(context.flags)
         self._catalog = Catalog(context)
-        self._jobs = _job_queue(context.flags)
+        self._results = _result_cache(context.flags)
+        self._jobs = _job_queue(self._results, context.flags)
 
     def get_plugin_apps(self) -> dict[str, WSGIApplication]:
         """Every route, guarded; static files by the names that there are now."""
@@ -78,6 +86,8 @@ class ModelComparePlugin(base_plugin.TBPlugin):  # type: ignore[misc]
             "/unit": get(self._unit),
             "/probe_image": get(self._probe_image),
             "/jobs": self._guard.route(self._jobs_route, methods=("GET", "POST")),
+            "/warm_up": self._guard.route(self._warm_up, methods=("POST",)),
+            "/photo": self._guard.route(self._photo, methods=("POST",), upload=PHOTOS),
             "/job": get(self._job),
             "/cancel": self._guard.route(self._cancel, methods=("POST",)),
             "/matrix": get(self._matrix),
@@ -128,8 +138,6 @@ class ModelComparePlugin(base_plugin.TBPlugin):  # type: ignore[misc]
     def _layer(self, request: Request) -> Response:
         snapshot = self._snapshot(request)
         layer = snapshot.layer(_text(request, "layer"))
-        if snapshot.frozen is not None:
-            self._jobs.warm_up()  # whoever looks at a layer looks at its units next
 
         def describe() -> dict[str, Any]:
             graph = _layer_graph(snapshot)
@@ -193,7 +201,7 @@ class ModelComparePlugin(base_plugin.TBPlugin):  # type: ignore[misc]
             request,
             tag,
             "image/png",
-            lambda: _png(self._catalog.probe(snapshot).images[index], size),
+            lambda: shown_png(self._catalog.probe(snapshot).images[index], size),
         )
 
     def _jobs_route(self, request: Request) -> Response:
@@ -205,6 +213,19 @@ class ModelComparePlugin(base_plugin.TBPlugin):  # type: ignore[misc]
             read_json(request), functools.partial(self._catalog.snapshot, *_of(request))
         )
         return _json(request, self._jobs.submit(task))
+
+    def _warm_up(self, request: Request) -> Response:
+        from tb_modelcompare.picture_requests import warm_up_payload
+
+        find = functools.partial(self._catalog.snapshot, *_of(request))
+        self._jobs.warm_up(warm_up_payload(read_json(request), find))
+        return _json(request, {})
+
+    def _photo(self, request: Request) -> Response:
+        pixels = decode_photo(read_body(request))
+        digest = keep_photo(self._results, pixels)
+        height, width = pixels.shape[:2]
+        return _json(request, {"photo": digest, "width": width, "height": height})
 
     def _job(self, request: Request) -> Response:
         return _json(request, self._jobs.status(_text(request, "id")))
@@ -262,13 +283,17 @@ class ModelComparePlugin(base_plugin.TBPlugin):  # type: ignore[misc]
         return self._catalog.snapshot(*_of(request), _text(request, "snapshot"))
 
 
-def _job_queue(flags: Any) -> JobQueue:
+def _result_cache(flags: Any) -> ResultCache:
     cache_bytes = int(getattr(flags, "modelcompare_cache_gb", DEFAULT_BYTES / 1e9) * 1e9)
+    return ResultCache(limit_bytes=cache_bytes)
+
+
+def _job_queue(results: ResultCache, flags: Any) -> JobQueue:
     address = getattr(flags, "modelcompare_scheduler", "")
     cluster = cluster_executor(address) if address else None
     slots = _CLUSTER_SLOTS if cluster else 1
     return JobQueue(
-        ResultCache(limit_bytes=cache_bytes),
+        results,
         dict.fromkeys((MATHEMATICS, RENDERS), (cluster or local_executor, slots)),
     )
 
@@ -359,18 +384,3 @@ def _layer_graph(snapshot: Snapshot) -> LayerGraph:
 @functools.lru_cache(maxsize=512)
 def _statistics(snapshot: Snapshot, layer: str) -> UnitStatistics:
     return unit_statistics(snapshot.activations(layer))
-
-
-def _png(pixels: np.ndarray[Any, Any], size: int) -> bytes:
-    """Pixels (h, w, c), uint8 or in [0, 1], scaled to `size` on the longer side."""
-    from PIL import Image
-
-    if pixels.dtype != np.uint8:
-        pixels = np.round(np.asarray(pixels) * 255).astype(np.uint8)
-    height, width = pixels.shape[:2]
-    scale = size / max(height, width)
-    shown = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else np.asarray(pixels))
-    sized = shown.resize((max(1, round(width * scale)), max(1, round(height * scale))))
-    stream = io.BytesIO()
-    sized.save(stream, format="PNG")
-    return stream.getvalue()

@@ -5,7 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tb_modelcompare.analogy import best_unit, predict_direction, prediction_r2
+from tb_modelcompare.analogy import (
+    best_unit,
+    difference_direction,
+    predict_direction,
+    prediction_r2,
+)
 from tb_modelcompare.errors import ActivationError
 
 
@@ -36,6 +41,22 @@ def test_direction_in_rotated_and_stretched_units(layers):
     X, _, v = layers
     W = np.random.default_rng(1).standard_normal((12, 15))
     np.testing.assert_allclose(predict_direction(X, X @ W, v), v @ W, atol=1e-10)
+
+
+def test_the_difference_answers_to_what_the_other_layer_does_not_have(layers):
+    X, Y, v = layers
+    # Activity along v; of it, what least squares on Y leaves; and the direction of that.
+    activity = X @ np.linalg.solve(X.T @ X / len(X), v)
+    left = activity - Y @ np.linalg.lstsq(Y, activity, rcond=None)[0]
+    expected = left @ X / len(X)
+    np.testing.assert_allclose(difference_direction(X, Y, v, ridge=1e-12), expected, atol=1e-9)
+    assert 0.1 < np.linalg.norm(expected) / np.linalg.norm(v) < 0.9
+
+
+def test_nothing_remains_of_a_direction_that_the_other_layer_has(layers):
+    X, _, v = layers
+    W = np.random.default_rng(1).standard_normal((12, 15))
+    assert np.linalg.norm(difference_direction(X, X @ W, v, ridge=1e-10)) < 1e-6
 
 
 def test_dead_and_duplicate_units_neither_stop_nor_bend_a_direction(layers):

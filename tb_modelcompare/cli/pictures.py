@@ -7,11 +7,8 @@ from __future__ import annotations
 
 import argparse
 import csv
-import dataclasses
-import hashlib
 import io
 import re
-import tempfile
 import time
 from collections.abc import Sequence
 from functools import partial
@@ -20,7 +17,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps
+from PIL import Image
 from tqdm import tqdm
 
 from tb_modelcompare import errors
@@ -31,12 +28,15 @@ from tb_modelcompare.cli.table import table
 from tb_modelcompare.errors import (
     LayerSelectionError,
     ModelCompareError,
+    PhotoError,
     ProbeError,
     UnknownSnapshotError,
 )
 from tb_modelcompare.executors import local_executor
+from tb_modelcompare.job_records import ACTIVE, RENDERS, Task
 from tb_modelcompare.job_requests import task_from_request
-from tb_modelcompare.jobs import ACTIVE, RENDERS, JobQueue, Task
+from tb_modelcompare.jobs import JobQueue
+from tb_modelcompare.photos import decode_photo, keep_photo
 from tb_modelcompare.render.contact_sheet import contact_sheet
 from tb_modelcompare.snapshot import Snapshot, nearest
 from tb_modelcompare.store import open_snapshot
@@ -79,26 +79,28 @@ def caricature(arguments: argparse.Namespace) -> int:
     snapshot = open_snapshot(arguments.logdir, arguments.a)
     probe = snapshot.probe()
     in_probe = arguments.image in probe.names
+    photo: dict[str, Any]
+    if in_probe:
+        photo = {"image": probe.names.index(arguments.image)}
+        pixels = _bytes(probe.images[photo["image"]])
+    else:
+        pixels = _photo(arguments.image, probe.names)
+        photo = {"photo": keep_photo(ResultCache(), pixels)}
     request = {
         "kind": "caricatures",
         "snapshot": snapshot.id,
-        "image": probe.names.index(arguments.image) if in_probe else 0,
         "layers": _layers(arguments.layers, snapshot),
+        **photo,
         **_rendering(arguments),
     }
     task = task_from_request(request, partial(open_snapshot, arguments.logdir))
     out = _new_directory(arguments.out, f"caricature-{slug(Path(arguments.image).stem)}")
-    if in_probe:
-        photo = Image.fromarray(_bytes(probe.images[request["image"]]))
-    else:
-        photo = _photo(arguments.image, probe.names)
-    square = ImageOps.fit(photo, (arguments.size, arguments.size), Image.Resampling.BICUBIC)
-    with tempfile.TemporaryDirectory() as directory:
-        if not in_probe:
-            task = _with_photo(task, square, Path(directory))
-        items, pictures = _compute(task, "caricatures")
+    items, pictures = _compute(task, "caricatures")
     title = f"{Path(arguments.image).name} as {snapshot.id} sees it"
-    _write(out, title, items, pictures, photo=np.asarray(square))
+    shown = Image.fromarray(pixels)
+    scale = arguments.size / max(shown.size)
+    shown = shown.resize([max(1, round(scale * side)) for side in shown.size])
+    _write(out, title, items, pictures, photo=np.asarray(shown))
     return 0
 
 
@@ -135,31 +137,23 @@ def _rendering(arguments: argparse.Namespace) -> dict[str, int]:
     return {name: getattr(arguments, name) for name in ("size", "steps", "seed")}
 
 
-def _photo(file: str, names: Sequence[str]) -> Image.Image:
-    if not Path(file).exists():
+def _photo(file: str, names: Sequence[str]) -> Picture:
+    path = Path(file)
+    if not path.exists():
         raise ProbeError(
             f"{file!r} is neither a file nor the name of a photo of the probe; "
             f"{nearest(file, tuple(names))}"
         )
     try:
-        with Image.open(file) as photo:
-            return ImageOps.exif_transpose(photo).convert("RGB")
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise ProbeError(f"{file} cannot be decoded as an image ({error})") from error
+        return decode_photo(path.read_bytes())
+    except (OSError, PhotoError) as error:
+        raise PhotoError(f"{file}: {error}") from error
 
 
 def _bytes(pixels: npt.NDArray[Any]) -> Picture:
     """Pixels of a probe, of 1 or 3 channels, as RGB bytes."""
     whole = pixels if pixels.dtype == np.uint8 else np.rint(255 * pixels).astype(np.uint8)
     return np.broadcast_to(whole, (*whole.shape[:2], 3))
-
-
-def _with_photo(task: Task, photo: Image.Image, directory: Path) -> Task:
-    """The task on another photo than the probe's."""
-    file = directory / "photo.png"
-    photo.save(file)
-    key = hashlib.sha256(task.key.encode() + photo.tobytes()).hexdigest()
-    return dataclasses.replace(task, key=key, payload={**task.payload, "photo": str(file)})
 
 
 def _compute(task: Task, what: str) -> tuple[list[Item], list[Picture | None]]:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from tb_modelcompare.errors import CorruptSnapshotError, MissingAssetError, NotRenderableError
 from tb_modelcompare.probe import Preprocessing
 from tb_modelcompare.render.grouped import differentiable_convolution
+from tb_modelcompare.render.inline import inlined
 
 if TYPE_CHECKING:
     from tb_modelcompare.store import Snapshot
@@ -34,11 +35,11 @@ ALLOWED_OPS = frozenset(
     GreaterEqual Identity IdentityN InvertPermutation L2Loss LRN LeakyRelu Less LessEqual Log
     Log1p LogSoftmax LogicalAnd LogicalNot LogicalOr MatMul Max MaxPool MaxPoolV2 Maximum Mean
     Min Minimum MirrorPad Mul MulNoNan Neg NoOp NotEqual OneHot OnesLike Pack Pad PadV2
-    PartitionedCall Placeholder PlaceholderWithDefault Pow Prod Range Rank
+    Placeholder PlaceholderWithDefault Pow Prod Range Rank
     RealDiv Reciprocal Relu Relu6 Reshape ResizeBilinear ResizeNearestNeighbor Reverse ReverseV2
     Roll Round Rsqrt Select SelectV2 Selu Shape ShapeN Sigmoid Sign Size Slice Softmax
     Softplus Softsign SpaceToBatchND SpaceToDepth Split SplitV Sqrt Square SquaredDifference
-    Squeeze StatefulPartitionedCall StopGradient StridedSlice Sub Sum Tanh Tile
+    Squeeze StopGradient StridedSlice Sub Sum Tanh Tile
     Transpose Unpack Xdivy Xlogy ZerosLike
     """.split()  # noqa: SIM905 (hundreds of quotes would hide the names)
 )
@@ -152,10 +153,11 @@ def pruned_graph(model: FrozenModel, layers: Sequence[str], graph_def_type: Any)
         whole.ParseFromString(content)
     except Exception as error:  # each protobuf backend has a DecodeError of its own
         raise CorruptSnapshotError(f"{model.path} is not a GraphDef: {error}") from error
-    nodes = {node.name: node for node in whole.node}
-    functions = {function.signature.name: function for function in whole.library.function}
-    if model.input not in nodes:
+    if all(node.name != model.input for node in whole.node):
         raise CorruptSnapshotError(f"the frozen graph lacks its input {model.input!r}")
+    flat = inlined(subgraph(whole, [model.input, *map(model.tensor, layers)]))
+    nodes = {node.name: node for node in flat.node}
+    functions = {function.signature.name: function for function in flat.library.function}
     for layer in layers:
         reached = _ancestors(nodes, [_node_name(model.tensor(layer))])
         if model.input not in reached:
@@ -167,8 +169,7 @@ def pruned_graph(model: FrozenModel, layers: Sequence[str], graph_def_type: Any)
     needed = _ancestors(nodes, [_node_name(model.tensor(layer)) for layer in layers])
     kept = graph_def_type()
     kept.versions.CopyFrom(whole.versions)
-    called: list[str] = []
-    for node in whole.node:
+    for node in flat.node:
         if node.name not in needed:
             continue
         if node.op == "Placeholder" and node.name != model.input:
@@ -176,27 +177,18 @@ def pruned_graph(model: FrozenModel, layers: Sequence[str], graph_def_type: Any)
         if "_XlaMustCompile" in node.attr and node.attr["_XlaMustCompile"].b:
             for part in _convolution(node, functions, nodes):
                 _copy_clean(part, kept.node.add())
-        else:
-            called += _checked_calls(node, functions)
+        elif node.op in ALLOWED_OPS:
             _copy_clean(node, kept.node.add())
-    seen: set[str] = set()
-    while called:
-        name = called.pop()
-        if name in seen:
-            continue
-        seen.add(name)
-        copy = kept.library.function.add()
-        copy.CopyFrom(functions[name])
-        del copy.node_def[:]
-        _drop_private(copy.attr)
-        for node in functions[name].node_def:
-            called += _checked_calls(node, functions)
-            _copy_clean(node, copy.node_def.add())
+        else:
+            raise NotRenderableError(
+                f"the frozen graph contains the op {node.op} (node {node.name!r}), which is not "
+                "among those that we agree to run; nothing was run"
+            )
     return kept
 
 
 def subgraph(graph_def: Any, tensors: Sequence[str]) -> Any:
-    """The nodes of `graph_def` that `tensors` depend on, with its function library."""
+    """The nodes of `graph_def` that `tensors` depend on, with its functions."""
     needed = _ancestors({node.name: node for node in graph_def.node}, map(_node_name, tensors))
     part = type(graph_def)()
     part.versions.CopyFrom(graph_def.versions)
@@ -263,27 +255,6 @@ def _ancestors(
         if not stop(nodes[name]):
             waiting += map(_node_name, nodes[name].input)
     return seen
-
-
-def _checked_calls(node: Any, functions: Mapping[str, Any]) -> list[str]:
-    """Names of the functions that `node` calls, once it is known to be harmless."""
-    calls = [
-        f.name
-        for attribute in node.attr.values()
-        for f in (attribute.func, *attribute.list.func)
-        if f.name
-    ]
-    if node.op in functions:
-        calls.append(node.op)
-    elif node.op not in ALLOWED_OPS:
-        raise NotRenderableError(
-            f"the frozen graph contains the op {node.op} (node {node.name!r}), which is not among "
-            "those that we agree to run; nothing was run"
-        )
-    for name in calls:
-        if name not in functions:
-            raise CorruptSnapshotError(f"node {node.name!r} calls the unknown function {name!r}")
-    return calls
 
 
 def _convolution(node: Any, functions: Mapping[str, Any], nodes: Mapping[str, Any]) -> list[Any]:

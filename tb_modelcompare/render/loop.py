@@ -14,16 +14,15 @@ import numpy.typing as npt
 from tb_modelcompare.errors import ActivationError, LimitError
 from tb_modelcompare.probe import unit_range
 from tb_modelcompare.render.frozen import FrozenModel, pruned_graph, subgraph
-from tb_modelcompare.render.plan import Batch, Placement, batches, place
+from tb_modelcompare.render.plan import MAX_SIZE, Batch, Placement, batches, place
 from tb_modelcompare.render.program import Kind, Program, Recipe, random_warps
 from tb_modelcompare.render.simplify import simplified
 
 OnStep = Callable[[int, int], None]
-OnImages = Callable[[int, npt.NDArray[np.uint8]], None]
+OnImages = Callable[[int, dict[int, npt.NDArray[np.uint8]]], None]
 Cancelled = Callable[[], bool]
 
 PREVIEW_STEPS = (16, 32, 64, 128, 256)
-MAX_SIZE = 1024
 MAX_STEPS = 4096
 MAX_PICTURES = 1024
 
@@ -91,8 +90,8 @@ def render_directions(
         After which steps `on_images` gets the pictures so far.
     on_step : callable (done, total), optional
         Called after every step of every batch of layers that are optimised together.
-    on_images : callable (step, array like the result), optional
-        Called for every batch that reached `step`; what has not begun is grey.
+    on_images : callable (step, {index: picture}), optional
+        Called for every batch of layers that reached `step`, with its pictures.
     cancelled : callable, optional
         Asked before every step.
 
@@ -264,7 +263,7 @@ def _optimise(
                 for i, picture in zip(batch.members, programs[batch].pictures(), strict=True):
                     pictures[i] = _shown(picture, height, width)
                 if watch.on_images is not None:
-                    watch.on_images(end, pictures.copy())
+                    watch.on_images(end, {i: pictures[i].copy() for i in batch.members})
     return pictures
 
 

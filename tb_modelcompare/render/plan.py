@@ -9,6 +9,8 @@ from typing import Any
 from tb_modelcompare.errors import NotRenderableError
 from tb_modelcompare.render.frozen import FrozenModel, subgraph
 
+MAX_SIZE = 1024
+
 # Constants below this many bytes stay in a skeleton: shape inference reads them.
 _SMALL = 4096
 
@@ -23,52 +25,101 @@ class Placement:
     units: int
 
 
+# A picture for a layer of fewer places than this on a side ...
+_FEW_PLACES = 5
+# ... is made larger where these do not cover this share of it, ...
+_COVERED = 0.8
+# ... by this much, up to a multiple of what most networks reduce their input by.
+_LARGER = 5 / 3
+_STRIDE = 32
+
+
 def place(
     model: FrozenModel, graph_def: Any, layers: Sequence[str], height: int, width: int
 ) -> list[Placement]:
-    """Size for each layer: height × width, or the model's own where its head demands it.
+    """Size for each layer: height × width, more where it sees too little of that, or fixed.
 
     A convolutional layer can be computed on a picture of any size. A layer behind a flatten
     or a position embedding only on the size that the model was made for. TensorFlow's shape
     inference tells them apart, on a skeleton of the graph without its weights.
 
+    Convolutions that do not pad lose a border each. A deep layer of a network of these has few
+    places left of a small picture, all in its middle: what it draws there is speckled, and
+    sharp on a larger one. With padding three places are enough.
+
     Raises
     ------
     NotRenderableError
-        A layer can be computed at neither size.
+        A layer can be computed at no size.
     """
     skeleton = _skeleton(graph_def)
     own_height, own_width, _ = model.input_shape
     placements = []
-    wanted = _units(model, skeleton, layers, height, width)
+    found = _shapes(model, skeleton, layers, height, width)
+    sparse = [layer for layer in layers if _is_sparse(found[layer])]
+    larger = _larger(height), _larger(width)
+    if max(larger) > MAX_SIZE:
+        sparse = []
+    wider = _shapes(model, skeleton, sparse, *larger) if sparse else {}
     for layer in layers:
-        units = wanted[layer]
-        if units is not None:
-            placements.append(Placement(layer, height, width, units))
+        shape = found[layer]
+        if shape is not None:
+            size = height, width
+            if layer in wider and _loses_border(shape, wider[layer], size, larger):
+                size = larger
+            placements.append(Placement(layer, *size, shape.units))
             continue
         if own_height is None or own_width is None:
             raise NotRenderableError(
                 f"layer {layer!r} cannot be computed on a picture of {height}×{width}, and the "
                 "model does not say which size it takes; try a larger size"
             )
-        units = _units(model, skeleton, [layer], own_height, own_width)[layer]
-        if units is None:
+        shape = _shapes(model, skeleton, [layer], own_height, own_width)[layer]
+        if shape is None:
             raise NotRenderableError(
                 f"layer {layer!r} is not a batch of unit vectors or maps (batch, …, units), so no "
                 "direction can be rendered in it"
             )
-        placements.append(Placement(layer, own_height, own_width, units))
+        placements.append(Placement(layer, own_height, own_width, shape.units))
     return placements
 
 
-def _units(
+@dataclass(frozen=True)
+class _Shape:
+    """A layer's units, and the map that they are on; of a layer without one, the last before."""
+
+    units: int
+    places: tuple[int, int] | None
+
+
+def _larger(side: int) -> int:
+    return -(-round(side * _LARGER) // _STRIDE) * _STRIDE
+
+
+def _is_sparse(shape: _Shape | None) -> bool:
+    return shape is not None and shape.places is not None and min(shape.places) < _FEW_PLACES
+
+
+def _loses_border(
+    shape: _Shape, wider: _Shape | None, size: tuple[int, int], larger: tuple[int, int]
+) -> bool:
+    """Whether the places, each as wide as one step of the layer, leave much of a picture out."""
+    if wider is None or wider.places is None or shape.places is None:
+        return False
+    for few, more, side, wide in zip(shape.places, wider.places, size, larger, strict=True):
+        if few < more and few * (wide - side) / (more - few) < _COVERED * side:
+            return True
+    return False
+
+
+def _shapes(
     model: FrozenModel, skeleton: Any, layers: Sequence[str], height: int, width: int
-) -> dict[str, int | None]:
-    """Units of each layer on a picture of that size; None where it cannot be computed."""
+) -> dict[str, _Shape | None]:
+    """Shape of each layer on a picture of that size; None where it cannot be computed."""
     import tensorflow
 
     tf = tensorflow.compat.v1
-    found: dict[str, int | None] = {}
+    found: dict[str, _Shape | None] = {}
     with tf.Graph().as_default():
         picture = tf.placeholder(tf.float32, (1, height, width, model.input_shape[2]))
         names = [_tensor(model, layer) for layer in layers]
@@ -78,15 +129,35 @@ def _units(
             tensors = None
         if tensors is not None:
             return {
-                layer: _unit_count(tensor.shape)
+                layer: _shape(tensor, picture)
                 for layer, tensor in zip(layers, tensors, strict=True)
             }
     if len(layers) == 1:
         return {layers[0]: None}
     for layer in layers:
         part = subgraph(skeleton, [model.tensor(layer)])
-        found.update(_units(model, part, [layer], height, width))
+        found.update(_shapes(model, part, [layer], height, width))
     return found
+
+
+def _shape(tensor: Any, picture: Any) -> _Shape | None:
+    units = _unit_count(tensor.shape)
+    return None if units is None else _Shape(units, _places(tensor, picture))
+
+
+def _places(tensor: Any, picture: Any) -> tuple[int, int] | None:
+    """The nearest map on the way to the picture, the tensor's own where it is one."""
+    seen = {tensor.name}
+    waiting = [tensor]
+    for one in waiting:
+        shape = one.shape
+        if shape.rank == 4 and None not in shape.as_list() and one is not picture:
+            return int(shape[1]), int(shape[2])
+        for before in one.op.inputs:
+            if before.name not in seen:
+                seen.add(before.name)
+                waiting.append(before)
+    return None
 
 
 def _tensor(model: FrozenModel, layer: str) -> str:

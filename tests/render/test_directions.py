@@ -87,14 +87,15 @@ def test_each_direction_gets_its_own_layers_picture(
 
     jobs = [nth("third", 0), nth("first", 0), nth("third", 1), nth("second", 1), nth("first", 1)]
     directions = [(layer, one_hot(units[layer], unit)) for layer, unit in jobs]
-    pictures = render_directions(small_net, directions, size=64, steps=48)
-    for own, (layer, unit) in enumerate(jobs):
-        values = [response(small_model, layer, unit, picture[None]) for picture in pictures]
-        assert int(np.argmax(values)) == own
+    pictures = render_directions(small_net, directions, size=64, steps=24).astype(float)
+    for own, direction in enumerate(directions):
+        (alone,) = render_directions(small_net, [direction], size=64, steps=24)
+        distances = [np.abs(picture - alone).mean() for picture in pictures]
+        assert int(np.argmin(distances)) == own
 
 
 def test_previews_come_in_order_and_sharpen(small_net: FrozenModel, small_model: Any) -> None:
-    seen: list[tuple[int, np.ndarray]] = []
+    seen: list[tuple[int, dict[int, np.ndarray]]] = []
     steps: list[tuple[int, int]] = []
     final = render_directions(
         small_net,
@@ -107,8 +108,10 @@ def test_previews_come_in_order_and_sharpen(small_net: FrozenModel, small_model:
     )
     assert [step for step, _ in seen] == [4, 16, 32, 40]
     assert steps == [(i, 40) for i in range(1, 41)]
-    np.testing.assert_array_equal(seen[-1][1], final)
-    values = [response(small_model, "third", 5, images[:1]) for _, images in seen]
+    assert all(list(images) == [1, 0] for _, images in seen)  # in order of depth
+    for i, picture in seen[-1][1].items():
+        np.testing.assert_array_equal(picture, final[i])
+    values = [response(small_model, "third", 5, images[0][None]) for _, images in seen]
     assert values == sorted(values)
 
 

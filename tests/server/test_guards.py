@@ -12,7 +12,7 @@ from serving import POST_HEADERS, PREFIX, Server, error_of
 from werkzeug.test import TestResponse
 
 from tb_modelcompare import plugin as plugin_module
-from tb_modelcompare.guards import MAX_BODY_BYTES, Guard
+from tb_modelcompare.guards import JSON, Guard
 
 ROUTES = [
     "index.js",
@@ -26,10 +26,17 @@ ROUTES = [
     "jobs",
     "job",
     "cancel",
+    "warm_up",
+    "photo",
     "matrix",
     "matrix_info",
     "job_image",
+    "array",
+    "cells",
+    "cells_info",
+    "result",
 ]
+WRITES = ("cancel", "warm_up", "photo")  # POST only; "jobs" takes both
 LISTENS_OUTSIDE = ({"bind_all": True}, {"host": "0.0.0.0"}, {"host": "192.168.1.7"})
 SIMILARITY = {
     "kind": "similarity",
@@ -68,13 +75,14 @@ def test_other_methods_are_refused(server: Server, route: str, method: str) -> N
     assert "Access-Control-Allow-Origin" not in response.headers
 
 
-@pytest.mark.parametrize("route", [r for r in ROUTES if r not in ("jobs", "cancel")])
+@pytest.mark.parametrize("route", [r for r in ROUTES if r not in ("jobs", *WRITES)])
 def test_routes_that_read_do_not_take_post(server: Server, route: str) -> None:
     assert server.post(route, {}).status_code == 405
 
 
-def test_cancel_does_not_take_get(server: Server) -> None:
-    assert server.get("cancel", id="0" * 64).status_code == 405
+@pytest.mark.parametrize("route", WRITES)
+def test_routes_that_do_something_do_not_take_get(server: Server, route: str) -> None:
+    assert server.get(route, id="0" * 64).status_code == 405
 
 
 @pytest.mark.parametrize("route", ROUTES)
@@ -82,7 +90,7 @@ def test_cancel_does_not_take_get(server: Server) -> None:
     "host", ["evil.example", "localhost.evil.example:6006", "10.0.0.1", "", "["]
 )
 def test_names_that_resolve_to_localhost_are_refused(server: Server, route: str, host: str) -> None:
-    method = "POST" if route == "cancel" else "GET"
+    method = "POST" if route in WRITES else "GET"
     response = server.client.open(
         f"{PREFIX}/{route}", method=method, headers={**POST_HEADERS, "Host": host}, json={}
     )
@@ -123,7 +131,7 @@ def test_the_notebook_proxy_of_tensorboard_is_served() -> None:
 
 @pytest.mark.parametrize("route", ROUTES)
 def test_requests_of_other_sites_are_refused(server: Server, route: str) -> None:
-    method = "POST" if route == "cancel" else "GET"
+    method = "POST" if route in WRITES else "GET"
     response = server.client.open(
         f"{PREFIX}/{route}", method=method, json={}, headers={"Sec-Fetch-Site": "cross-site"}
     )
@@ -183,7 +191,7 @@ def test_posts_of_forms_are_refused(server: Server, content_type: str) -> None:
 @pytest.mark.parametrize(
     ("body", "status"),
     [
-        (b"{" + b" " * MAX_BODY_BYTES + b"}", 413),
+        (b"{" + b" " * JSON.max_bytes + b"}", 413),
         (b"", 411),
         (b"[1]", 400),
         (b'"text"', 400),

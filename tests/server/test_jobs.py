@@ -21,7 +21,8 @@ from tb_modelcompare import SummaryWriter, similarity, tasks
 from tb_modelcompare.cache import ResultCache
 from tb_modelcompare.errors import LimitError, UnknownJobError
 from tb_modelcompare.executors import WorkerProcess, local_executor
-from tb_modelcompare.jobs import MATHEMATICS, JobQueue, Limits, Task
+from tb_modelcompare.job_records import MATHEMATICS, Limits, Task
+from tb_modelcompare.jobs import JobQueue
 from tb_modelcompare.store import open_snapshot
 
 A, B = "first/net@0", "second/net@0"
@@ -364,7 +365,8 @@ def probe(): pass
 
 executor = local_executor()
 modules = executor.submit(eval, "sorted(__import__('sys').modules)").result()
-compare = executor.submit(__import__("tb_modelcompare.tasks").tasks.attempt, "similarity", {}, ".")
+attempt = __import__("tb_modelcompare.tasks").tasks.attempt
+compare = executor.submit(attempt, "similarity", {}, ".", None)
 print(json.dumps([modules, compare.result()["error"]["type"]]))
 """
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import io
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,9 +14,11 @@ import pytest
 from PIL import Image
 from serving import Server, activations, error_of, make_probe
 
-from tb_modelcompare import SummaryWriter, analogy
+from tb_modelcompare import SummaryWriter, analogy, picture_tasks, tasks
+from tb_modelcompare.cache import ResultCache
 from tb_modelcompare.executors import WorkerProcess
-from tb_modelcompare.jobs import RENDERS
+from tb_modelcompare.job_records import RENDERS
+from tb_modelcompare.job_requests import task_from_request
 from tb_modelcompare.store import open_snapshot
 
 A, B, PLAIN = "a/net@0", "b/net@0", "plain/net@0"
@@ -73,7 +77,7 @@ def picture(server: Server, item: dict[str, Any]) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(response.data)))
 
 
-def test_analogies_come_with_numbers_first_then_pictures_that_sharpen(
+def test_analogies_come_with_numbers_and_pictures_that_sharpen(
     server: Server, models: Path
 ) -> None:
     asked = server.ask(analogies())
@@ -82,9 +86,13 @@ def test_analogies_come_with_numbers_first_then_pictures_that_sharpen(
         ("analogy", B, "conv1"),
         ("analogy", B, "conv2"),
     ]
-    numbers = server.wait(asked["id"], until=lambda s: s["items"][2]["r2"] is not None, seconds=120)
-    assert numbers["items"][2]["image"] is None
-    preview = server.wait(asked["id"], until=lambda s: s["items"][2]["image"], seconds=120)
+
+    def drawn(status: dict[str, Any]) -> bool:
+        """No picture stands without its number."""
+        assert all(i["r2"] is not None for i in status["items"][1:] if i["image"])
+        return bool(status["items"][2]["image"])
+
+    preview = server.wait(asked["id"], until=drawn, seconds=120)
     done = server.wait(asked["id"], seconds=120)
     assert (done["status"], done["error"]) == ("done", None)
     assert [item["step"] for item in done["items"]] == [20, 20, 20]
@@ -112,15 +120,23 @@ def test_analogies_come_with_numbers_first_then_pictures_that_sharpen(
     assert server.ask(analogies(seed=1))["id"] != done["id"]
 
 
-def test_a_look_at_a_layer_starts_the_renderer_only_where_it_can_render(
+def test_the_renderer_is_warmed_up_for_a_layer_that_can_be_rendered(
     models: Path, serve: Callable[..., Server]
 ) -> None:
     server = serve(models)
     lane = server.plugin._jobs._lanes[RENDERS]
-    server.json("layer", snapshot=PLAIN, layer="conv1")
-    assert lane._executor is None
     server.json("layer", snapshot=A, layer="conv1")
-    assert isinstance(lane._executor, WorkerProcess)
+    assert not lane.threads  # a look changes nothing
+    refused = error_of(server.post("warm_up", {"snapshot": PLAIN, "layer": "conv1"}))
+    assert refused[:2] == (422, "NotRenderableError")
+    assert server.post("warm_up", {"snapshot": A, "layer": "conv1"}).status_code == 200
+    deadline = time.monotonic() + 30
+    while not isinstance(lane._executor, WorkerProcess):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert server.json("jobs") == {"jobs": []}
+    done = server.wait(server.ask(analogies(steps=4))["id"], seconds=120)
+    assert done["status"] == "done"
 
 
 def test_layers_without_a_direction_say_so_and_the_others_are_drawn(server: Server) -> None:
@@ -203,3 +219,123 @@ def test_a_graph_with_an_op_that_is_not_allowed_is_refused_by_name(
     code, kind, message = error_of(server.post("jobs", analogies()))
     assert (code, kind) == (422, "NotRenderableError")
     assert "Conv2D" in message
+
+
+def counted_renders(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """Which layers each call of the renderer was asked for, in this process."""
+    from tb_modelcompare import render
+
+    calls: list[list[str]] = []
+    original = render.render_directions
+
+    def counting(model: Any, directions: Any, **options: Any) -> Any:
+        calls.append([layer for layer, _ in directions])
+        return original(model, directions, **options)
+
+    monkeypatch.setattr(render, "render_directions", counting)
+    return calls
+
+
+def run_here(models: Path, body: dict[str, Any], work: Path) -> list[dict[str, Any]]:
+    """The items of a job that is run in this process, as a worker would."""
+    task = task_from_request(body, functools.partial(open_snapshot, models))
+    work.mkdir()
+    return tasks.run(task.kind, task.payload, work, ResultCache())["items"]
+
+
+def test_no_direction_is_rendered_twice_whatever_layers_it_is_asked_in(
+    models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = counted_renders(monkeypatch)
+
+    def targets(*layers: str) -> list[dict[str, Any]]:
+        return [{"snapshot": B, "layers": list(layers)}]
+
+    first = run_here(models, analogies(targets=targets("conv1"), steps=4), tmp_path / "1")
+    assert calls == [["conv2"], ["conv1"]]
+    calls.clear()
+    wider = run_here(models, analogies(targets=targets("join", "conv1"), steps=4), tmp_path / "2")
+    assert calls == [["join"]]
+    keys = {item["layer"]: item["picture"] for item in first}
+    assert [item["picture"] for item in wider[:2]] == [keys["conv2"], keys["conv1"]]
+    assert [item["image"] for item in wider] == ["0.png", "1.png", "2.png"]
+    assert wider[1]["r2"] == first[1]["r2"]
+    # What is lost is made again, and only that.
+    calls.clear()
+    cache = ResultCache()
+    file = next(cache._directory.rglob(f"{keys['conv1']}/picture.png"))
+    file.write_bytes(file.read_bytes()[:-9])
+    again = run_here(models, analogies(targets=targets("conv1"), steps=4), tmp_path / "3")
+    assert calls == [["conv1"]]
+    assert again == first
+    # Other steps are other pictures of the same directions.
+    calls.clear()
+    monkeypatch.setattr(analogy, "prediction_r2", None)  # not needed again
+    run_here(models, analogies(targets=targets("conv1"), steps=5), tmp_path / "4")
+    assert calls == [["conv2"], ["conv1"]]
+
+
+def test_the_unit_itself_does_not_wait_for_regressions(
+    models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events: list[list[str]] = counted_renders(monkeypatch)
+    original = analogy.prediction_r2
+
+    def counting(target: Any, *arguments: Any, **options: Any) -> Any:
+        events.append(["r2"])
+        return original(target, *arguments, **options)
+
+    monkeypatch.setattr(analogy, "prediction_r2", counting)
+    monkeypatch.setattr(picture_tasks, "_FIRST_BATCH", 1)
+    run_here(models, analogies(steps=12), tmp_path / "work")
+    assert events[0] == ["conv2"]
+    assert sorted(events[1:]) == [["conv1"], ["conv2"], ["r2"], ["r2"]]
+    assert events.index(["r2"]) < events.index(["conv1"])
+
+
+def test_the_layers_that_are_named_first_are_drawn_first(
+    models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(picture_tasks, "_FIRST_BATCH", 1)
+    calls = counted_renders(monkeypatch)
+    targets = [
+        {"snapshot": B, "layers": ["pool", "conv1", "conv2"]},
+        {"snapshot": A, "layers": ["join"]},
+    ]
+    items = run_here(models, analogies(targets=targets, steps=2), tmp_path / "work")
+    assert calls == [["conv2"], ["pool"], ["join"], ["conv1", "conv2"]]
+    assert [item["layer"] for item in items] == ["conv2", "conv1", "conv2", "pool", "join"]
+
+
+def test_a_direction_may_be_given_by_its_weights(
+    models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights = [0.0, 0.0, 0.5, 0.0, -2.0, 0.0]
+    body = analogies(direction=weights, targets=[{"snapshot": B, "layers": ["conv2"]}], steps=2)
+    del body["unit"]
+    items = run_here(models, body, tmp_path / "work")
+    a, b = open_snapshot(models, A), open_snapshot(models, B)
+    response = a.activations("conv2") @ np.array(weights)
+    expected = analogy.prediction_r2(
+        b.activations("conv2"), response, groups=np.arange(a.rows) // 3
+    )
+    assert items[1]["r2"] == pytest.approx(expected[0], abs=1e-6)
+    unit = analogies(direction=[0.0, 0.0, 0.0, 1.0, 0.0, 0.0], targets=[], steps=2)
+    del unit["unit"]
+    (one,) = run_here(models, unit, tmp_path / "unit")
+    (same,) = run_here(models, analogies(targets=[], steps=2), tmp_path / "same")
+    assert one["picture"] == same["picture"]
+
+
+def test_a_direction_less_what_another_model_has_of_it(models: Path, tmp_path: Path) -> None:
+    minus = {"snapshot": B, "layer": "conv2"}
+    (item,) = run_here(models, analogies(minus=minus, targets=[], steps=2), tmp_path / "1")
+    (plain,) = run_here(models, analogies(targets=[], steps=2), tmp_path / "2")
+    assert (item["role"], plain["role"]) == ("difference", "source")
+    assert item["picture"] != plain["picture"]
+    a, b = open_snapshot(models, A), open_snapshot(models, B)
+    groups = np.arange(a.rows) // 3
+    shared = analogy.prediction_r2(
+        b.activations("conv2"), a.activations("conv2")[:, 3], groups=groups
+    )
+    assert item["r2"] == pytest.approx(shared[0], abs=1e-6)

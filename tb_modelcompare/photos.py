@@ -1,0 +1,106 @@
+"""Photos: those from outside of a probe decoded within bounds and kept by their content."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tb_modelcompare.cache import ResultCache
+from tb_modelcompare.errors import PhotoError
+
+PHOTO = "photo.png"
+
+# Nothing is drawn larger than this, and a larger photo costs time and room only.
+MAX_SIDE = 1024
+_MAX_PIXELS = 64 * 10**6
+_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
+
+
+def decode_photo(content: bytes) -> npt.NDArray[np.uint8]:
+    """An encoded photo as RGB, upright, at most `MAX_SIDE` on its longer side.
+
+    Parameters
+    ----------
+    content : bytes
+        A JPEG, PNG, WebP, GIF, BMP or TIFF file.
+
+    Returns
+    -------
+    array (height, width, 3) uint8
+
+    Raises
+    ------
+    PhotoError
+        If it is none of these, is damaged, or has more than 64 million pixels.
+    """
+    from PIL import Image, ImageOps
+
+    try:
+        with Image.open(io.BytesIO(content), formats=_FORMATS) as photo:
+            if photo.width * photo.height > _MAX_PIXELS:  # known before anything is decoded
+                raise PhotoError(
+                    f"the photo has {photo.width} × {photo.height} pixels; at most "
+                    f"{_MAX_PIXELS // 10**6} million are read: make it smaller"
+                )
+            upright = ImageOps.exif_transpose(photo).convert("RGB")
+    except (
+        OSError,
+        SyntaxError,
+        ValueError,
+        EOFError,
+        Image.DecompressionBombError,
+    ) as error:
+        raise PhotoError(f"this cannot be decoded as an image ({error})") from error
+    upright.thumbnail((MAX_SIDE, MAX_SIDE), Image.Resampling.LANCZOS)
+    return np.asarray(upright)
+
+
+def keep_photo(cache: ResultCache, pixels: npt.NDArray[np.uint8]) -> str:
+    """Store pixels (height, width, 3) in the cache; the digest that they are found by."""
+    header = f"photo {pixels.shape}".encode()
+    digest = hashlib.sha256(header + np.ascontiguousarray(pixels).tobytes()).hexdigest()
+    if cache.find(digest) is None:
+        cache.put(digest, {PHOTO: encoded_png(pixels)}, {"kind": "photo"})
+    return digest
+
+
+def read_photo(cache: ResultCache, digest: str) -> npt.NDArray[np.uint8]:
+    """The pixels of a photo that was kept.
+
+    Raises
+    ------
+    PhotoError
+        If it is not in the cache any more.
+    """
+    from PIL import Image
+
+    content = cache.read(digest, PHOTO)
+    if content is None:
+        raise PhotoError(f"the photo {digest[:12]}… is no longer kept; give it again")
+    return np.asarray(Image.open(io.BytesIO(content)))
+
+
+def encoded_png(pixels: npt.NDArray[np.uint8]) -> bytes:
+    """Pixels (height, width, 3) or (height, width) as a PNG file."""
+    from PIL import Image
+
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, format="PNG")
+    return stream.getvalue()
+
+
+def shown_png(pixels: npt.NDArray[Any], size: int) -> bytes:
+    """Pixels (h, w, 1 or 3), uint8 or in [0, 1], as a PNG of `size` on the longer side."""
+    from PIL import Image
+
+    if pixels.dtype != np.uint8:
+        pixels = np.round(np.asarray(pixels) * 255).astype(np.uint8)
+    height, width = pixels.shape[:2]
+    scale = size / max(height, width)
+    shown = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else np.asarray(pixels))
+    sized = shown.resize((max(1, round(width * scale)), max(1, round(height * scale))))
+    return encoded_png(np.asarray(sized))
