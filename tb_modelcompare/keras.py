@@ -100,8 +100,12 @@ def open_model(model: Any, image_shape: Sequence[int] | None = None) -> Model:
         sampler=lambda layers, height, width: _sampler(
             program, {name: slots[name] for name in layers}, (height, width, shape[3])
         ),
-        freeze=lambda layers, _: _freeze(
-            program, {name: slots[name] for name in layers}, (shape[1], shape[2], shape[3])
+        freeze=lambda layers, images: _freeze(
+            model,
+            program,
+            {name: slots[name] for name in layers},
+            (shape[1], shape[2], shape[3]),
+            images,
         ),
     )
 
@@ -356,18 +360,31 @@ def _no_gradients() -> contextlib.AbstractContextManager[Any]:
 
 
 def _freeze(
-    program: _Program, slots: Mapping[str, int], shape: tuple[int | None, int | None, int]
+    model: Any,
+    program: _Program,
+    slots: Mapping[str, int],
+    shape: tuple[int | None, int | None, int],
+    images: Floats,
 ) -> FrozenGraph:
     import keras
 
-    if keras.backend.backend() != "tensorflow":
-        raise NotRenderableError(
-            f"Keras runs on {keras.backend.backend()} and only the TensorFlow backend gives a "
-            f"frozen graph"
-        )
-    from tb_modelcompare.tracing import freeze_function
+    if keras.backend.backend() == "tensorflow":
+        from tb_modelcompare.tracing import freeze_function
 
-    return freeze_function(_values(program, slots), shape)
+        return freeze_function(_values(program, slots), shape)
+    if keras.backend.backend() != "torch":
+        raise NotRenderableError(
+            f"Keras runs on {keras.backend.backend()}, which gives no frozen graph; save the model "
+            f"and log the .keras file with the TensorFlow backend"
+        )
+    from tb_modelcompare.torch.translation import freeze_module  # a Keras model is a module there
+
+    def compute(batch: Any) -> list[Any]:
+        values = _run(program, batch.movedim(1, -1), set(slots.values()))
+        return [values[slot] for slot in slots.values()]
+
+    with _no_gradients():
+        return freeze_module(model, compute, tuple(slots), images)
 
 
 def _values(program: _Program, slots: Mapping[str, int]) -> Callable[[Any], dict[str, Any]]:

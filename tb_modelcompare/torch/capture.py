@@ -179,7 +179,7 @@ def _freeze(
         return [found[layer] for layer in layers]
 
     with _inference(module):
-        return freeze_module(run.module, compute, layers, images, _device(module))
+        return freeze_module(run.module, compute, layers, images)
 
 
 def _traced(module: torch.nn.Module) -> _Run:

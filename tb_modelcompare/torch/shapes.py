@@ -228,7 +228,7 @@ def flip(_: Outcome, self: Value, dims: Sequence[int]) -> Value:
     return self.like(tf.reverse(self.tensor, [self.axes[self.dim(d)] for d in dims]))
 
 
-@translates("pad", "constant_pad_nd", "reflection_pad2d")
+@translates("pad", "constant_pad_nd", "reflection_pad2d", "replication_pad2d")
 def pad(
     out: Outcome,
     self: Any,
@@ -240,15 +240,25 @@ def pad(
     import tensorflow as tf
 
     amounts = list(padding if pad is None else pad)
-    mode = "reflect" if pad is None else mode
+    if pad is None:
+        mode = "reflect" if "reflection" in out.operator.name() else "replicate"
     widths = [[0, 0] for _ in self.sizes]
     for i in range(len(amounts) // 2):
         widths[self.axes[-1 - i]] = [int(n) for n in amounts[2 * i : 2 * i + 2]]
-    if mode not in ("constant", "reflect") or min(map(min, widths)) < 0:
+    if mode not in ("constant", "reflect", "replicate") or min(map(min, widths)) < 0:
         raise Untranslatable(f"the padding is {mode} by {amounts}")
     if mode == "reflect":
         return result(out, self, tf.pad(self.tensor, widths, "REFLECT"))
-    return result(out, self, tf.pad(self.tensor, widths, constant_values=float(value or 0)))
+    if mode == "constant":
+        return result(out, self, tf.pad(self.tensor, widths, constant_values=float(value or 0)))
+    tensor = self.tensor
+    for axis, (before, after) in enumerate(widths):
+        first, final = (
+            tensor[(*[slice(None)] * axis, edge)] for edge in (slice(None, 1), slice(-1, None))
+        )
+        if before or after:
+            tensor = tf.concat([first] * before + [tensor] + [final] * after, axis)
+    return result(out, self, tensor)
 
 
 @translates("pixel_shuffle")

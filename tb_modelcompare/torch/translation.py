@@ -52,7 +52,6 @@ def freeze_module(
     compute: Compute,
     layers: Sequence[str],
     images: Floats,
-    device: torch.device,
 ) -> FrozenGraph:
     """Translate a module in evaluation mode and freeze it.
 
@@ -64,15 +63,14 @@ def freeze_module(
         The layers' values, in the order of `layers`.
     images : array (n, h, w, c)
         Prepared as the module wants them: what both are compared on. Fixes height and width.
-    device : torch.device
-        Of the parameters.
 
     Raises
     ------
     NotRenderableError
         An operator cannot be translated, or a layer differs; the operator or layer is named.
     """
-    batch = torch.from_numpy(np.ascontiguousarray(np.moveaxis(images, -1, 1))).to(device)
+    batch = torch.from_numpy(np.ascontiguousarray(np.moveaxis(images, -1, 1)))
+    batch = batch.to(next((p.device for p in module.parameters()), batch.device))
     program = _exported(_Watched(module, compute), batch)
     _, height, width, channels = images.shape
 

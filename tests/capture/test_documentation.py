@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 from pathlib import Path
 
@@ -25,12 +26,14 @@ def test_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         Image.fromarray(pixels).save(tmp_path / "photos" / f"{i}.png")
     text = (DOCS / "frameworks.md").read_text(encoding="utf-8")
     scope: dict[str, object] = {}
-    for code in re.findall(r"```python\n(.*?)```", text, re.DOTALL):
-        exec(compile(code, "docs/frameworks.md", "exec"), scope)
+    with_flax = importlib.util.find_spec("flax") is not None
+    for needed, code in re.findall(r"```python( flax)?\n(.*?)```", text, re.DOTALL):
+        if with_flax or not needed:
+            exec(compile(code, "docs/frameworks.md", "exec"), scope)
     listing = list_snapshots(tmp_path / "logs")
     assert listing.problems == ()
     assert [s.id for s in listing.snapshots] == [
-        "file/small@0", "keras/small@0", "other/classic@0", "torch/network@0",
+        "file/small@0", *["flax/network@0"] * with_flax, "keras/small@0", "other/classic@0", "torch/network@0",
         "training/small@0", "training/small@1", "training/small@2",
     ]  # fmt: skip
     assert len({s.probe_id for s in listing.snapshots}) == 1
