@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import warnings
 from pathlib import Path
 from typing import Any
@@ -54,6 +56,7 @@ def test_start_every_epoch_and_end(tmp_path: Path, probe: Probe) -> None:
     after = model.predict([probe.images / np.float32(255)], verbose=0)
     np.testing.assert_allclose(snapshots[-1].activations("classes")[::3], after, atol=1e-5)
     assert callback.seconds > 0
+    assert len(list((tmp_path / "run/plugins/modelcompare/probes").iterdir())) == 1
 
 
 def test_training_is_the_same_with_and_without(tmp_path: Path, probe: Probe) -> None:
@@ -155,6 +158,56 @@ def test_tf_data_mixed_precision_and_strategy(tmp_path: Path, probe: Probe) -> N
     snapshots = list_snapshots(tmp_path).snapshots
     assert [s.step for s in snapshots] == [0, 3, 6]
     assert snapshots[-1].activations("conv").dtype == np.float32
+
+
+TWO_REPLICAS = """
+import keras, numpy as np, tensorflow as tf
+from tb_modelcompare import Probe
+from tb_modelcompare.keras import ModelCompareCallback
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+with strategy.scope():
+    model = keras.Sequential([keras.Input((16, 16, 3)), keras.layers.Conv2D(4, 3, name="conv"),
+                              keras.layers.GlobalAveragePooling2D(name="average")], name="small")
+    model.compile("sgd", "mse")
+probe = Probe(np.load("images.npy"))
+data = np.ones((12, 16, 16, 3), "float32")
+model.fit(data, np.ones((12, 4)), batch_size=4, epochs=2, verbose=0,
+          callbacks=[ModelCompareCallback("run", probe)])
+average = keras.Model(model.inputs, model.get_layer("average").output)
+np.save("average.npy", average(probe.images / np.float32(255)))
+assert strategy.num_replicas_in_sync == 2
+"""
+
+
+def test_two_replicas_log_once(tmp_path: Path) -> None:
+    """In a process of its own: devices are laid out before TensorFlow starts."""
+    images = np.random.default_rng(1).integers(0, 256, (5, 16, 16, 3), dtype=np.uint8)
+    np.save(tmp_path / "images.npy", images)
+    path = os.pathsep.join([str(Path(__file__).resolve().parents[2]), *sys.path])
+    done = subprocess.run(
+        [sys.executable, "-c", TWO_REPLICAS],
+        cwd=tmp_path, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    snapshots = list_snapshots(tmp_path).snapshots
+    assert [s.step for s in snapshots] == [0, 3, 6]
+    expected = np.load(tmp_path / "average.npy")
+    np.testing.assert_allclose(snapshots[-1].activations("average"), expected, atol=1e-5)
+
+
+def test_workers_that_are_not_the_chief_log_nothing(
+    tmp_path: Path, probe: Probe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    strategy = tf.distribute.MirroredStrategy(["CPU:0"])
+    with strategy.scope():
+        model = network()
+    monkeypatch.setattr(
+        type(strategy.extended), "should_save_summary", property(lambda extended: False)
+    )
+    fit(model, ModelCompareCallback(tmp_path / "run", probe), epochs=1)
+    assert list_snapshots(tmp_path).snapshots == ()
 
 
 @pytest.mark.parametrize(

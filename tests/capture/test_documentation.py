@@ -33,7 +33,8 @@ def test_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     listing = list_snapshots(tmp_path / "logs")
     assert listing.problems == ()
     assert [s.id for s in listing.snapshots] == [
-        "file/small@0", *["flax/network@0"] * with_flax, "keras/small@0", "other/classic@0", "torch/network@0",
+        "file/small@0", *["flax/network@0"] * with_flax, "keras/small@0",
+        "other/classic@0", "torch/network@0",
         "training/small@0", "training/small@1", "training/small@2",
     ]  # fmt: skip
     assert len({s.probe_id for s in listing.snapshots}) == 1

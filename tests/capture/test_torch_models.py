@@ -10,7 +10,7 @@ import pytest
 
 from tb_modelcompare import Preprocessing, Probe, SummaryWriter
 from tb_modelcompare.errors import ActivationError, ModelFileError
-from tb_modelcompare.store import Snapshot, open_snapshot
+from tb_modelcompare.store import Snapshot, list_snapshots, open_snapshot
 
 torch = pytest.importorskip("torch")
 nn = torch.nn
@@ -197,11 +197,26 @@ def test_modules_that_a_probe_cannot_feed(tmp_path: Path, probe: Probe) -> None:
 
 
 def test_beside_torchs_own_writer(tmp_path: Path, probe: Probe) -> None:
+    """One run directory, written to in turn: each reader finds all that is its own."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
     from torch.utils.tensorboard import SummaryWriter as TorchWriter
 
     own = TorchWriter(str(tmp_path / "run"))
     own.add_scalar("loss", 1.0, 0)
-    log(tmp_path, probe, nn.Sequential(nn.Conv2d(3, 4, 3)))
-    own.add_scalar("loss", 0.5, 1)
+    with SummaryWriter(tmp_path / "run", probe) as ours:
+        for step in (0, 1):
+            net = nn.Sequential(nn.Conv2d(3, 4, 3))
+            ours.add_model("net", net, step=step, progress=False, frozen=False)
+            own.add_scalar("loss", 0.5 - step, step + 1)
+            own.flush()
+    own.add_scalar("loss", 0.25, 3)
     own.close()
-    assert open_snapshot(tmp_path, "run").layer_names == ("0",)
+    listing = list_snapshots(tmp_path)
+    assert [s.id for s in listing.snapshots] == ["run/net@0", "run/net@1"]
+    assert listing.problems == ()
+    losses: list[tuple[int, float]] = []
+    for file in sorted((tmp_path / "run").glob("events*")):
+        events = EventAccumulator(str(file)).Reload()
+        if "loss" in events.Tags()["scalars"]:
+            losses += [(e.step, e.value) for e in events.Scalars("loss")]
+    assert losses == [(0, 1.0), (1, 0.5), (2, -0.5), (3, 0.25)]
