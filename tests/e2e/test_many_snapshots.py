@@ -1,0 +1,232 @@
+"""Models on a map, and training over steps, in a real browser over a real TensorBoard."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from conftest import HOSTILE, ROOT, Board, Tab, missing, probe_images
+
+STEPS = 12
+LAYERS = ("one", "two", HOSTILE)
+
+
+def converging(seed: int, step: int) -> dict[str, np.ndarray]:
+    """Layer l stops changing at step 3·(l + 1)."""
+    rng = np.random.default_rng(seed)
+    ends = [rng.standard_normal((160, 6)) for _ in LAYERS]
+    noise = np.random.default_rng([7, seed, step]).standard_normal((len(LAYERS), 160, 6))
+    return {
+        name: (end if step >= 3 * (i + 1) else end + (3 + i) * noise[i]).astype(np.float32)
+        for i, (name, end) in enumerate(zip(LAYERS, ends, strict=True))
+    }
+
+
+@pytest.fixture(scope="module")
+def training(tmp_path_factory: pytest.TempPathFactory, start_board: Callable[..., Board]) -> Board:
+    from tb_modelcompare import Probe, SummaryWriter
+
+    root = tmp_path_factory.mktemp("training")
+    probe = Probe(probe_images(0), positions_per_image=4)
+    for run, seed in (("p", 0), ("q", 1)):
+        with SummaryWriter(root / run, probe) as writer:
+            for step in range(STEPS):
+                writer.add_activations("net", converging(seed, step), step=step)
+    with SummaryWriter(root / "elsewhere", Probe(probe_images(9), positions_per_image=4)) as writer:
+        writer.add_activations("net", converging(3, 0), step=0)
+    return start_board(root, snapshots=2 * STEPS + 1)
+
+
+def chart(tab: Tab, name: str) -> Any:
+    """A figure, once it has been computed to the end."""
+    tab.frame.get_by_test_id(name).get_by_role("application").wait_for()
+    tab.frame.locator("progress").first.wait_for(state="detached")
+    return tab.frame.get_by_test_id(name)
+
+
+def values(tab: Tab, figure: Any) -> list[list[str]]:
+    with tab.page.expect_download() as started:
+        figure.get_by_label(re.compile("^Export")).select_option("csv")
+    return list(csv.reader(io.StringIO(Path(started.value.path()).read_text())))
+
+
+PAIR = {"a": "p/net@11", "b": "q/net@5"}
+
+
+def test_training_shows_when_each_layer_froze(tab: Tab, training: Board) -> None:
+    tab.open(training.url, **PAIR, view="training")
+    figure = chart(tab, "trend-a")
+    table = values(tab, figure)
+    assert table[0][1:] == [str(step) for step in range(STEPS)]
+    assert [row[0] for row in table[1:]] == list(LAYERS)
+    frozen = [next(i for i, v in enumerate(row[1:]) if float(v) > 0.9) for row in table[1:]]
+    assert frozen == [3, 6, 9]
+    texts = figure.locator("svg text").all_text_contents()
+    assert {"3", "6", "9"} <= set(texts)
+    assert "1.000" in figure.get_by_text("Rank correlation").inner_text()
+    chart(tab, "trend-b")
+    chart(tab, "steps")
+    chart(tab, "lines")
+
+
+def test_a_cell_chooses_the_layer_and_the_step(tab: Tab, training: Board) -> None:
+    tab.open(training.url, **PAIR, view="training")
+    figure = chart(tab, "trend-b")
+    drawing = figure.get_by_role("application")
+    drawing.focus()
+    for _ in range(2):
+        drawing.press("ArrowRight")
+    drawing.press("ArrowUp")
+    spoken = figure.locator("output").inner_text()
+    assert re.fullmatch(r"one, step 7: \d\.\d{3}", spoken)
+    drawing.press("Enter")
+    tab.frame.get_by_role("slider", name="Step of model B").and_(
+        tab.frame.locator("[aria-valuetext='7']")
+    ).wait_for()
+    assert tab.parameters["b"] == "q/net@7"
+    assert (tab.parameters["side"], tab.parameters["layer"]) == ("b", "one")
+    tab.page.go_back()
+    tab.frame.locator("[aria-label='Step of model B'][aria-valuetext='5']").wait_for()
+
+
+def test_a_pinned_reference_is_what_both_runs_are_compared_with(tab: Tab, training: Board) -> None:
+    tab.open(training.url, **PAIR, view="training", ref="q/net@11")
+    own = values(tab, chart(tab, "trend-b"))
+    other = values(tab, chart(tab, "trend-a"))
+    assert all(float(row[-1]) == pytest.approx(1.0, abs=1e-6) for row in own[1:])
+    assert all(float(row[-1]) < 0.5 for row in other[1:])
+    tab.frame.get_by_label("Reference", exact=True).select_option("p/net@11")
+    tab.frame.get_by_role("heading", name="against p/net@11").first.wait_for()
+    assert tab.parameters["ref"] == "p/net@11"
+
+
+def test_models_are_on_a_map_and_can_be_chosen_and_pinned(tab: Tab, training: Board) -> None:
+    tab.open(training.url, **PAIR, view="models")
+    table = values(tab, chart(tab, "model-matrix"))
+    assert "elsewhere/net@0" not in table[0]
+    distances = np.array([row[1:] for row in table[1:]], float)
+    np.testing.assert_array_equal(distances, distances.T)
+    model = tab.frame.locator(".model[aria-label^='q/net 0:']")
+    model.focus()
+    model.press("Enter")
+    assert tab.parameters["a"] == "q/net@0"
+    tab.frame.get_by_role("button", name="Pin p/net 11 as reference").click()
+    tab.frame.get_by_text("Nearest to p/net 11 first, which is pinned").wait_for()
+    assert tab.parameters["ref"] == "p/net@11"
+    first = tab.frame.locator("tbody tr").first.inner_text().split()
+    assert first[:3] == ["p/net", "11", "0.000"]
+    tab.frame.get_by_label("steps of each run").select_option("last")
+    tab.frame.get_by_text("4 of 24 snapshots").wait_for()
+
+
+@pytest.mark.parametrize("view", ["training", "models"])
+def test_every_figure_is_exported_as_drawn(tab: Tab, training: Board, view: str) -> None:
+    tab.open(training.url, **PAIR, view=view)
+    for name in ("trend-a", "lines", "steps") if view == "training" else ("model-matrix",):
+        figure = chart(tab, name)
+        for format_, begins in (("svg", b"<svg"), ("png", b"\x89PNG")):
+            with tab.page.expect_download() as started:
+                figure.get_by_label(re.compile("^Export")).select_option(format_)
+            content = Path(started.value.path()).read_bytes()
+            assert content.startswith(begins)
+            if format_ == "svg":
+                drawing = ElementTree.fromstring(content)
+                assert any(
+                    "step" in (e.text or "") or "net" in (e.text or "") for e in drawing.iter()
+                )
+                assert b"var(" not in content
+
+
+LOGGER = """
+import sys, time
+sys.path[:0] = {path!r}
+import numpy as np
+from conftest import probe_images
+from test_many_snapshots import converging
+from tb_modelcompare import Probe, SummaryWriter
+with SummaryWriter({run!r}, Probe(probe_images(0), positions_per_image=4)) as writer:
+    for step in range(4):
+        writer.add_activations("net", converging(0, step), step=step)
+    print("begun", flush=True)
+    sys.stdin.readline()
+    for step in range(4, 7):
+        writer.add_activations("net", converging(0, step), step=step)
+        time.sleep(0.5)
+"""
+
+
+def test_it_follows_a_training_that_writes(
+    tab: Tab, tmp_path: Path, start_board: Callable[..., Board], environ: dict[str, str]
+) -> None:
+    code = LOGGER.format(path=[str(Path(__file__).parent), str(ROOT)], run=str(tmp_path / "live"))
+    writer = subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environ,
+    )
+    assert writer.stdin is not None
+    assert writer.stdout is not None
+    try:
+        assert writer.stdout.readline().strip() == "begun"
+        board = start_board(tmp_path, "--reload_interval=1", snapshots=4)
+        pair = {"a": "live/net@1", "b": "live/net@2", "side": "a", "layer": "two"}
+        tab.open(board.url, **pair, view="training", ref="live/net@0")
+        assert values(tab, chart(tab, "trend-a"))[0][1:] == ["0", "1", "2", "3"]
+        answers: list[dict[str, Any]] = []
+        tab.page.on(
+            "response",
+            lambda r: answers.append(r.json()) if "/cells_info" in r.url and r.ok else None,
+        )
+        tab.run("window.same = true")
+        writer.stdin.write("\n")
+        writer.stdin.flush()
+        last = (
+            tab.frame.get_by_test_id("trend-a")
+            .locator("svg text")
+            .get_by_text("6", exact=True)
+            .first
+        )
+        last.wait_for(timeout=60_000)
+        chart(tab, "trend-a")
+    finally:
+        writer.kill()
+        writer.wait()
+    assert tab.run("window.same")  # no reload
+    assert {key: tab.parameters[key] for key in pair} == pair
+    trends = [one for one in answers if one["kind"] == "trend"]
+    assert trends
+    # Each time, only what is new: one value per layer and new step.
+    assert sum(one["computed"] for one in {len(t["columns"]): t for t in trends}.values()) <= 9
+    assert tab.frame.locator(".name.marked").get_by_text("two").first.is_visible()
+
+
+@pytest.mark.parametrize("view", ["training", "models"])
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_accessible(tab: Tab, training: Board, theme: str, view: str) -> None:
+    axe = ROOT / "frontend/node_modules/axe-core/axe.min.js"
+    if not axe.is_file():
+        missing("needs axe-core: run `npm ci` in frontend/")
+    tab.open(training.url, **PAIR, view=view)
+    chart(tab, "steps" if view == "training" else "model-matrix")
+    if theme == "dark":
+        tab.page.evaluate("document.body.classList.add('dark-mode')")
+        tab.page.wait_for_timeout(400)
+    tab.run(axe.read_text())
+    result = tab.run("axe.run(document, {resultTypes: ['violations']})")
+    assert [
+        f"{violation['id']}: {node['html'][:160]} {node['failureSummary'][:300]}"
+        for violation in result["violations"]
+        for node in violation["nodes"][:3]
+    ] == []
+    assert not tab.page.evaluate("'hacked' in window")
