@@ -147,7 +147,7 @@ class JobQueue:
         with self._changed:
             job = self._jobs.get(job_id)
             if job is not None:
-                return job.report
+                return job.reported()
         return self._stored(job_id)
 
     def overview(self) -> list[dict[str, Any]]:

@@ -37,7 +37,7 @@ from tb_modelcompare.mathematics import array_file
 from tb_modelcompare.metadata import PLUGIN_NAME
 from tb_modelcompare.photos import decode_photo, keep_photo, shown_png
 from tb_modelcompare.snapshot import Snapshot
-from tb_modelcompare.tasks import CELLS, MATRIX
+from tb_modelcompare.tasks import CELLS, matrix_file
 from tb_modelcompare.units import UnitStatistics, top_rows, unit_statistics
 from tb_modelcompare.wire import measure_json, snapshot_json
 
@@ -237,17 +237,28 @@ class ModelComparePlugin(base_plugin.TBPlugin):  # type: ignore[misc]
         return _json(request, self._jobs.cancel(job_id))
 
     def _matrix(self, request: Request) -> Response:
-        content, _ = self._jobs.file(_text(request, "id"), MATRIX)
+        job_id, which = _text(request, "id"), request.args.get("which", "values")
+        info = self._matrix_of(job_id)
+        if which not in ("values", "low", "high"):
+            raise RequestError(f"which is {which!r:.50}; give values, low or high")
+        if which != "values" and not info["interval"]:
+            raise UnknownJobError(f"the matrix of job {job_id!r:.100} has no interval")
+        if "revision" in request.args and request.args["revision"] != str(info["revision"]):
+            raise UnknownJobError(f"job {job_id!r:.100} has another matrix now; ask what it is")
+        content, _ = self._jobs.file(job_id, matrix_file(info, which))
         matrix: np.ndarray[Any, Any] = np.load(io.BytesIO(content), allow_pickle=False)
         values = matrix.astype("<f8").tobytes()
-        return respond(request, values, "application/octet-stream", expires=_DAY)
+        expires = _DAY if info["look"] == "exact" else 0
+        return respond(request, values, "application/octet-stream", expires=expires)
 
     def _matrix_info(self, request: Request) -> Response:
-        job_id = _text(request, "id")
-        matrix = self._jobs.report(job_id).get("matrix")
+        return _json(request, self._matrix_of(_text(request, "id")))
+
+    def _matrix_of(self, job_id: str) -> dict[str, Any]:
+        matrix: dict[str, Any] | None = self._jobs.report(job_id).get("matrix")
         if matrix is None:
             raise UnknownJobError(f"job {job_id!r:.100} has no matrix (yet)")
-        return _json(request, matrix)
+        return matrix
 
     def _result(self, request: Request) -> Response:
         job_id = _text(request, "id")

@@ -90,8 +90,16 @@ def _failed(kind: str, message: str) -> dict[str, Any]:
     return {"status": "failed", "error": {"type": kind, "message": message}}
 
 
+def matrix_file(info: dict[str, Any], which: str = "values") -> str:
+    """The file of a matrix or, of a first look, of an end of its interval."""
+    if info["look"] == "exact":
+        return MATRIX
+    return f"look-{info['revision']}-{which}.npy"
+
+
 def _similarity(payload: dict[str, Any], directory: Path) -> dict[str, Any]:
-    from tb_modelcompare.comparing import compare_snapshots
+    """First looks, where the measure has them, then the exact values."""
+    from tb_modelcompare.comparing import refine_snapshots
     from tb_modelcompare.similarity import MEASURES, ComparisonCancelled
 
     job = Progress(directory)
@@ -99,18 +107,28 @@ def _similarity(payload: dict[str, Any], directory: Path) -> dict[str, Any]:
     a, b = Snapshot.from_payload(payload["a"]), Snapshot.from_payload(payload["b"])
     measure = MEASURES[payload["measure"]]
     message = f"{measure.title} of {len(a.layers)} × {len(b.layers)} layers"
+    estimates = refine_snapshots(
+        a,
+        b,
+        measure,
+        progress=lambda fraction: job.publish(fraction, message),
+        cancelled=job.cancelled,
+    )
     try:
-        comparison = compare_snapshots(
-            a,
-            b,
-            measure,
-            progress=lambda fraction: job.publish(fraction, message),
-            cancelled=job.cancelled,
-        )
+        for revision, estimate in enumerate(estimates, start=1):
+            info = matrix_info_json(
+                a, b, measure, estimate.comparison, exact=estimate.exact, revision=revision
+            )
+            for which in ("values", "low", "high") if info["interval"] else ("values",):
+                matrix = getattr(estimate.comparison, which).astype("<f8")
+                np.save(directory / matrix_file(info, which), matrix, allow_pickle=False)
+            job.report["matrix"] = info
+            job.publish(job.fraction, message, force=True)
     except ComparisonCancelled as error:
         raise JobCancelledError from error
-    np.save(directory / MATRIX, comparison.values.astype("<f8"), allow_pickle=False)
-    return {"matrix": matrix_info_json(a, b, measure, comparison)}
+    for look in directory.glob("look-*.npy"):
+        look.unlink()
+    return {"matrix": info}
 
 
 def _many(payload: dict[str, Any], directory: Path) -> dict[str, Any]:

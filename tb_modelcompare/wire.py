@@ -46,9 +46,15 @@ def measure_json(measure: Measure) -> dict[str, Any]:
 
 
 def matrix_info_json(
-    a: Snapshot, b: Snapshot, measure: Measure, comparison: Comparison
+    a: Snapshot,
+    b: Snapshot,
+    measure: Measure,
+    comparison: Comparison,
+    *,
+    exact: bool = True,
+    revision: int = 1,
 ) -> dict[str, Any]:
-    """A matrix, less its values."""
+    """A matrix, less its values: the exact one, or the first look of this revision."""
     return {
         "a": a.id,
         "b": b.id,
@@ -58,6 +64,9 @@ def matrix_info_json(
         "low": _bound(measure.low),
         "high": _bound(measure.high),
         "warnings": list(comparison.warnings),
+        "look": "exact" if exact else "first",
+        "revision": revision,
+        "interval": comparison.low is not None,
     }
 
 

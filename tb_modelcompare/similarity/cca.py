@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,6 +54,12 @@ class WhiteLayer:
         if self.along is not None:
             product -= np.outer(self.along, self.along @ product)
         return product
+
+    def directions(self, coefficients: Array) -> Array:
+        """Directions of units, (units, k), whose activity is these combinations of variates."""
+        if self.along is not None:
+            coefficients = coefficients - np.outer(self.along, self.along @ coefficients)
+        return np.asarray(self.matrix.T @ coefficients)
 
 
 def well_conditioned(layer: WhiteLayer) -> bool:
@@ -110,25 +117,28 @@ def white_cross(x: WhiteLayer, y: WhiteLayer, cross: Array) -> Array:
     return white
 
 
-def _nuclear_over_larger(x: WhiteLayer, y: WhiteLayer, cross: Cross) -> float:
-    white = white_cross(x, y, cross.covariance)
-    return nuclear_norm(white) / float(max(white.shape))
+@dataclass(frozen=True)
+class SpectralMean:
+    """Singular values of the whitened cross-covariance, or their squares, summed and divided
+    by the larger or the smaller rank."""
+
+    squared: bool
+    over: Callable[[Iterable[int]], int]
+
+    def __call__(self, x: WhiteLayer, y: WhiteLayer, cross: Cross) -> float:
+        white = white_cross(x, y, cross.covariance)
+        total = squared_norm(white) if self.squared else nuclear_norm(white)
+        return total / float(self.over(white.shape))
 
 
-def mean_correlation(x: WhiteLayer, y: WhiteLayer, cross: Cross) -> float:
-    white = white_cross(x, y, cross.covariance)
-    return nuclear_norm(white) / float(min(white.shape))
-
-
-def mean_squared_correlation(x: WhiteLayer, y: WhiteLayer, cross: Cross) -> float:
-    white = white_cross(x, y, cross.covariance)
-    return squared_norm(white) / float(min(white.shape))
+mean_correlation = SpectralMean(squared=False, over=min)
+mean_squared_correlation = SpectralMean(squared=True, over=min)
 
 
 def _whitened_correlation_plan(rcond: float = RCOND) -> MomentPlan:
     return MomentPlan(
         lambda layer: _whiten_uncentred(layer, rcond),
-        _nuclear_over_larger,
+        SpectralMean(squared=False, over=max),
         least_rows=1,
         single_precision=well_conditioned,
     )

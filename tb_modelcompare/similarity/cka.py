@@ -77,7 +77,7 @@ def _plan(unbiased: bool) -> KernelPlan:
         lambda layer: _prepare(layer, unbiased),
         lambda x, y, cross: _combine(x, y, cross, unbiased),
         least_rows=4 if unbiased else 2,
-        unbiased=unbiased,
+        bias=0.0 if unbiased else 1.0,
     )
 
 
@@ -135,6 +135,7 @@ LINEAR_CKA = Measure(
     paper="Kornblith et al. 2019",
     function=linear_cka,
     plan=lambda: _plan(unbiased=False),
+    sampled=True,
 )
 
 UNBIASED_LINEAR_CKA = Measure(
@@ -151,4 +152,5 @@ UNBIASED_LINEAR_CKA = Measure(
     function=unbiased_linear_cka,
     plan=lambda: _plan(unbiased=True),
     repeats_bias=True,
+    sampled=True,
 )

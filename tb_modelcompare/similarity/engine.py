@@ -197,24 +197,29 @@ def _compare(
 ) -> Comparison:
     """The values alone."""
     plan = measure.plan(**options)
-    xs, left_out = _open(a, "the first model", dead, settings.precision)
-    if b is a:
-        ys, left_out_too = xs, left_out[:0]
-    else:
-        ys, left_out_too = _open(b, "the second model", dead, settings.precision)
-    for layer in (*xs, *ys):
-        require_same_rows(xs[0], layer)
+    xs, ys, notes = open_both(a, b, dead, settings.precision)
     xs[0].require_rows(plan.least_rows, measure.title)
-    values = all_pairs(measure, plan, xs, ys, settings)
+    return labelled(measure, all_pairs(measure, plan, xs, ys, settings), xs, ys, notes)
+
+
+def labelled(
+    measure: Measure, values: Matrix, xs: list[Layer], ys: list[Layer], notes: tuple[str, ...]
+) -> Comparison:
     if not np.isfinite(values).all():
         raise ActivationError(f"{measure.title} has no finite value for these layers.")
-    return Comparison(
-        values,
-        tuple(layer.name for layer in xs),
-        tuple(layer.name for layer in ys),
-        measure.name,
-        (*left_out, *left_out_too),
-    )
+    rows, columns = (tuple(layer.name for layer in side) for side in (xs, ys))
+    return Comparison(values, rows, columns, measure.name, notes)
+
+
+def open_both(
+    a: Layers, b: Layers, dead: Literal["raise", "drop"], precision: Precision
+) -> tuple[list[Layer], list[Layer], tuple[str, ...]]:
+    """Layers of both models, one list twice where they are one, and notes on those left out."""
+    xs, left_out = _open(a, "the first model", dead, precision)
+    ys, left_out_too = (xs, ()) if b is a else _open(b, "the second model", dead, precision)
+    for layer in (*xs, *ys):
+        require_same_rows(xs[0], layer)
+    return xs, ys, (*left_out, *left_out_too)
 
 
 def find_measure(measure: str | Measure) -> Measure:

@@ -1,22 +1,48 @@
-"""A first look at few rows, refined in place."""
+"""A first look that says how far off it may be, then the exact values in its place."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
+import scipy.special
 
-from tb_modelcompare.similarity.engine import Comparison, compare
+from tb_modelcompare.errors import ActivationError
+from tb_modelcompare.similarity import quadrature
+from tb_modelcompare.similarity.activations import Layer, open_layer
+from tb_modelcompare.similarity.cca import SpectralMean
+from tb_modelcompare.similarity.engine import (
+    MEMORY,
+    Comparison,
+    compare,
+    find_measure,
+    labelled,
+    open_both,
+)
+from tb_modelcompare.similarity.pairs import Precision, Settings, prepared
+from tb_modelcompare.similarity.registry import KernelPlan, Measure, MomentPlan, Plan
 from tb_modelcompare.similarity.regression import image_indices
-from tb_modelcompare.similarity.significance import Layers, rows_by_image, taken_together
+from tb_modelcompare.similarity.significance import (
+    Indices,
+    Layers,
+    rows_by_image,
+    taken_together,
+)
+
+PARTS = 4
+"""Disjoint parts of a sample, whose values tell its spread and its bias."""
 
 
 @dataclass(frozen=True, eq=False)
 class Estimate:
-    """A comparison on `rows` rows of randomly drawn images; `exact` when these are all."""
+    """A comparison, and whether it is the exact one.
+
+    One that is not has in `low` and `high` an interval for the exact values; `rows` of all
+    rows went into it.
+    """
 
     comparison: Comparison
     rows: int
@@ -26,35 +52,209 @@ class Estimate:
 def refine(
     a: Layers,
     b: Layers,
-    measure: str = "linear_cka",
+    measure: str | Measure = "linear_cka",
     *,
     groups: npt.ArrayLike | None = None,
-    first: int = 256,
+    first: int = 1024,
     growth: int = 4,
+    level: float = 0.95,
     seed: int = 0,
+    dead: Literal["raise", "drop"] = "raise",
+    precision: Precision = "auto",
+    memory: int = MEMORY,
     progress: Callable[[float], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
     **options: Any,
 ) -> Iterator[Estimate]:
-    """A first look at few rows, then ever more, at last all of them.
+    """A first look with an interval for the exact values, at last these.
 
-    Yields an `Estimate` for about `first` rows of randomly drawn whole images, then for
-    `growth` times as many, and so on; the last one is exact, and is what `compare` gives.
-    Each sample contains the one before.
+    - Whitened correlation, CCA and SVCCA, which a sample of rows makes too high: one look from
+      random vectors over all rows, see `quadrature`.
+    - Measures that a sample of rows estimates (`Measure.sampled`): a look at about `first` rows
+      of randomly drawn whole images, at `growth` times as many, and so on. The bias of few rows
+      is estimated from parts of the sample, and taken off.
+    - Others have the exact values only.
+
+    Parameters
+    ----------
+    a, b, measure, groups, dead, precision, memory, progress, cancelled, **options
+        As of `compare`. `progress` is told about the exact values only.
+    level : float
+        How often the interval holds the exact value, about.
+
+    Yields
+    ------
+    Estimate
+        The last one is exact, and is what `compare` gives.
     """
-    rows = len(next(iter(a.values())))
+    chosen = find_measure(measure)
+    plan = chosen.plan(**options)
+    settings = Settings(precision, memory, None, cancelled)
+    if isinstance(plan, MomentPlan) and isinstance(plan.combine, SpectralMean):
+        yield _from_random_vectors(a, b, chosen, plan, level, seed, dead, settings)
+    elif chosen.sampled:
+        fixed = {"dead": dead, "precision": precision, "memory": memory, "cancelled": cancelled}
+        yield from _from_samples(
+            a, b, chosen, groups, first, growth, level, seed, {**fixed, **options}
+        )
+    exact = compare(
+        a,
+        b,
+        chosen,
+        groups=groups,
+        dead=dead,
+        precision=precision,
+        memory=memory,
+        progress=progress,
+        cancelled=cancelled,
+        **options,
+    )
+    yield Estimate(exact, _rows(a), True)
+
+
+def _rows(layers: Layers) -> int:
+    return int(np.shape(next(iter(layers.values())))[0])
+
+
+def _from_random_vectors(
+    a: Layers,
+    b: Layers,
+    measure: Measure,
+    plan: MomentPlan,
+    level: float,
+    seed: int,
+    dead: Literal["raise", "drop"],
+    settings: Settings,
+) -> Estimate:
+    xs, ys, notes = open_both(a, b, dead, settings.precision)
+    xs[0].require_rows(plan.least_rows, measure.title)
+    layers = xs if ys is xs else [*xs, *ys]
+    tick = settings.tick(1.0)  # asks whether to stop; a look reports no progress
+    whitenings, exact = prepared(plan, layers, settings, tick)
+    read = _reader(layers, exact, settings.memory)
+    sides = [
+        quadrature.Whitened(layer, white, read(index))
+        for index, (layer, white) in enumerate(zip(layers, whitenings, strict=True))
+    ]
+    same = ys is xs
+    pairs = [
+        (i, j if same else len(xs) + j)
+        for i in range(len(xs))
+        for j in range(i + 1 if same else 0, len(ys))
+    ]
+    assert isinstance(plan.combine, SpectralMean)
+    z = float(scipy.special.ndtri((1.0 + level) / 2))
+    found = quadrature.estimate(sides, pairs, plan.combine, z, settings.memory, seed, tick)
+    matrices = np.full((3, len(xs), len(ys)), 1.0)  # of a layer with itself
+    for (i, j), values in zip(pairs, found, strict=True):
+        if same:
+            matrices[:, i, j] = matrices[:, j, i] = values
+        else:
+            matrices[:, i, j - len(xs)] = values
+    note = f"A first look, from {quadrature.SAMPLES} random directions or so for each pair."
+    looked = labelled(measure, matrices[0], xs, ys, (*notes, note))
+    return Estimate(replace(looked, low=matrices[1], high=matrices[2]), xs[0].rows, False)
+
+
+def _reader(
+    layers: list[Layer], exact: npt.NDArray[np.bool_], memory: int
+) -> Callable[[int], Callable[[], npt.NDArray[Any]]]:
+    """From a layer's index to a way to have its centred rows: kept where all fit in memory."""
+    everything = slice(0, layers[0].rows)
+    dtypes = [np.float64 if one else np.float32 for one in exact]
+    size = sum(x.rows * x.units * np.dtype(t).itemsize for x, t in zip(layers, dtypes, strict=True))
+    if size > memory:
+        return lambda index: lambda: layers[index].centred(everything, dtypes[index])
+    kept = [x.centred(everything, dtype) for x, dtype in zip(layers, dtypes, strict=True)]
+    return lambda index: lambda: kept[index]
+
+
+def _from_samples(
+    a: Layers,
+    b: Layers,
+    measure: Measure,
+    groups: npt.ArrayLike | None,
+    first: int,
+    growth: int,
+    level: float,
+    seed: int,
+    options: dict[str, Any],
+) -> Iterator[Estimate]:
+    rows = _rows(a)
     image = image_indices(groups, rows)
     by_image = rows_by_image(image)
     drawn = [by_image[index] for index in np.random.default_rng(seed).permutation(len(by_image))]
     ends = np.cumsum([len(one) for one in drawn])
     wanted = first
     while wanted * 2 <= rows:
-        order = np.sort(np.concatenate(drawn[: int(np.searchsorted(ends, wanted)) + 1]))
-        left, right = taken_together(a, b, order)
-        of_rows = None if groups is None else image[order]
-        looked = compare(left, right, measure, groups=of_rows, cancelled=cancelled, **options)
-        note = f"A first look at {len(order)} of {rows} rows."
-        yield Estimate(replace(looked, warnings=(*looked.warnings, note)), len(order), False)
+        sample = drawn[: int(np.searchsorted(ends, wanted)) + 1]
         wanted *= growth
-    exact = compare(a, b, measure, groups=groups, progress=progress, cancelled=cancelled, **options)
-    yield Estimate(exact, rows, True)
+        try:
+            looked = [
+                _of_rows(a, b, measure, groups, image, images, options)
+                for images in (sample, *(sample[part::PARTS] for part in range(PARTS)))
+            ]
+        except ActivationError:  # a layer that does not vary on so few rows
+            continue
+        if any(_silent_here(model, kept) for model, kept in _kept(a, b, looked)):
+            continue
+        taken = sum(len(one) for one in sample)
+        yield Estimate(_without_bias(looked, taken, rows, level), taken, False)
+
+
+def _kept(
+    a: Layers, b: Layers, looked: list[Comparison]
+) -> Iterator[tuple[Layers, tuple[str, ...]]]:
+    for one in looked:
+        yield a, one.rows
+        yield b, one.columns
+
+
+def _silent_here(model: Layers, kept: tuple[str, ...]) -> bool:
+    """Whether a layer was left out that does vary, on other rows than these."""
+    return any(open_layer(model[name], name).varies for name in set(model) - set(kept))
+
+
+def _of_rows(
+    a: Layers,
+    b: Layers,
+    measure: Measure,
+    groups: npt.ArrayLike | None,
+    image: Indices,
+    images: list[Indices],
+    options: dict[str, Any],
+) -> Comparison:
+    order = np.sort(np.concatenate(images))
+    left, right = taken_together(a, b, order)
+    of_rows = None if groups is None else image[order]
+    share = len(order) / len(image)
+
+    def plan(**chosen: Any) -> Plan:
+        """With the bias that all rows have, where it is known."""
+        planned = measure.plan(**chosen)
+        if isinstance(planned, KernelPlan) and planned.bias:
+            return replace(planned, bias=share, least_rows=4)
+        return planned
+
+    return compare(left, right, replace(measure, plan=plan), groups=of_rows, **options)
+
+
+def _without_bias(looked: list[Comparison], taken: int, rows: int, level: float) -> Comparison:
+    """The value on a sample less its bias, which falls with rows, and an interval.
+
+    With a bias of c / rows, parts of the sample are (PARTS - 1) c / taken above the sample.
+    """
+    whole, parts = looked[0], np.stack([one.values for one in looked[1:]])
+    left = 1.0 - taken / rows  # of a sample that is nearly everything little remains unknown
+    bias = (parts.mean(axis=0) - whole.values) / (PARTS - 1) * left
+    t = float(scipy.special.stdtrit(PARTS - 1, (1.0 + level) / 2))
+    error = t * parts.std(axis=0, ddof=1) / np.sqrt(PARTS) * np.sqrt(left) + abs(bias)
+    values = whole.values - bias
+    note = f"A first look at {taken} of {rows} rows."
+    return replace(
+        whole,
+        values=values,
+        low=values - error,
+        high=values + error,
+        warnings=(*whole.warnings, note),
+    )

@@ -88,7 +88,7 @@ class MinibatchCKA:
         for layer in (*xs, *ys):
             require_same_rows(xs[0], layer)
         xs[0].require_rows(4, "unbiased HSIC")
-        hsic = kernel_hsic(True, xs, ys, replace(self._settings, precision="double"))
+        hsic = kernel_hsic(0.0, xs, ys, replace(self._settings, precision="double"))
         # What one squared unit of each layer's scale is worth.
         x, y = (np.array([layer.scale**-2.0 for layer in side]) for side in (xs, ys))
         return xs[0].rows, Hsic(hsic.cross * np.outer(x, y), hsic.own_x * x**2, hsic.own_y * y**2)

@@ -101,8 +101,11 @@ class Hsic:
     remaining: float = 1.0
 
 
-def kernel_hsic(unbiased: bool, xs: list[Layer], ys: list[Layer], settings: Settings) -> Hsic:
-    """HSIC of every x with every y, by the cheaper of covariances and Gram matrices."""
+def kernel_hsic(bias: float, xs: list[Layer], ys: list[Layer], settings: Settings) -> Hsic:
+    """HSIC of every x with every y, by the cheaper of covariances and Gram matrices.
+
+    `bias` is the share of the bias that is kept, see `KernelPlan`.
+    """
     layers = xs if ys is xs else [*xs, *ys]
     dtype = settings.dtype(layers)
     gram = products.gram_cost(xs[0].rows, sum(layer.units for layer in layers), len(layers))
@@ -121,9 +124,19 @@ def kernel_hsic(unbiased: bool, xs: list[Layer], ys: list[Layer], settings: Sett
         if ys is xs:
             squares += squares.T + np.diag(own_x)
         energies = np.stack([energy_of(layer, dtype) for layer in layers])
-    if not unbiased:
+    if bias == 1.0:
         return Hsic(squares, own_x, own_y)
-    return unbiased_of(squares, own_x, own_y, energies[: len(xs)], energies[-len(ys) :])
+    unbiased = unbiased_of(squares, own_x, own_y, energies[: len(xs)], energies[-len(ys) :])
+    if bias == 0.0:
+        return unbiased
+    rows = xs[0].rows
+    factor = (1.0 - bias) * rows / (rows - 3)  # it comes times rows (rows - 3), the other rows²
+    return Hsic(
+        factor * unbiased.cross + bias * squares,
+        factor * unbiased.own_x + bias * own_x,
+        factor * unbiased.own_y + bias * own_y,
+        unbiased.remaining,
+    )
 
 
 def unbiased_of(
@@ -143,13 +156,13 @@ def unbiased_of(
 
 
 def _kernel_pairs(plan: KernelPlan, xs: list[Layer], ys: list[Layer], settings: Settings) -> Matrix:
-    hsic = kernel_hsic(plan.unbiased, xs, ys, settings)
+    hsic = kernel_hsic(plan.bias, xs, ys, settings)
     if settings.precision == "auto" and hsic.remaining < LEAST_REMAINING:
-        hsic = kernel_hsic(plan.unbiased, xs, ys, replace(settings, precision="double"))
+        hsic = kernel_hsic(plan.bias, xs, ys, replace(settings, precision="double"))
     rows = xs[0].rows
     for layers, own in ((xs, hsic.own_x), (ys, hsic.own_y)):
         for layer, value in zip(layers, own, strict=True):
-            require_variation(layer.name, rows, float(value), plan.unbiased)
+            require_variation(layer.name, rows, float(value), plan.bias < 1.0)
     values = hsic.cross / np.sqrt(np.outer(hsic.own_x, hsic.own_y))
     if ys is xs:
         np.fill_diagonal(values, 1.0)
@@ -222,7 +235,6 @@ def _moment_pairs(
     measure: Measure, plan: MomentPlan, xs: list[Layer], ys: list[Layer], settings: Settings
 ) -> Matrix:
     layers = xs if ys is xs else [*xs, *ys]
-    dtype = settings.dtype(layers)
     own, across = _multiply_adds(xs, ys)
     widths_x, widths_y = (np.array([layer.units for layer in side]) for side in (xs, ys))
     combining = float(_combining_cost(widths_x[:, None], widths_y).sum())
@@ -230,13 +242,7 @@ def _moment_pairs(
         among_own = float(_combining_cost(widths_x, widths_x).sum())
         combining = (combining - among_own) / (2.0 if measure.symmetric else 1.0)
     tick = settings.tick(own + across + combining)
-    sides = _prepared(plan, layers, dtype, settings.memory, tick)
-    exact = np.full(len(layers), dtype == np.float64)
-    if dtype == np.float32 and settings.precision == "auto":
-        again = [i for i, side in enumerate(sides) if not plan.single_precision(side)]
-        redone = _prepared(plan, [layers[i] for i in again], np.float64, settings.memory, tick)
-        for index, side in zip(again, redone, strict=True):
-            sides[index], exact[index] = side, True
+    sides, exact = prepared(plan, layers, settings, tick)
     left, right = sides[: len(xs)], sides[-len(ys) :]
     values = np.empty((len(xs), len(ys)))
 
@@ -268,6 +274,21 @@ def _moment_pairs(
         assert measure.self_value is not None
         np.fill_diagonal(values, measure.self_value)
     return values
+
+
+def prepared(
+    plan: MomentPlan, layers: Sequence[Layer], settings: Settings, tick: products.Tick
+) -> tuple[list[Any], npt.NDArray[np.bool_]]:
+    """What the measure makes of each layer's own moments, and which needed float64."""
+    dtype = settings.dtype(layers)
+    sides = _prepared(plan, layers, dtype, settings.memory, tick)
+    exact = np.full(len(layers), dtype == np.float64)
+    if dtype == np.float32 and settings.precision == "auto":
+        again = [i for i, side in enumerate(sides) if not plan.single_precision(side)]
+        redone = _prepared(plan, [layers[i] for i in again], np.float64, settings.memory, tick)
+        for index, side in zip(again, redone, strict=True):
+            sides[index], exact[index] = side, True
+    return sides, exact
 
 
 def _prepared(

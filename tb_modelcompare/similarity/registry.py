@@ -41,7 +41,9 @@ class KernelPlan(MomentPlan):
     """A measure that sees a pair only through `||X'Y||²`, so that either the covariances
     or the Gram matrices give it, whichever is cheaper."""
 
-    unbiased: bool = False
+    bias: float = 1.0
+    """Share of the bias of HSIC that is kept: all, or none for the unbiased estimator. As the
+    bias is inverse to the number of rows, m / n makes m rows estimate what n rows give."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,9 @@ class Measure:
         samples instead of the bootstrap.
     distance : bool
         Small means similar.
+    sampled : bool
+        A sample of rows estimates it, with a bias that falls as 1 / rows: `refine` takes first
+        looks so.
     by_image : bool
         `plan` takes `groups=`, the image of each row.
     function : callable
@@ -114,6 +119,7 @@ class Measure:
     repeats_bias: bool = False
     distance: bool = False
     by_image: bool = False
+    sampled: bool = False
 
 
 INVARIANCES: dict[str, str] = {

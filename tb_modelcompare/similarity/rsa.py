@@ -183,6 +183,7 @@ def _rsa_measure(name: str, title: str, comparison: Comparison, formula: str) ->
         function=lambda X, Y, **options: rsa(X, Y, comparison=comparison, **options),
         plan=lambda **options: _rsa_plan(comparison, **options),
         repeats_bias=True,
+        sampled=comparison != "cosine",
     )
 
 

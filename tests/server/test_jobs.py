@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from serving import Server, activations, error_of, make_probe
 
@@ -111,7 +112,46 @@ def test_similarity_over_http_equals_the_library(
         "low": 0.0,
         "high": 1.0,
         "warnings": [],
+        "look": "exact",
+        "revision": 1,
+        "interval": False,
     }
+    assert (done["look"], done["revision"]) == ("exact", 1)
+
+
+def test_a_first_look_is_there_before_the_exact_matrix(
+    slow_logs: Path, serve: Callable[..., Server]
+) -> None:
+    server = serve(slow_logs)
+    job_id = server.ask({**QUICK, "a": "wide/net@0", "b": "wide/net@1", "measure": "mean_cca"})[
+        "id"
+    ]
+    assert server.get("matrix_info", id=job_id).status_code == 404
+    deadline = time.monotonic() + 60
+    while (status := server.json("job", id=job_id))["look"] is None:
+        assert status["revision"] == 0
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert (status["status"], status["look"], status["revision"]) == ("running", "first", 1)
+    info = server.json("matrix_info", id=job_id)
+    assert (info["look"], info["revision"], info["interval"]) == ("first", 1, True)
+    assert "first look" in info["warnings"][-1]
+
+    def matrix(**parameters: str) -> npt.NDArray[np.float64]:
+        response = server.get("matrix", id=job_id, **parameters)
+        assert response.status_code == 200
+        assert "no-cache" in response.headers["Cache-Control"]  # the same address comes to hold
+        return np.frombuffer(response.data, "<f8").reshape(60, 60)  # the exact values
+
+    values, low, high = (matrix(which=which) for which in ("values", "low", "high"))
+    assert (matrix(revision="1") == values).all()
+    assert (low <= values).all()
+    assert (values <= high).all()
+    assert server.get("matrix", id=job_id, revision="2").status_code == 404
+    assert server.get("matrix", id=job_id, which="middle").status_code == 400
+    server.post("cancel", {"id": job_id})
+    assert server.wait(job_id)["look"] is None
+    assert server.get("matrix", id=job_id).status_code == 404
 
 
 def test_a_second_request_is_answered_at_once_also_after_a_restart(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tb_modelcompare.errors import ActivationError
-from tb_modelcompare.similarity import compare, effective_rows, refine
+from tb_modelcompare.similarity import compare, effective_rows
 
 
 def related(random, images: int, positions: int = 1):
@@ -165,24 +165,3 @@ def test_effective_rows():
     assert effective_rows(half, groups) == pytest.approx(1000 / (1 + 4 * 0.5), rel=0.1)
     assert effective_rows(half) == 1000
     assert effective_rows(np.ones((1000, 2)), groups) == 1000
-
-
-@pytest.mark.parametrize("name", ["linear_cka", "mutual_knn"])
-def test_a_first_look_is_refined_to_the_exact_matrix(name):
-    X, Y, _ = related(np.random.default_rng(9), 300, positions=4)
-    groups = np.repeat(np.arange(300), 4)
-    looks = list(refine({"x": X}, {"y": Y}, name, groups=groups, first=100, growth=2))
-    assert [look.rows for look in looks] == [100, 200, 400, 1200]
-    assert [look.exact for look in looks] == [False, False, False, True]
-    assert "first look at 100 of 1200 rows" in looks[0].comparison.warnings[-1]
-    exact = compare({"x": X}, {"y": Y}, name).values
-    assert (looks[-1].comparison.values == exact).all()
-    if name == "linear_cka":
-        errors = [abs(look.comparison.values - exact).max() for look in looks]
-        assert errors[0] < 0.2
-        assert errors[2] < errors[0]
-
-
-def test_little_data_is_exact_at_once():
-    X, Y, _ = related(np.random.default_rng(10), 60)
-    assert [look.exact for look in refine({"x": X}, {"y": Y})] == [True]

@@ -1,0 +1,124 @@
+"""First looks: how often their intervals hold the exact values, and what follows them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tb_modelcompare.errors import ActivationError
+from tb_modelcompare.similarity import MEASURES, Comparison, ComparisonCancelled, compare, refine
+
+IMAGES = np.repeat(np.arange(500), 4)
+
+
+def network(seed: int, widths: tuple[int, ...] = (24, 90, 150, 220)) -> dict[str, np.ndarray]:
+    """ReLU layers over a signal that all networks share; positions of an image are alike."""
+    signal = np.random.default_rng(0).standard_normal((500, 40), dtype=np.float32).repeat(4, axis=0)
+    random = np.random.default_rng(seed)
+    layers = {}
+    for depth, width in enumerate(widths):
+        noise = random.standard_normal((2000, width), dtype=np.float32)
+        mixed = signal @ random.standard_normal((40, width), dtype=np.float32) / 6
+        layers[f"layer{depth}"] = np.maximum(mixed + noise * (0.3 + depth), 0)
+    return layers
+
+
+def covered(look: Comparison, exact: Comparison) -> float:
+    assert look.low is not None
+    assert look.high is not None
+    return float(np.mean((look.low <= exact.values) & (exact.values <= look.high)))
+
+
+@pytest.mark.parametrize("same", [True, False])
+@pytest.mark.parametrize(
+    "name", ["whitened_correlation", "mean_cca", "r2_cca", "svcca", "svcca_r2"]
+)
+def test_intervals_from_random_vectors_hold_the_exact_values(name: str, same: bool) -> None:
+    a = network(1)
+    b = a if same else network(2)
+    shares, widths = [], []
+    for seed in range(6):
+        look, exact = refine(a, b, name, seed=seed)
+        assert (look.exact, exact.exact) == (False, True)
+        shares.append(covered(look.comparison, exact.comparison))
+        widths.append(np.mean(look.comparison.high - look.comparison.low))
+    assert np.mean(shares) > 0.9
+    assert np.mean(widths) < 0.06
+    assert (exact.comparison.values == compare(a, b, name).values).all()
+    if same:
+        assert (np.diagonal(look.comparison.values) == 1.0).all()
+
+
+def test_deficient_layers_and_large_means_have_first_looks_too() -> None:
+    a = network(1)
+    dead = np.zeros((2000, 30), np.float32)
+    a["layer2"] = np.hstack([a["layer2"], dead, a["layer2"][:, :50]])
+    a["layer3"] = a["layer3"] + 100
+    b = network(2)
+    for name in ("whitened_correlation", "mean_cca"):
+        shares = []
+        for seed in range(4):
+            look, exact = refine(a, b, name, seed=seed)
+            shares.append(covered(look.comparison, exact.comparison))
+        assert np.mean(shares) > 0.9
+
+
+@pytest.mark.parametrize(
+    "name", ["linear_cka", "unbiased_linear_cka", "rsa_pearson", "rsa_spearman"]
+)
+def test_intervals_from_samples_of_images_hold_the_exact_values(name: str) -> None:
+    a, b = network(1), network(2)
+    exact = compare(a, b, name)
+    shares = []
+    for seed in range(6):
+        looks = refine(a, b, name, groups=IMAGES, first=400, seed=seed)
+        look = next(looks)
+        looks.close()
+        assert not look.exact
+        assert look.rows == 400
+        assert f"first look at 400 of {len(IMAGES)} rows" in look.comparison.warnings[-1]
+        shares.append(covered(look.comparison, exact))
+    assert np.mean(shares) > 0.85
+
+
+def test_looks_grow_and_end_with_the_exact_values() -> None:
+    a, b = network(1), network(2)
+    looks = list(refine(a, b, groups=IMAGES, first=200, growth=2))
+    assert [look.rows for look in looks] == [200, 400, 800, 2000]
+    assert [look.exact for look in looks] == [False, False, False, True]
+    assert (looks[-1].comparison.values == compare(a, b).values).all()
+    spreads = [np.mean(look.comparison.high - look.comparison.low) for look in looks[:-1]]
+    assert spreads == sorted(spreads, reverse=True)
+
+
+def test_measures_that_few_rows_say_nothing_about_are_exact_at_once() -> None:
+    a = {name: values[:400] for name, values in network(1).items()}
+    for name in ("mutual_knn", "cknna", "procrustes", "linear_regression_x_to_y"):
+        assert not MEASURES[name].sampled
+        assert [look.exact for look in refine(a, a, name)] == [True]
+    assert [look.exact for look in refine(a, a, "linear_cka")] == [True]  # too few rows for two
+
+
+def test_a_layer_that_a_sample_misses_delays_the_first_look() -> None:
+    a = network(1)
+    rare = np.zeros((2000, 3), np.float32)
+    rare[::1000] = 1.0
+    a["layer0"] = rare
+    for dead in ("raise", "drop"):
+        looks = list(refine(a, a, groups=IMAGES, first=100, growth=2, dead=dead))
+        assert looks[-1].exact
+        assert all(look.comparison.rows == tuple(a) for look in looks)
+    with pytest.raises(ActivationError):
+        list(refine({**a, "dead": rare * 0}, a))
+
+
+def test_first_looks_are_the_same_for_the_same_seed_and_can_be_cancelled() -> None:
+    a, b = network(1), network(2)
+    for name in ("whitened_correlation", "linear_cka"):
+        first, again, other = (
+            next(refine(a, b, name, first=400, seed=seed)).comparison.values for seed in (3, 3, 4)
+        )
+        assert (first == again).all()
+        assert (first != other).any()
+        with pytest.raises(ComparisonCancelled):
+            next(refine(a, b, name, first=400, cancelled=lambda: True))
