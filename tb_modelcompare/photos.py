@@ -41,20 +41,16 @@ def decode_photo(content: bytes) -> npt.NDArray[np.uint8]:
 
     try:
         with Image.open(io.BytesIO(content), formats=_FORMATS) as photo:
-            if photo.width * photo.height > _MAX_PIXELS:  # known before anything is decoded
-                raise PhotoError(
-                    f"the photo has {photo.width} × {photo.height} pixels; at most "
-                    f"{_MAX_PIXELS // 10**6} million are read: make it smaller"
-                )
-            upright = ImageOps.exif_transpose(photo).convert("RGB")
-    except (
-        OSError,
-        SyntaxError,
-        ValueError,
-        EOFError,
-        Image.DecompressionBombError,
-    ) as error:
+            width, height = photo.size  # known before anything is decoded
+            fits = width * height <= _MAX_PIXELS
+            upright = ImageOps.exif_transpose(photo).convert("RGB") if fits else None
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise PhotoError(f"this cannot be decoded as an image ({error})") from error
+    if upright is None:
+        raise PhotoError(
+            f"the photo has {width} × {height} pixels; at most {_MAX_PIXELS // 10**6} million are "
+            "read: make it smaller"
+        )
     upright.thumbnail((MAX_SIDE, MAX_SIDE), Image.Resampling.LANCZOS)
     return np.asarray(upright)
 

@@ -28,6 +28,7 @@ from tb_modelcompare.snapshot import Snapshot
 from tb_modelcompare.store import require_same_probe
 
 PICTURE = "picture.png"
+RECOGNISABLE_STEPS = 64
 PREVIEW_STEPS = (8, 16, 32, 64, 128, 256, 512, 1024)
 
 # Pictures of one model that are optimised together: more share each pass through the network,
@@ -281,7 +282,10 @@ def _draw(
     cache: ResultCache,
     seen: threading.Event | None = None,
 ) -> None:
-    """Render what is not known yet of a batch, publishing previews; `seen` is set by the first."""
+    """Render what is not known yet of a batch, publishing previews.
+
+    `seen` is set by the first that shows something.
+    """
     wanted = [
         i
         for i in batch
@@ -301,7 +305,7 @@ def _draw(
             item["image"], item["step"] = f"{item['key']}-{step}.png", step
             (job.directory / item["image"]).write_bytes(encoded_png(image))
         job.publish(job.fraction, job.message, force=True)
-        if seen is not None:
+        if seen is not None and step >= RECOGNISABLE_STEPS:
             seen.set()
 
     def on_step(step: int, total: int) -> None:

@@ -240,6 +240,71 @@ def test_a_fixed_size_head_is_rendered_at_the_models_own_size(freeze: Freeze) ->
     np.testing.assert_array_equal(values.argmax(1), range(4))
 
 
+@pytest.mark.parametrize(("padding", "drawn_at"), [("same", 96), ("valid", 160)])
+def test_what_deep_layers_lose_at_the_border_is_made_up_for(
+    freeze: Freeze, padding: str, drawn_at: int
+) -> None:
+    """Shallow layers, and whatever is padded, are drawn as large as they are shown."""
+    import keras
+    import tensorflow as tf
+    from keras import layers
+
+    from tb_modelcompare.render.frozen import pruned_graph
+    from tb_modelcompare.render.plan import place
+
+    def conv(name: str, strides: int = 2) -> Any:
+        return layers.Conv2D(8, 5, strides, padding, activation="relu", name=name)
+
+    model = keras.Sequential(
+        [
+            keras.Input((None, None, 3)),
+            conv("first"),
+            conv("second"),
+            conv("third"),
+            conv("fourth"),
+            layers.GlobalAveragePooling2D(name="pooled"),
+            layers.Dense(3, name="logits"),
+        ]
+    )
+    frozen, names = freeze(model), ["first", "second", "fourth", "logits"]
+    graph = pruned_graph(frozen, names, tf.compat.v1.GraphDef)
+    sizes = {p.layer: (p.height, p.width) for p in place(frozen, graph, names, 96, 96)}
+    assert sizes == {
+        "first": (96, 96),
+        "second": (96, 96),
+        "fourth": (drawn_at, drawn_at),
+        "logits": (drawn_at, drawn_at),
+    }
+    pictures = render_directions(frozen, [(name, np.eye(8)[0]) for name in names[:3]], steps=2)
+    assert pictures.shape == (3, 96, 96, 3)
+
+
+def test_small_inputs_beyond_the_first_layers(freeze: Freeze) -> None:
+    """A network for 32×32 with swish and a dense head, drawn at its own size and at others."""
+    import keras
+    from keras import layers
+
+    keras.utils.set_random_seed(2)
+    model = keras.Sequential(
+        [
+            keras.Input((32, 32, 3)),
+            layers.Conv2D(8, 3, padding="same", activation="swish", name="conv"),
+            layers.MaxPooling2D(4, name="pool"),
+            layers.Conv2D(12, 3, padding="same", activation="swish", name="deep"),
+            layers.GlobalAveragePooling2D(name="mean"),
+            layers.Dense(10, activation="softmax", name="classes"),
+        ]
+    )
+    frozen = freeze(model)
+    for size in (32, 64):
+        jobs = [("conv", one_hot(8, 1)), ("deep", one_hot(12, 2)), ("classes", one_hot(10, 3))]
+        pictures = render_directions(frozen, jobs, size=size, steps=48)
+        assert pictures.shape == (3, size, size, 3)
+        if size == 32:
+            on_noise = response(model, "classes", 3, noise(size=32))
+            assert response(model, "classes", 3, pictures[2:]) > on_noise
+
+
 def test_tokens(freeze: Freeze) -> None:
     """Patches, a position embedding and attention: rank 3, and a fixed number of tokens."""
     import keras

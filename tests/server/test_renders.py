@@ -16,9 +16,12 @@ from serving import Server, activations, error_of, make_probe
 
 from tb_modelcompare import SummaryWriter, analogy, picture_tasks, tasks
 from tb_modelcompare.cache import ResultCache
+from tb_modelcompare.errors import PhotoError
 from tb_modelcompare.executors import WorkerProcess
+from tb_modelcompare.guards import RequestError
 from tb_modelcompare.job_records import RENDERS
 from tb_modelcompare.job_requests import task_from_request
+from tb_modelcompare.photos import keep_photo
 from tb_modelcompare.store import open_snapshot
 
 A, B, PLAIN = "a/net@0", "b/net@0", "plain/net@0"
@@ -181,9 +184,34 @@ def test_caricatures_keep_the_photos_proportions(server: Server) -> None:
     assert picture(server, done["items"][0]).shape == (32, 48, 3)  # of a photo 16 × 24
 
 
+def test_a_photo_of_ones_own_is_drawn_and_one_that_is_gone_named(
+    models: Path, tmp_path: Path
+) -> None:
+    body = {"kind": "caricatures", "snapshot": A, "layers": ["conv1"], "size": 32, "steps": 3}
+    photos = np.random.default_rng(0).integers(0, 256, (2, 20, 30, 3), np.uint8)
+    digests = [keep_photo(ResultCache(), photo) for photo in photos]
+    first, second = (
+        run_here(models, {**body, "photo": digest}, tmp_path / digest[:8]) for digest in digests
+    )
+    assert first[0]["image"] == "0.png"
+    assert first[0]["picture"] != second[0]["picture"]
+    with pytest.raises(PhotoError, match="give it again"):
+        run_here(models, {**body, "photo": "0" * 64}, tmp_path / "gone")
+    for wrong in ({"photo": "../../etc"}, {"photo": digests[0], "image": 1}, {}):
+        with pytest.raises(RequestError, match="photo"):
+            run_here(models, {**body, **wrong}, tmp_path / "wrong")
+
+
 @pytest.mark.parametrize(
     ("change", "status", "kind"),
     [
+        ({"unit": None}, 400, "RequestError"),
+        ({"direction": [1.0] * 6}, 400, "RequestError"),
+        ({"unit": None, "direction": [1.0] * 5}, 400, "RequestError"),
+        ({"unit": None, "direction": [True] * 6}, 400, "RequestError"),
+        ({"unit": None, "direction": [0.0] * 6}, 422, "ActivationError"),
+        ({"minus": "b"}, 400, "RequestError"),
+        ({"minus": {"snapshot": B, "layer": "conv7"}}, 404, "UnknownSnapshotError"),
         ({"layer": "conv7"}, 404, "UnknownSnapshotError"),
         ({"unit": 6}, 400, "RequestError"),
         ({"unit": "3"}, 400, "RequestError"),

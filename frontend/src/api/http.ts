@@ -47,13 +47,17 @@ async function read<T>(route: string, query?: Query): Promise<T> {
   return (await (await request(address(route, query))).json()) as T;
 }
 
-async function send<T>(route: string, body: unknown): Promise<T> {
+async function post<T>(route: string, type: string, body: BodyInit): Promise<T> {
   const response = await request(route, {
     method: 'POST',
-    headers: { 'Content-Type': 'application/json', 'X-Modelcompare': '1' },
-    body: JSON.stringify(body),
+    headers: { 'Content-Type': type, 'X-Modelcompare': '1' },
+    body,
   });
   return (await response.json()) as T;
+}
+
+function send<T>(route: string, body: unknown): Promise<T> {
+  return post<T>(route, 'application/json', JSON.stringify(body));
 }
 
 /** A table's description and its values, which have routes of their own. */
@@ -85,6 +89,9 @@ export const httpSource: Source = {
   layer: (snapshot, layer) => read<LayerInfo>('layer', { snapshot, layer }),
   unit: (snapshot, layer, unit, limit) => read<UnitInfo>('unit', { snapshot, layer, unit, limit }),
   probeImage: (snapshot, index, size) => address('probe_image', { snapshot, index, size }),
+  keepPhoto: async (photo) => (await post<{ photo: string }>('photo', photo.type, photo)).photo,
+  ownPhoto: (digest) => address('job_image', { id: digest, name: 'photo.png' }),
+  warmUp: (snapshot, layer) => send('warm_up', { snapshot, layer }),
   picture: (relative) => relative,
   start: (job: JobRequest) => send<Job>('jobs', job),
   job: (id) => read<Job>('job', { id }),

@@ -24,6 +24,12 @@ export interface Source {
   unit(snapshot: string, layer: string, unit: number, limit: number): Promise<UnitInfo>;
   /** Address of one probe image. */
   probeImage(snapshot: string, index: number, size: number): string;
+  /** Keep a photo of one's own; the digest that jobs name it by. */
+  keepPhoto(photo: Blob): Promise<string>;
+  /** Address of a photo that was kept. */
+  ownPhoto(digest: string): string;
+  /** Have the renderer ready for the units of a layer. */
+  warmUp(snapshot: string, layer: string): Promise<void>;
   /** Address of a picture that a job's item names. */
   picture(address: string): string;
   start(request: JobRequest): Promise<Job>;

@@ -40,6 +40,9 @@ export function staticSource(data: ReportData): Source {
     layer: async () => absent(),
     unit: async () => absent(),
     probeImage: absent,
+    keepPhoto: async () => absent(),
+    ownPhoto: absent,
+    warmUp: () => Promise.resolve(),
     picture: absent,
     start: async (request) => {
       const { a, b, measure } = data.matrix;

@@ -136,6 +136,8 @@ export type JobRequest =
       layer: string;
       unit: number;
       sign: 1 | -1;
+      /** A layer whose share in the direction is taken out of it. */
+      minus?: { snapshot: string; layer: string } | null;
       targets: { snapshot: string; layers: string[] | null }[];
       size: number;
       steps: number;
@@ -144,7 +146,9 @@ export type JobRequest =
   | {
       kind: 'caricatures';
       snapshot: string;
-      image: number;
+      /** An image of the probe, or the digest of a photo of one's own. */
+      image?: number;
+      photo?: string;
       layers: string[];
       size: number;
       steps: number;
@@ -211,7 +215,7 @@ export interface JobItem {
   key: string;
   snapshot: string;
   layer: string;
-  role: 'source' | 'analogy' | 'caricature';
+  role: 'source' | 'difference' | 'analogy' | 'caricature';
   r2: number | null;
   best_unit: { unit: number; correlation: number } | null;
   /** Relative address of the picture, once there is one. */

@@ -29,7 +29,8 @@ export interface View {
   /** Blocks whose folding differs from what the width asks for. */
   folded: Record<Side, string[]>;
   unfolded: Record<Side, string[]>;
-  image: number | null;
+  /** An image of the probe, or the digest of a photo of one's own. */
+  image: number | string | null;
   /** Whose graph TensorBoard's own dashboard shows below, if it is open. */
   graphs: Side | null;
   /** Pinned: what models and steps are compared with. */
@@ -135,7 +136,7 @@ export function readView(p: Parameters): View {
     threshold: decimal(p.min),
     folded: { a: names(p.foldA), b: names(p.foldB) },
     unfolded: { a: names(p.openA), b: names(p.openB) },
-    image: whole(p.image),
+    image: whole(p.image) ?? (/^[0-9a-f]{64}$/.test(p.image ?? '') ? p.image! : null),
     graphs: p.graphs === 'a' || p.graphs === 'b' ? p.graphs : null,
     reference: p.ref || null,
     partner: p.with || null,

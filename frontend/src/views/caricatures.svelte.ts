@@ -5,7 +5,7 @@ import type { Session, Side } from './session.svelte';
 /** Caricatures that were made since the tab was opened: what hovering shows. */
 const made = new SvelteMap<string, { address: string; size: number }>();
 
-function key(session: Session, side: Side, layer: string, image: number): string {
+function key(session: Session, side: Side, layer: string, image: number | string): string {
   return [session.snapshot(side)?.digest, layer, image].join('\n');
 }
 
@@ -13,7 +13,7 @@ function key(session: Session, side: Side, layer: string, image: number): string
 export function remember(
   session: Session,
   side: Side,
-  image: number,
+  image: number | string,
   size: number,
   job: Job,
 ): void {
