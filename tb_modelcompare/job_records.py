@@ -61,22 +61,30 @@ class Job:
     report: dict[str, Any] = field(default_factory=dict)
     error: dict[str, str] | None = None
 
-    def status_json(self, position: int | None) -> dict[str, Any]:
-        """What the HTTP API says; `position` is that among the jobs that wait."""
+    def reported(self) -> dict[str, Any]:
+        """What the worker has made known so far, or at last."""
         if self.directory is not None:
             self.report = progress.read_progress(self.directory) or self.report
-        items = self.report.get("items", self.task.items)
-        running = self.report.get("message", "starting a worker process")
+        return self.report
+
+    def status_json(self, position: int | None) -> dict[str, Any]:
+        """What the HTTP API says; `position` is that among the jobs that wait."""
+        report = self.reported()
+        matrix = report.get("matrix") or {"look": None, "revision": 0}
+        items = report.get("items", self.task.items)
+        running = report.get("message", "starting a worker process")
         message = {"done": "", "queued": "waiting"}.get(self.status, running)
         return {
             "id": self.task.key,
             "kind": self.task.kind,
             "status": self.status,
-            "fraction": 1.0 if self.status == "done" else self.report.get("fraction", 0.0),
+            "fraction": 1.0 if self.status == "done" else report.get("fraction", 0.0),
             "message": self.stop_reason or message,
             "position": position,
             "cached": self.cached,
             "items": [_with_address(item, self.task.key) for item in items],
+            "look": matrix["look"],
+            "revision": matrix["revision"],
             "error": self.error,
         }
 
@@ -86,13 +94,13 @@ def error_json(kind: str, message: str) -> dict[str, str]:
     return {"type": kind, "message": message}
 
 
-def without_previews(report: dict[str, Any]) -> dict[str, Any]:
+def without_lost_files(report: dict[str, Any]) -> dict[str, Any]:
     """What remains to be shown of a job that did not finish: its own files are gone."""
     items = [
         item if item["image"] == f"{item['key']}.png" else {**item, "image": None}
         for item in report.get("items", [])
     ]
-    return {**report, "items": items}
+    return {**report, "items": items, "matrix": None}
 
 
 def _with_address(item: dict[str, Any], job_id: str) -> dict[str, Any]:

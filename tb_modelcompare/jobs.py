@@ -29,7 +29,7 @@ from tb_modelcompare.job_records import (
     Limits,
     Task,
     error_json,
-    without_previews,
+    without_lost_files,
 )
 from tb_modelcompare.lanes import Lane, Reasons, watched
 from tb_modelcompare.picture_tasks import PICTURE
@@ -341,7 +341,7 @@ class JobQueue:
                 status = "failed" if timed_out else "cancelled"
                 error = error_json("LimitError", job.stop_reason) if timed_out else None
             if status != "done" and job.directory is not None:
-                job.report = without_previews(progress.read_progress(job.directory) or {})
+                job.report = without_lost_files(progress.read_progress(job.directory) or {})
             job.status, job.error, job.directory = status, error, None
             if report is not None:
                 job.report, job.stop_reason = report, None
