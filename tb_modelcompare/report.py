@@ -42,7 +42,6 @@ def report_html(a: Snapshot, b: Snapshot, comparison: Comparison) -> str:
         If this installation was made without the tab.
     """
     require_same_probe(a, b)
-    script, style = (_bundled(name) for name in ("report.js", "report.css"))
     measure = MEASURES[comparison.measure]
     values = comparison.values.astype("<f8").tobytes()
     data = {
@@ -59,21 +58,33 @@ def report_html(a: Snapshot, b: Snapshot, comparison: Comparison) -> str:
             "values": base64.b64encode(values).decode(),
         },
     }
+    text = json.dumps(data, separators=(",", ":"), allow_nan=False)
+    return page(f"{a.id} and {b.id}: {measure.title}", text)
+
+
+def page(title: str, data: str) -> str:
+    """The bundle around `data`, JSON of what the tab would ask a server for.
+
+    Raises
+    ------
+    BundleMissingError
+        If this installation was made without the tab.
+    """
+    script, style = (_bundled(name) for name in ("report.js", "report.css"))
     # Names come from log directories. "<" is the one character that could end the element.
-    text = json.dumps(data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
+    text = data.replace("<", "\\u003c")
     code = script.replace("</script", "<\\/script")
     code_hash = base64.b64encode(hashlib.sha256(code.encode()).digest()).decode()
     policy = (
         f"default-src 'none'; script-src 'sha256-{code_hash}'; style-src 'unsafe-inline'; "
         f"img-src data: blob:"
     )
-    title = html.escape(f"{a.id} and {b.id}: {measure.title}")
     return (
         "<!doctype html>\n"
         '<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
         '<meta name="viewport" content="width=device-width">\n'
-        f"<title>{title}</title>\n"
+        f"<title>{html.escape(title)}</title>\n"
         f"<style>{style}</style>\n"
         "</head>\n<body>\n"
         f'<script type="application/json" id="modelcompare-data">{text}</script>\n'

@@ -1,5 +1,5 @@
 // A frame that came later than this was too full.
-const LATE_MS = 22;
+const LATE_MS = 20;
 const FEWEST = 150;
 const FIRST = 1_500;
 
@@ -24,8 +24,9 @@ export function inSlices(
   const step = (now: number): void => {
     const interval = now - before;
     before = now;
-    if (interval < LATE_MS) portion = Math.round(portion * 1.2);
-    else if (interval < APART_MS) portion = Math.max(FEWEST, Math.round(portion * 0.6));
+    // Up slowly, down fast: late frames stay rare.
+    if (interval < LATE_MS) portion = Math.ceil(portion * 1.02);
+    else if (interval < APART_MS) portion = Math.max(FEWEST, Math.round(portion * 0.5));
     if (!begun) begin();
     begun = true;
     const first = Math.max(0, left - portion);
