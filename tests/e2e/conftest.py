@@ -122,6 +122,9 @@ def logs(tmp_path_factory: pytest.TempPathFactory, chromium: str) -> Path:
         writer.add_activations("damaged", activations(3))
     for array in (root / "damaged").rglob("snapshots/*/*.npy"):
         array.unlink()
+    orphan = next((root / "damaged").rglob("snapshots/*")).with_name("net-9-01234567")
+    orphan.mkdir()  # of a writer that was killed long ago
+    os.utime(orphan, (1e9, 1e9))
     return root
 
 

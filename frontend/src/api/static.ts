@@ -11,7 +11,8 @@ export interface ReportData {
   matrix: MatrixInfo & { values: string };
 }
 
-const ONLY_JOB = 'report';
+const AS_WRITTEN = 'report';
+const SWAPPED = 'swapped';
 
 /** A report's own inlined data as a source. */
 export function staticSource(data: ReportData): Source {
@@ -21,8 +22,8 @@ export function staticSource(data: ReportData): Source {
       'A report holds one comparison. Open the logs in TensorBoard to see more.',
     );
   };
-  const done: Job = {
-    id: ONLY_JOB,
+  const done = (id: string): Job => ({
+    id,
     kind: 'similarity',
     status: 'done',
     fraction: 1,
@@ -31,7 +32,7 @@ export function staticSource(data: ReportData): Source {
     cached: true,
     items: [],
     error: null,
-  };
+  });
   return {
     live: false,
     snapshots: () => Promise.resolve(data.listing),
@@ -47,14 +48,24 @@ export function staticSource(data: ReportData): Source {
     start: async (request) => {
       const { a, b, measure } = data.matrix;
       const asked = request.kind === 'similarity' ? request : null;
-      return asked?.a === a && asked.b === b && asked.measure === measure ? done : absent();
+      if (asked?.measure !== measure) return absent();
+      if (asked.a === a && asked.b === b) return done(AS_WRITTEN);
+      const symmetric = data.measures.measures.some((m) => m.name === measure && m.symmetric);
+      return symmetric && asked.a === b && asked.b === a ? done(SWAPPED) : absent();
     },
-    job: () => Promise.resolve(done),
-    cancel: () => Promise.resolve(done),
+    job: (id) => Promise.resolve(done(id)),
+    cancel: (id) => Promise.resolve(done(id)),
     result: async () => absent(),
     array: async () => absent(),
     cells: async () => absent(),
-    matrix: async (): Promise<Matrix> => ({ ...data.matrix, values: decode(data.matrix.values) }),
+    matrix: async (id): Promise<Matrix> => {
+      const { a, b, rows, columns } = data.matrix;
+      const values = decode(data.matrix.values);
+      if (id === AS_WRITTEN) return { ...data.matrix, values };
+      const turned = columns.flatMap((_, j) => rows.map((_, i) => values[i * columns.length + j]!));
+      const sides = { a: b, b: a, rows: columns, columns: rows };
+      return { ...data.matrix, ...sides, values: Float64Array.from(turned) };
+    },
   };
 }
 

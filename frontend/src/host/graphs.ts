@@ -20,6 +20,8 @@ export interface GraphsPane {
   /** False where TensorBoard has no graph of that model. */
   show(run: string, name: string): boolean;
   highlight(node: string | null): void;
+  /** The dashboard has a theme of its own, which it reads only when it loads. */
+  dim(dark: boolean): void;
 }
 
 /** Where TensorBoard is, seen from the frame of a plugin. */
@@ -103,6 +105,9 @@ function take(frame: HTMLIFrameElement, onSelect: (node: string) => void): Graph
       controls.set('_selectedTagIndex', tag);
       controls.set('_selectedGraphType', CONCEPTUAL);
       return true;
+    },
+    dim(dark) {
+      page.body.classList.toggle('dark-mode', dark);
     },
     highlight(node) {
       clearTimeout(attempt);

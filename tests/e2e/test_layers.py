@@ -1,0 +1,182 @@
+"""What the tab says about layers and units, and how it draws what it says."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from conftest import Board, Tab
+
+PAIR = {"a": "first/first@0", "b": "second/second@0", "measure": "linear_cka"}
+COUNT = ".legend .count"
+
+
+def number(text: str) -> int:
+    return int(re.search(r"[\d,]+", text)[0].replace(",", ""))
+
+
+def test_matches_come_with_intervals_and_units_with_how_far_they_are_shared(
+    tab: Tab, board: Board
+) -> None:
+    tab.open(board.url, **PAIR, side="a", layer="module_output").settle()
+    tab.frame.get_by_test_id("certainty").wait_for(timeout=60_000)
+    first = tab.frame.get_by_test_id("matches").locator("li").first
+    value, low, high = map(float, re.findall(r"\d\.\d+", first.inner_text()))
+    assert low < value < high
+    assert high - low < 0.5
+
+    tab.frame.get_by_test_id("shared").wait_for(timeout=60_000)
+    units = tab.frame.get_by_role("group", name="Units of module_output").get_by_role("button")
+    titles = units.evaluate_all("buttons => buttons.map(b => b.title)")
+    shares = [
+        float(found[1])
+        for title in titles
+        if (found := re.search(r"R² (−?[\d.]+)", title.replace("−", "-")))
+    ]
+    assert len(shares) > 9
+    assert shares == sorted(shares, reverse=True)
+    tab.frame.get_by_label("Order of the units").select_option("own")
+    assert units.first.get_attribute("title") != titles[0]
+
+    only = tab.frame.get_by_test_id("only-here")
+    only.get_by_role("button").click()
+    threshold = only.get_by_label("R² below which")
+    threshold.wait_for(timeout=60_000)
+    threshold.select_option("0.3")
+    many = number(only.locator("p").inner_text())
+    assert only.locator(".units button").count() == many
+    threshold.select_option("0.05")
+    assert number(only.locator("p").inner_text()) <= many
+
+
+def test_values_can_be_read_above_chance(tab: Tab, board: Board) -> None:
+    tab.open(board.url, **PAIR, view="both").settle()
+    tab.frame.get_by_label("scale").select_option("null")
+    title = tab.frame.locator(".legend .scale").first
+    title.get_by_text("above the mean of 5 shuffles").wait_for(timeout=60_000)
+    tab.page.wait_for_timeout(300)
+    assert tab.parameters["scale"] == "null"
+    drawn = tab.frame.get_by_test_id("matrix").get_by_text("above the mean of 5 shuffles")
+    assert drawn.count() == 1
+
+
+def test_the_nearest_layer_is_the_best_match_where_a_measure_is_a_distance(
+    tab: Tab, board: Board
+) -> None:
+    same = {"a": "first/first@0", "b": "first/first@0", "measure": "procrustes_angle"}
+    tab.open(board.url, **same, side="a", layer="block_add").settle()
+    rows = tab.frame.get_by_test_id("matches").locator("li")
+    rows.first.wait_for()
+    values = [float(re.findall(r"\d\.\d+", text)[0]) for text in rows.all_inner_texts()]
+    assert rows.first.inner_text().split()[0] == "block_add"
+    assert values[0] == pytest.approx(0, abs=1e-3)
+    assert values == sorted(values)
+    assert values[-1] > 0.5
+
+
+def test_rules_and_threshold_choose_the_lines(tab: Tab, board: Board) -> None:
+    tab.open(board.url, **PAIR).settle()
+    boxes = [tab.frame.locator(f".model.{side} [data-layer]").count() for side in "ab"]
+    counts = {}
+    for rule in ("top", "best", "one", "path", "all"):
+        tab.frame.get_by_role("toolbar").get_by_role("combobox").first.select_option(rule)
+        counts[rule] = number(tab.frame.locator(COUNT).inner_text())
+    assert counts["all"] == boxes[0] * boxes[1]
+    assert counts["one"] == min(boxes)
+    assert 0 < counts["best"] <= counts["one"]
+    assert 0 < counts["path"] <= counts["one"]
+    assert max(boxes) <= counts["top"] < counts["all"]
+    slider = tab.frame.get_by_role("slider", name="Least similarity that is drawn")
+    for _ in range(20):
+        slider.press("PageUp")
+    assert number(tab.frame.locator(COUNT).inner_text()) < counts["all"]
+    tab.page.wait_for_timeout(300)
+    assert float(tab.parameters["min"]) > 0
+
+
+def test_dragging_moves_along_depth(tab: Tab, board: Board) -> None:
+    tab.open(board.url, **PAIR).settle()
+    start, end = (tab.box("a", name).bounding_box() for name in ("stem", "block_add"))
+    middle = [(b["x"] + b["width"] / 2, b["y"] + b["height"] / 2) for b in (start, end)]
+    tab.page.mouse.move(*middle[0])
+    tab.page.mouse.down()
+    tab.page.mouse.move((middle[0][0] + middle[1][0]) / 2, middle[0][1], steps=4)
+    between = tab.frame.get_by_role("tooltip").locator("strong").inner_text()
+    assert between not in ("stem", "block_add")
+    assert "layer" not in tab.parameters
+    tab.page.mouse.move(*middle[1], steps=4)
+    tab.page.mouse.up()
+    tab.frame.get_by_role("heading", name="block_add").wait_for()
+    assert tab.parameters["layer"] == "block_add"
+
+
+def test_a_photo_is_drawn_as_both_models_see_it_and_shown_on_hover(tab: Tab, board: Board) -> None:
+    tab.open(board.url, **PAIR, side="a", layer="module_3x3").settle()
+    panel = tab.frame.get_by_test_id("caricatures")
+    panel.get_by_role("button", name="Choose a photo").click()
+    panel.get_by_role("button", name="Next photo").click()
+    tab.page.wait_for_timeout(300)
+    assert tab.parameters["image"] == "1"
+    tab.box("a", "module_3x3").hover()
+    assert tab.frame.get_by_role("tooltip").locator("img").count() == 0
+    panel.get_by_role("button", name="Draw caricatures").click()
+    drawn = panel.get_by_test_id("caricature")
+    drawn.nth(1).wait_for(timeout=90_000)
+    panel.get_by_role("progressbar").first.wait_for(state="detached", timeout=90_000)
+    assert drawn.evaluate_all("images => images.map(i => i.naturalWidth)") == [224, 224]
+    tab.box("a", "module_3x3").hover()
+    tab.frame.get_by_role("tooltip").locator("img").wait_for()
+
+
+def test_files_that_cannot_be_used_are_listed(tab: Tab, board: Board) -> None:
+    tab.open(board.url, **PAIR).settle()
+    tab.frame.get_by_role("button", name="1 problem").click()
+    note = tab.frame.get_by_role("status").filter(has_text="net-9-01234567")
+    note.wait_for()
+
+
+@pytest.mark.parametrize("width", [1024, 3840])
+def test_fits_small_and_large_screens(tab: Tab, board: Board, width: int) -> None:
+    tab.page.set_viewport_size({"width": width, "height": width * 9 // 16})
+    tab.open(board.url, **PAIR, view="both", side="a", layer="module_3x3").settle()
+    page = "document.scrollingElement"
+    assert tab.run(f"{page}.scrollWidth <= innerWidth && {page}.scrollHeight <= innerHeight")
+    tab.box("b", "block_add").hover()
+    tip, box = (
+        tab.frame.get_by_role("tooltip").bounding_box(),
+        tab.box("b", "block_add").bounding_box(),
+    )
+    assert abs(tip["y"] - box["y"]) < 60
+    assert (
+        min(abs(tip["x"] - box["x"] - box["width"]), abs(tip["x"] + tip["width"] - box["x"])) < 40
+    )
+    canvas = tab.frame.get_by_test_id("matrix").locator("canvas")
+    canvas.scroll_into_view_if_needed()
+    place = canvas.bounding_box()
+    tab.page.mouse.move(place["x"] + place["width"] - 3, place["y"] + place["height"] - 3)
+    output = tab.frame.get_by_test_id("matrix").locator("output")
+    assert output.inner_text().startswith("classes and classes")
+
+
+def test_a_report_is_the_same_figure_in_one_file(tab: Tab, logs: Path, tmp_path: Path) -> None:
+    from tb_modelcompare.comparing import compare_snapshots
+    from tb_modelcompare.report import report_html
+    from tb_modelcompare.similarity import MEASURES
+    from tb_modelcompare.store import open_snapshot
+
+    a, b = (open_snapshot(logs, PAIR[side]) for side in "ab")
+    file = tmp_path / "report.html"
+    file.write_text(report_html(a, b, compare_snapshots(a, b, MEASURES["linear_cka"])))
+    page = tab.page
+    page.goto(file.as_uri())
+    page.locator(COUNT).filter(has_text=re.compile(r"^\s*[1-9]")).wait_for()
+    lines = page.locator(COUNT).inner_text()
+    page.locator(".model.a [data-layer='module_3x3']").click()
+    page.get_by_test_id("matches").locator("li").first.wait_for()
+    assert "layer=module_3x3" in page.url
+    page.get_by_role("button", name="Swap A and B").click()
+    page.get_by_test_id("matches").locator("li").first.wait_for()
+    assert "side=b" in page.url
+    assert page.locator(COUNT).inner_text() == lines
+    assert page.get_by_role("alert").count() == 0
