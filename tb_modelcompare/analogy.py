@@ -6,8 +6,6 @@ the first to the direction that answers to it in the second. numpy and scipy onl
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import numpy.typing as npt
 import scipy.linalg
@@ -19,7 +17,7 @@ from tb_modelcompare.similarity.activations import (
     require_same_rows,
     row_blocks,
 )
-from tb_modelcompare.similarity.regression import RIDGE, folds_of_rows
+from tb_modelcompare.similarity.regression import RIDGE, folds_of_rows, on_folds
 
 RIDGES = (1e-6, 1e-2, 1e-1, 1.0)
 """Ridges that `prediction_r2` chooses from, as shares of the mean variance of the units.
@@ -160,9 +158,9 @@ def prediction_r2(
         its own.
     folds : int
     ridge : float, optional
-        As a share of the mean variance of the units. By default that of `RIDGES` which
-        predicts the next fold best, for every column and fold anew and without a look at the
-        fold that is scored.
+        As a share of the mean variance of the units. By default, for every column and fold
+        anew, that of `RIDGES` which predicts the other folds best: how well it does on the
+        fold that is scored has no part in the choice.
 
     Returns
     -------
@@ -172,81 +170,24 @@ def prediction_r2(
     Raises
     ------
     ActivationError
-        If an array cannot be used, or there are fewer images than folds, or fewer than three
-        folds to choose a ridge by.
+        If an array cannot be used, or there are fewer images than folds.
     """
     x, wanted = open_layer(target, "target"), open_layer(_columns(y), "y")
     require_same_rows(x, wanted)
     held_out = folds_of_rows(groups, x.rows, folds)
-    if ridge is None and folds < 3:
-        raise ActivationError(f"{folds} folds leave none to choose a ridge by: give 3, or a ridge.")
     everything = slice(0, x.rows)
-    data = _Folds.of(x.centred(everything), wanted.centred(everything), held_out)
-    error, spread = np.zeros(wanted.units), np.zeros(wanted.units)
-    for fold in range(folds):
-        if ridge is None:
-            judge = (fold + 1) % folds
-            trials = [data.error(judge, fit) for fit in data.fits({fold, judge}, RIDGES)]
-            chosen = np.argmin(trials, axis=0)
-            scores = [data.error(fold, fit) for fit in data.fits({fold}, RIDGES)]
-            error += np.take_along_axis(np.array(scores), chosen[None], axis=0)[0]
-        else:
-            (fit,) = data.fits({fold}, (ridge,))
-            error += data.error(fold, fit)
-        spread += data.spread(fold)
+    values, truth = x.centred(everything), wanted.centred(everything)
+    cross = values.T @ truth
+    ridges = RIDGES if ridge is None else (ridge,)
+    found = on_folds(lambda fold: fold.errors(values, truth, cross), values, held_out, ridges)
+    spread = np.sum([one for _, one in found], axis=0)
+    # Where no predictor varies on the rows of a fit, all ridges come to the same.
+    errors = np.stack([np.broadcast_to(one, (len(ridges), wanted.units)) for one, _ in found])
+    elsewhere = errors.sum(axis=0) - errors
+    chosen = elsewhere.argmin(axis=1)[:, None]
+    error = np.take_along_axis(errors, chosen, axis=1).sum(axis=(0, 1))
     varies = spread > 0.0
     return np.where(varies, 1.0 - error / np.where(varies, spread, 1.0), 0.0)
-
-
-Fit = tuple[Matrix, Matrix]
-"""Coefficients (d2, k) and intercepts (k,)."""
-
-
-@dataclass(frozen=True, eq=False)
-class _Folds:
-    """Rows in folds, with each fold's sums, of which those of any training set are made."""
-
-    values: list[Matrix]
-    truth: list[Matrix]
-    squares: list[Matrix]
-    products: list[Matrix]
-
-    @classmethod
-    def of(cls, values: Matrix, truth: Matrix, held_out: list[npt.NDArray[np.intp]]) -> _Folds:
-        xs, ys = [values[rows] for rows in held_out], [truth[rows] for rows in held_out]
-        products = [x.T @ y for x, y in zip(xs, ys, strict=True)]
-        return cls(xs, ys, [x.T @ x for x in xs], products)
-
-    def fits(self, left_out: set[int], ridges: tuple[float, ...]) -> list[Fit]:
-        """One per ridge, to all folds but those left out."""
-        used = [fold for fold in range(len(self.values)) if fold not in left_out]
-        count = sum(len(self.values[fold]) for fold in used)
-        mean = sum(self.values[fold].sum(axis=0) for fold in used) / count
-        target_mean = sum(self.truth[fold].sum(axis=0) for fold in used) / count
-        covariance = sum(self.squares[fold] for fold in used) / count - np.outer(mean, mean)
-        cross = sum(self.products[fold] for fold in used) / count - np.outer(mean, target_mean)
-        variance = np.diagonal(covariance)
-        level = float(variance.sum()) / max(int(np.count_nonzero(variance)), 1)
-        if level <= 0.0:  # constant on these folds: nothing but the mean predicts
-            return [(np.zeros_like(cross), target_mean)] * len(ridges)
-        found = []
-        for ridge in ridges:
-            regular = covariance + np.eye(len(covariance)) * (ridge * level)
-            coefficients = scipy.linalg.solve(regular, cross, assume_a="pos")
-            found.append((coefficients, target_mean - mean @ coefficients))
-        return found
-
-    def error(self, fold: int, fit: Fit) -> Matrix:
-        """Squared error on a fold, per column."""
-        coefficients, intercepts = fit
-        predicted = self.values[fold] @ coefficients + intercepts
-        return np.asarray(np.square(self.truth[fold] - predicted).sum(axis=0))
-
-    def spread(self, fold: int) -> Matrix:
-        """Squared deviation of a fold from the mean of all others, per column."""
-        others = [truth for at, truth in enumerate(self.truth) if at != fold]
-        mean = np.concatenate(others).mean(axis=0)
-        return np.asarray(np.square(self.truth[fold] - mean).sum(axis=0))
 
 
 def _columns(y: npt.ArrayLike) -> npt.NDArray[np.generic]:

@@ -12,6 +12,7 @@ from tb_modelcompare.analogy import (
     prediction_r2,
 )
 from tb_modelcompare.errors import ActivationError
+from tb_modelcompare.similarity import cross_validated_regression
 
 
 @pytest.fixture(scope="module")
@@ -153,3 +154,19 @@ def test_best_unit(layers):
     assert correlation == pytest.approx(np.corrcoef(Y[:, 3], copy)[0, 1])
     assert best_unit(np.column_stack([np.zeros(600), Y]), copy)[0] == 4
     assert best_unit(Y, np.ones(600)) == (0, 0.0)
+
+
+def test_with_one_ridge_it_is_the_measure_of_held_out_regression(layers):
+    X, Y, _ = layers
+    groups = np.arange(len(X)) // 4
+    for unit in (0, 5):
+        measured = cross_validated_regression(X, Y[:, [unit]], groups=groups, ridge=0.1)
+        found = prediction_r2(X, Y[:, unit], groups=groups, ridge=0.1)[0]
+        assert found == pytest.approx(measured, abs=1e-12)
+
+
+def test_choosing_a_ridge_does_not_make_noise_predictable():
+    """The best of several ridges on the scored rows would find something in each."""
+    random = np.random.default_rng(5)
+    features, wanted = random.standard_normal((300, 80)), random.standard_normal((300, 200))
+    assert -0.1 < prediction_r2(features, wanted).mean() < 0.0

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +15,9 @@ from tb_modelcompare.similarity.activations import Array, Layer, Matrix
 from tb_modelcompare.similarity.cca import well_conditioned
 from tb_modelcompare.similarity.moments import RCOND, Cross, LayerMoments, whiten
 from tb_modelcompare.similarity.registry import Measure, MomentPlan, RowPlan, evaluate
+from tb_modelcompare.similarity.threads import spread
 
+Result = TypeVar("Result")
 Direction = Literal["x_to_y", "y_to_x"]
 
 RIDGE = 1e-6
@@ -118,49 +121,89 @@ def folds_of_rows(
     return [np.flatnonzero(fold == index) for index in range(folds)]
 
 
-class Predictor:
-    """One layer as the predictor in ridge regressions with held-out images.
+@dataclass(frozen=True, eq=False)
+class Fold:
+    """Ridge regressions on all rows but some, for any target.
 
-    The factorisation of each fold's covariance is made once, and serves every target.
+    Attributes
+    ----------
+    held : array of int
+        The rows that are left out.
+    count : int
+        How many are not.
+    mean : array (d,)
+        Of these, of the predictors.
+    factors : tuple, one for each ridge
+        Of the regularised covariance, by Cholesky, upper; empty where no predictor varies, so that
+        nothing but the mean predicts.
     """
 
-    def __init__(self, layer: Layer, held_out: list[npt.NDArray[np.intp]], ridge: float) -> None:
-        self.held_out = held_out
-        self.values = layer.centred(slice(0, layer.rows))
-        self.fits: list[tuple[Matrix, Any]] = []
-        whole = self.values.T @ self.values
-        for held in held_out:
-            part = self.values[held]
-            count = len(self.values) - len(held)
-            mean = -part.sum(axis=0) / count
-            covariance = (whole - part.T @ part) / count - np.outer(mean, mean)
-            variance = np.diagonal(covariance)
-            level = float(variance.sum()) / max(int(np.count_nonzero(variance)), 1)
-            factor = None
-            if level > 0.0:
-                covariance[np.diag_indices_from(covariance)] += ridge * level
-                factor = scipy.linalg.cho_factor(covariance, lower=True, check_finite=False)
-            self.fits.append((mean, factor))
+    held: npt.NDArray[np.intp]
+    count: int
+    mean: Matrix
+    factors: tuple[Matrix, ...]
 
-    def score(self, target: Matrix) -> tuple[Matrix, Matrix]:
-        """Squared error and squared deviation from the fitted mean, per unit of the target.
+    def errors(
+        self, values: Matrix, target: Matrix, cross: Matrix
+    ) -> tuple[Matrix, npt.NDArray[np.float64]]:
+        """On the rows left out: squared error for each ridge, (ridges, k), and squared
+        deviation from the fitted mean, (k,).
 
-        `target` is (rows, k), centred over all rows.
+        `values` (rows, d) and `target` (rows, k) are centred over all rows, `cross` is
+        `values' target`.
         """
-        whole = self.values.T @ target
-        error, spread = np.zeros(target.shape[1]), np.zeros(target.shape[1])
-        for held, (mean, factor) in zip(self.held_out, self.fits, strict=True):
-            values, truth = self.values[held], target[held]
-            count = len(self.values) - len(held)
-            target_mean = -truth.sum(axis=0) / count
-            residual = truth - target_mean
-            spread += np.square(residual).sum(axis=0)
-            if factor is not None:
-                cross = (whole - values.T @ truth) / count - np.outer(mean, target_mean)
-                coefficients = scipy.linalg.cho_solve(factor, cross, check_finite=False)
-                residual = residual - (values - mean) @ coefficients
-            error += np.square(residual).sum(axis=0)
-        return error, spread
+        seen, truth = values[self.held], target[self.held]
+        target_mean = -truth.sum(axis=0) / self.count
+        residual = truth - target_mean
+        deviation = np.square(residual).sum(axis=0)
+        if not self.factors:
+            return deviation[None], deviation
+        fitted = (cross - seen.T @ truth) / self.count - np.outer(self.mean, target_mean)
+        about = seen - self.mean
+        errors = []
+        for factor in self.factors:
+            coefficients, _ = scipy.linalg.lapack.dpotrs(factor, fitted, lower=False)
+            errors.append(np.square(residual - about @ coefficients).sum(axis=0))
+        return np.stack(errors), deviation
+
+
+def on_folds(
+    use: Callable[[Fold], Result],
+    values: Matrix,
+    held_out: Sequence[npt.NDArray[np.intp]],
+    ridges: Sequence[float],
+) -> list[Result]:
+    """What `use` makes of a `Fold` for each set of rows to leave out; several at a time.
+
+    `values` (rows, d) is centred over all rows, and the squares of each fold are summed only
+    once; ridges are shares of the mean variance of the predictors that vary.
+    """
+    parts = [values[held].T @ values[held] for held in held_out]
+    whole = np.sum(parts, axis=0)
+
+    def fitted(held_and_part: tuple[npt.NDArray[np.intp], Matrix]) -> Result:
+        held, part = held_and_part
+        count = len(values) - len(held)
+        mean = -values[held].sum(axis=0) / count
+        covariance = (whole - part) / count
+        covariance -= np.outer(mean, mean)
+        variance = np.diagonal(covariance).copy()
+        level = float(variance.sum()) / max(int(np.count_nonzero(variance)), 1)
+        factors = []
+        for ridge in ridges if level > 0.0 else ():
+            np.fill_diagonal(covariance, variance + ridge * level)
+            factors.append(np.linalg.cholesky(covariance).T)
+        return use(Fold(held, count, mean, tuple(factors)))
+
+    return spread(fitted, list(zip(held_out, parts, strict=True)))
+
+
+@dataclass(frozen=True, eq=False)
+class Predictor:
+    """One layer as the predictor of others, and as what they predict."""
+
+    values: Matrix
+    folds: tuple[Fold, ...]
 
 
 def _cross_validated_plan(
@@ -169,15 +212,20 @@ def _cross_validated_plan(
     folds: int = 5,
     ridge: float = RIDGE,
 ) -> RowPlan:
-    def prepare(layer: Layer) -> tuple[Predictor, str]:
+    def prepare(layer: Layer) -> Predictor:
         layer.require_variation("a prediction")
         held_out = folds_of_rows(groups, layer.rows, folds)
-        return Predictor(layer, held_out, ridge), layer.name
+        values = layer.centred(slice(0, layer.rows))
+        fitted = on_folds(lambda fold: fold, values, held_out, (ridge,))
+        return Predictor(values, tuple(fitted))
 
-    def combine(x: tuple[Predictor, str], y: tuple[Predictor, str]) -> float:
+    def combine(x: Predictor, y: Predictor) -> float:
         source, target = (x, y) if direction == "x_to_y" else (y, x)
-        error, spread = source[0].score(target[0].values)
-        return 1.0 - float(error.sum() / spread.sum())
+        cross = source.values.T @ target.values
+        found = [fold.errors(source.values, target.values, cross) for fold in source.folds]
+        return 1.0 - sum(float(error.sum()) for error, _ in found) / sum(
+            float(deviation.sum()) for _, deviation in found
+        )
 
     return RowPlan(prepare, combine, least_rows=2)
 
