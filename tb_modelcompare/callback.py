@@ -130,7 +130,7 @@ class ModelCompareCallback(keras.callbacks.Callback):  # type: ignore[misc]
     def _log(self, frozen: bool) -> None:
         if self._recording is None:
             self._recording = capture.prepare(
-                open_model(self.model, self._probe.images.shape[1:]),
+                open_model(self.model, capture.Feed.of(self._probe)),
                 self._probe,
                 self._preprocessing,
                 self._layers,

@@ -8,15 +8,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from tb_modelcompare.errors import LayerSelectionError
+from tb_modelcompare.errors import (
+    LayerSelectionError,
+    ModelCompareError,
+    NotRenderableError,
+    ProbeError,
+)
 from tb_modelcompare.graph import LayerGraph, Node
 from tb_modelcompare.probe import Preprocessing, Probe, unit_range
-from tb_modelcompare.sampling import Floats, Sampled
+from tb_modelcompare.sampling import REDUCTIONS, Floats, Reading, Reduction, Sampled
 from tb_modelcompare.snapshot import nearest
 
 # Images that a translated graph is compared on: two show whether it mixes a batch's images up.
@@ -35,9 +41,24 @@ class FrozenGraph:
     tensors: dict[str, str]
 
 
-# Preprocessed images (b, h, w, c) float32 and positions (b, k, 2) float64 → one Sampled per
-# layer, rows ordered by image, then position.
-Sampler = Callable[[Floats, npt.NDArray[np.float64]], list[Sampled]]
+@dataclass(frozen=True)
+class Feed:
+    """One item of what a model is shown: shape without the batch, type, and if it is an image."""
+
+    shape: tuple[int, ...]
+    dtype: str = "float32"
+    is_image: bool = True
+
+    @classmethod
+    def of(cls, probe: Probe) -> Feed:
+        """The items of a probe as they are; images are shown as floating point."""
+        dtype = "float32" if probe.is_of_images else probe.images.dtype.name
+        return cls(probe.images.shape[1:], dtype, probe.is_of_images)
+
+
+# Prepared items (b, …) and positions (b, k, 2) float64 → one Sampled per layer, rows ordered
+# by item, then position.
+Sampler = Callable[[npt.NDArray[Any], npt.NDArray[np.float64]], list[Sampled]]
 
 
 @dataclass(frozen=True)
@@ -53,9 +74,9 @@ class Model:
     passive : frozenset of str
         Candidates that pass values through unchanged (dropout, flatten, padding): not logged
         unless asked for by name.
-    input_shape : (height, width, channels)
-        Height and width None where the model takes any.
-    sampler : callable (layers, height, width) → Sampler
+    input_shape : tuple of int or None
+        (height, width, channels) of images, None where the model takes any.
+    sampler : callable (layers, feed, reading) → Sampler
     freeze : callable (layers, images) → FrozenGraph
         Prepared images (n, h, w, c) are for frameworks whose graph is a translation that has to
         be compared with the model. Raises NotRenderableError where the model cannot be frozen.
@@ -64,8 +85,8 @@ class Model:
     graph: LayerGraph
     candidates: tuple[str, ...]
     passive: frozenset[str]
-    input_shape: tuple[int | None, int | None, int]
-    sampler: Callable[[Sequence[str], int, int], Sampler]
+    input_shape: tuple[int | None, ...]
+    sampler: Callable[[Sequence[str], Feed, Reading], Sampler]
     freeze: Callable[[Sequence[str], Floats], FrozenGraph]
 
 
@@ -130,12 +151,12 @@ class Recording:
     model: Model
     probe: Probe
     layers: tuple[str, ...]
-    preprocessing: Preprocessing
-    size: tuple[int, int]
+    preprocessing: Preprocessing | None
+    feed: Feed
     sampler: Sampler
 
     def batches(self, batch_size: int) -> Iterator[list[Sampled]]:
-        """Feed the probe to the model; for each batch of images one `Sampled` per layer."""
+        """Feed the probe to the model; for each batch of items one `Sampled` per layer."""
         probe = self.probe
         places = probe.positions.reshape(len(probe), probe.positions_per_image, 2)
         for start in range(0, len(probe), batch_size):
@@ -144,16 +165,24 @@ class Recording:
 
     def freeze(self) -> FrozenGraph:
         """The model's frozen graph with the chosen layers; NotRenderableError if it has none."""
+        if not self.probe.is_of_images:
+            raise NotRenderableError("pictures are made of what sees images, not of other arrays")
         return self.model.freeze(self.layers, self._prepared(slice(_COMPARED)))
 
-    def _prepared(self, which: slice) -> Floats:
-        channels = self.model.input_shape[2]
-        images = resize(unit_range(self.probe.images[which], channels), *self.size)
-        return self.preprocessing.apply(images)
+    def _prepared(self, which: slice) -> npt.NDArray[Any]:
+        items = self.probe.images[which]
+        if self.preprocessing is None:
+            return items
+        height, width, channels = self.feed.shape
+        return self.preprocessing.apply(resize(unit_range(items, channels), height, width))
 
 
 def prepare(
-    model: Model, probe: Probe, preprocessing: Preprocessing | None, layers: LayerFilter | None
+    model: Model,
+    probe: Probe,
+    preprocessing: Preprocessing | None,
+    layers: LayerFilter | None,
+    reduction: Reduction = "sample",
 ) -> Recording:
     """Choose layers and fit the probe to the model's input.
 
@@ -162,13 +191,24 @@ def prepare(
     LayerSelectionError
         If `layers` matches nothing.
     ProbeError
-        If the preprocessing is for another number of channels.
+        If the preprocessing is for another number of channels, or for what is no image.
+    ModelCompareError
+        If there is no such reduction.
     """
+    if reduction not in REDUCTIONS:
+        raise ModelCompareError(f"reduction is {reduction!r}; give one of {', '.join(REDUCTIONS)}")
     chosen = select_layers(model, layers)
-    height, width, channels = model.input_shape
-    size = (height or probe.images.shape[1], width or probe.images.shape[2])
-    fitted = (preprocessing or Preprocessing()).for_channels(channels)
-    return Recording(model, probe, chosen, fitted, size, model.sampler(chosen, *size))
+    feed = Feed.of(probe)
+    fitted = None
+    if feed.is_image:
+        height, width, channels = model.input_shape
+        assert channels is not None
+        feed = replace(feed, shape=(height or feed.shape[0], width or feed.shape[1], channels))
+        fitted = (preprocessing or Preprocessing()).for_channels(channels)
+    elif preprocessing is not None:
+        raise ProbeError("preprocessing is for images; prepare the arrays of the probe instead")
+    reading = probe.reading(reduction)
+    return Recording(model, probe, chosen, fitted, feed, model.sampler(chosen, feed, reading))
 
 
 def resize(images: Floats, height: int, width: int) -> Floats:

@@ -12,11 +12,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tb_modelcompare.capture import Model
+from tb_modelcompare.capture import Feed, Model
 from tb_modelcompare.errors import ModelFileError
 from tb_modelcompare.graph import LayerGraph, Node, kind_of
 
 _ACCEPTED = "give a .keras or .h5 file, a frozen .pb file or a SavedModel directory"
+_KERAS = (".keras", ".h5", ".hdf5")
 
 # Their results do not depend on the image's values.
 _METADATA_OPS = frozenset({"Shape", "ShapeN", "Size", "Rank", "ZerosLike", "OnesLike"})
@@ -29,8 +30,8 @@ _ANY_SIZE = 224
 _BATCH = 13
 
 
-def open_file(path: Path) -> Model:
-    """The model in a file or directory, opened for capture.
+def open_file(path: Path, feed: Feed | None = None) -> Model:
+    """The model in a file or directory, opened for capture on items like `feed`.
 
     Raises
     ------
@@ -41,16 +42,21 @@ def open_file(path: Path) -> Model:
         raise ModelFileError(f"there is no {path}; {_ACCEPTED}")
     if path.name in ("saved_model.pb", "saved_model.pbtxt"):
         path = path.parent
+    if feed is not None and not feed.is_image and path.suffix not in _KERAS:
+        raise ModelFileError(
+            f"{path} is shown images alone; for a probe of arrays give a Keras model, or use "
+            f"add_activations"
+        )
     if path.is_dir():
         return _open_saved_model(path)
-    if path.suffix in (".keras", ".h5", ".hdf5"):
-        return _open_keras(path)
+    if path.suffix in _KERAS:
+        return _open_keras(path, feed)
     if path.suffix in (".pb", ".pbtxt", ".graphdef"):
         return _open_graph_def(_parse(path), str(path))
     raise ModelFileError(f"{path} is no model file that we know; {_ACCEPTED}")
 
 
-def _open_keras(path: Path) -> Model:
+def _open_keras(path: Path, feed: Feed | None) -> Model:
     import keras
 
     from tb_modelcompare.keras import open_model
@@ -59,7 +65,7 @@ def _open_keras(path: Path) -> Model:
         model = keras.models.load_model(path, compile=False, safe_mode=True)
     except (OSError, ValueError, TypeError, KeyError, ImportError, AttributeError) as error:
         raise ModelFileError(f"Keras cannot load {path}: {error}") from error
-    return open_model(model)
+    return open_model(model, feed)
 
 
 def _parse(path: Path) -> Any:
@@ -157,10 +163,11 @@ def _open_graph_def(graph_def: Any, where: str) -> Model:
         candidates=tuple(candidates),
         passive=frozenset(),
         input_shape=shape,
-        sampler=lambda layers, height, width: sample_function(
+        sampler=lambda layers, feed, reading: sample_function(
             lambda images: values(images, {layer: tensors[layer] for layer in layers}),
             layers,
-            (height, width, channels),
+            feed,
+            reading,
         ),
         freeze=lambda layers, _: freeze_function(
             lambda images: values(images, {layer: tensors[layer] for layer in layers}), shape

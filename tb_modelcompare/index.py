@@ -43,7 +43,10 @@ class LayerRecord:
 
 @dataclass(frozen=True)
 class ProbeRecord:
-    """Where a snapshot's probe is, and its dimensions."""
+    """Where a snapshot's probe is, and its dimensions.
+
+    `item_shape` is that of one image, or of one array of a probe of arrays.
+    """
 
     id: str
     images: Asset
@@ -52,7 +55,8 @@ class ProbeRecord:
     rows: int
     positions_per_image: int
     count: int
-    image_shape: tuple[int, int, int]
+    item_shape: tuple[int, ...]
+    is_of_images: bool = True
 
     def to_json(self) -> dict[str, Any]:
         """As in the index."""
@@ -64,7 +68,7 @@ class ProbeRecord:
             "rows": self.rows,
             "positions_per_image": self.positions_per_image,
             "count": self.count,
-            "image_shape": list(self.image_shape),
+            "image_shape" if self.is_of_images else "array_shape": list(self.item_shape),
         }
 
 
@@ -115,10 +119,12 @@ def content_digest(index: Mapping[str, Any]) -> str:
 
 def parse_probe(raw: dict[str, Any], where: str) -> ProbeRecord:
     """The probe of an index; `where` begins each complaint (CorruptSnapshotError)."""
-    shape = tuple(raw["image_shape"])
+    is_of_images = "array_shape" not in raw
+    shape = tuple(raw["image_shape" if is_of_images else "array_shape"])
     counts = (raw["rows"], raw["positions_per_image"], raw["count"], *shape)
+    possible = len(shape) == 3 and shape[2] in (1, 3) if is_of_images else 1 <= len(shape) <= 3
     expect(
-        len(shape) == 3 and all(is_count(n) and n > 0 for n in counts) and shape[2] in (1, 3),
+        possible and all(is_count(n) and n > 0 for n in counts),
         f"{where}: bad probe dimensions",
     )
     expect(
@@ -134,7 +140,8 @@ def parse_probe(raw: dict[str, Any], where: str) -> ProbeRecord:
         rows=raw["rows"],
         positions_per_image=raw["positions_per_image"],
         count=raw["count"],
-        image_shape=(shape[0], shape[1], shape[2]),
+        item_shape=shape,
+        is_of_images=is_of_images,
     )
 
 

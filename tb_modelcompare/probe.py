@@ -1,10 +1,9 @@
-"""Probes (the images and positions that every model is shown) and preprocessing."""
+"""Probes: the images, or other arrays, and the positions that every model is shown."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +13,14 @@ import numpy as np
 import numpy.typing as npt
 
 from tb_modelcompare.errors import ActivationError, ProbeError
-from tb_modelcompare.sampling import sample
+from tb_modelcompare.preprocessing import Preprocessing, unit_range
+from tb_modelcompare.sampling import Reading, Reduction, sample
+
+__all__ = ["ARRAY_DTYPES", "Preprocessing", "Probe", "unit_range"]
 
 _IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff"})
-# ITU-R BT.601, what PIL's convert("L") uses.
-_LUMINANCE = np.array([0.299, 0.587, 0.114], dtype=np.float32)
+# Of arrays that are no images.
+ARRAY_DTYPES = ("uint8", "int32", "int64", "float32")
 
 
 @dataclass(frozen=True, eq=False, init=False)
@@ -45,6 +47,9 @@ class Probe:
         SHA-256 over pixels, positions and their order. Rows of two snapshots are
         comparable only when their probe ids are equal.
 
+    A probe of other arrays than images, such as texts, is made by `from_arrays`; `images` then
+    holds these arrays.
+
     Raises
     ------
     ProbeError
@@ -56,6 +61,7 @@ class Probe:
     positions_per_image: int
     names: tuple[str, ...]
     id: str
+    is_of_images: bool
 
     def __init__(
         self,
@@ -66,8 +72,18 @@ class Probe:
         seed: int = 0,
         names: Sequence[str] | None = None,
     ) -> None:
-        pixels = _checked_images(images)
-        count = len(pixels)
+        self._fill(_checked_images(images), True, positions, positions_per_image, seed, names)
+
+    def _fill(
+        self,
+        items: npt.NDArray[Any],
+        is_of_images: bool,
+        positions: npt.ArrayLike | None,
+        positions_per_image: int,
+        seed: int,
+        names: Sequence[str] | None,
+    ) -> None:
+        count = len(items)
         if positions is None:
             if positions_per_image < 1:
                 raise ProbeError(f"positions_per_image is {positions_per_image}; give 1 or more")
@@ -76,24 +92,67 @@ class Probe:
             places = _checked_positions(positions, count)
         texts = tuple(map(str, range(count) if names is None else names))
         if len(texts) != count:
-            raise ProbeError(f"{len(texts)} names for {count} images; give one per image")
-        if pixels.flags.writeable:  # the caller could change them under our id
-            pixels = pixels.copy()
-            pixels.flags.writeable = False
+            raise ProbeError(f"{len(texts)} names for {count} items; give one per item")
+        if items.flags.writeable:  # the caller could change them under our id
+            items = items.copy()
+            items.flags.writeable = False
         places.flags.writeable = False
-        object.__setattr__(self, "images", pixels)
+        object.__setattr__(self, "images", items)
         object.__setattr__(self, "positions", places)
         object.__setattr__(self, "positions_per_image", len(places) // count)
         object.__setattr__(self, "names", texts)
-        object.__setattr__(self, "id", _probe_id(pixels, places))
+        object.__setattr__(self, "is_of_images", is_of_images)
+        object.__setattr__(self, "id", _probe_id(items, places, is_of_images))
+
+    @classmethod
+    def from_arrays(
+        cls,
+        arrays: npt.ArrayLike,
+        positions: npt.ArrayLike | None = None,
+        *,
+        positions_per_item: int = 1,
+        seed: int = 0,
+        names: Sequence[str] | None = None,
+    ) -> Probe:
+        """A probe of arrays that are no images: token ids of texts, series, rows of a table.
+
+        Models are shown them as they are. Of an output (tokens, units) the row at (u, v) is the
+        token `floor(u·tokens)`: u runs along the text, v counts for maps (h, w, units) alone.
+
+        Parameters
+        ----------
+        arrays : array (n, length), (n, length, features), (n, features) or (n, h, w, c)
+            int32, int64, uint8 or floating point (finite, kept as float32). Texts of different
+            lengths are padded as the model wants them.
+        positions, seed
+            As for images.
+        positions_per_item : int
+            Places of each item, when positions are drawn.
+        names : sequence of str, optional
+            One per item, such as the text itself: what the tab shows in place of an image.
+
+        Raises
+        ------
+        ProbeError
+            For anything else, saying what to change.
+        """
+        probe = cls.__new__(cls)
+        probe._fill(_checked_arrays(arrays), False, positions, positions_per_item, seed, names)
+        return probe
+
+    def reading(self, reduction: Reduction = "sample") -> Reading:
+        """How outputs on this probe become rows: of images, tokens can be a map of g × g."""
+        return Reading(not self.is_of_images and self.images.ndim <= 3, reduction)
 
     @property
     def rows(self) -> int:
         """Number of rows of every activation matrix; row r is of image r // positions_per_image."""
         return len(self.positions)
 
-    def sample(self, output: npt.ArrayLike) -> npt.NDArray[np.float32]:
-        """The rows of a layer's output on this probe's images, for `add_activations`.
+    def sample(
+        self, output: npt.ArrayLike, reduction: Reduction = "sample"
+    ) -> npt.NDArray[np.float32]:
+        """The rows of a layer's output on this probe, for `add_activations`.
 
         Parameters
         ----------
@@ -102,6 +161,9 @@ class Probe:
             (floor(u·h), floor(v·w)); of tokens, as of a map of g × g where there are g² of
             them, or g² + 1 with the first passed over, and by u alone otherwise; of a vector,
             the same at every position.
+        reduction : "sample", "mean", "first" or "flatten"
+            Instead of the value at the position: the mean over all places, the first token, or
+            all values as so many units; the same at every position.
 
         Returns
         -------
@@ -119,13 +181,14 @@ class Probe:
                 f"for each of {len(self)} images"
             )
         places = self.positions.reshape(len(self), self.positions_per_image, 2)
-        return sample(array, places, "output").values
+        return sample(array, places, "output", self.reading(reduction)).values
 
     def __len__(self) -> int:
         return len(self.images)
 
     def __repr__(self) -> str:
-        return f"<Probe {self.id[:16]}: {len(self)} images, {self.rows} rows>"
+        items = "images" if self.is_of_images else "arrays"
+        return f"<Probe {self.id[:16]}: {len(self)} {items}, {self.rows} rows>"
 
     @classmethod
     def from_directory(
@@ -169,113 +232,6 @@ class Probe:
         return cls(images, positions_per_image=positions_per_image, seed=seed, names=names)
 
 
-@dataclass(frozen=True)
-class Preprocessing:
-    """From RGB in [0, 1] to what a model wants: channels reversed if `bgr`, then x*scale + offset.
-
-    `scale` and `offset` hold one number per channel, in the model's order of channels, or a
-    single number for all channels. `Preprocessing()` leaves RGB in [0, 1] as it is.
-    """
-
-    scale: tuple[float, ...] = (1.0,)
-    offset: tuple[float, ...] = (0.0,)
-    bgr: bool = False
-
-    def __post_init__(self) -> None:
-        for name in ("scale", "offset"):
-            values = tuple(float(value) for value in getattr(self, name))
-            if len(values) not in (1, 3) or not all(map(math.isfinite, values)):
-                raise ProbeError(f"preprocessing {name} is {values}; give 1 or 3 finite numbers")
-            object.__setattr__(self, name, values)
-        if 0.0 in self.scale:
-            raise ProbeError("preprocessing scale holds 0, which would erase the image")
-
-    @classmethod
-    def tf(cls) -> Preprocessing:
-        """[-1, 1], as `keras.applications` mode "tf" (Inception, MobileNet)."""
-        return cls.range(-1.0, 1.0)
-
-    @classmethod
-    def torch(cls) -> Preprocessing:
-        """ImageNet mean and deviation of [0, 1], as torchvision's models."""
-        mean, deviation = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-        return cls(
-            scale=tuple(1 / d for d in deviation),
-            offset=tuple(-m / d for m, d in zip(mean, deviation, strict=True)),
-        )
-
-    @classmethod
-    def caffe(cls, mean: tuple[float, float, float] = (103.939, 116.779, 123.68)) -> Preprocessing:
-        """BGR of 0..255 less `mean` (B, G, R), as `keras.applications` mode "caffe"."""
-        return cls(scale=(255.0,) * 3, offset=tuple(-m for m in mean), bgr=True)
-
-    @classmethod
-    def range(cls, low: float, high: float) -> Preprocessing:
-        """RGB in [low, high]; `range(0, 255)` for models that rescale by themselves."""
-        return cls(scale=(high - low,), offset=(low,))
-
-    def for_channels(self, channels: int) -> Preprocessing:
-        """The same with one number per channel.
-
-        Raises
-        ------
-        ProbeError
-            If this preprocessing is of another number of channels.
-        """
-        if channels != 3 and (self.bgr or max(len(self.scale), len(self.offset)) > 1):
-            raise ProbeError(
-                f"this preprocessing is for 3 channels and the model takes {channels}; "
-                f"use Preprocessing.range(low, high)"
-            )
-        scale, offset = (
-            v if len(v) == channels else v * channels for v in (self.scale, self.offset)
-        )
-        return Preprocessing(scale, offset, self.bgr)
-
-    def apply(self, images: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-        """`images` (…, c), RGB in [0, 1], as float32 in the model's range and channel order."""
-        ordered = images[..., ::-1] if self.bgr else images
-        scaled = ordered * np.asarray(self.scale, np.float32)
-        return np.asarray(scaled + np.asarray(self.offset, np.float32), np.float32)
-
-    def to_json(self) -> dict[str, Any]:
-        """{"scale": […], "offset": […], "bgr": bool}"""
-        return {"scale": list(self.scale), "offset": list(self.offset), "bgr": self.bgr}
-
-    @classmethod
-    def from_json(cls, value: Any) -> Preprocessing:
-        """The inverse of `to_json`.
-
-        Raises
-        ------
-        ProbeError
-            If `value` is not what `to_json` gives.
-        """
-        if not isinstance(value, dict) or not isinstance(value.get("bgr"), bool):
-            raise ProbeError("preprocessing is not {scale, offset, bgr}")
-        scale, offset = value.get("scale"), value.get("offset")
-        for numbers in (scale, offset):
-            if not isinstance(numbers, list) or not all(
-                isinstance(n, (int, float)) and not isinstance(n, bool) for n in numbers
-            ):
-                raise ProbeError("preprocessing scale and offset are not lists of numbers")
-        return cls(tuple(scale or ()), tuple(offset or ()), value["bgr"])
-
-
-def unit_range(images: npt.NDArray[Any], channels: int) -> npt.NDArray[np.float32]:
-    """Probe images (n, h, w, c) as float32 in [0, 1] with `channels` 1 or 3.
-
-    Colour becomes grey by ITU-R BT.601 luminance; grey is repeated over three channels.
-    """
-    scale = np.float32(1 / 255) if images.dtype == np.uint8 else np.float32(1)
-    unit = np.asarray(images, np.float32) * scale
-    if unit.shape[-1] == channels:
-        return unit
-    if channels == 1:
-        return np.asarray((unit @ _LUMINANCE)[..., None], np.float32)
-    return np.repeat(unit, channels, axis=-1)
-
-
 def _checked_images(images: npt.ArrayLike) -> npt.NDArray[Any]:
     array = images if isinstance(images, np.ndarray) else np.asarray(images)
     if array.ndim == 3:
@@ -297,6 +253,22 @@ def _checked_images(images: npt.ArrayLike) -> npt.NDArray[Any]:
     return array
 
 
+def _checked_arrays(arrays: npt.ArrayLike) -> npt.NDArray[Any]:
+    array = np.asarray(arrays)
+    if not 2 <= array.ndim <= 4 or 0 in array.shape:
+        raise ProbeError(
+            f"arrays have shape {array.shape}; give (n, …) with one to three dimensions each, n > 0"
+        )
+    if array.dtype.name in ARRAY_DTYPES[:-1]:
+        return np.ascontiguousarray(array)
+    if array.dtype.kind != "f":
+        raise ProbeError(f"arrays are {array.dtype}; give {', '.join(ARRAY_DTYPES)}")
+    array = np.ascontiguousarray(array, dtype=np.float32)
+    if not np.isfinite(array).all():
+        raise ProbeError("arrays hold NaN or infinity, or values beyond float32")
+    return array
+
+
 def _checked_positions(positions: npt.ArrayLike, count: int) -> npt.NDArray[np.float64]:
     places = np.array(positions, dtype=np.float64, order="C")
     if places.ndim != 2 or places.shape[1] != 2 or len(places) == 0 or len(places) % count:
@@ -308,14 +280,18 @@ def _checked_positions(positions: npt.ArrayLike, count: int) -> npt.NDArray[np.f
     return places
 
 
-def _probe_id(images: npt.NDArray[Any], positions: npt.NDArray[np.float64]) -> str:
+def _probe_id(
+    images: npt.NDArray[Any], positions: npt.NDArray[np.float64], is_of_images: bool
+) -> str:
     little = images.dtype.newbyteorder("<")
-    header = {
+    header: dict[str, Any] = {
         "version": 1,
         "dtype": images.dtype.name,
         "shape": images.shape,
         "rows": len(positions),
     }
+    if not is_of_images:
+        header["kind"] = "arrays"
     digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
     for image in images:
         digest.update(np.ascontiguousarray(image, dtype=little).data)

@@ -1,11 +1,11 @@
-"""Which value of a layer's output stands at a probe position."""
+"""Which value of a layer's output stands at a probe position, or stands for all of them."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,25 @@ from tb_modelcompare.errors import ActivationError
 
 Spatial = tuple[int, int] | None
 Floats = npt.NDArray[np.float32]
+Reduction = Literal["sample", "mean", "first", "flatten"]
+REDUCTIONS: tuple[str, ...] = get_args(Reduction)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How outputs become rows.
+
+    Attributes
+    ----------
+    sequence : bool
+        Tokens are places along a text or series, and no map of g × g.
+    reduction : Reduction
+        Of the places of an output: "sample" takes the value at the position, "mean" their mean,
+        "first" the first token (of maps it samples), "flatten" all values as so many units.
+    """
+
+    sequence: bool = False
+    reduction: Reduction = "sample"
 
 
 @dataclass(frozen=True)
@@ -28,12 +47,14 @@ class Sampled:
 class Placement:
     """How positions address an output: a map of h × w tokens after `skip` others.
 
-    `tokens` is the number of all of them. A vector is one token at every position.
+    `tokens` is the number of all of them. A vector is one token at every position. Where `mean`
+    is set, the mean of all tokens comes before.
     """
 
     spatial: Spatial
     tokens: int
     skip: int = 0
+    mean: bool = False
 
     def index(self, positions: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
         """Token index of each (…, (u, v)): skip + floor(u·h)·w + floor(v·w)."""
@@ -43,36 +64,51 @@ class Placement:
         return self.skip + rows * width + columns
 
 
-def placement(shape: Sequence[int | None]) -> Placement | None:
+def placement(
+    shape: Sequence[int | None],
+    reading: Reading = Reading(),
+) -> Placement | None:
     """How to sample an output of `shape` (without the batch axis); None where we cannot.
 
-    (units,) is the same at every position. (h, w, units) is a map. (tokens, units) is a map of
-    g × g where tokens is g², or g² + 1 with the first token (a transformer's class token)
-    passed over; otherwise a map of tokens × 1, so that u alone counts.
+    (units,) is the same at every position, and so is what `reading` reduces. (h, w, units) is a
+    map. (tokens, units) is a map of g × g where tokens is g², or g² + 1 with the first token (a
+    transformer's class token) passed over; otherwise, and of a sequence always, a map of
+    tokens × 1, so that u alone counts.
     """
     if any(size is None or size == 0 for size in shape):
         return None
     sizes = [int(size) for size in shape if size is not None]
-    if len(sizes) <= 1:
+    if len(sizes) <= 1 or (len(sizes) <= 3 and reading.reduction == "flatten"):
         return Placement(None, 1)
-    if len(sizes) == 3:
-        return Placement((sizes[0], sizes[1]), sizes[0] * sizes[1])
-    if len(sizes) != 2:
+    if len(sizes) > 3:
         return None
-    tokens = sizes[0]
-    for skip in (0, 1):
+    tokens = math.prod(sizes[:-1])
+    if reading.reduction == "mean":
+        return Placement(None, tokens, mean=True)
+    if len(sizes) == 3:
+        return Placement((sizes[0], sizes[1]), tokens)
+    if reading.reduction == "first":
+        return Placement(None, tokens)
+    for skip in () if reading.sequence else (0, 1):
         side = math.isqrt(max(tokens - skip, 0))
         if side > 1 and side * side == tokens - skip:
             return Placement((side, side), tokens, skip)
     return Placement((tokens, 1), tokens)
 
 
-def sample(output: npt.NDArray[Any], positions: npt.NDArray[np.float64], layer: str) -> Sampled:
+def sample(
+    output: npt.NDArray[Any],
+    positions: npt.NDArray[np.float64],
+    layer: str,
+    reading: Reading = Reading(),
+) -> Sampled:
     """Rows of `output` (b, …) at `positions` (b, k, 2), in numpy."""
-    place = placement(output.shape[1:])
+    place = placement(output.shape[1:], reading)
     if place is None:
         raise unusable(layer, output.shape)
     tokens = output.reshape(len(output), place.tokens, -1)
+    if place.mean:
+        tokens = tokens.mean(axis=1, keepdims=True, dtype=np.float64)
     index = place.index(positions)
     values = np.take_along_axis(tokens, index[..., None], axis=1)
     return Sampled(np.asarray(values.reshape(index.size, -1), np.float32), place.spatial)

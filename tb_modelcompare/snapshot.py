@@ -31,8 +31,13 @@ from tb_modelcompare.index import (
     parse_layer,
     parse_probe,
 )
-from tb_modelcompare.metadata import MAX_INDEX_BYTES, MAX_LAYERS, RECORD_VERSION
-from tb_modelcompare.probe import Preprocessing, Probe
+from tb_modelcompare.metadata import (
+    ARRAYS_VERSION,
+    MAX_INDEX_BYTES,
+    MAX_LAYERS,
+    RECORD_VERSION,
+)
+from tb_modelcompare.probe import ARRAY_DTYPES, Preprocessing, Probe
 
 _MAX_GRAPH_BYTES = 64 * 2**20
 _MAX_PROBE_META_BYTES = 64 * 2**20
@@ -142,7 +147,7 @@ class Snapshot:
         meta = _load_json(record.meta, self.run_dir, _MAX_PROBE_META_BYTES, "probe")
         names, dtype = meta.get("names"), meta.get("dtype")
         if (
-            dtype not in ("uint8", "float32")
+            dtype not in (("uint8", "float32") if record.is_of_images else ARRAY_DTYPES)
             or not isinstance(names, list)
             or not all(isinstance(name, str) for name in names)
         ):
@@ -150,13 +155,14 @@ class Snapshot:
         images = _load_array(
             record.images.verify(self.run_dir),
             np.dtype(dtype).newbyteorder("<"),
-            (record.count, *record.image_shape),
+            (record.count, *record.item_shape),
         )
         positions = _load_array(
             record.positions.verify(self.run_dir), np.dtype("<f8"), (record.rows, 2)
         )
         try:
-            probe = Probe(images, positions, names=names)
+            make = Probe if record.is_of_images else Probe.from_arrays
+            probe = make(images, positions, names=names)
         except ProbeError as error:
             raise CorruptSnapshotError(f"probe of {self.id}: {error}") from error
         if probe.id != record.id:
@@ -223,10 +229,11 @@ def snapshot_from_index(run_dir: str, run: str, index_json: str | bytes) -> Snap
         ) from error
     if not isinstance(index, dict):
         raise CorruptSnapshotError(f"index in run {run!r} is not a JSON object")
-    if index.get("version") != RECORD_VERSION:
+    if index.get("version") not in (RECORD_VERSION, ARRAYS_VERSION):
         raise CorruptSnapshotError(
             f"index in run {run!r} has version {index.get('version')!r:.50} and this is a reader "
-            f"of version {RECORD_VERSION}; update tb-modelcompare, or log the model again"
+            f"of versions {RECORD_VERSION} and {ARRAYS_VERSION}; update tb-modelcompare, or log "
+            f"the model again"
         )
     try:
         return _parse(run_dir, run, index)
@@ -257,6 +264,10 @@ def _parse(run_dir: str, run: str, index: dict[str, Any]) -> Snapshot:
     where = f"index of {snapshot_id(run, name, step)}"
 
     probe = parse_probe(index["probe"], where)
+    expect(
+        probe.is_of_images == (index["version"] == RECORD_VERSION),
+        f"{where}: version {index['version']} is not that of its kind of probe",
+    )
     raw_layers = index["layers"]
     expect(
         isinstance(raw_layers, list) and 0 < len(raw_layers) <= MAX_LAYERS,

@@ -28,7 +28,7 @@ from tb_modelcompare.graph import LayerGraph, Node, annotate
 from tb_modelcompare.graphs_tab import graphs_tab_event, run_graph_event
 from tb_modelcompare.index import ProbeRecord
 from tb_modelcompare.probe import Preprocessing, Probe
-from tb_modelcompare.sampling import Sampled
+from tb_modelcompare.sampling import Reduction, Sampled
 from tb_modelcompare.store import local_directory
 from tb_modelcompare.writing import index_text, store_probe, write_snapshot
 
@@ -68,6 +68,7 @@ class SummaryWriter:
         step: int = 0,
         preprocessing: Preprocessing | None = None,
         layers: capture.LayerFilter | None = None,
+        reduction: Reduction = "sample",
         frozen: bool = True,
         batch_size: int = 32,
         progress: bool = True,
@@ -82,7 +83,8 @@ class SummaryWriter:
         name : str
             The model's name.
         model : Keras 3 model, torch module, or path
-            A torch module is shown the probe at the probe's size, as (n, c, h, w). A path is a
+            A torch module is shown the probe at the probe's size, as (n, c, h, w). Arrays of a
+            probe that are no images are shown as they are. A path is a
             .keras or .h5 file, a frozen GraphDef (.pb), or a SavedModel directory.
         step : int
             Of training.
@@ -91,6 +93,9 @@ class SummaryWriter:
         layers : list of names, regular expression or predicate of a `Node`, optional
             What to log. All layers if left out, except those that pass values through
             unchanged (dropout, flatten, reshape, padding).
+        reduction : "sample", "mean", "first" or "flatten"
+            How an output with several places becomes rows: its value at the position, the mean
+            of all places, the first token, or all values as so many units.
         frozen : bool
             Whether to log the frozen graph. Where it cannot be had, a warning says why and
             everything else is logged.
@@ -110,7 +115,7 @@ class SummaryWriter:
         """
         self._check(name, step)
         recording = capture.prepare(
-            open_model(model, self._probe), self._probe, preprocessing, layers
+            open_model(model, self._probe), self._probe, preprocessing, layers, reduction
         )
         self.add_recording(name, recording, step, frozen, batch_size, progress)
 
@@ -247,19 +252,20 @@ def open_model(model: Any, probe: Probe) -> capture.Model:
     ModelFileError
         If it is no model, or none that we can read.
     """
+    feed = capture.Feed.of(probe)
     if isinstance(model, (str, os.PathLike)):
         from tb_modelcompare.graphdef import open_file
 
-        return open_file(Path(model))
+        return open_file(Path(model), feed)
     frameworks = {c.__module__.partition(".")[0] for c in type(model).__mro__}
     if "keras" in frameworks:  # first: on the torch backend a Keras model is a torch module too
         from tb_modelcompare.keras import open_model as open_keras
 
-        return open_keras(model, probe.images.shape[1:])
+        return open_keras(model, feed)
     if "torch" in frameworks and callable(getattr(model, "named_modules", None)):
         from tb_modelcompare.torch import open_model as open_torch
 
-        return open_torch(model, probe.images.shape[1:])
+        return open_torch(model, feed)
     raise ModelFileError(
         f"{type(model).__name__} is no model that can be logged; give a Keras 3 model, a torch "
         f"module, a .keras or frozen .pb file or a SavedModel directory, or use add_activations"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -9,9 +10,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tb_modelcompare.capture import FrozenGraph, Sampler
+from tb_modelcompare.capture import Feed, FrozenGraph, Sampler
 from tb_modelcompare.errors import ModelCompareError, ModelFileError, NotRenderableError
-from tb_modelcompare.sampling import Floats, Sampled, Spatial, placement, unusable
+from tb_modelcompare.sampling import Reading, Sampled, Spatial, placement, unusable
 
 # Images (n, h, w, c) float32 → each layer's tensor. Called while tracing, never twice.
 LayerFunction = Callable[[Any], Mapping[str, Any]]
@@ -24,7 +25,7 @@ _MAX_BYTES = 2**31 - 1
 
 
 def sample_function(
-    function: LayerFunction, layers: Sequence[str], shape: tuple[int, int, int]
+    function: LayerFunction, layers: Sequence[str], feed: Feed, reading: Reading
 ) -> Sampler:
     """Trace `function` once and gather the rows where the maps are, so that only they leave.
 
@@ -35,15 +36,17 @@ def sample_function(
     spatial: dict[str, Spatial] = {}
 
     def rows(layer: str, output: Any, positions: Any) -> Any:
-        place = placement(output.shape[1:]) if output.shape.rank is not None else None
+        place = placement(output.shape[1:], reading) if output.shape.rank is not None else None
         if place is None:
             raise unusable(layer, output.shape)
         spatial[layer] = place.spatial
         height, width = place.spatial or (1, 1)
         down = tf.cast(tf.floor(positions[..., 0] * height), tf.int32)
         across = tf.cast(tf.floor(positions[..., 1] * width), tf.int32)
-        units = output.shape[-1] if output.shape.rank > 1 else 1
+        units = math.prod(output.shape[1:]) // place.tokens
         tokens = tf.reshape(output, (-1, place.tokens, units))
+        if place.mean:
+            tokens = tf.reduce_mean(tokens, 1, keepdims=True)
         taken = tf.gather(tokens, place.skip + down * width + across, axis=1, batch_dims=1)
         return tf.cast(tf.reshape(taken, (-1, units)), tf.float32)
 
@@ -55,28 +58,31 @@ def sample_function(
     def trace(batch: int, places: int) -> Any:
         try:
             return tf.function(sampled, autograph=False).get_concrete_function(
-                tf.TensorSpec((batch, *shape), tf.float32),
+                tf.TensorSpec((batch, *feed.shape), feed.dtype),
                 tf.TensorSpec((batch, places, 2), tf.float64),
             )
         except ModelCompareError:
             raise
         except (tf.errors.OpError, ValueError, TypeError, NotImplementedError) as error:
             raise ModelFileError(
-                f"TensorFlow cannot run the model on images {shape}: {error}"
+                f"TensorFlow cannot run the model on items {feed.shape}: {error}"
             ) from error
 
     traced: Any = None
     size = 0
 
-    def run(images: Floats, positions: npt.NDArray[np.float64]) -> list[Sampled]:
+    def run(items: npt.NDArray[Any], positions: npt.NDArray[np.float64]) -> list[Sampled]:
         nonlocal traced, size
-        count = len(images)
+        count = len(items)
         if traced is None or count > size:
             # A fixed batch keeps the shapes known that a graph computes from its input's.
             traced, size = trace(count, positions.shape[1]), count
-        spare = [(0, size - count), (0, 0), (0, 0)]
+        spare = (0, size - count)
         results = traced(
-            tf.constant(np.pad(images, [*spare, (0, 0)])), tf.constant(np.pad(positions, spare))
+            *(
+                tf.constant(np.pad(array, [spare, *[(0, 0)] * (array.ndim - 1)]))
+                for array in (items, positions)
+            )
         )
         rows = count * positions.shape[1]
         return [

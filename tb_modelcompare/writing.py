@@ -22,7 +22,13 @@ from tb_modelcompare.index import (
     ProbeRecord,
     content_digest,
 )
-from tb_modelcompare.metadata import ASSET_ROOT, MAX_INDEX_BYTES, MAX_LAYERS, RECORD_VERSION
+from tb_modelcompare.metadata import (
+    ARRAYS_VERSION,
+    ASSET_ROOT,
+    MAX_INDEX_BYTES,
+    MAX_LAYERS,
+    RECORD_VERSION,
+)
 from tb_modelcompare.probe import Preprocessing, Probe
 from tb_modelcompare.sampling import Sampled, Spatial
 
@@ -49,7 +55,6 @@ def store_probe(run_dir: Path, probe: Probe) -> ProbeRecord:
                 asset.verify(str(run_dir))
         except (MissingAssetError, CorruptSnapshotError):
             publish(partial, run_dir / folder)
-    _, height, width, channels = probe.images.shape
     return ProbeRecord(
         id=probe.id,
         images=images,
@@ -58,7 +63,8 @@ def store_probe(run_dir: Path, probe: Probe) -> ProbeRecord:
         rows=probe.rows,
         positions_per_image=probe.positions_per_image,
         count=len(probe),
-        image_shape=(height, width, channels),
+        item_shape=probe.images.shape[1:],
+        is_of_images=probe.is_of_images,
     )
 
 
@@ -100,7 +106,7 @@ def write_snapshot(
                 frozen.tensors,
             )
         index: dict[str, Any] = {
-            "version": RECORD_VERSION,
+            "version": RECORD_VERSION if probe.is_of_images else ARRAYS_VERSION,
             "name": name,
             "step": step,
             "wall_time": time.time(),

@@ -17,10 +17,10 @@ import numpy.typing as npt
 import torch
 import torch.fx
 
-from tb_modelcompare.capture import FrozenGraph, Model, Sampler
+from tb_modelcompare.capture import Feed, FrozenGraph, Model, Sampler
 from tb_modelcompare.errors import ModelFileError
 from tb_modelcompare.graph import LayerGraph, Node, kind_of
-from tb_modelcompare.sampling import Floats, Sampled, placement, unusable
+from tb_modelcompare.sampling import Floats, Reading, Sampled, placement, unusable
 
 # An output of another length than this is no row per image.
 _BATCH = 3
@@ -61,26 +61,27 @@ class _Run:
     watch: Callable[[torch.Tensor, _Visit], None]
 
 
-def open_model(module: torch.nn.Module, image_shape: Sequence[int]) -> Model:
-    """A module that takes a batch of images (n, c, h, w), opened for capture.
+def open_model(module: torch.nn.Module, feed: Feed) -> Model:
+    """A module that takes a batch of images (n, c, h, w), or of other arrays, opened for capture.
 
     Parameters
     ----------
     module : torch.nn.Module
-    image_shape : (height, width, channels)
-        Of the probe: modules do not say what size they take.
+    feed : Feed
+        An item of the probe: modules do not say what they take.
 
     Raises
     ------
     ModelFileError
-        If the module cannot be run on such images.
+        If the module cannot be run on such items.
     """
     module = getattr(module, "_orig_mod", module)  # torch.compile's wrapper
-    height, width, channels = image_shape
-    channels = _channels(module) or channels
-    if channels not in (1, 3):
-        raise ModelFileError(f"the module takes {channels} channels and a probe has 1 or 3")
-    nodes = [Node("input", "InputLayer", (), (height, width, channels), channels, kind="input")]
+    shape = feed.shape
+    if feed.is_image:
+        shape = (*shape[:2], _channels(module) or shape[2])
+        if shape[2] not in (1, 3):
+            raise ModelFileError(f"the module takes {shape[2]} channels and a probe has 1 or 3")
+    nodes = [Node("input", "InputLayer", (), shape, shape[-1], kind="input")]
     candidates: list[str] = []
     passive: set[str] = set()
     layout: dict[str, bool] = {}
@@ -99,7 +100,7 @@ def open_model(module: torch.nn.Module, image_shape: Sequence[int]) -> Model:
             passive.add(call.name)
 
     with _inference(module):
-        images = torch.zeros(_BATCH, channels, height, width, device=_device(module))
+        items = _batch(np.zeros((_BATCH, *shape), feed.dtype), feed, module)
         try:
             run = _traced(module)
         except ModelFileError:
@@ -107,49 +108,62 @@ def open_model(module: torch.nn.Module, image_shape: Sequence[int]) -> Model:
         except _UNTRACEABLE:
             run = _hooked(module)
         try:
-            run.watch(images, describe)
+            run.watch(items, describe)
         except (RuntimeError, TypeError, ValueError, NotImplementedError) as error:
             raise ModelFileError(
-                f"{type(module).__name__} cannot be run on images (n, {channels}, {height}, "
-                f"{width}): {error}; make the probe of the size that it takes, or use "
-                f"add_activations"
+                f"{type(module).__name__} cannot be run on {tuple(items.shape)}: {error}; make the "
+                f"probe of the size that it takes, or use add_activations"
             ) from error
     return Model(
         graph=LayerGraph(tuple(nodes)),
         candidates=tuple(candidates),
         passive=frozenset(passive.intersection(candidates)),
-        input_shape=(height, width, channels),
-        sampler=lambda layers, _height, _width: _sampler(module, run, layers, layout),
+        input_shape=shape,
+        sampler=lambda layers, feed, reading: _sampler(module, run, layers, layout, feed, reading),
         freeze=lambda layers, images: _freeze(module, run, layers, layout, images),
     )
 
 
 def _sampler(
-    module: torch.nn.Module, run: _Run, layers: Sequence[str], layout: dict[str, bool]
+    module: torch.nn.Module,
+    run: _Run,
+    layers: Sequence[str],
+    layout: dict[str, bool],
+    feed: Feed,
+    reading: Reading,
 ) -> Sampler:
     wanted = frozenset(layers)
 
-    def sampler(images: Floats, positions: npt.NDArray[np.float64]) -> list[Sampled]:
+    def sampler(items: npt.NDArray[Any], positions: npt.NDArray[np.float64]) -> list[Sampled]:
         found: dict[str, Sampled] = {}
 
         def visit(call: _Call) -> None:
             if call.name in wanted:
-                found[call.name] = _sample(call, layout[call.name], positions)
+                found[call.name] = _sample(call, layout[call.name], positions, reading)
 
         with _inference(module):
-            batch = torch.from_numpy(np.ascontiguousarray(np.moveaxis(images, -1, 1)))
-            run.watch(batch.to(_device(module)), visit)
+            run.watch(_batch(items, feed, module), visit)
         return [found[layer] for layer in layers]
 
     return sampler
 
 
-def _sample(call: _Call, channels_last: bool, positions: npt.NDArray[np.float64]) -> Sampled:
+def _batch(items: npt.NDArray[Any], feed: Feed, module: torch.nn.Module) -> torch.Tensor:
+    """Items as the module takes them: images channels first, other arrays as they are."""
+    ordered = np.moveaxis(items, -1, 1) if feed.is_image else items
+    return torch.from_numpy(np.array(ordered, order="C")).to(_device(module))
+
+
+def _sample(
+    call: _Call, channels_last: bool, positions: npt.NDArray[np.float64], reading: Reading
+) -> Sampled:
     value = _units_last(call.value, channels_last)
-    place = placement(tuple(value.shape)[1:])
+    place = placement(tuple(value.shape)[1:], reading)
     if place is None:
         raise unusable(call.name, tuple(value.shape))
     tokens = value.reshape(len(value), place.tokens, -1)
+    if place.mean:
+        tokens = tokens.to(torch.float32).mean(1, keepdim=True)
     index = torch.from_numpy(place.index(positions)).to(tokens.device)
     rows = torch.take_along_dim(tokens, index[..., None], dim=1)
     flat = rows.reshape(index.numel(), -1).to(torch.float32)

@@ -201,10 +201,10 @@ def test_subclass_with_foreign_operations_is_refused_by_name(tmp_path: Path, pro
         log(tmp_path, probe, model)
 
 
-def test_keras_on_another_backend_needs_no_tensorflow(tmp_path: Path) -> None:
+def test_activations_on_another_backend_need_no_tensorflow(tmp_path: Path) -> None:
     pytest.importorskip("torch")
     script = """
-import sys, warnings
+import sys
 import keras, numpy as np
 from tb_modelcompare import Probe, SummaryWriter
 from tb_modelcompare.store import open_snapshot
@@ -213,13 +213,10 @@ model = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Conv2D(4, 3), ker
 pixels = np.random.default_rng(0).integers(0, 256, (5, 8, 8, 3), dtype=np.uint8)
 with SummaryWriter(sys.argv[1], Probe(pixels)) as writer:
     writer.add_model("net", model, progress=False, frozen=False)
-    warnings.simplefilter("ignore")
-    writer.add_model("net", model, step=1, progress=False)
 snapshot = open_snapshot(sys.argv[1], "./net")
 expected = model.predict(pixels / np.float32(255), verbose=0)
 assert np.allclose(snapshot.activations("last"), expected, atol=1e-5)
 assert "tensorflow" not in sys.modules
-print(snapshot.frozen_problem)
 """
     done = subprocess.run(
         [sys.executable, "-c", script, str(tmp_path)],
@@ -227,7 +224,7 @@ print(snapshot.frozen_problem)
         capture_output=True,
         text=True,
     )
-    assert "only the TensorFlow backend" in done.stdout, done.stderr
+    assert done.returncode == 0, done.stderr
 
 
 def test_tokens_and_several_outputs(tmp_path: Path, probe: Probe) -> None:
