@@ -18,7 +18,7 @@ from werkzeug.wrappers import Request, Response
 
 from tb_modelcompare.cache import DEFAULT_BYTES, ResultCache
 from tb_modelcompare.catalog import Catalog
-from tb_modelcompare.errors import UnknownJobError
+from tb_modelcompare.errors import PhotoError, UnknownJobError
 from tb_modelcompare.executors import cluster_executor, local_executor
 from tb_modelcompare.graph import LayerGraph
 from tb_modelcompare.guards import (
@@ -195,6 +195,8 @@ class ModelComparePlugin(base_plugin.TBPlugin):  # type: ignore[misc]
     def _probe_image(self, request: Request) -> Response:
         snapshot = self._snapshot(request)
         index = _integer(request, "index", 0, snapshot.probe_record.count - 1)
+        if not snapshot.probe_record.is_of_images:
+            raise PhotoError(f"the probe of {snapshot.id} holds arrays and no images")
         size = _integer(request, "size", 16, 1024, 96)
         tag = f"{snapshot.probe_id}-{index}-{size}"
         return _tagged(

@@ -92,7 +92,7 @@ class Probe:
             places = _checked_positions(positions, count)
         texts = tuple(map(str, range(count) if names is None else names))
         if len(texts) != count:
-            raise ProbeError(f"{len(texts)} names for {count} items; give one per item")
+            raise ProbeError(f"{len(texts)} names for {count} items; give one per image or array")
         if items.flags.writeable:  # the caller could change them under our id
             items = items.copy()
             items.flags.writeable = False

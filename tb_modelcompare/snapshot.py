@@ -76,6 +76,11 @@ class Snapshot:
         return self.probe_record.id
 
     @property
+    def why_no_frozen_graph(self) -> str:
+        """Of a snapshot without one: what kept it from being logged."""
+        return self.frozen_problem or "it was logged without one; use add_model(…, frozen=True)"
+
+    @property
     def rows(self) -> int:
         """Rows of every activation matrix."""
         return self.probe_record.rows
@@ -182,8 +187,7 @@ class Snapshot:
             If the file is not there, or not what was logged.
         """
         if self.frozen is None:
-            reason = self.frozen_problem or "it was logged without one"
-            raise NotRenderableError(f"{self.id} has no frozen graph: {reason}")
+            raise NotRenderableError(f"{self.id} has no frozen graph: {self.why_no_frozen_graph}")
         return self.frozen.asset.verify(self.run_dir)
 
     def to_payload(self) -> dict[str, Any]:

@@ -26,7 +26,9 @@ def snapshot_json(snapshot: Snapshot) -> dict[str, Any]:
         "rows": snapshot.rows,
         "images": snapshot.probe_record.count,
         "digest": snapshot.digest,
+        "of_images": snapshot.probe_record.is_of_images,
         "renderable": snapshot.frozen is not None,
+        "unrenderable_because": None if snapshot.frozen else snapshot.why_no_frozen_graph,
     }
 
 

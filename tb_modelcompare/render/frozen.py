@@ -92,8 +92,8 @@ class FrozenModel:
         frozen = snapshot.index["frozen"]
         if frozen is None:
             raise NotRenderableError(
-                f"snapshot {snapshot.id} was logged without its graph, so nothing can be rendered; "
-                "log the model itself with add_model(…, frozen=True)"
+                f"snapshot {snapshot.id} has no frozen graph, so nothing can be rendered: "
+                f"{snapshot.why_no_frozen_graph}"
             )
         height, width, channels = frozen["input_shape"]
         return cls(

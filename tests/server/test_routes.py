@@ -45,8 +45,11 @@ def test_snapshots_are_those_of_the_log_directory(server: Server, session_logs: 
         "probe_id": make_probe().id,
         "layers": 3,
         "rows": 60,
+        "images": 20,
         "digest": store.open_snapshot(session_logs, FIRST).digest,
+        "of_images": True,
         "renderable": False,
+        "unrenderable_because": "it was logged without one; use add_model(…, frozen=True)",
     }
 
 

@@ -9,10 +9,14 @@ export interface SnapshotInfo {
   probe_id: string;
   layers: number;
   rows: number;
-  /** Photos of the probe. */
+  /** Photos of the probe, or other items. */
   images: number;
   digest: string;
+  /** Whether the probe's items are images; if not, their names stand for them. */
+  of_images: boolean;
   renderable: boolean;
+  /** Null if it is renderable. */
+  unrenderable_because: string | null;
 }
 
 export interface Problem {
