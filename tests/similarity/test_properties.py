@@ -102,3 +102,40 @@ def test_triangle_inequality_of_metrics(name, seed):
     Z = random.standard_normal((len(X), 5))
     d = MEASURES[name].function
     assert d(X, Z) <= d(X, Y) + d(Y, Z) + 1e-9
+
+
+def laid_out(X):
+    """The same numbers in other places of memory."""
+    wide = np.zeros((2 * X.shape[0], 3 * X.shape[1]), X.dtype)
+    wide[::2, 1::3] = X
+    reversed_twice = X[::-1, ::-1].copy()[::-1, ::-1]
+    return {
+        "copy": X.copy(),
+        "columns first": np.asfortranarray(X),
+        "strided": wide[::2, 1::3],
+        "negative strides": reversed_twice,
+    }
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+@pytest.mark.parametrize("measure", MEASURES.values(), ids=lambda m: m.name)
+def test_a_copy_earns_the_value_of_a_layer_with_itself(measure, kind):
+    """Nothing looks whether two arrays are equal: only a mapping that is compared with itself
+    has its diagonal set. All copies come to it by computing, to rounding."""
+    if measure.self_value is None:
+        pytest.skip("depends on the layer")
+    random = np.random.default_rng(0)
+    mixed = random.standard_normal((120, 15)) @ random.standard_normal((15, 15))
+    X = np.maximum(mixed, 0).astype(kind)
+    deficient = np.hstack([X, X[:, :4], np.zeros((120, 3), kind)])
+    angle = 1e-6 if kind == np.float32 else 2e-7  # an arccosine has half of the digits at 1
+    bound = angle if measure.distance else 1e-6 if kind == np.float32 else 1e-9
+    for layer in (X, deficient):
+        model = {"x": layer}
+        assert compare(model, model, measure.name).values[0, 0] == measure.self_value
+        for name, other in {**laid_out(layer), "permuted": layer[:, ::-1]}.items():
+            value = compare({"x": layer}, {"x": other}, measure.name).values[0, 0]
+            assert value == pytest.approx(measure.self_value, abs=bound), name
+            assert measure.function(layer, other) == pytest.approx(
+                measure.self_value, abs=2e-7 if measure.distance else 1e-9
+            ), name
