@@ -155,7 +155,31 @@ def _similarity(commands: Any) -> None:
     )
     _snapshots(parser, "A", "B")
     _measure(parser)
-    parser.add_argument("--csv", metavar="F", help="write the whole matrix to this file")
+    parser.add_argument(
+        "--permutations",
+        metavar="N",
+        type=_count(0),
+        default=0,
+        help="shuffle the images of B so often, for the value that chance gives; 100 is usual",
+    )
+    parser.add_argument(
+        "--resamples",
+        metavar="N",
+        type=_count(0),
+        default=0,
+        help="draw images anew so often, for a 95 %% interval over images; 200 is usual",
+    )
+    parser.add_argument(
+        "--untrained",
+        metavar="C",
+        help="a snapshot of B's network with its initial weights: what A has in common with that",
+    )
+    parser.add_argument(
+        "--csv",
+        metavar="F",
+        help="write the whole matrix to this file; with any of the three options above, a line "
+        "for each pair of layers",
+    )
     parser.add_argument("--png", metavar="F", help="draw the whole matrix to this file")
 
 

@@ -6,6 +6,7 @@ import argparse
 import csv
 import sys
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
@@ -15,16 +16,24 @@ from tb_modelcompare.cli.table import table
 from tb_modelcompare.comparing import compare_snapshots
 from tb_modelcompare.report import report_html
 from tb_modelcompare.similarity import Comparison, Measure
+from tb_modelcompare.similarity.activations import Matrix
 from tb_modelcompare.similarity.engine import find_measure
 from tb_modelcompare.snapshot import Snapshot
 from tb_modelcompare.store import open_snapshot, require_same_probe
+
+STATISTICS = ("null_mean", "null_high", "p_value", "low", "high", "effective_rows", "baseline")
 
 
 def similarity(arguments: argparse.Namespace) -> int:
     """Compare, print the best matches, write the files that are asked for."""
     measure, a, b = _opened(arguments)
     csv_file, png_file = output_file(arguments.csv), output_file(arguments.png)
-    comparison = _compared(measure, a, b)
+    asked = {"permutations": arguments.permutations, "resamples": arguments.resamples}
+    if arguments.untrained is not None:
+        untrained = open_snapshot(arguments.logdir, arguments.untrained)
+        require_same_probe(b, untrained)
+        asked["untrained"] = untrained.all_activations()
+    comparison = _compared(measure, a, b, **asked)
     distance = ", a distance" if measure.distance else ""
     print(f"{measure.title}{distance}, from {measure.low:g} to {measure.high:g}; {a.rows} rows")
     print(_best_matches(comparison, measure, a.id, b.id))
@@ -54,13 +63,13 @@ def _opened(arguments: argparse.Namespace) -> tuple[Measure, Snapshot, Snapshot]
     return measure, a, b
 
 
-def _compared(measure: Measure, a: Snapshot, b: Snapshot) -> Comparison:
+def _compared(measure: Measure, a: Snapshot, b: Snapshot, **asked: Any) -> Comparison:
     with tqdm(total=1000, desc=measure.title, bar_format=BAR, disable=None, leave=False) as bar:
 
         def follow(share: float) -> None:
             bar.update(int(1000 * share) - bar.n)
 
-        comparison = compare_snapshots(a, b, measure, progress=follow)
+        comparison = compare_snapshots(a, b, measure, progress=follow, **asked)
     for note in comparison.warnings:
         print(f"tb-modelcompare: warning: {note}", file=sys.stderr)
     return comparison
@@ -68,17 +77,38 @@ def _compared(measure: Measure, a: Snapshot, b: Snapshot) -> Comparison:
 
 def _best_matches(comparison: Comparison, measure: Measure, a: str, b: str) -> str:
     values = -comparison.values if measure.distance else comparison.values
+    beside = _statistics(comparison)
     rows = [
-        (name, f"{comparison.values[i, best]:.3f}", comparison.columns[best])
+        (
+            name,
+            *(f"{matrix[i, best]:.3g}" for matrix in beside.values()),
+            f"{comparison.values[i, best]:.3f}",
+            comparison.columns[best],
+        )
         for i, (name, best) in enumerate(zip(comparison.rows, values.argmax(axis=1), strict=True))
     ]
-    return table((a, ">" + measure.name, f"most similar of {b}"), rows)
+    headings = (f">{name}" for name in (*beside, measure.name))
+    return table((a, *headings, f"most similar of {b}"), rows)
+
+
+def _statistics(comparison: Comparison) -> dict[str, Matrix]:
+    """What there is beside the values, by the names that `Comparison` has for it."""
+    found = {name: getattr(comparison, name) for name in STATISTICS}
+    return {name: matrix for name, matrix in found.items() if matrix is not None}
 
 
 def _write_csv(file: Path, comparison: Comparison) -> None:
-    """Layers of A down, of B across; every digit."""
+    """Layers of A down, of B across; with more than values, a line for each pair. Every digit."""
+    beside = _statistics(comparison)
     with file.open("w", newline="") as stream:
         writer = csv.writer(stream)
-        writer.writerow([comparison.measure, *comparison.columns])
-        for name, values in zip(comparison.rows, comparison.values.tolist(), strict=True):
-            writer.writerow([name, *values])
+        if not beside:
+            writer.writerow([comparison.measure, *comparison.columns])
+            for name, values in zip(comparison.rows, comparison.values.tolist(), strict=True):
+                writer.writerow([name, *values])
+            return
+        writer.writerow(["a", "b", comparison.measure, *beside])
+        matrices = [comparison.values, *beside.values()]
+        for i, row in enumerate(comparison.rows):
+            for j, column in enumerate(comparison.columns):
+                writer.writerow([row, column, *(float(matrix[i, j]) for matrix in matrices)])

@@ -73,6 +73,33 @@ def test_csv_holds_exactly_what_compare_gives(command: Run, logdir: Path, tmp_pa
     np.testing.assert_array_equal(written, expected.values)
 
 
+def test_null_interval_effective_rows_and_baseline(
+    command: Run, logdir: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "pairs.csv"
+    asked = ("--permutations", 8, "--resamples", 6, "--untrained", "one@5", "--csv", file)
+    done = command("similarity", logdir, "one@0", "two", *asked)
+    assert done.returncode == 0, done.stderr
+    names = ["null_mean", "null_high", "p_value", "low", "high", "effective_rows", "baseline"]
+    header, *lines = csv.reader(file.open())
+    assert header == ["a", "b", "linear_cka", *names]
+    probe = open_snapshot(logdir, "two").probe_record
+    expected = compare(
+        make_layers(1),
+        make_layers(3),
+        groups=np.arange(120) // probe.positions_per_image,
+        permutations=8,
+        resamples=6,
+        untrained=open_snapshot(logdir, "one@5").all_activations(),
+    )
+    for i, name in enumerate(header[2:]):
+        written = np.array([float(line[2 + i]) for line in lines]).reshape(3, 3)
+        matrix = expected.values if name == "linear_cka" else getattr(expected, name)
+        np.testing.assert_array_equal(written, matrix)
+    assert [line[:2] for line in lines[:2]] == [["stem", "stem"], ["stem", "middle"]]
+    assert all(name in done.stdout.splitlines()[1] for name in names)
+
+
 def test_another_measure(command: Run, logdir: Path, tmp_path: Path) -> None:
     file = tmp_path / "matrix.csv"
     arguments = ("one@0", "two", "--measure", "mean_cca", "--csv", file)
