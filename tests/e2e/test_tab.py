@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from conftest import HOSTILE, PREFIX, ROOT, Board, Tab, activations, missing, probe_images
+from PIL import Image
 
 PAIR = {"a": "first/first@0", "b": "second/second@0", "measure": "linear_cka"}
 
@@ -92,6 +93,25 @@ def test_a_unit_shows_its_images_and_its_analogies(tab: Tab, board: Board) -> No
     places = [depth.index(layer) for layer in layers if layer in depth]
     assert places == sorted(places)
     assert tab.parameters["unit"] == "2"
+
+
+def test_a_photo_of_ones_own_is_drawn_through_both(tab: Tab, board: Board, tmp_path: Path) -> None:
+    address = {**PAIR, "side": "a", "layer": "module_3x3"}
+    tab.open(board.url, **address).settle()
+    photo = io.BytesIO()
+    Image.effect_noise((80, 60), 90).convert("RGB").save(photo, format="PNG")
+    upload = {"name": "mine.png", "mimeType": "image/png", "buffer": photo.getvalue()}
+    tab.frame.get_by_test_id("caricatures").locator("input[type=file]").set_input_files(upload)
+    tab.frame.get_by_text("your own", exact=True).wait_for()
+    shown = tab.frame.get_by_alt_text("Your own choice")
+    assert shown.evaluate("image => image.decode().then(() => image.naturalWidth)") == 80
+    tab.frame.get_by_role("button", name="Draw caricatures").click()
+    drawn = tab.frame.get_by_test_id("caricature")
+    drawn.nth(1).wait_for(timeout=90_000)
+    assert drawn.count() == 2
+
+    tab.page.reload()
+    tab.frame.get_by_text("your own", exact=True).wait_for()  # the address holds it
 
 
 def test_different_probes_are_refused_in_words(tab: Tab, board: Board) -> None:
