@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import io
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -100,3 +102,12 @@ def shown_png(pixels: npt.NDArray[Any], size: int) -> bytes:
     shown = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else np.asarray(pixels))
     sized = shown.resize((max(1, round(width * scale)), max(1, round(height * scale))))
     return encoded_png(np.asarray(sized))
+
+
+def cropped(pixels: npt.NDArray[Any], box: Sequence[float]) -> npt.NDArray[Any]:
+    """The part (top, left, height, width), shares of the image; one pixel at least."""
+    height, width = pixels.shape[:2]
+    top, left = min(int(box[0] * height), height - 1), min(int(box[1] * width), width - 1)
+    bottom = max(math.ceil((box[0] + box[2]) * height), top + 1)
+    right = max(math.ceil((box[1] + box[3]) * width), left + 1)
+    return pixels[top:bottom, left:right]

@@ -35,10 +35,10 @@ from tb_modelcompare.job_records import MATHEMATICS, RENDERS
 from tb_modelcompare.jobs import JobQueue
 from tb_modelcompare.mathematics import array_file
 from tb_modelcompare.metadata import PLUGIN_NAME
-from tb_modelcompare.photos import decode_photo, keep_photo, shown_png
+from tb_modelcompare.photos import cropped, decode_photo, keep_photo, shown_png
 from tb_modelcompare.snapshot import Snapshot
 from tb_modelcompare.tasks import CELLS, matrix_file
-from tb_modelcompare.units import UnitStatistics, top_rows, unit_statistics
+from tb_modelcompare.units import UnitStatistics, top_places, unit_statistics
 from tb_modelcompare.wire import measure_json, snapshot_json
 
 STATIC = Path(__file__).parent / "static"
@@ -170,20 +170,10 @@ class ModelComparePlugin(base_plugin.TBPlugin):  # type: ignore[misc]
 
         def describe() -> dict[str, Any]:
             response = snapshot.activations(layer.name)[:, unit]
-            per_image = snapshot.probe_record.positions_per_image
             probe = self._catalog.probe(snapshot)
             statistics = _statistics(snapshot, layer.name)
             return {
-                "top": [
-                    {
-                        "image": int(row) // per_image,
-                        "name": probe.names[int(row) // per_image],
-                        "value": float(response[row]),
-                        "u": float(probe.positions[row, 0]),
-                        "v": float(probe.positions[row, 1]),
-                    }
-                    for row in top_rows(response, per_image, limit)
-                ],
+                "top": top_places(snapshot, probe, layer.name, response, limit),
                 "mean": float(statistics.mean[unit]),
                 "max": float(statistics.max[unit]),
                 "active": float(statistics.active[unit]),
@@ -198,12 +188,13 @@ class ModelComparePlugin(base_plugin.TBPlugin):  # type: ignore[misc]
         if not snapshot.probe_record.is_of_images:
             raise PhotoError(f"the probe of {snapshot.id} holds arrays and no images")
         size = _integer(request, "size", 16, 1024, 96)
-        tag = f"{snapshot.probe_id}-{index}-{size}"
+        box = _box(request)
+        tag = f"{snapshot.probe_id}-{index}-{size}-{box}"
         return _tagged(
             request,
             tag,
             "image/png",
-            lambda: shown_png(self._catalog.probe(snapshot).images[index], size),
+            lambda: shown_png(cropped(self._catalog.probe(snapshot).images[index], box), size),
         )
 
     def _jobs_route(self, request: Request) -> Response:
@@ -328,6 +319,14 @@ def _integer(request: Request, name: str, low: int, high: int, default: int | No
     if text is None or not re.fullmatch(r"-?\d{1,10}", text) or not low <= int(text) <= high:
         raise RequestError(f"{name} is {text!r:.50}; give an integer from {low} to {high}")
     return int(text)
+
+
+def _box(request: Request) -> tuple[float, ...]:
+    """Part of an image, as shares of it: top, left, height, width."""
+    text = request.args.get("box", "0,0,1,1")
+    if not re.fullmatch(r"[01](\.\d{1,20})?(,[01](\.\d{1,20})?){3}", text):
+        raise RequestError(f"box is {text!r:.100}; give TOP,LEFT,HEIGHT,WIDTH from 0 to 1")
+    return tuple(map(float, text.split(",")))
 
 
 def _json(request: Request, content: dict[str, Any]) -> Response:

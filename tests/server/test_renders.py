@@ -142,6 +142,16 @@ def test_the_renderer_is_warmed_up_for_a_layer_that_can_be_rendered(
     assert done["status"] == "done"
 
 
+def test_a_unit_names_what_it_sees_of_its_best_images(server: Server) -> None:
+    (top, *_) = server.json("unit", snapshot=A, layer="conv1", unit=2)["top"]
+    # A window of 5 × 5 of 32 × 32 pixels, around where the unit was read.
+    height, width = (round(32 * share) for share in top["box"][2:])
+    assert (height, width) == (5, 5)
+    for share, start in zip((top["u"], top["v"]), top["box"], strict=False):
+        assert start - 0.02 <= share <= start + 5 / 32 + 0.02
+    assert server.json("unit", snapshot=A, layer="pool", unit=2)["top"][0]["box"] is None
+
+
 def test_layers_without_a_direction_say_so_and_the_others_are_drawn(server: Server) -> None:
     targets = [{"snapshot": B, "layers": None}]
     asked = server.ask(analogies(sign=-1, targets=targets, steps=4))

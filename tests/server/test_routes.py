@@ -116,6 +116,7 @@ def test_unit_names_the_images_that_excite_it_most(server: Server) -> None:
     assert answer["top"][0]["name"] == f"photo{strongest[0]}.jpg"
     row = int(column.argmax())
     assert (answer["top"][0]["u"], answer["top"][0]["v"]) == tuple(probe.positions[row])
+    assert answer["top"][0]["box"] is None  # no graph says what the layer sees
     assert answer["max"] == column.max()
 
 
@@ -124,6 +125,17 @@ def test_probe_images_keep_their_proportions(server: Server) -> None:
     assert response.mimetype == "image/png"
     shown = np.asarray(Image.open(io.BytesIO(response.data)))
     np.testing.assert_array_equal(shown, make_probe().images[7])  # 16 × 24 as it is
+
+
+def test_a_part_of_a_probe_image_is_cut_out(server: Server) -> None:
+    response = server.get("probe_image", snapshot=FIRST, index=7, size=16, box="0.5,0.25,0.5,0.5")
+    shown = np.asarray(Image.open(io.BytesIO(response.data)))
+    part = make_probe().images[7][8:, 6:18]  # of 16 × 24
+    assert shown.shape == (11, 16, 3)
+    expected = np.asarray(Image.fromarray(part).resize((16, 11)))
+    np.testing.assert_array_equal(shown, expected)
+    for box in ("", "0,0,1", "0,0,2,1", "-1,0,1,1", "nan,0,1,1", "0,0,1,1,0"):
+        assert server.get("probe_image", snapshot=FIRST, index=7, box=box).status_code == 400
 
 
 def test_grey_and_floating_point_probes_are_shown(

@@ -88,7 +88,13 @@ export const httpSource: Source = {
   graph: (snapshot) => read<LayerGraph>('graph', { snapshot }),
   layer: (snapshot, layer) => read<LayerInfo>('layer', { snapshot, layer }),
   unit: (snapshot, layer, unit, limit) => read<UnitInfo>('unit', { snapshot, layer, unit, limit }),
-  probeImage: (snapshot, index, size) => address('probe_image', { snapshot, index, size }),
+  probeImage: (snapshot, index, size, box) =>
+    address('probe_image', {
+      snapshot,
+      index,
+      size,
+      ...(box ? { box: box.map((share) => share.toFixed(4)).join(',') } : {}),
+    }),
   keepPhoto: async (photo) => (await post<{ photo: string }>('photo', photo.type, photo)).photo,
   ownPhoto: (digest) => address('job_image', { id: digest, name: 'photo.png' }),
   warmUp: (snapshot, layer) => send('warm_up', { snapshot, layer }),

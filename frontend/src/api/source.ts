@@ -1,4 +1,5 @@
 import type {
+  Box,
   Cells,
   Job,
   JobRequest,
@@ -22,8 +23,8 @@ export interface Source {
   graph(snapshot: string): Promise<LayerGraph>;
   layer(snapshot: string, layer: string): Promise<LayerInfo>;
   unit(snapshot: string, layer: string, unit: number, limit: number): Promise<UnitInfo>;
-  /** Address of one probe image. */
-  probeImage(snapshot: string, index: number, size: number): string;
+  /** Address of one probe image, or of a part of it. */
+  probeImage(snapshot: string, index: number, size: number, box?: Box | null): string;
   /** Keep a photo of one's own; the digest that jobs name it by. */
   keepPhoto(photo: Blob): Promise<string>;
   /** Address of a photo that was kept. */

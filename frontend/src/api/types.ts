@@ -94,7 +94,11 @@ export interface TopImage {
   /** Where the activation was sampled, in [0, 1): u down the height, v along the width. */
   u: number;
   v: number;
+  /** What the layer sees from there, as shares of the image: top, left, height, width. */
+  box: Box | null;
 }
+
+export type Box = [number, number, number, number];
 
 export interface UnitInfo {
   top: TopImage[];
