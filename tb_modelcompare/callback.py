@@ -13,6 +13,7 @@ from tb_modelcompare import capture
 from tb_modelcompare.errors import ModelCompareError
 from tb_modelcompare.keras import open_model
 from tb_modelcompare.probe import Preprocessing, Probe
+from tb_modelcompare.sampling import REDUCTIONS, Reduction
 from tb_modelcompare.summary import SummaryWriter
 
 
@@ -28,6 +29,8 @@ class ModelCompareCallback(keras.callbacks.Callback):  # type: ignore[misc]
     every : int
         Epochs between snapshots; training steps, if `unit` is "step".
     layers : list of names, regular expression or predicate of a `Node`, optional
+        As in `SummaryWriter.add_model`.
+    reduction : "sample", "mean", "first" or "flatten"
         As in `SummaryWriter.add_model`.
     keep : int, optional
         At most so many snapshots stay on the disk: the first and the latest. All if left out.
@@ -57,6 +60,7 @@ class ModelCompareCallback(keras.callbacks.Callback):  # type: ignore[misc]
         every: int = 1,
         *,
         layers: capture.LayerFilter | None = None,
+        reduction: Reduction = "sample",
         keep: int | None = None,
         name: str | None = None,
         preprocessing: Preprocessing | None = None,
@@ -71,6 +75,8 @@ class ModelCompareCallback(keras.callbacks.Callback):  # type: ignore[misc]
             raise ModelCompareError(f"keep is {keep}; give 2 or more (the first and the last)")
         if frozen not in ("ends", "all", "none"):
             raise ModelCompareError(f'frozen is {frozen!r}; give "ends", "all" or "none"')
+        if reduction not in REDUCTIONS:
+            raise ModelCompareError(f"reduction is {reduction!r}; give one of {REDUCTIONS}")
         if unit not in ("epoch", "step"):
             raise ModelCompareError(f'unit is {unit!r}; give "epoch" or "step"')
         self.seconds = 0.0
@@ -78,6 +84,7 @@ class ModelCompareCallback(keras.callbacks.Callback):  # type: ignore[misc]
         self._probe = probe
         self._every = every
         self._layers = layers
+        self._reduction = reduction
         self._keep = keep
         self._name = name
         self._preprocessing = preprocessing
@@ -134,6 +141,7 @@ class ModelCompareCallback(keras.callbacks.Callback):  # type: ignore[misc]
                 self._probe,
                 self._preprocessing,
                 self._layers,
+                self._reduction,
             )
         optimizer = getattr(self.model, "optimizer", None)
         step = self._updates

@@ -166,7 +166,7 @@ class Recording:
     def freeze(self) -> FrozenGraph:
         """The model's frozen graph with the chosen layers; NotRenderableError if it has none."""
         if not self.probe.is_of_images:
-            raise NotRenderableError("pictures are made of what sees images, not of other arrays")
+            raise NotRenderableError("the probe holds arrays and no images")
         return self.model.freeze(self.layers, self._prepared(slice(_COMPARED)))
 
     def _prepared(self, which: slice) -> npt.NDArray[Any]:

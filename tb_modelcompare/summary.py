@@ -278,6 +278,8 @@ def _freeze(
     try:
         return recording.freeze(), None
     except NotRenderableError as error:
+        if not recording.probe.is_of_images:  # there is nothing that the user could change
+            return None, str(error)
         warnings.warn(
             f"{name!r} is logged without a frozen graph, so nothing can be rendered: {error}",
             stacklevel=4,

@@ -8,8 +8,8 @@ tensors to each other directly, and follow the order of execution otherwise.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -214,21 +214,20 @@ def _traced(module: torch.nn.Module) -> _Run:
 
         def run_node(self, n: torch.fx.Node) -> Any:
             result = super().run_node(n)
-            value = _first_tensor(result)
-            if value is not None and n in names:
+            values = _tensors(result)
+            if values and n in names:
                 called = modules.get(str(n.target)) if n.op == "call_module" else None
                 inputs = dict.fromkeys(s for i in n.all_input_nodes for s in self.sources(i))
                 self.seen.add(names[n])
-                self.visit(
-                    _Call(
-                        names[n],
-                        _op(n, called),
-                        tuple(inputs),
-                        value,
-                        called is not None,
-                        _permutation(n, called),
-                    )
+                call = _Call(
+                    names[n],
+                    _op(n, called),
+                    tuple(inputs),
+                    values[0],
+                    called is not None,
+                    _permutation(n, called),
                 )
+                _visit_all(self.visit, call, values)
             return result
 
         def sources(self, n: torch.fx.Node) -> list[str]:
@@ -268,14 +267,15 @@ def _hooked(module: torch.nn.Module) -> _Run:
 
         def hook(name: str, child: torch.nn.Module, inputs: Any, output: Any) -> None:
             nonlocal last
-            value = _first_tensor(output)
-            if value is None:
+            values = _tensors(output)
+            if not values:
                 return
             given = {id(x) for x in inputs if isinstance(x, torch.Tensor)}
             sources = tuple(dict.fromkeys(n for tensor, n in made if id(tensor) in given))
             call = _unique(name, taken)
-            visit(_Call(call, type(child).__name__, sources or (last,), value, True))
-            made.append((value, call))
+            op = type(child).__name__
+            _visit_all(visit, _Call(call, op, sources or (last,), values[0], True), values)
+            made.extend((value, call) for value in values)
             last = call
 
         with contextlib.ExitStack() as stack:
@@ -312,15 +312,20 @@ def _device(module: torch.nn.Module) -> torch.device:
     return torch.device("cpu")
 
 
-def _first_tensor(value: Any) -> torch.Tensor | None:
-    """The tensor that stands for an output of several: the first."""
+def _tensors(value: Any) -> list[torch.Tensor]:
+    """All tensors of an output, in order."""
     if isinstance(value, torch.Tensor):
-        return value if value.ndim else None
-    if isinstance(value, dict):
+        return [value] if value.ndim else []
+    if isinstance(value, Mapping):
         value = list(value.values())
-    if isinstance(value, (tuple, list)):
-        return next((found for v in value if (found := _first_tensor(v)) is not None), None)
-    return None
+    return [t for v in value for t in _tensors(v)] if isinstance(value, (tuple, list)) else []
+
+
+def _visit_all(visit: _Visit, call: _Call, values: Sequence[torch.Tensor]) -> None:
+    """The call by its first output, and the others as calls that follow from it."""
+    visit(call)
+    for i, value in enumerate(values[1:], start=1):
+        visit(replace(call, name=f"{call.name}:{i}", inputs=(call.name,), value=value))
 
 
 def _is_access(node: torch.fx.Node) -> bool:

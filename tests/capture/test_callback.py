@@ -211,7 +211,8 @@ def test_workers_that_are_not_the_chief_log_nothing(
 
 
 @pytest.mark.parametrize(
-    "options", [{"every": 0}, {"keep": 1}, {"frozen": "sometimes"}, {"unit": "hour"}]
+    "options",
+    [{"every": 0}, {"keep": 1}, {"frozen": "sometimes"}, {"unit": "hour"}, {"reduction": "sum"}],
 )
 def test_bad_options_are_refused_before_training(
     tmp_path: Path, probe: Probe, options: dict[str, Any]

@@ -141,6 +141,39 @@ def test_tokens_and_channels_last_maps(tmp_path: Path, probe: Probe) -> None:
     assert same(snapshot, "encoder", tokens.reshape(10, 4, 4, 8).permute(0, 3, 1, 2), probe)
 
 
+class TwoHeads(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b = nn.Conv2d(3, 4, 3), nn.Conv2d(3, 5, 5)
+
+    def forward(self, x: Any) -> Any:
+        return {"maps": (self.a(x), self.b(x)), "mean": x.mean((2, 3)), "count": 3}
+
+
+def test_tuples_and_dicts_are_logged_tensor_by_tensor(tmp_path: Path, probe: Probe) -> None:
+    class Outer(Branching):
+        """With hooks: the inner module is seen from outside alone, as it has no children."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.heads = TwoHeads()
+            self.attention = nn.MultiheadAttention(4, 2, batch_first=True)
+
+        def forward(self, x: Any) -> Any:
+            first, second = self.heads(x)["maps"]
+            tokens = first.flatten(2).transpose(1, 2)[:, :9]
+            return self.attention(tokens, tokens, tokens), second
+
+    net = Outer().eval()
+    snapshot = log(tmp_path, probe, net)
+    assert {"heads.a", "heads.b", "attention", "attention:1"} <= set(snapshot.layer_names)
+    (mixed, weights), _ = net(images(probe))
+    assert snapshot.layer("attention:1").units == weights.shape[-1]
+    assert snapshot.graph().node("attention:1").inputs == ("attention",)
+    tokens = mixed.reshape(10, 3, 3, 4).permute(0, 3, 1, 2)
+    assert same(snapshot, "attention", tokens, probe)
+
+
 @pytest.mark.parametrize("kind", [Net, Branching])
 def test_module_is_left_as_it_was(tmp_path: Path, probe: Probe, kind: Any) -> None:
     net = kind().train()
