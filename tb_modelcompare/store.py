@@ -27,6 +27,7 @@ __all__ = [
     "is_removed",
     "list_snapshots",
     "open_snapshot",
+    "open_steps",
     "require_same_probe",
     "snapshot_from_index",
 ]
@@ -106,17 +107,30 @@ def open_snapshot(logdir: str | Path, name: str) -> Snapshot:
     UnknownSnapshotError
         If there is none, or more than one model fits, listing what there is.
     """
+    return open_steps(logdir, name)[-1]
+
+
+def open_steps(logdir: str | Path, name: str) -> list[Snapshot]:
+    """All snapshots that `name` stands for, of one model, in order of step.
+
+    One for RUN@STEP, RUN/NAME@STEP or an id, all of a model for RUN and RUN/NAME.
+
+    Raises
+    ------
+    UnknownSnapshotError
+        If there is none, or more than one model fits, listing what there is.
+    """
     listing = list_snapshots(logdir)
     for snapshot in listing.snapshots:
         if snapshot.id == name:
-            return snapshot
+            return [snapshot]
     matches = [s for s in listing.snapshots if name in _aliases(s)]
     models = {(s.run, s.name) for s in matches}
     if len(models) > 1:
         ids = ", ".join(s.id for s in matches)
         raise UnknownSnapshotError(f"{name!r} in {logdir} fits several snapshots: {ids}; give one")
     if matches:
-        return max(matches, key=lambda s: s.step)
+        return sorted(matches, key=lambda s: s.step)
     ids_there = tuple(s.id for s in listing.snapshots)
     hint = "".join(f"; {p.where}: {p.message}" for p in listing.problems[:3])
     raise UnknownSnapshotError(

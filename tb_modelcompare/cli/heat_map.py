@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from tb_modelcompare.similarity import Comparison, Measure
+from tb_modelcompare.dynamics import Metric
+from tb_modelcompare.similarity import Measure
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -36,28 +38,33 @@ _FONT = (8, 13)
 _LABEL_CHARACTERS = 40
 
 
-def heat_map(comparison: Comparison, title: str, measure: Measure) -> Image.Image:
-    """Layers of the first model down, of the second across.
+def heat_map(
+    values: npt.NDArray[np.float64],
+    down_names: Sequence[str],
+    across_names: Sequence[str],
+    title: str,
+    measure: Measure | Metric,
+) -> Image.Image:
+    """A table of values with the names of its rows and columns; no value (NaN) is white.
 
     Colours span the measure's range where it is finite, else that of the values. Where cells
     are too small for a name each, every second, third, … layer is named.
     """
     from PIL import Image, ImageDraw, ImageFont
 
-    down, across = comparison.values.shape
+    down, across = values.shape
     cell = min(max(_MATRIX_PIXELS // max(down, across), _CELL[0]), _CELL[1])
     font_size = min(max(cell, _FONT[0]), _FONT[1])
     font = ImageFont.load_default(font_size)
     every = math.ceil((font_size + 2) / cell)
     rows, columns = (
-        [name[:_LABEL_CHARACTERS] for name in names]
-        for names in (comparison.rows, comparison.columns)
+        [name[:_LABEL_CHARACTERS] for name in names] for names in (down_names, across_names)
     )
     left = _GAP + 6 + math.ceil(max(map(font.getlength, rows)))
     above = math.ceil(max(map(font.getlength, columns)))
     top = 2 * _GAP + font_size + above
     scale_width = 18
-    low, high = _range(comparison, measure)
+    low, high = _range(values, measure)
     scale_labels = [f"{value:.3g}" for value in np.linspace(high, low, 5)]
     right = 2 * _GAP + scale_width + 6 + math.ceil(max(map(font.getlength, scale_labels)))
 
@@ -67,7 +74,7 @@ def heat_map(comparison: Comparison, title: str, measure: Measure) -> Image.Imag
     draw = ImageDraw.Draw(sheet)
     draw.text((_GAP, _GAP // 2), title, _INK, font)
 
-    share = (comparison.values - low) / (high - low)
+    share = (values - low) / (high - low)
     matrix = Image.fromarray(_coloured(share))
     sheet.paste(matrix.resize((across * cell, down * cell), Image.Resampling.NEAREST), (left, top))
     middle = (cell - font_size) // 2 - 1
@@ -88,9 +95,9 @@ def heat_map(comparison: Comparison, title: str, measure: Measure) -> Image.Imag
     return sheet
 
 
-def _range(comparison: Comparison, measure: Measure) -> tuple[float, float]:
-    low = measure.low if math.isfinite(measure.low) else float(comparison.values.min())
-    high = measure.high if math.isfinite(measure.high) else float(comparison.values.max())
+def _range(values: npt.NDArray[np.float64], measure: Measure | Metric) -> tuple[float, float]:
+    low = measure.low if math.isfinite(measure.low) else float(np.nanmin(values))
+    high = measure.high if math.isfinite(measure.high) else float(np.nanmax(values))
     return low, max(high, math.nextafter(low, math.inf))
 
 
@@ -98,7 +105,9 @@ def _coloured(share: npt.NDArray[np.float64]) -> npt.NDArray[np.uint8]:
     place = np.clip(share, 0.0, 1.0) * (len(_COLOURS) - 1)
     steps = np.arange(len(_COLOURS))
     channels = [np.interp(place, steps, _COLOURS[:, c]) for c in range(3)]
-    return np.rint(np.stack(channels, axis=-1)).astype(np.uint8)
+    pixels = np.stack(channels, axis=-1)
+    pixels[np.isnan(share)] = 255.0
+    return np.rint(pixels).astype(np.uint8)
 
 
 def _upright(text: str, font: Any, font_size: int) -> Image.Image:

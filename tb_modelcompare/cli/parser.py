@@ -22,7 +22,17 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"tb-modelcompare {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for define in (_demo, _log, _list, _similarity, _analogies, _caricature, _report):
+    for define in (
+        _demo,
+        _log,
+        _list,
+        _similarity,
+        _dynamics,
+        _models,
+        _analogies,
+        _caricature,
+        _report,
+    ):
         define(commands)
     return parser
 
@@ -181,6 +191,61 @@ def _similarity(commands: Any) -> None:
         "for each pair of layers",
     )
     parser.add_argument("--png", metavar="F", help="draw the whole matrix to this file")
+
+
+def _dynamics(commands: Any) -> None:
+    parser = _command(
+        commands,
+        "dynamics",
+        "many.dynamics",
+        "how the layers of a run came to be what they are",
+        "Compares every layer at every step of a run with the run's last step, or with another "
+        "snapshot, and prints from which step on each layer is frozen.",
+    )
+    parser.add_argument("logdir", metavar="LOGDIR")
+    parser.add_argument("run_name", metavar="RUN", help="a run of several steps, or RUN/NAME")
+    parser.add_argument(
+        "--reference",
+        metavar="A",
+        help=f"what to compare with (default: the last step): {_SNAPSHOT}",
+    )
+    _measure(parser)
+    parser.add_argument(
+        "--threshold",
+        metavar="X",
+        type=float,
+        help="a layer is frozen once it stays at X or above (of a distance, at X or below; "
+        "default: nine tenths of the way to perfect similarity)",
+    )
+    parser.add_argument("--csv", metavar="F", help="write layers by steps to this file")
+    parser.add_argument("--png", metavar="F", help="draw layers by steps to this file")
+
+
+def _models(commands: Any) -> None:
+    parser = _command(
+        commands,
+        "models",
+        "many.models",
+        "how far apart several models are, and a map of them",
+        "Prints distances between models by a true metric, and their places on a map whose "
+        "distances are as near to the true ones as they can be in the plane.",
+    )
+    parser.add_argument("logdir", metavar="LOGDIR")
+    parser.add_argument(
+        "snapshots",
+        metavar="SNAPSHOT",
+        nargs="*",
+        help=f"{_SNAPSHOT}; the first is the one that distances are printed to (default: the last "
+        "step of every model)",
+    )
+    parser.add_argument(
+        "--metric",
+        metavar="M",
+        default="angular_cka",
+        help="angular_cka (the default) or procrustes_angle",
+    )
+    parser.add_argument("--csv", metavar="F", help="write distances and places to this file")
+    parser.add_argument("--png", metavar="F", help="draw the distances to this file")
 
 
 def _analogies(commands: Any) -> None:

@@ -41,7 +41,8 @@ def similarity(arguments: argparse.Namespace) -> int:
         _write_csv(csv_file, comparison)
     if png_file is not None:
         title = f"{measure.title}: {a.id} (down), {b.id} (across)"
-        heat_map(comparison, title, measure).save(png_file, format="PNG")
+        picture = heat_map(comparison.values, comparison.rows, comparison.columns, title, measure)
+        picture.save(png_file, format="PNG")
     return 0
 
 

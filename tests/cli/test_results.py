@@ -161,3 +161,46 @@ def test_wrong_usage_exits_2(command: Run, arguments: tuple[str, ...]) -> None:
     done = command(*arguments)
     assert done.returncode == 2
     assert "usage:" in done.stderr
+
+
+def test_dynamics_prints_when_layers_froze(command: Run, own_logdir: Path, tmp_path: Path) -> None:
+    probe = open_snapshot(own_logdir, "one@0").probe()
+    rng = np.random.default_rng(0)
+    final = {name: rng.standard_normal((120, 6)) for name in ("early", "late")}
+    with SummaryWriter(own_logdir / "run", probe) as writer:
+        for step in range(6):
+            noise = {name: 4 * rng.standard_normal((120, 6)) for name in final}
+            mixed = {"early": final["early"] + (step < 2) * noise["early"]}
+            mixed["late"] = final["late"] + (step < 4) * noise["late"]
+            writer.add_activations("net", mixed, step=10 * step)
+    files = {"--csv": tmp_path / "trend.csv", "--png": tmp_path / "trend.png"}
+    done = command("dynamics", own_logdir, "run", *(p for pair in files.items() for p in pair))
+    assert done.returncode == 0, done.stderr
+    rows = {line.split()[0]: line.split() for line in done.stdout.splitlines()}
+    assert (rows["early"][-1], rows["late"][-1]) == ("20", "40")
+    table = list(csv.reader(files["--csv"].open()))
+    assert table[0] == ["linear_cka", "0", "10", "20", "30", "40", "50"]
+    expected = compare(
+        {"late": open_snapshot(own_logdir, "run@10").activations("late")},
+        {"late": open_snapshot(own_logdir, "run@50").activations("late")},
+    )
+    assert float(table[2][2]) == pytest.approx(expected.values[0, 0], abs=1e-6)
+    assert Image.open(files["--png"]).width > 100
+    other = command("dynamics", own_logdir, "run", "--reference", "one@0", "--threshold", "0.99")
+    assert "never" in other.stdout
+
+
+def test_models_prints_distances_and_a_map(command: Run, logdir: Path, tmp_path: Path) -> None:
+    file = tmp_path / "models.csv"
+    done = command("models", logdir, "one@0", "one@5", "two", "--csv", file)
+    assert done.returncode == 0, done.stderr
+    assert "one/net@5" in done.stdout
+    header, *rows = list(csv.reader(file.open()))
+    assert header == ["angular_cka", "one/net@0", "one/net@5", "two/net@0", "x", "y"]
+    distances = np.array([row[1:4] for row in rows], float)
+    points = np.array([row[4:] for row in rows], float)
+    between = np.linalg.norm(points[:, None] - points[None], axis=2)
+    np.testing.assert_allclose(between, distances, atol=1e-4)  # three points fit into a plane
+    mixed = command("models", logdir)  # also a model of another probe
+    assert (mixed.returncode, "probe" in mixed.stderr) == (2, True)
+    assert command("models", logdir, "one@0", "two", "--metric", "nearness").returncode == 2
