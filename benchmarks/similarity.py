@@ -10,7 +10,8 @@ machine's sgemm beside it; the floor is the multiply-adds that are mathematicall
 that rate. Times are medians.
 
 - notebook: the whitened correlation of 12 layers of InceptionV1's widths, all 144 pairs, as
-  lucid's notebook computes it (C, Cholesky of the inverse, a full SVD for every pair), and ours.
+  lucid's notebook computes it (C, Cholesky of the inverse, a full SVD for every pair), and ours,
+  with its first look; memory-mapped.
 - whole: linear and unbiased CKA on whole arrays, each peer against the same estimator of ours.
 - minibatch: unbiased HSIC averaged over minibatches, the estimator of Nguyen et al. 2021.
 - wide: 200 layers by 200 layers, widths up to 2,048, 4,096 rows, memory-mapped; peak memory.
@@ -32,6 +33,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import scipy.linalg
+from cka_peers import (
+    ckatorch,
+    ckatorch_by_batches,
+    netrep,
+    pytorch_cka,
+    pytorch_cka_by_batches,
+    rsatoolbox,
+    torch_cka_by_batches,
+)
+from threadpoolctl import threadpool_limits
 
 from tb_modelcompare import similarity
 
@@ -120,75 +131,67 @@ def notebook_floor(layers: Layers, rows: int) -> float:
 
 
 def against_notebook(options: argparse.Namespace) -> None:
-    layers = activations(options.rows, INCEPTION)
-    print(f"\nnotebook: 12 layers of InceptionV1's widths, {options.rows} rows, float32")
-    theirs, ours, floors, singulars = [], [], [], []
-    for _ in range(options.repeats):
+    for rows in options.rows:
+        with tempfile.TemporaryDirectory() as folder:
+            layers = memory_mapped(activations(rows, INCEPTION), Path(folder))
+            notebook_at(layers, rows, options.repeats if rows < 50_000 else 1)
+
+
+def notebook_at(layers: Layers, rows: int, repeats: int) -> None:
+    size = sum(X.nbytes for X in layers.values()) / 2**30
+    print(f"\nnotebook: 12 layers of InceptionV1's widths, {rows} rows, {size:.2f} GiB of float32")
+    theirs, ours, floors, singulars, looks = [], [], [], [], []
+    peaks: list[float] = []
+    before = own_memory()
+    for _ in range(repeats):
         # Interleaved, as the machine's speed may vary during the run.
-        floors.append(notebook_floor(layers, options.rows) / gemm_rate(np.float32))
-        singulars.append(timed(lambda: singular_values_alone(layers), 1)[0])
-        seconds, values = timed(
-            lambda: similarity.compare(layers, layers, "whitened_correlation").values, 1
+        floors.append(notebook_floor(layers, rows) / gemm_rate(np.float32))
+        with threadpool_limits(1):  # where LAPACK is faster
+            singulars.append(timed(lambda: singular_values_alone(layers), 1)[0])
+        seconds, compared = timed(
+            lambda: similarity.compare(
+                layers,
+                layers,
+                "whitened_correlation",
+                progress=lambda share: peaks.append(own_memory()),
+            ),
+            1,
         )
         ours.append(seconds)
+        seconds, first = timed(
+            lambda: next(similarity.refine(layers, layers, "whitened_correlation")), 1
+        )
+        looks.append(seconds)
         seconds, reference = timed(lambda: notebook(layers), 1)
         theirs.append(seconds)
-    exact = similarity.compare(layers, layers, "whitened_correlation", precision="double").values
+    values, look = compared.values, first.comparison
     base = statistics.median(ours)
     floor, singular = statistics.median(floors), statistics.median(singulars)
-    row("notebook", statistics.median(theirs), base, abs(reference - exact).max())
-    row("ours", base, base, abs(values - exact).max())
+    row("notebook", statistics.median(theirs), base, abs(reference - values).max())
+    row("ours", base, base)
+    if rows < 50_000:
+        exact = similarity.compare(layers, layers, "whitened_correlation", precision="double")
+        print(f"  error against float64: {abs(values - exact.values).max():.1e}")
     row("floor: products", floor, base)
     row("floor: singular values alone", singular, base)
     ratios = [o / (1.4 * f + s) for o, f, s in zip(ours, floors, singulars, strict=True)]
-    print(f"ours / (1.4 × products + singular values): {statistics.median(ratios):.2f}")
-    print(f"largest difference from the notebook: {abs(values - reference).max():.1e}")
-    began = clock()
-    looks = similarity.refine(layers, layers, "whitened_correlation", first=2048, growth=8)
-    first = next(looks)
-    off = abs(first.comparison.values - exact).max()
-    row(f"first look, {first.rows} rows", clock() - began, base, off)
+    print(f"  ours / (1.4 × products + singular values): {statistics.median(ratios):.2f}")
+    print(f"  own memory at most {max(peaks) - before:.2f} GiB above {before:.2f} before")
+    row("first look", statistics.median(looks), base, abs(look.values - values).max())
+    held = np.mean((look.low <= values) & (values <= look.high))
+    wide = np.mean(look.high - look.low) / 2
+    print(f"  its intervals, ± {wide:.3f} in the mean, hold {100 * held:.0f} % of the values")
+
+
+def memory_mapped(layers: Layers, folder: Path) -> Layers:
+    mapped = {}
+    for name in list(layers):
+        np.save(folder / f"{name}.npy", layers.pop(name))
+        mapped[name] = np.load(folder / f"{name}.npy", mmap_mode="r")
+    return mapped
 
 
 # --- CKA on whole arrays ------------------------------------------------------------------------
-
-
-def pytorch_cka(layers: Layers) -> Matrix:
-    import torch
-    from cka import cka_from_features
-
-    features = [torch.from_numpy(X) for X in layers.values()]
-    return np.asarray(cka_from_features(features, features))
-
-
-def pairs(layers: Layers, measure: Callable[[Any, Any], float]) -> Matrix:
-    values = list(layers.values())
-    return np.array([[float(measure(X, Y)) for Y in values] for X in values])
-
-
-def ckatorch(layers: Layers, unbiased: bool) -> Matrix:
-    import torch
-    from ckatorch.core import cka_base
-
-    tensors = {key: torch.from_numpy(X) for key, X in layers.items()}
-    return pairs(tensors, lambda X, Y: float(cka_base(X, Y, unbiased=unbiased)))
-
-
-def netrep(layers: Layers) -> Matrix:
-    from netrep.metrics import LinearCKA
-
-    metric = LinearCKA()
-    return np.cos(pairs(layers, metric.score))
-
-
-def rsatoolbox(layers: Layers) -> Matrix:
-    """Linear CKA is its comparison "corr_cov" of squared Euclidean dissimilarities, whitened by
-    the pair structure of the probe (Diedrichsen et al. 2021)."""
-    from rsatoolbox.data import Dataset
-    from rsatoolbox.rdm import calc_rdm, compare
-
-    rdms = [calc_rdm(Dataset(X), method="euclidean") for X in layers.values()]
-    return np.array([[float(compare(a, b, "cosine_cov").item()) for b in rdms] for a in rdms])
 
 
 def cka_definition(layers: Layers, unbiased: bool) -> Matrix:
@@ -275,77 +278,6 @@ def ours_by_batches(layers: Layers, size: int) -> Matrix:
     for start in range(0, rows, size):
         stream.update({key: X[start : start + size] for key, X in layers.items()})
     return stream.compare().values
-
-
-def torch_net(layers: Layers) -> Any:
-    """A torch module that returns given activations for row indices, for hook-based peers."""
-    import torch
-
-    class Layer(torch.nn.Module):
-        def __init__(self, values: Matrix) -> None:
-            super().__init__()
-            self.values = torch.from_numpy(values)
-
-        def forward(self, index: Any) -> Any:
-            return self.values[index[:, 0]]
-
-    class Net(torch.nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.layers = torch.nn.ModuleDict({key: Layer(X) for key, X in layers.items()})
-
-        def forward(self, index: Any) -> Any:
-            for layer in self.layers.values():
-                last = layer(index)
-            return last
-
-    return Net()
-
-
-def index_batches(layers: Layers, size: int) -> Any:
-    import torch
-
-    rows = len(next(iter(layers.values())))
-    data = torch.utils.data.TensorDataset(torch.arange(rows)[:, None])
-    return torch.utils.data.DataLoader(data, batch_size=size, shuffle=False)
-
-
-def torch_cka_by_batches(layers: Layers, size: int) -> Matrix:
-    from torch_cka import CKA
-
-    names = [f"layers.{key}" for key in layers]
-    cka = CKA(torch_net(layers), torch_net(layers), "a", "b", names, names)
-    import torch
-
-    with torch.no_grad(), contextlib.redirect_stderr(io.StringIO()):
-        cka.compare(index_batches(layers, size))
-    return np.asarray(cka.export()["CKA"])
-
-
-def pytorch_cka_by_batches(layers: Layers, size: int) -> Matrix:
-    """Its accumulation over batches, on the features, without the hooks around it."""
-    import torch
-    from cka.hsic import hsic_cross
-
-    tensors = [torch.from_numpy(X) for X in layers.values()]
-    total = torch.zeros(len(tensors), len(tensors))
-    for start in range(0, len(tensors[0]), size):
-        parts = [X[start : start + size] for X in tensors]
-        grams = torch.stack([torch.mm(X, X.T) for X in parts])
-        total += hsic_cross(grams, grams)
-    own = total.diagonal()
-    return np.asarray(total / torch.sqrt(own[:, None] * own))
-
-
-def ckatorch_by_batches(layers: Layers, size: int) -> Matrix:
-    import torch
-    from ckatorch.core import cka_batch
-
-    rows = len(next(iter(layers.values()))) // size * size
-    batched = {
-        key: torch.from_numpy(X[:rows].reshape(-1, size, X.shape[1])) for key, X in layers.items()
-    }
-    return pairs(batched, lambda X, Y: float(cka_batch(X, Y)))
 
 
 def against_minibatch_peers(options: argparse.Namespace) -> None:
@@ -440,7 +372,9 @@ SECTIONS = {
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--only", nargs="*", choices=list(SECTIONS), default=list(SECTIONS))
-    parser.add_argument("--rows", type=int, default=10_000, help="of the notebook section")
+    parser.add_argument(
+        "--rows", type=int, nargs="+", default=[10_000, 100_000], help="of the notebook section"
+    )
     parser.add_argument("--cka-rows", type=int, default=2048)
     parser.add_argument("--layers", type=int, default=20, help="of the CKA sections")
     parser.add_argument("--wide-rows", type=int, default=4096)
