@@ -29,6 +29,7 @@ from tb_modelcompare.similarity.engine import Comparison, find_measure
 from tb_modelcompare.similarity.measures import MEASURES
 from tb_modelcompare.similarity.moments import Cross, LayerMoments
 from tb_modelcompare.similarity.registry import MomentPlan
+from tb_modelcompare.similarity.threads import spread
 
 Batch = tuple[Mapping[str, Any], Mapping[str, Any] | None]
 Shard = TypeVar("Shard")
@@ -208,17 +209,22 @@ class MomentStream:
         a, b = self._a, self._b or self._a
         left = [a.moments(index) for index in range(len(a.names))]
         right = left if b is a else [b.moments(index) for index in range(len(b.names))]
-        xs = [plan.prepare(moments) for moments, _ in left]
-        ys = xs if b is a else [plan.prepare(moments) for moments, _ in right]
-        values = np.empty((len(xs), len(ys)))
-        for i, j in np.ndindex(values.shape):
+        xs = spread(plan.prepare, [moments for moments, _ in left])
+        ys = xs if b is a else spread(plan.prepare, [moments for moments, _ in right])
+
+        def value(pair: tuple[int, int]) -> float:
+            i, j = pair
             if b is a and i == j:
-                values[i, j] = chosen.self_value
-                continue
-            block = _moved(self._cross[a.columns(i), b.columns(j)], left[i][1])
+                assert chosen.self_value is not None
+                return chosen.self_value
+            block = _moved(sums[a.columns(i), b.columns(j)], left[i][1])
             block = _moved(block.T, right[j][1]).T
             cross = Cross(block[2:, 2:] / self.rows, float(block[1, 1]))
-            values[i, j] = plan.combine(xs[i], ys[j], cross)
+            return float(plan.combine(xs[i], ys[j], cross))
+
+        sums = self._cross
+        found = spread(value, list(np.ndindex(len(xs), len(ys))))
+        values = np.array(found).reshape(len(xs), len(ys))
         return Comparison(values, a.names, b.names, chosen.name)
 
 
