@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import scipy.optimize
+import scipy  # scipy.optimize takes long to import, and is not needed by most
 
 from tb_modelcompare.errors import ActivationError
 from tb_modelcompare.similarity.activations import Matrix

@@ -8,8 +8,7 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-import scipy.optimize
-import scipy.sparse
+import scipy  # its parts are imported where they are first used: some take long
 
 from tb_modelcompare.errors import ActivationError
 from tb_modelcompare.similarity.activations import Matrix

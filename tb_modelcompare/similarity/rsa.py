@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-import scipy.stats
+import scipy  # scipy.stats takes half a second to import, and one measure needs it
 
 from tb_modelcompare.errors import ActivationError
 from tb_modelcompare.similarity.activations import Layer, Matrix, row_blocks

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -157,3 +160,13 @@ def test_unbiased_cka_of_float32_noise_is_computed_in_float64():
     layers = {key: noise[key] for key in ("0", "signal")}
     exact = compare(layers, layers, name, precision="double").values
     np.testing.assert_allclose(compare(layers, layers, name).values, exact, atol=1e-12)
+
+
+def test_import_is_light_and_needs_no_framework():
+    """The tab waits for the names of the measures, and so does every worker."""
+    code = (
+        "import sys, tb_modelcompare.similarity; print(*(name for name in sys.modules if name in "
+        "{'tensorflow', 'tensorboard', 'keras', 'torch', 'PIL', 'scipy.stats', 'scipy.optimize'}))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
