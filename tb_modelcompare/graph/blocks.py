@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import groupby
 
 from tb_modelcompare.graph.layer_graph import Block, LayerGraph, Node
 from tb_modelcompare.graph.naming import (
@@ -35,7 +36,11 @@ def find_blocks(graph: LayerGraph) -> LayerGraph:
     covered = {name for block in found for name in block.nodes if block.kind != "group"}
     inner = {name: block.name for block in graph.blocks for name in block.nodes}
     found += [b for b in _stages(nodes, covered, inner) if _is_nested_or_apart(b, found)]
-    return LayerGraph(graph.nodes, tuple(_with_parents(_with_names(found, nodes), nodes)))
+    blocks = _with_parents(_with_names(found, nodes), nodes)
+    repeated = [b for b in _repeated(blocks, nodes) if _is_nested_or_apart(b, blocks)]
+    if repeated:
+        blocks = _with_parents([*blocks, *repeated], nodes)
+    return LayerGraph(graph.nodes, tuple(blocks))
 
 
 def _regions(nodes: Mapping[str, Node]) -> Iterator[Block]:
@@ -132,6 +137,32 @@ def _stage_stem(run: Sequence[Node]) -> str:
     if any(is_numbering(rest) for rest in rests) or len(set(map(starts_with_number, rests))) > 1:
         return ""
     return stem
+
+
+def _repeated(blocks: Sequence[Block], nodes: Mapping[str, Node]) -> Iterator[Block]:
+    """Stages of outermost blocks that follow one another under one name: conv2_block1, ….
+
+    Only where a network has several such stages: block_1 to block_16 are no stage called block.
+    """
+    outermost = [block for block in blocks if block.parent is None]
+    runs = [
+        (stem, list(run))
+        for stem, run in groupby(outermost, key=lambda b: b.name[: _last_word_start(b.name)])
+    ]
+    repeated = [(stem, run) for stem, run in runs if stem and len(run) > 1]
+    names = {block.name for block in blocks}
+    stems = {stem for stem, _ in repeated}
+    if len(stems) < 2 or len(stems) < len(repeated) or stems & names:
+        return
+    order = list(nodes)
+    place = {name: i for i, name in enumerate(order)}
+    for stem, run in repeated:
+        places = [place[name] for block in run for name in block.nodes]
+        yield Block(stem, "stage", tuple(order[min(places) : max(places) + 1]), run[-1].output)
+
+
+def _last_word_start(name: str) -> int:
+    return max((end for end in word_ends(name) if end < len(name)), default=0)
 
 
 def _is_nested_or_apart(block: Block, others: Sequence[Block]) -> bool:

@@ -184,6 +184,33 @@ def test_numbered_layers_are_no_stage() -> None:
     assert annotate(graph).blocks == ()
 
 
+def _residual_blocks(*names: str) -> LayerGraph:
+    nodes = [Node("image", "InputLayer")]
+    for name in names:
+        before = nodes[-1].name
+        nodes.append(Node(f"{name}_conv", "Conv2D", (before,)))
+        nodes.append(Node(f"{name}_add", "Add", (before, f"{name}_conv")))
+    return annotate(LayerGraph(tuple(nodes)))
+
+
+def test_blocks_that_follow_one_another_under_one_name_are_a_stage() -> None:
+    graph = _residual_blocks("conv2_block1", "conv2_block2", "conv3_block1", "conv3_block2")
+    parents = {block.name: block.parent for block in graph.blocks}
+    assert parents == {
+        "conv2": None,
+        "conv2_block1": "conv2",
+        "conv2_block2": "conv2",
+        "conv3": None,
+        "conv3_block1": "conv3",
+        "conv3_block2": "conv3",
+    }
+
+
+def test_blocks_that_are_only_numbered_are_no_stage() -> None:
+    graph = _residual_blocks("block_1", "block_2", "block_3", "block_4")
+    assert {block.parent for block in graph.blocks} == {None}
+
+
 def test_long_chain_is_handled() -> None:
     drawn = annotate(chain(*["Conv2D", "ReLU"] * 5000))
     assert len([node for node in drawn.nodes if node.group is None]) == 5001

@@ -52,6 +52,39 @@ describe('labels', () => {
       expect(label.x - before.x, `${before.text} and ${label.text}`).toBeGreaterThan(room);
     }
   });
+
+  it('of blocks in a stage leave out what the stage says, and stay apart', () => {
+    const blocks = ['conv2', 'conv3'].flatMap((stage) =>
+      [1, 2].map((k) => ({ stage, name: `${stage}_block${k}` })),
+    );
+    const names = blocks.map((block) => [`${block.name}_a`, `${block.name}_b`]);
+    const graph = {
+      ...chain(...names.flat()),
+      blocks: [
+        ...['conv2', 'conv3'].map((stage) => ({
+          name: stage,
+          kind: 'stage',
+          nodes: blocks.flatMap((b, k) => (b.stage === stage ? names[k]! : [])),
+          output: `${stage}_block2_b`,
+          parent: null,
+        })),
+        ...blocks.map((block, k) => ({
+          name: block.name,
+          kind: 'residual',
+          nodes: names[k]!,
+          output: names[k]![1]!,
+          parent: block.stage,
+        })),
+      ],
+    };
+    const texts = (width: number): string[] =>
+      placeLabels(place(graph, NOTHING, width, 1))
+        .filter((l) => l.block !== null)
+        .map((l) => l.text);
+    expect(texts(600).sort()).toEqual(['block1', 'block1', 'block2', 'block2', 'conv2', 'conv3']);
+    const labels = placeLabels(place(graph, NOTHING, 120, 1)).filter((l) => l.row === 0);
+    expect(labels.filter((l) => l.block !== null)).toHaveLength(4); // marks at least
+  });
 });
 
 describe('figure', () => {

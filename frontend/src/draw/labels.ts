@@ -24,31 +24,41 @@ export const MARK_WIDTH = 10;
 export function placeLabels(layout: Layout): Label[] {
   const deepest = Math.max(0, ...layout.frames.map((frame) => frame.depth));
   const folded = layout.boxes.filter((box) => box.block !== null);
+  // A group drawn as its one operation: its name matters less than those of blocks.
+  const [blocks, groups] = [
+    folded.filter((box) => box.outline === 'block'),
+    folded.filter((box) => box.outline !== 'block'),
+  ];
   const shorten = shortener([
-    ...layout.frames.map((frame) => ({ name: frame.name, room: frame.right - frame.left })),
-    ...folded
-      .filter((box) => box.outline === 'block')
-      .map((box) => ({ name: box.label, room: box.width + SPACE })),
+    ...layout.frames.map((frame) => ({
+      name: withoutParent(frame.name, frame.parent),
+      room: frame.right - frame.left,
+    })),
+    ...blocks.map((box) => ({
+      name: withoutParent(box.label, box.frame),
+      room: box.width + SPACE,
+    })),
   ]);
+  const ofFolded = (box: PlacedBox, text: string): Label => ({
+    key: box.id,
+    text,
+    full: box.label,
+    x: box.x,
+    row: 0,
+    block: box.block,
+    folded: true,
+  });
   const wanted: Label[] = [
     ...layout.frames.map((frame) => ({
       key: `frame:${frame.name}`,
-      text: shorten(frame.name),
+      text: shorten(withoutParent(frame.name, frame.parent)),
       full: frame.name,
       x: (frame.left + frame.right) / 2,
       row: deepest - frame.depth,
       block: frame.name,
       folded: false,
     })),
-    ...folded.map((box) => ({
-      key: box.id,
-      text: box.outline === 'block' ? shorten(box.label) : box.label,
-      full: box.label,
-      x: box.x,
-      row: 0,
-      block: box.block,
-      folded: true,
-    })),
+    ...blocks.map((box) => ofFolded(box, shorten(withoutParent(box.label, box.frame)))),
     ...layout.boxes
       .filter((box) => box.block === null && box.frame === null)
       .sort((p, q) => importance(q) - importance(p))
@@ -61,25 +71,44 @@ export function placeLabels(layout: Layout): Label[] {
         block: null,
         folded: false,
       })),
+    ...groups.flatMap((box) => [ofFolded(box, box.label), ofFolded(box, '')]),
   ];
   const taken = new Map<number, [number, number][]>();
-  const labels: Label[] = [];
-  for (const label of wanted) {
-    const mark = label.block === null ? 0 : MARK_WIDTH;
-    const row = taken.get(label.row) ?? [];
-    // A block keeps at least the mark that folds it; a layer's name is left out.
-    for (const text of label.block === null ? [label.text] : [label.text, '']) {
-      const half = (text.length * LETTER_WIDTH + mark + SPACE) / 2;
-      const x = Math.min(Math.max(label.x, half), Math.max(half, layout.width - half));
-      const free = row.every(([left, right]) => x + half <= left || x - half >= right);
-      if (!free && text !== '') continue;
-      row.push([x - half, x + half]);
-      labels.push({ ...label, text, x });
-      break;
-    }
-    taken.set(label.row, row);
+  const within = (x: number, half: number): [number, number] => {
+    const middle = Math.min(Math.max(x, half), Math.max(half, layout.width - half));
+    return [middle - half, middle + half];
+  };
+  // A block keeps at least the mark that folds it; other names are left out where they touch.
+  const marks = new Map<string, [number, number]>();
+  for (const { key, x, row } of wanted.slice(0, layout.frames.length + blocks.length)) {
+    const mark = within(x, MARK_WIDTH / 2);
+    marks.set(key, mark);
+    taken.set(row, [...(taken.get(row) ?? []), mark]);
   }
-  return labels;
+  const labels = new Map<string, Label>();
+  for (const label of wanted) {
+    if (labels.has(label.key)) continue;
+    const mark = marks.get(label.key);
+    const row = taken.get(label.row) ?? [];
+    const letters = label.text.length * LETTER_WIDTH;
+    const [left, right] = within(
+      label.x,
+      (letters + (label.block === null ? 0 : MARK_WIDTH) + SPACE) / 2,
+    );
+    if (row.every((other) => other === mark || right <= other[0] || other[1] <= left)) {
+      taken.set(label.row, [...row.filter((other) => other !== mark), [left, right]]);
+      labels.set(label.key, { ...label, x: (left + right) / 2 });
+    } else if (mark !== undefined) {
+      labels.set(label.key, { ...label, text: '', x: (mark[0] + mark[1]) / 2 });
+    }
+  }
+  return [...labels.values()];
+}
+
+/** conv2_block1 in conv2 is block1: what is around it says the rest. */
+function withoutParent(name: string, parent: string | null): string {
+  const rest = parent !== null && name.startsWith(parent) ? name.slice(parent.length) : '';
+  return /^[_./-]\w/.test(rest) ? rest.slice(1) : name;
 }
 
 function importance(box: PlacedBox): number {
@@ -88,7 +117,8 @@ function importance(box: PlacedBox): number {
 
 /**
  * One way of shortening for all blocks of a model, so that their names stay comparable: without
- * what all share, or, where that does not fit, only what follows the last separator.
+ * what all share, or, where that does not fit and still tells them apart, only what follows the
+ * last separator.
  */
 function shortener(blocks: readonly { name: string; room: number }[]): (name: string) => string {
   const fits = ({ room }: { room: number }, text: string): boolean =>
@@ -98,7 +128,8 @@ function shortener(blocks: readonly { name: string; room: number }[]): (name: st
   const brief = (name: string): string => name.slice(shared) || name;
   if (blocks.every((block) => fits(block, brief(block.name)))) return brief;
   const end = (name: string): string => name.split(/[_./-]/).at(-1) ?? name;
-  return (name) => end(name);
+  // What follows the last separator may not tell them apart: conv2_block1, conv3_block1.
+  return new Set(names.map(end)).size === new Set(names).size ? end : brief;
 }
 
 /** How many letters all names begin with, up to and with a separator. */

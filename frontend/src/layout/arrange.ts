@@ -12,6 +12,8 @@ export interface Request {
 
 // A handful of operations that one name covers (a local response norm) is one thing to a reader.
 const SMALL_GROUP = 6;
+// Of more boxes than this in one drawing none can be made out.
+const LEGIBLE = 200;
 
 /** Lay out as much detail as fits: everything, else with inner blocks folded, else with outer. */
 export function arrange({ graph, folded, unfolded, width, zoom }: Request): Layout {
@@ -29,7 +31,7 @@ export function arrange({ graph, folded, unfolded, width, zoom }: Request): Layo
     const collapsed = new Set([...level.map((block) => block.name), ...folded]);
     for (const name of unfolded) collapsed.delete(name);
     layout = place(graph, collapsed, width, zoom);
-    if (layout.width < width * zoom + 1) break;
+    if (layout.width < width * zoom + 1 && layout.boxes.length <= LEGIBLE * zoom) break;
   }
   return layout!;
 }
