@@ -50,6 +50,7 @@ setup(
     install_requires=[*RUNTIME, *tensorflow_requirement()],
     extras_require={
         "torch": ["torch>=2.6"],  # torch modules; 2.6 exports any number of images (Dim.DYNAMIC)
+        "onnx": ["onnx>=1.17", "onnxruntime>=1.20"],  # .onnx files: read by one, run by the other
         "dask": ["distributed>=2024.8"],  # jobs on a cluster: --modelcompare_scheduler
         "test": [
             "pytest>=8",

@@ -1,4 +1,4 @@
-"""Model files: .keras and .h5, frozen GraphDefs (.pb), SavedModel directories.
+"""Model files: .keras and .h5, frozen GraphDefs (.pb), SavedModel directories, and others' formats.
 
 The user gives the file to be logged, so it is loaded and run in this process. Nothing here is
 ever applied to a log directory.
@@ -16,7 +16,7 @@ from tb_modelcompare.capture import Feed, Model
 from tb_modelcompare.errors import ModelFileError
 from tb_modelcompare.graph import LayerGraph, Node, kind_of
 
-_ACCEPTED = "give a .keras or .h5 file, a frozen .pb file or a SavedModel directory"
+_ACCEPTED = "give a .keras, .h5, .tflite or .onnx file, a frozen .pb file or a SavedModel directory"
 _KERAS = (".keras", ".h5", ".hdf5")
 
 # Their results do not depend on the image's values.
@@ -51,6 +51,14 @@ def open_file(path: Path, feed: Feed | None = None) -> Model:
         return _open_saved_model(path)
     if path.suffix in _KERAS:
         return _open_keras(path, feed)
+    if path.suffix == ".tflite":
+        from tb_modelcompare.tflite import open_tflite
+
+        return open_tflite(path)
+    if path.suffix == ".onnx":
+        from tb_modelcompare.onnx import open_onnx
+
+        return open_onnx(path)
     if path.suffix in (".pb", ".pbtxt", ".graphdef"):
         return _open_graph_def(_parse(path), str(path))
     raise ModelFileError(f"{path} is no model file that we know; {_ACCEPTED}")

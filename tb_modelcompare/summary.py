@@ -85,7 +85,8 @@ class SummaryWriter:
         model : Keras 3 model, torch module, or path
             A torch module is shown the probe at the probe's size, as (n, c, h, w). Arrays of a
             probe that are no images are shown as they are. A path is a
-            .keras or .h5 file, a frozen GraphDef (.pb), or a SavedModel directory.
+            .keras or .h5 file, a frozen GraphDef (.pb), a SavedModel directory, or, without
+            renders, a .tflite or .onnx file.
         step : int
             Of training.
         preprocessing : Preprocessing, optional
@@ -268,7 +269,7 @@ def open_model(model: Any, probe: Probe) -> capture.Model:
         return open_torch(model, feed)
     raise ModelFileError(
         f"{type(model).__name__} is no model that can be logged; give a Keras 3 model, a torch "
-        f"module, a .keras or frozen .pb file or a SavedModel directory, or use add_activations"
+        f"module, a model's file or a SavedModel directory, or use add_activations"
     )
 
 

@@ -99,7 +99,10 @@ def _log(commands: Any) -> None:
         "--size, --limit, --positions and --seed.",
     )
     parser.add_argument(
-        "model", metavar="MODEL", help="a .keras or .h5 file, a SavedModel directory, a frozen .pb"
+        "model",
+        metavar="MODEL",
+        help="a .keras or .h5 file, a SavedModel directory, a frozen .pb; .tflite and .onnx files "
+        "without pictures",
     )
     parser.add_argument("--probe", metavar="DIR", required=True, help="directory of photos")
     parser.add_argument("--logdir", metavar="RUN", required=True, help="the run's directory")

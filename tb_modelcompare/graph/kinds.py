@@ -12,9 +12,15 @@ _KINDS: tuple[tuple[str, str], ...] = (
         r".*(Normalization|BatchNorm\w*|LayerNorm|GroupNorm|InstanceNorm\w*|RMSNorm)"
         r"|LRN|LocalResponseNorm|(batch|layer|group|instance)_norm",
     ),
-    ("pool", r".*Pool(ing)?(\dD|\dd|V2)?|Mean|mean|(max|avg|adaptive_avg|adaptive_max)_pool\dd"),
-    ("conv", r".*Conv(\dD|\dd|olution\w*|Transpose\dd)(Transpose|Native|BackpropInput)?|conv\dd"),
-    ("dense", r"Dense|EinsumDense|MatMul|BatchMatMul(V\d)?|Linear|LazyLinear|linear|matmul"),
+    (
+        "pool",
+        r".*Pool(ing)?(\dD|\dd|V2)?|Mean|ReduceMean|mean|(max|avg|adaptive_avg|adaptive_max)_pool\dd",
+    ),
+    (
+        "conv",
+        r".*Conv(\dD|\dd|olution\w*|Transpose(\dd)?)?(Transpose|Native|BackpropInput)?|conv\dd",
+    ),
+    ("dense", r"Dense|EinsumDense|Gemm|MatMul|BatchMatMul(V\d)?|Linear|LazyLinear|linear|matmul"),
     (
         "activation",
         r"(?i:(log_?)?softmax\w*|(leaky_?|p|c|r|th?resholded_?)?relu6?|r?elu|selu|celu|gelu|silu"

@@ -1,0 +1,143 @@
+"""ONNX files: what onnxruntime computes, tensor by tensor."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tb_modelcompare.capture import Model
+from tb_modelcompare.errors import ModelFileError
+from tb_modelcompare.graph import kind_of
+from tb_modelcompare.operations import Operation, model_of_operations
+from tb_modelcompare.sampling import Floats
+
+# A serialised protocol buffer cannot be larger, and onnxruntime is given one.
+_MAX_BYTES = 2**31 - 1
+
+
+def open_onnx(path: Path) -> Model:
+    """An .onnx file of one image, channels first or last, opened for capture.
+
+    Raises
+    ------
+    ModelFileError
+        If it is none, needs data from outside of its directory, does not take one image, or
+        onnx and onnxruntime are not installed.
+    """
+    try:
+        import onnx
+        import onnxruntime
+    except ImportError as error:
+        raise ModelFileError(
+            f"{path} needs onnx and onnxruntime: pip install 'tb-modelcompare[onnx]'"
+        ) from error
+    model = _loaded(onnx, path)
+    weights = {tensor.name for tensor in model.graph.initializer}
+    inputs = [value for value in model.graph.input if value.name not in weights]
+    shapes = [
+        [dim.dim_value or None for dim in value.type.tensor_type.shape.dim] for value in inputs
+    ]
+    if len(inputs) != 1 or len(shapes[0]) != 4:
+        raise ModelFileError(
+            f"{path} should take one image (n, 1 or 3, h, w) or (n, h, w, 1 or 3); it takes "
+            f"{', '.join(map(str, shapes))}"
+        )
+    count, *sizes = shapes[0]
+    first = sizes[0] in (1, 3) or sizes[2] not in (1, 3)
+    channels, height, width = sizes if first else (sizes[2], *sizes[:2])
+    image = inputs[0].name
+    layout = _layout(model.graph.node, image, first)
+    present = {value.name for value in model.graph.output}
+    made = {tensor for node in model.graph.node for tensor in node.output if tensor in layout}
+    model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in sorted(made - present))
+    errors = onnxruntime.capi.onnxruntime_pybind11_state
+    problems = (
+        RuntimeError, ValueError, errors.Fail, errors.InvalidArgument, errors.InvalidGraph,
+        errors.NotImplemented, errors.InvalidProtobuf,
+    )  # fmt: skip
+    options = onnxruntime.SessionOptions()
+    # Fused operations would not give what lies between them.
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    try:
+        session = onnxruntime.InferenceSession(
+            model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+        )
+    except problems as error:
+        raise ModelFileError(f"onnxruntime cannot load {path}: {error}") from error
+    dtype = np.float16 if inputs[0].type.tensor_type.elem_type == onnx.TensorProto.FLOAT16 else None
+
+    def run(images: Floats, wanted: Sequence[Any]) -> Mapping[Any, npt.NDArray[Any]]:
+        fed = np.moveaxis(images, -1, 1) if first else images
+        fed = np.ascontiguousarray(fed, dtype or np.float32)
+        size = count or len(fed)
+        spare = -len(fed) % size  # a fixed number of images is filled up
+        fed = np.concatenate([fed, np.repeat(fed[-1:], spare, axis=0)])
+        parts = []
+        for start in range(0, len(fed), size):
+            try:
+                parts.append(session.run(list(wanted), {image: fed[start : start + size]}))
+            except problems as error:
+                raise ModelFileError(f"onnxruntime cannot run {path}: {error}") from error
+        found = {}
+        for tensor, values in zip(wanted, zip(*parts, strict=True), strict=True):
+            whole = np.concatenate([np.atleast_1d(value) for value in values])
+            if len(whole) == len(fed):
+                whole = whole[: len(images)]
+            maps = whole.ndim == 4 and not layout[tensor]
+            found[tensor] = np.moveaxis(whole, 1, -1) if maps else whole
+        return found
+
+    operations = [
+        Operation(node.name or node.output[0], node.op_type, tuple(node.input), tuple(node.output))
+        for node in model.graph.node
+    ]
+    return model_of_operations(str(path), (height, width, channels or 3), operations, image, run)
+
+
+def _loaded(onnx: Any, path: Path) -> Any:
+    from google.protobuf.message import DecodeError
+
+    try:
+        model = onnx.load(path, load_external_data=False)
+    except (DecodeError, OSError, ValueError) as error:
+        raise ModelFileError(f"{path} is no ONNX model: {error}") from error
+    directory = path.parent.resolve()
+    size = path.stat().st_size
+    for tensor in model.graph.initializer:
+        where = {entry.key: entry.value for entry in tensor.external_data}.get("location")
+        if where is None:
+            continue
+        file = (directory / where).resolve()
+        if directory not in file.parents or not file.is_file():
+            raise ModelFileError(
+                f"{path} keeps weights in {where!r:.200}, which is no file in its own directory"
+            )
+        size += sum(int(e.value) for e in tensor.external_data if e.key == "length")
+    if size > _MAX_BYTES:
+        raise ModelFileError(f"{path} has {size} bytes with its weights; at most 2 GiB are read")
+    try:
+        onnx.load_external_data_for_model(model, str(directory))
+    except (OSError, ValueError, onnx.checker.ValidationError) as error:
+        raise ModelFileError(f"the weights of {path} cannot be read: {error}") from error
+    return model
+
+
+def _layout(nodes: Any, image: str, channels_first: bool) -> dict[str, bool]:
+    """For each tensor that depends on the image: whether the units of a map are its last axis."""
+    layout = {image: not channels_first}
+    for node in nodes:
+        sources = [name for name in node.input if name in layout]
+        if not sources:
+            continue
+        last = layout[sources[0]]
+        permutation = [list(a.ints) for a in node.attribute if a.name == "perm"]
+        if node.op_type == "Transpose" and permutation and len(permutation[0]) == 4:
+            last = permutation[0][3] == (3 if last else 1)
+        elif kind_of(node.op_type) in ("conv", "pool") or node.op_type == "BatchNormalization":
+            last = False
+        layout.update(dict.fromkeys(node.output, last))
+    return layout

@@ -1,0 +1,134 @@
+"""Model files that are lists of operations run by another's interpreter (.tflite, .onnx)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tb_modelcompare.capture import FrozenGraph, Model, Sampler
+from tb_modelcompare.errors import ModelFileError, NotRenderableError
+from tb_modelcompare.graph import LayerGraph, Node, kind_of
+from tb_modelcompare.sampling import Floats, Reading, Sampled, sample
+
+_LAYER_KINDS = frozenset({"conv", "dense", "pool", "norm", "activation"})
+_JOINS = frozenset({"concat", "add"})
+# Shapes are asked for at this size where a file takes any.
+_ANY_SIZE = 224
+_BATCH = 2
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One operation; tensors go by keys of the file's own."""
+
+    name: str
+    op: str
+    inputs: tuple[Any, ...]
+    outputs: tuple[Any, ...]
+
+
+# Images (n, h, w, c) and the tensors wanted → their values, maps channels last.
+Run = Callable[[Floats, Sequence[Any]], Mapping[Any, npt.NDArray[Any]]]
+
+
+def model_of_operations(
+    where: str,
+    shape: tuple[int | None, int | None, int],
+    operations: Sequence[Operation],
+    image: Any,
+    run: Run,
+) -> Model:
+    """A model of operations in topological order, opened for capture.
+
+    An operation with one input that depends on the image and no kind of its own (a scale, a
+    reshape) lies on an edge; a bias belongs to its product.
+
+    Parameters
+    ----------
+    where : str
+        The file, for messages.
+    shape : (height, width, channels)
+        Of an image; height and width None where any is taken.
+    image
+        The tensor of the images.
+    run : callable
+
+    Raises
+    ------
+    ModelFileError
+        If it has no layers, or not one place for images.
+    """
+    if shape[2] not in (1, 3):
+        raise ModelFileError(f"{where} takes {shape[2]} channels and a probe has 1 or 3")
+    uses = Counter(tensor for operation in operations for tensor in operation.inputs)
+    nodes = [Node("input", "InputLayer", (), shape, shape[2], label="input", kind="input")]
+    layer_of = {image: "input"}
+    tensor_of: dict[str, Any] = {}
+    for operation in operations:
+        known = [tensor for tensor in operation.inputs if tensor in layer_of]
+        sources = tuple(dict.fromkeys(layer_of[tensor] for tensor in known))
+        if not sources:
+            continue
+        kind = kind_of(operation.op)
+        name = sources[0]
+        if kind in _LAYER_KINDS or (len(known) > 1 and operation.op != "Shape"):
+            name = _unique(operation.name, {"input", *tensor_of})
+            nodes.append(Node(name, operation.op, sources, label=name, kind=kind))
+            tensor_of[name] = operation.outputs[0]
+        elif kind in _JOINS and tensor_of.get(name) == known[0] and uses[known[0]] == 1:
+            tensor_of[name] = operation.outputs[0]  # a bias
+        layer_of.update(dict.fromkeys(operation.outputs, name))
+    if not tensor_of:
+        raise ModelFileError(f"{where} computes nothing from its images that could be logged")
+    size = (_BATCH, shape[0] or _ANY_SIZE, shape[1] or _ANY_SIZE, shape[2])
+    values = run(np.zeros(size, np.float32), list(tensor_of.values()))
+    described = [nodes[0]]
+    candidates = []
+    for node in nodes[1:]:
+        value = values[tensor_of[node.name]]
+        if value.ndim and len(value) == _BATCH:
+            units = value.shape[-1] if value.ndim > 1 else None
+            node = replace(node, shape=value.shape[1:], units=units)
+            if value.dtype.kind == "f" and value.ndim <= 4:
+                candidates.append(node.name)
+        described.append(node)
+    return Model(
+        graph=LayerGraph(tuple(described)),
+        candidates=tuple(candidates),
+        passive=frozenset(),
+        input_shape=shape,
+        sampler=lambda layers, feed, reading: _sampler(
+            run, {layer: tensor_of[layer] for layer in layers}, reading
+        ),
+        freeze=lambda layers, images: _refuse(where),
+    )
+
+
+def _sampler(run: Run, tensors: Mapping[str, Any], reading: Reading) -> Sampler:
+    def sampler(images: npt.NDArray[Any], positions: npt.NDArray[np.float64]) -> list[Sampled]:
+        values = run(images, list(tensors.values()))
+        return [
+            sample(values[tensor], positions, layer, reading) for layer, tensor in tensors.items()
+        ]
+
+    return sampler
+
+
+def _refuse(where: str) -> FrozenGraph:
+    raise NotRenderableError(
+        f"{where} is run by an interpreter that computes no gradients; log the model that it was "
+        f"made from"
+    )
+
+
+def _unique(name: str, taken: set[str]) -> str:
+    candidate, number = name, 0
+    while candidate in taken:
+        number += 1
+        candidate = f"{name}_{number}"
+    return candidate
