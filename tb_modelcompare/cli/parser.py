@@ -256,13 +256,19 @@ def _analogies(commands: Any) -> None:
         commands,
         "analogies",
         "pictures.analogies",
-        "what a unit of one snapshot is in the layers of another",
-        "Renders a unit of A, and in each layer of B the direction that linear regression "
+        "what a unit of one snapshot is in the layers of others",
+        "Renders a unit of A, and in each layer of every B the direction that linear regression "
         "predicts for it, with the cross-validated R² of that prediction.",
     )
     _snapshots(parser, "A")
     parser.add_argument("unit", metavar="LAYER:UNIT", help="such as mixed4a:17")
-    _snapshots(parser, "B", logdir=False)
+    parser.add_argument("b", metavar="B", nargs="+", help=f"snapshots: {_SNAPSHOT}")
+    parser.add_argument(
+        "--less",
+        nargs=2,
+        metavar=("SNAPSHOT", "LAYER"),
+        help="without what this layer has of the unit: what is only in A",
+    )
     parser.add_argument(
         "--negative", action="store_true", help="what the unit is least, instead of most"
     )
@@ -309,9 +315,8 @@ def _measure(parser: Any) -> None:
     )
 
 
-def _snapshots(parser: Any, *names: str, logdir: bool = True) -> None:
-    if logdir:
-        parser.add_argument("logdir", metavar="LOGDIR")
+def _snapshots(parser: Any, *names: str) -> None:
+    parser.add_argument("logdir", metavar="LOGDIR")
     for name in names:
         parser.add_argument(name.lower(), metavar=name, help=f"a snapshot: {_SNAPSHOT}")
 

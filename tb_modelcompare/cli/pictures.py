@@ -23,6 +23,7 @@ from tqdm import tqdm
 from tb_modelcompare import errors
 from tb_modelcompare.assets import slug
 from tb_modelcompare.cache import ResultCache
+from tb_modelcompare.cli.best_photos import best_photos, rgb_bytes
 from tb_modelcompare.cli.files import BAR, output_directory
 from tb_modelcompare.cli.table import table
 from tb_modelcompare.errors import (
@@ -42,6 +43,8 @@ from tb_modelcompare.snapshot import Snapshot, nearest
 from tb_modelcompare.store import open_snapshot
 
 _POLL_SECONDS = 0.2
+# Photos of the probe that stand before a unit's pictures.
+PHOTOS = 4
 
 Item = dict[str, Any]
 Picture = npt.NDArray[np.uint8]
@@ -54,7 +57,7 @@ class JobFailedError(ModelCompareError):
 def analogies(arguments: argparse.Namespace) -> int:
     """Render a unit and its analogies."""
     a = open_snapshot(arguments.logdir, arguments.a)
-    b = open_snapshot(arguments.logdir, arguments.b)
+    targets = [open_snapshot(arguments.logdir, name) for name in arguments.b]
     layer, unit = _unit(arguments.unit, a)
     request = {
         "kind": "analogies",
@@ -62,15 +65,20 @@ def analogies(arguments: argparse.Namespace) -> int:
         "layer": layer,
         "unit": unit,
         "sign": -1 if arguments.negative else 1,
-        "targets": [{"snapshot": b.id, "layers": _layers(arguments.layers, b)}],
+        "minus": _minus(arguments),
+        "targets": [{"snapshot": b.id, "layers": _layers(arguments.layers, b)} for b in targets],
         **_rendering(arguments),
     }
     task = task_from_request(request, partial(open_snapshot, arguments.logdir))
-    title = f"{'-' if arguments.negative else ''}{layer}:{unit} of {a.id} in {b.id}"
+    sign = "-" if arguments.negative else ""
+    title = f"{sign}{layer}:{unit} of {a.id} in {', '.join(b.id for b in targets)}"
     out = _new_directory(arguments.out, f"analogies-{slug(layer)}-{unit}")
     items, pictures = _compute(task, "analogies")
     print(table(("LAYER", ">R²", ">BEST UNIT", ">CORRELATION", ""), list(map(_numbers, items))))
-    _write(out, title, items, pictures)
+    response = np.asarray(a.activations(layer)[:, unit])
+    response = -response if arguments.negative else response
+    photos = best_photos(a, a.probe(), layer, response, count=PHOTOS, size=arguments.size)
+    _write(out, title, items, pictures, photos)
     return 0
 
 
@@ -82,7 +90,7 @@ def caricature(arguments: argparse.Namespace) -> int:
     photo: dict[str, Any]
     if in_probe:
         photo = {"image": probe.names.index(arguments.image)}
-        pixels = _bytes(probe.images[photo["image"]])
+        pixels = rgb_bytes(probe.images[photo["image"]])
     else:
         pixels = _photo(arguments.image, probe.names)
         photo = {"photo": keep_photo(ResultCache(), pixels)}
@@ -100,8 +108,15 @@ def caricature(arguments: argparse.Namespace) -> int:
     shown = Image.fromarray(pixels)
     scale = arguments.size / max(shown.size)
     shown = shown.resize([max(1, round(scale * side)) for side in shown.size])
-    _write(out, title, items, pictures, photo=np.asarray(shown))
+    _write(out, title, items, pictures, [("the photo", np.asarray(shown))])
     return 0
+
+
+def _minus(arguments: argparse.Namespace) -> dict[str, str] | None:
+    if arguments.less is None:
+        return None
+    name, layer = arguments.less
+    return {"snapshot": open_snapshot(arguments.logdir, name).id, "layer": layer}
 
 
 def _unit(text: str, snapshot: Snapshot) -> tuple[str, int]:
@@ -150,12 +165,6 @@ def _photo(file: str, names: Sequence[str]) -> Picture:
         raise PhotoError(f"{file}: {error}") from error
 
 
-def _bytes(pixels: npt.NDArray[Any]) -> Picture:
-    """Pixels of a probe, of 1 or 3 channels, as RGB bytes."""
-    whole = pixels if pixels.dtype == np.uint8 else np.rint(255 * pixels).astype(np.uint8)
-    return np.broadcast_to(whole, (*whole.shape[:2], 3))
-
-
 def _compute(task: Task, what: str) -> tuple[list[Item], list[Picture | None]]:
     """Run a task in a worker process, or take its result from the cache.
 
@@ -199,6 +208,8 @@ def _numbers(item: Item) -> tuple[str, ...]:
     """One line of the table of analogies."""
     if item["role"] == "source":
         return f"{item['layer']} (the unit itself)", "", "", "", ""
+    if item["role"] == "difference":
+        return f"{item['layer']} (what remains)", f"{item['r2']:.2f} taken away", "", "", ""
     best = item["best_unit"]
     numbers = (f"{item['r2']:.2f}", str(best["unit"]), f"{best['correlation']:.2f}")
     return item["layer"], *numbers, item["problem"] or ""
@@ -219,12 +230,12 @@ def _write(
     title: str,
     items: Sequence[Item],
     pictures: Sequence[Picture | None],
-    photo: Picture | None = None,
+    photos: Sequence[tuple[str, Picture]],
 ) -> None:
-    """A PNG per picture, all on one sheet after the photo, and what is known of each as CSV."""
+    """A PNG per picture, all on one sheet after the photos, and what is known of each as CSV."""
     files: list[str] = []
-    shown = [] if photo is None else [photo]
-    captions = [] if photo is None else ["the photo"]
+    captions = [caption for caption, _ in photos]
+    shown = [photo for _, photo in photos]
     for item, picture in zip(items, pictures, strict=True):
         files.append("")
         if picture is not None:
@@ -246,5 +257,4 @@ def _write(
 
 
 def _caption(item: Item) -> str:
-    # Pillow's own font has no "²".
-    return item["layer"] if item["r2"] is None else f"{item['layer']}\nR2 {item['r2']:.2f}"
+    return item["layer"] if item["r2"] is None else f"{item['layer']}\nR² {item['r2']:.2f}"

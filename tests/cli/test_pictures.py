@@ -56,6 +56,25 @@ def test_analogies(command: Run, demo: Path, tmp_path: Path) -> None:
     assert str(out / "contact_sheet.png") in done.stdout
 
 
+def test_several_snapshots_and_what_only_one_has(command: Run, demo: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    arguments = ("seed0", "mixed4a:5", "mobile", "seed1", "--layers", "^(block4|mixed4a)$")
+    done = command(
+        "analogies", demo, *arguments, "--less", "seed1", "mixed4a", "--out", out, *QUICK
+    )
+    assert done.returncode == 0, done.stderr
+    rows = list(csv.DictReader((out / "pictures.csv").open()))
+    assert [(row["role"], row["snapshot"].split("/")[0], row["layer"]) for row in rows] == [
+        ("difference", "seed0", "mixed4a"),
+        ("analogy", "mobile", "block4"),
+        ("analogy", "seed1", "mixed4a"),
+    ]
+    assert "taken away" in done.stdout
+    assert len(pictures(out)) == 3
+    # Four photos of the probe stand before the three pictures.
+    assert Image.open(out / "contact_sheet.png").height > 3 * 32
+
+
 def test_caricatures_of_a_file_and_of_a_photo_of_the_probe(
     command: Run, demo: Path, tmp_path: Path
 ) -> None:
