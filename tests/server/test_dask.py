@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from serving import Server, activations
 
-from tb_modelcompare import similarity
+from tb_modelcompare import Probe, SummaryWriter, similarity
 
 distributed = pytest.importorskip("distributed")
 
@@ -63,3 +63,35 @@ def test_an_address_where_nobody_answers_fails_the_job_by_name(
     assert (failed["status"], failed["error"]["type"]) == ("failed", "SchedulerError")
     assert "tcp://127.0.0.1:9" in failed["error"]["message"]
     assert server.json("snapshots")["supported"]
+
+
+def test_pictures_are_drawn_on_a_cluster_and_kept_for_both(
+    tmp_path: Path, serve: Callable[..., Server], scheduler: str
+) -> None:
+    import keras
+
+    keras.utils.set_random_seed(1)
+    model = keras.Sequential(
+        [
+            keras.Input((32, 32, 3)),
+            keras.layers.Conv2D(6, 5, strides=2, activation="relu", name="conv"),
+        ]
+    )
+    pixels = np.random.default_rng(0).integers(0, 256, (20, 32, 32, 3), np.uint8)
+    with SummaryWriter(tmp_path / "logs" / "run", Probe(pixels)) as writer:
+        writer.add_model("net", model, step=0, progress=False)
+    request = {
+        "kind": "analogies",
+        "a": "run/net@0",
+        "layer": "conv",
+        "unit": 2,
+        "targets": [{"snapshot": "run/net@0", "layers": ["conv"]}],
+        "size": 32,
+        "steps": 4,
+    }
+    server = serve(tmp_path / "logs", modelcompare_scheduler=scheduler)
+    assert server.post("warm_up", {"snapshot": "run/net@0", "layer": "conv"}).status_code == 200
+    done = server.wait(server.ask(request)["id"], seconds=120)
+    assert (done["status"], done["error"]) == ("done", None)
+    here = serve(tmp_path / "logs").ask(request)
+    assert (here["status"], here["cached"], here["items"]) == ("done", True, done["items"])
