@@ -163,10 +163,7 @@ def compare(
     same = b is a
     a = {name: a[name] for name in comparison.rows}
     b = a if same else {name: b[name] for name in comparison.columns}
-    few_rows = _row_notes(chosen, a, b)
-    for note in few_rows:
-        warnings.warn(note, RowsFewerThanUnitsWarning, stacklevel=2)
-    comparison = replace(comparison, warnings=(*few_rows, *comparison.warnings))
+    comparison = with_row_notes(comparison, chosen, a, b)
     if runs == 1:
         return comparison
     image = image_indices(groups, len(a[comparison.rows[0]]))
@@ -220,6 +217,14 @@ def open_both(
     for layer in (*xs, *ys):
         require_same_rows(xs[0], layer)
     return xs, ys, (*left_out, *left_out_too)
+
+
+def with_row_notes(comparison: Comparison, measure: Measure, a: Layers, b: Layers) -> Comparison:
+    """Warns of layers with too few rows for their units, and adds that to `warnings`."""
+    few_rows = _row_notes(measure, a, b)
+    for note in few_rows:
+        warnings.warn(note, RowsFewerThanUnitsWarning, stacklevel=3)
+    return replace(comparison, warnings=(*few_rows, *comparison.warnings))
 
 
 def find_measure(measure: str | Measure) -> Measure:

@@ -21,8 +21,9 @@ from tb_modelcompare.similarity.engine import (
     find_measure,
     labelled,
     open_both,
+    with_row_notes,
 )
-from tb_modelcompare.similarity.pairs import Precision, Settings, prepared
+from tb_modelcompare.similarity.pairs import Precision, Settings, moment_pairs, prepared
 from tb_modelcompare.similarity.registry import KernelPlan, Measure, MomentPlan, Plan
 from tb_modelcompare.similarity.regression import image_indices
 from tb_modelcompare.similarity.significance import (
@@ -89,10 +90,11 @@ def refine(
     """
     chosen = find_measure(measure)
     plan = chosen.plan(**options)
-    settings = Settings(precision, memory, None, cancelled)
     if isinstance(plan, MomentPlan) and isinstance(plan.combine, SpectralMean):
-        yield _from_random_vectors(a, b, chosen, plan, level, seed, dead, settings)
-    elif chosen.sampled:
+        settings = Settings(precision, memory, progress, cancelled)
+        yield from _from_random_vectors(a, b, chosen, plan, level, seed, dead, settings)
+        return
+    if chosen.sampled:
         fixed = {"dead": dead, "precision": precision, "memory": memory, "cancelled": cancelled}
         yield from _from_samples(
             a, b, chosen, groups, first, growth, level, seed, {**fixed, **options}
@@ -125,12 +127,14 @@ def _from_random_vectors(
     seed: int,
     dead: Literal["raise", "drop"],
     settings: Settings,
-) -> Estimate:
+) -> Iterator[Estimate]:
+    """A look, and the exact values, which need the same moments of each layer."""
     xs, ys, notes = open_both(a, b, dead, settings.precision)
     xs[0].require_rows(plan.least_rows, measure.title)
     layers = xs if ys is xs else [*xs, *ys]
-    tick = settings.tick(1.0)  # asks whether to stop; a look reports no progress
-    whitenings, exact = prepared(plan, layers, settings, tick)
+    tick = replace(settings, progress=None).tick(1.0)  # asks whether to stop
+    ready = prepared(plan, layers, settings, tick)
+    whitenings, exact = ready
     read = _reader(layers, exact, settings.memory)
     sides = [
         quadrature.Whitened(layer, white, read(index))
@@ -153,7 +157,12 @@ def _from_random_vectors(
             matrices[:, i, j - len(xs)] = values
     note = f"A first look, from {quadrature.SAMPLES} random directions or so for each pair."
     looked = labelled(measure, matrices[0], xs, ys, (*notes, note))
-    return Estimate(replace(looked, low=matrices[1], high=matrices[2]), xs[0].rows, False)
+    yield Estimate(replace(looked, low=matrices[1], high=matrices[2]), xs[0].rows, False)
+    del sides, read  # which hold all rows
+    values = moment_pairs(measure, plan, xs, ys, settings, ready)
+    left, right = ({layer.name: layer.values for layer in side} for side in (xs, ys))
+    comparison = with_row_notes(labelled(measure, values, xs, ys, notes), measure, left, right)
+    yield Estimate(comparison, xs[0].rows, True)
 
 
 def _reader(

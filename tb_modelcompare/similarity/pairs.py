@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -71,7 +71,7 @@ def all_pairs(
     if isinstance(plan, KernelPlan):
         return _kernel_pairs(plan, xs, ys, settings)
     if isinstance(plan, MomentPlan):
-        return _moment_pairs(measure, plan, xs, ys, settings)
+        return moment_pairs(measure, plan, xs, ys, settings)
     if isinstance(plan, VectorPlan):
         return _vector_pairs(plan, xs, ys, settings)
     return _row_pairs(measure, plan, xs, ys, settings)
@@ -231,9 +231,19 @@ def _combining_cost(d1: Any, d2: Any) -> Any:
     return 2.0 * d1 * d2 * (d1 + d2)
 
 
-def _moment_pairs(
-    measure: Measure, plan: MomentPlan, xs: list[Layer], ys: list[Layer], settings: Settings
+Prepared: TypeAlias = tuple[list[Any], npt.NDArray[np.bool_]]
+"""What a measure makes of each layer's own moments, and which of them needed float64."""
+
+
+def moment_pairs(
+    measure: Measure,
+    plan: MomentPlan,
+    xs: list[Layer],
+    ys: list[Layer],
+    settings: Settings,
+    ready: Prepared | None = None,
 ) -> Matrix:
+    """Values of every x with every y; `ready` is what `prepared` gave, where it is known."""
     layers = xs if ys is xs else [*xs, *ys]
     own, across = _multiply_adds(xs, ys)
     widths_x, widths_y = (np.array([layer.units for layer in side]) for side in (xs, ys))
@@ -242,7 +252,9 @@ def _moment_pairs(
         among_own = float(_combining_cost(widths_x, widths_x).sum())
         combining = (combining - among_own) / (2.0 if measure.symmetric else 1.0)
     tick = settings.tick(own + across + combining)
-    sides, exact = prepared(plan, layers, settings, tick)
+    sides, exact = ready or prepared(plan, layers, settings, tick)
+    if ready:
+        tick(own)
     left, right = sides[: len(xs)], sides[-len(ys) :]
     values = np.empty((len(xs), len(ys)))
 
@@ -278,8 +290,8 @@ def _moment_pairs(
 
 def prepared(
     plan: MomentPlan, layers: Sequence[Layer], settings: Settings, tick: products.Tick
-) -> tuple[list[Any], npt.NDArray[np.bool_]]:
-    """What the measure makes of each layer's own moments, and which needed float64."""
+) -> Prepared:
+    """What the measure makes of all layers, those of x and then those of y."""
     dtype = settings.dtype(layers)
     sides = _prepared(plan, layers, dtype, settings.memory, tick)
     exact = np.full(len(layers), dtype == np.float64)
