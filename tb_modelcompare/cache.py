@@ -28,6 +28,9 @@ _MANIFEST = "manifest.json"
 _ABANDONED_SECONDS = 24 * 3600
 # Old results make room once more than this fraction of the limit is new.
 _WEIGHED = 256
+# Bytes that this process stored in a directory since it looked at all results there. A worker
+# gets a new ResultCache with every job, and one job alone seldom stores so much.
+_unweighed: dict[Path, int] = {}
 _KEY = re.compile(r"[0-9a-f]{64}\Z")
 
 
@@ -67,7 +70,6 @@ class ResultCache:
     def __init__(self, directory: Path | None = None, limit_bytes: int = DEFAULT_BYTES) -> None:
         self._directory = directory or default_directory()
         self._limit_bytes = limit_bytes
-        self._unweighed: int | None = None  # bytes stored since all were weighed
 
     def workspace(self) -> Path:
         """A new directory to compute a result in, to be given to `store` or `discard`.
@@ -213,11 +215,11 @@ class ResultCache:
 
     def _weigh(self, stored: int, keep: Path) -> None:
         """Make room, if enough came that it may be needed: looking at all results takes long."""
-        if self._unweighed is not None:
-            self._unweighed += stored
-        if self._unweighed is None or self._unweighed > self._limit_bytes // _WEIGHED:
-            self._unweighed = 0
+        unweighed = _unweighed.get(self._directory, self._limit_bytes) + stored
+        if unweighed > self._limit_bytes // _WEIGHED:
             self._evict(keep)
+            unweighed = 0
+        _unweighed[self._directory] = unweighed
 
     def _evict(self, keep: Path) -> None:
         entries = sorted(self._entries())

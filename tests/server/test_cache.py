@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -84,6 +85,30 @@ def test_the_least_recently_used_results_make_room(cache_directory: Path) -> Non
     assert {"a", "e"} <= there
     size = sum(f.stat().st_size for f in cache_directory.rglob("*") if f.is_file())
     assert size <= 5_000
+
+
+def test_the_bound_also_holds_for_what_many_jobs_store(cache_directory: Path) -> None:
+    """A worker gets a copy of the cache with every job, and stores little in each."""
+    original = ResultCache(limit_bytes=50_000)
+    for i in range(100):
+        copy = pickle.loads(pickle.dumps(original))  # noqa: S301 (our own)
+        copy.put(key(str(i)), {"0.png": bytes(1_000)}, {"name": str(i)})
+    files = [file for file in cache_directory.rglob("*") if file.is_file()]
+    assert sum(file.stat().st_size for file in files) <= 52_000
+    assert original.find(key("99")) is not None
+
+
+def test_a_result_is_whole_only_with_its_parts(cache: ResultCache, cache_directory: Path) -> None:
+    for part in "ab":
+        store(cache, part, part.encode())
+    cache.store(key("job"), cache.workspace(), {"kind": "analogies"}, parts=[key("a"), key("b")])
+    found = cache.find(key("job"))
+    assert found is not None
+    assert found.parts == (key("a"), key("b"))
+    (entry(cache_directory, "b") / "0.png").write_bytes(b"cut")
+    assert cache.report(key("job")) == {"kind": "analogies"}
+    assert cache.find(key("job")) is None
+    assert cache.find(key("a")) is not None
 
 
 def test_a_result_beyond_the_bound_is_still_usable_once(cache_directory: Path) -> None:
