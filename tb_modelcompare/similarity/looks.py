@@ -93,7 +93,7 @@ def refine(
     if isinstance(plan, MomentPlan) and isinstance(plan.combine, SpectralMean):
         settings = Settings(precision, memory, progress, cancelled)
         yield from _from_random_vectors(a, b, chosen, plan, level, seed, dead, settings)
-        return
+        return  # with the exact values, too
     if chosen.sampled:
         fixed = {"dead": dead, "precision": precision, "memory": memory, "cancelled": cancelled}
         yield from _from_samples(
@@ -155,14 +155,17 @@ def _from_random_vectors(
             matrices[:, i, j] = matrices[:, j, i] = values
         else:
             matrices[:, i, j - len(xs)] = values
+    left, right = ({layer.name: layer.values for layer in side} for side in (xs, ys))
+    looked = with_row_notes(labelled(measure, matrices[0], xs, ys, notes), measure, left, right)
     note = f"A first look, from {quadrature.SAMPLES} random directions or so for each pair."
-    looked = labelled(measure, matrices[0], xs, ys, (*notes, note))
-    yield Estimate(replace(looked, low=matrices[1], high=matrices[2]), xs[0].rows, False)
+    yield Estimate(
+        replace(looked, low=matrices[1], high=matrices[2], warnings=(*looked.warnings, note)),
+        xs[0].rows,
+        False,
+    )
     del sides, read  # which hold all rows
     values = moment_pairs(measure, plan, xs, ys, settings, ready)
-    left, right = ({layer.name: layer.values for layer in side} for side in (xs, ys))
-    comparison = with_row_notes(labelled(measure, values, xs, ys, notes), measure, left, right)
-    yield Estimate(comparison, xs[0].rows, True)
+    yield Estimate(labelled(measure, values, xs, ys, looked.warnings), xs[0].rows, True)
 
 
 def _reader(

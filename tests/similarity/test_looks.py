@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 
@@ -47,6 +49,25 @@ def test_intervals_from_random_vectors_hold_the_exact_values(name: str, same: bo
     assert (exact.comparison.values == compare(a, b, name).values).all()
     if same:
         assert (np.diagonal(look.comparison.values) == 1.0).all()
+
+
+def test_looks_warn_of_few_rows_as_compare_does() -> None:
+    few = {name: values[:100] for name, values in network(1).items()}
+    for name in ("mean_cca", "linear_cka"):
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            *_, look, exact = [*refine(few, few, name, first=40)]
+        assert exact.comparison.warnings == compared(few, name).warnings
+        if name == "mean_cca":
+            assert look.comparison.warnings[0] == exact.comparison.warnings[0]
+            assert "fewer than the units" in look.comparison.warnings[0]
+        assert len(told) == (name == "mean_cca")
+
+
+def compared(layers: dict[str, np.ndarray], name: str) -> Comparison:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return compare(layers, layers, name)
 
 
 def test_deficient_layers_and_large_means_have_first_looks_too() -> None:
