@@ -87,6 +87,8 @@ def _trend(payload: dict[str, Any], job: Progress) -> dict[str, Any]:
     measure = MEASURES[payload["measure"]]
     message = f"{measure.title} to {reference.id}, {len(snapshots)} steps"
     work = _work(payload, job, message)
+    # Readers take a share of work done to mean that there are values.
+    work.publish = lambda _: job.publish(0.0, f"matching layers with {reference.id}")
     partners = find_partners(snapshots[-1], reference, measure, work)
     values = np.full((len(partners.layers), len(snapshots)), np.nan)
     columns = [one.id for one in snapshots]
