@@ -92,7 +92,12 @@ def open_onnx(path: Path) -> Model:
         return found
 
     operations = [
-        Operation(node.name or node.output[0], node.op_type, tuple(node.input), tuple(node.output))
+        Operation(
+            (node.name or node.output[0]).strip("/"),
+            node.op_type,
+            tuple(node.input),
+            tuple(node.output),
+        )
         for node in model.graph.node
     ]
     return model_of_operations(str(path), (height, width, channels or 3), operations, image, run)

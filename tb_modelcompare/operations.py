@@ -17,6 +17,8 @@ from tb_modelcompare.sampling import Floats, Reading, Sampled, sample
 
 _LAYER_KINDS = frozenset({"conv", "dense", "pool", "norm", "activation"})
 _JOINS = frozenset({"concat", "add"})
+# Their results do not depend on the image's values.
+_METADATA = frozenset({"Shape", "Size", "SHAPE", "RANK"})
 # Shapes are asked for at this size where a file takes any.
 _ANY_SIZE = 224
 _BATCH = 2
@@ -72,11 +74,11 @@ def model_of_operations(
     for operation in operations:
         known = [tensor for tensor in operation.inputs if tensor in layer_of]
         sources = tuple(dict.fromkeys(layer_of[tensor] for tensor in known))
-        if not sources:
+        if not sources or operation.op in _METADATA:
             continue
         kind = kind_of(operation.op)
         name = sources[0]
-        if kind in _LAYER_KINDS or (len(known) > 1 and operation.op != "Shape"):
+        if kind in _LAYER_KINDS or (len(known) > 1 and kind != "reshape"):
             name = _unique(operation.name, {"input", *tensor_of})
             nodes.append(Node(name, operation.op, sources, label=name, kind=kind))
             tensor_of[name] = operation.outputs[0]

@@ -23,7 +23,7 @@ _KINDS: tuple[tuple[str, str], ...] = (
     ("dense", r"Dense|EinsumDense|Gemm|MatMul|BatchMatMul(V\d)?|Linear|LazyLinear|linear|matmul"),
     (
         "activation",
-        r"(?i:(log_?)?softmax\w*|(leaky_?|p|c|r|th?resholded_?)?relu6?|r?elu|selu|celu|gelu|silu"
+        r"(?i:clip|(log_?)?softmax\w*|(leaky_?|p|c|r|th?resholded_?)?relu6?|r?elu|selu|celu|gelu|silu"
         r"|swish|mish|(hard_?)?(swish|sigmoid|tanh)|soft(plus|sign)|activation|hardsilu"
         r"|multiheadsoftmax)",
     ),

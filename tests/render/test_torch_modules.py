@@ -52,11 +52,11 @@ def test_alexnet_of_torch_renders_as_alexnet_of_keras(tmp_path: Path, shared_dir
     check_renderable(frozen[1], torch_snapshot.layer_names)
     unit = np.eye(256)[17]
     pictures = [
-        render_directions(model, [(layer, unit)], size=64, steps=24)
+        render_directions(model, [(layer, unit)], size=48, steps=16)
         for model, layer in zip(frozen, ("conv4", "9"), strict=True)
     ]
     inversions = [
-        render_caricatures(model, probe.images[0], [layer], size=64, steps=24)
+        render_caricatures(model, probe.images[0], [layer], size=48, steps=16)
         for model, layer in zip(frozen, ("conv3", "7"), strict=True)
     ]
     for a, b in (pictures, inversions):
