@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import functools
+import http.server
 import re
+import threading
 from pathlib import Path
+from typing import Any
+from urllib.parse import quote
 
 import pytest
 from conftest import Board, Tab
@@ -180,3 +185,53 @@ def test_a_report_is_the_same_figure_in_one_file(tab: Tab, logs: Path, tmp_path:
     assert "side=b" in page.url
     assert page.locator(COUNT).inner_text() == lines
     assert page.get_by_role("alert").count() == 0
+
+
+def test_a_first_look_is_drawn_marked_and_replaced_in_place(tab: Tab, board: Board) -> None:
+    """The server's answers are held at the first look, as for two large models."""
+    held = True
+
+    def look_first(route: Any) -> None:
+        if "matrix_info" not in route.request.url and route.request.method == "GET" and not held:
+            return route.continue_()
+        answer = route.fetch()
+        body = answer.json()
+        if body.get("kind") == "similarity" and body["status"] == "done":
+            body |= {"status": "running", "fraction": 0.4, "look": "first", "revision": 1}
+        if "rows" in body and held:
+            body |= {"look": "first", "warnings": ["Made from 40 of 160 rows."]}
+        return route.fulfill(response=answer, json=body)
+
+    tab.page.route(re.compile(r"/(jobs|job\?.*|matrix_info.*)$"), look_first)
+    tab.open(board.url, **PAIR).settle()
+    mark = tab.frame.locator(".legend").get_by_text("first look")
+    mark.wait_for()
+    assert mark.get_attribute("title") == "Made from 40 of 160 rows."
+    tab.frame.locator(".legend").get_by_role("progressbar").wait_for()
+    tab.box("a", "module_3x3").click()
+    tab.frame.get_by_text("at first look").wait_for()
+    held = False
+    mark.wait_for(state="detached")
+    assert tab.parameters["layer"] == "module_3x3"
+    assert tab.frame.locator(".model.a [aria-selected=true]").count() == 1
+    assert tab.frame.get_by_text("at first look").count() == 0
+
+
+def test_works_in_the_frame_of_a_notebook(tab: Tab, board: Board, tmp_path: Path) -> None:
+    """As `%tensorboard` shows it: in a frame of a page from another port of this host."""
+    tab.expected = ["favicon.ico"]
+    chosen = "".join(f"&{key}={quote(value, safe='')}" for key, value in PAIR.items())
+    (tmp_path / "notebook.html").write_text(
+        f'<iframe width="1200" height="700" src="{board.url}#modelcompare{chosen}"></iframe>'
+    )
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(tmp_path))
+    with http.server.ThreadingHTTPServer(("localhost", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        tab.page.goto(f"http://localhost:{server.server_port}/notebook.html")
+        inside = tab.page.frame_locator("iframe").frame_locator("iframe")
+        some = re.compile(r"^\s*[1-9]")
+        inside.locator(COUNT).filter(has_text=some).wait_for(timeout=60_000)
+        inside.locator(".model.a [data-layer]").first.click()
+        inside.get_by_test_id("matches").locator("li").first.wait_for()
+        server.shutdown()
+    tab.hosts.discard(f"localhost:{server.server_port}")

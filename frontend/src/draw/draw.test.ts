@@ -39,11 +39,25 @@ describe('encoding', () => {
 });
 
 describe('labels', () => {
+  it('are whole names where these fit, else what tells blocks apart', () => {
+    const names = (width: number, word: string): string[] => {
+      const graph = inceptions(9);
+      for (const block of graph.blocks) block.name = block.name.replace('inception_', word);
+      return placeLabels(place(graph, NOTHING, width, 1)).flatMap((label) =>
+        label.block === null ? [] : [label.text],
+      );
+    };
+    const all = (word: string): string[] => Array.from({ length: 9 }, (_, k) => `${word}${k}`);
+    expect(names(930, 'inception_')).toEqual(all('inception_'));
+    expect(names(700, 'inception_')).toEqual(all(''));
+    expect(names(700, 'inceptions')).toEqual(all(''));
+  });
+
   it('do not overlap and name every block', () => {
     const layout = place(inceptions(9), NOTHING, 930, 1);
     const labels = placeLabels(layout);
     expect(labels.filter((l) => l.block !== null).map((l) => l.text)).toEqual(
-      Array.from({ length: 9 }, (_, k) => String(k)),
+      Array.from({ length: 9 }, (_, k) => `inception_${k}`),
     );
     const sorted = [...labels].sort((p, q) => p.x - q.x);
     for (const [index, label] of sorted.slice(1).entries()) {

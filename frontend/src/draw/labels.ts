@@ -19,7 +19,7 @@ export const MARK_WIDTH = 10;
 
 /**
  * Names for blocks first, then for layers where there is room: no two overlap.
- * Names of blocks lose the part that all of them share.
+ * Names of blocks lose the part that all of them share where they are too long.
  */
 export function placeLabels(layout: Layout): Label[] {
   const deepest = Math.max(0, ...layout.frames.map((frame) => frame.depth));
@@ -116,13 +116,14 @@ function importance(box: PlacedBox): number {
 }
 
 /**
- * One way of shortening for all blocks of a model, so that their names stay comparable: without
- * what all share, or, where that does not fit and still tells them apart, only what follows the
- * last separator.
+ * One way of shortening for all blocks of a model, so that their names stay comparable: not at
+ * all; without what all share; or, where that does not fit either and still tells them apart, only
+ * what follows the last separator.
  */
 function shortener(blocks: readonly { name: string; room: number }[]): (name: string) => string {
   const fits = ({ room }: { room: number }, text: string): boolean =>
     text.length * LETTER_WIDTH + MARK_WIDTH <= room;
+  if (blocks.every((block) => fits(block, block.name))) return (name) => name;
   const names = blocks.map((block) => block.name);
   const shared = names.length > 1 ? sharedBeginning(names) : 0;
   const brief = (name: string): string => name.slice(shared) || name;
@@ -132,11 +133,13 @@ function shortener(blocks: readonly { name: string; room: number }[]): (name: st
   return new Set(names.map(end)).size === new Set(names).size ? end : brief;
 }
 
-/** How many letters all names begin with, up to and with a separator. */
+/** How many letters all names begin with, up to and with a separator, or up to a number. */
 function sharedBeginning(names: readonly string[]): number {
   let shared = names[0]!;
   for (const name of names) {
     while (!name.startsWith(shared)) shared = shared.slice(0, -1);
   }
+  const word = shared.replace(/\d+$/, '');
+  if (names.every((name) => /^\d/.test(name.slice(word.length)))) return word.length;
   return Math.max(...['_', '.', '/', '-'].map((mark) => shared.lastIndexOf(mark))) + 1;
 }
