@@ -14,6 +14,7 @@ from tb_modelcompare import progress, tasks
 from tb_modelcompare.executors import WorkerProcess, local_executor
 
 _POLL_SECONDS = 0.1
+WARM_UP_SECONDS = 120.0
 
 Outcome = dict[str, Any]
 
@@ -46,9 +47,12 @@ class Lane:
 
     def warm_up(self, payload: dict[str, Any], ending: Callable[[], bool]) -> None:
         """Let a worker prepare for renders; whatever goes wrong is for the job itself to say."""
-        _, future = self.submit(tasks.warm_up, payload)
-        while not wait([future], timeout=_POLL_SECONDS).done and not ending():
-            pass
+        executor, future = self.submit(tasks.warm_up, payload)
+        deadline = time.monotonic() + WARM_UP_SECONDS
+        while not wait([future], timeout=_POLL_SECONDS).done:
+            late = time.monotonic() > deadline  # jobs wait behind it
+            if (late or ending()) and isinstance(executor, WorkerProcess):
+                executor.kill()
 
     def drop(self) -> str:
         """Forget an executor that broke, so that the next job gets a new one; says why it did."""

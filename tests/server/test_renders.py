@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 from serving import Server, activations, error_of, make_probe
 
-from tb_modelcompare import SummaryWriter, analogy, picture_tasks, tasks
+from tb_modelcompare import SummaryWriter, analogy, lanes, picture_tasks, tasks
 from tb_modelcompare.cache import ResultCache
 from tb_modelcompare.errors import PhotoError
 from tb_modelcompare.executors import WorkerProcess
@@ -140,6 +140,21 @@ def test_the_renderer_is_warmed_up_for_a_layer_that_can_be_rendered(
     assert server.json("jobs") == {"jobs": []}
     done = server.wait(server.ask(analogies(steps=4))["id"], seconds=120)
     assert done["status"] == "done"
+
+
+def test_a_warm_up_that_hangs_makes_way(
+    models: Path, serve: Callable[..., Server], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lanes, "WARM_UP_SECONDS", 0.5)
+    monkeypatch.setattr(tasks, "warm_up", time.sleep)
+    server = serve(models)
+    server.plugin._jobs.warm_up(600.0)  # for so long it would sleep
+    lane = server.plugin._jobs._lanes[RENDERS]
+    deadline = time.monotonic() + 30
+    while not isinstance(lane._executor, WorkerProcess):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert server.wait(server.ask(analogies(steps=2))["id"], seconds=60)["status"] == "done"
 
 
 def test_a_unit_names_what_it_sees_of_its_best_images(server: Server) -> None:
