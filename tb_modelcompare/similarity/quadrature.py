@@ -52,12 +52,15 @@ class Whitened:
     def activity(self, coefficients: Array) -> Array:
         """Combinations of the variates, (rank, k), on every row, (rows, k)."""
         values = self.rows()
-        return np.asarray(values @ self.white.directions(coefficients).astype(values.dtype))
+        directions = self.white.directions(coefficients.astype(values.dtype, copy=False))
+        return np.asarray(values @ directions.astype(values.dtype, copy=False))
 
     def moments(self, activity: Array) -> Array:
         """Moments of the variates with some activity on every row, (rank, k)."""
         values = self.rows()
-        return self.white.variates(values.T @ activity.astype(values.dtype) / len(values))
+        return self.white.variates(
+            values.T @ activity.astype(values.dtype, copy=False) / len(values)
+        )
 
 
 @dataclass(frozen=True)
