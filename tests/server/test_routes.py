@@ -16,7 +16,7 @@ from PIL import Image
 from serving import HOSTILE_LAYER, HOSTILE_RUN, Server, activations, error_of, make_probe
 from tensorboard.plugins import base_plugin
 
-from tb_modelcompare import SummaryWriter, store
+from tb_modelcompare import Probe, SummaryWriter, store
 from tb_modelcompare.catalog import Catalog
 from tb_modelcompare.events import EventFile, index_event
 
@@ -51,6 +51,21 @@ def test_snapshots_are_those_of_the_log_directory(server: Server, session_logs: 
         "renderable": False,
         "unrenderable_because": "it was logged without one; use add_model(…, frozen=True)",
     }
+
+
+def test_texts_stand_for_the_items_of_a_probe_without_images(
+    tmp_path: Path, serve: Callable[..., Server]
+) -> None:
+    probe = Probe.from_arrays(np.arange(12).reshape(4, 3), names=["one", "<b>two", "three", "four"])
+    with SummaryWriter(tmp_path / "run", probe) as writer:
+        writer.add_activations("net", {"layer": np.eye(4)})
+    server = serve(tmp_path)
+    (listed,) = server.json("snapshots")["snapshots"]
+    assert (listed["of_images"], listed["images"]) == (False, 4)
+    unit = server.json("unit", snapshot=listed["id"], layer="layer", unit=1, limit=1)
+    assert unit["top"][0]["name"] == "<b>two"
+    refused = error_of(server.get("probe_image", snapshot=listed["id"], index=0))
+    assert refused[:2] == (422, "PhotoError")
 
 
 def test_every_step_of_a_run_is_a_snapshot(tmp_path: Path, serve: Callable[..., Server]) -> None:
