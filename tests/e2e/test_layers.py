@@ -119,7 +119,7 @@ def test_dragging_moves_along_depth(tab: Tab, board: Board) -> None:
 def test_a_photo_is_drawn_as_both_models_see_it_and_shown_on_hover(tab: Tab, board: Board) -> None:
     tab.open(board.url, **PAIR, side="a", layer="module_3x3").settle()
     panel = tab.frame.get_by_test_id("caricatures")
-    panel.get_by_role("button", name="Choose a photo").click()
+    panel.get_by_role("button", name="Of the probe").click()
     panel.get_by_role("button", name="Next photo").click()
     tab.page.wait_for_timeout(300)
     assert tab.parameters["image"] == "1"
