@@ -154,7 +154,7 @@ def test_a_warm_up_that_hangs_makes_way(
     while not isinstance(lane._executor, WorkerProcess):
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    assert server.wait(server.ask(analogies(steps=2))["id"], seconds=60)["status"] == "done"
+    assert server.wait(server.ask(analogies(steps=2))["id"], seconds=120)["status"] == "done"
 
 
 def test_a_unit_names_what_it_sees_of_its_best_images(server: Server) -> None:
