@@ -169,7 +169,9 @@ class Catalog:
                     if isinstance(found, str):
                         problems.append(Problem(f"{run}/{tag}@{datum.step}", found))
                     else:
-                        snapshots[found.id] = found
+                        before = snapshots.get(found.id)
+                        if before is None or found.wall_time >= before.wall_time:
+                            snapshots[found.id] = found
         self._parsed = parsed
         return snapshots, problems
 

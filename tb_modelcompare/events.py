@@ -99,9 +99,10 @@ class EventFile:
         from tensorboard.summary.writer.record_writer import RecordWriter
 
         run_dir.mkdir(parents=True, exist_ok=True)
+        # TensorBoard takes what it reads last, and reads a run's files in order of their names.
         name = (
             f"events.out.tfevents.{int(time.time()):010d}.{socket.gethostname()}"
-            f".{os.getpid()}.{next(_counter)}.{PLUGIN_NAME}"
+            f".{os.getpid()}.{next(_counter):06d}.{PLUGIN_NAME}"
         )
         self._stream = open(run_dir / name, "xb")  # noqa: SIM115 (closed by close)
         self._writer = RecordWriter(self._stream)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+import itertools
 import json
 import os
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -91,6 +93,20 @@ def test_a_model_logged_again_replaces_the_former(
     assert after[FIRST] != before[FIRST]
     mean = server.json("layer", snapshot=FIRST, layer="conv1")["stats"]["mean"]
     np.testing.assert_allclose(mean, activations(77)["conv1"].mean(axis=0), atol=1e-6)
+
+
+def test_what_is_logged_last_counts_also_within_one_second(
+    tmp_path: Path, serve: Callable[..., Server], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # TensorBoard reads a run's files in order of name, where 10 would come before 9.
+    monkeypatch.setattr("tb_modelcompare.events._counter", itertools.count(9))
+    monkeypatch.setattr("tb_modelcompare.events.time", SimpleNamespace(time=lambda: 1.7e9))
+    for seed in (1, 2):
+        with SummaryWriter(tmp_path / "run", make_probe()) as writer:
+            writer.add_activations("net", activations(seed), step=0)
+    [listed] = serve(tmp_path).json("snapshots")["snapshots"]
+    mean = serve(tmp_path).json("layer", snapshot=listed["id"], layer="conv1")["stats"]["mean"]
+    np.testing.assert_allclose(mean, activations(2)["conv1"].mean(axis=0), atol=1e-6)
 
 
 def test_a_snapshot_removed_on_purpose_is_neither_listed_nor_a_problem(
