@@ -163,7 +163,8 @@ def compare(
     same = b is a
     a = {name: a[name] for name in comparison.rows}
     b = a if same else {name: b[name] for name in comparison.columns}
-    comparison = with_row_notes(comparison, chosen, a, b)
+    few_rows = warned_of_few_rows(chosen, a, b)
+    comparison = replace(comparison, warnings=(*few_rows, *comparison.warnings))
     if runs == 1:
         return comparison
     image = image_indices(groups, len(a[comparison.rows[0]]))
@@ -219,12 +220,12 @@ def open_both(
     return xs, ys, (*left_out, *left_out_too)
 
 
-def with_row_notes(comparison: Comparison, measure: Measure, a: Layers, b: Layers) -> Comparison:
-    """Warns of layers with too few rows for their units, and adds that to `warnings`."""
-    few_rows = _row_notes(measure, a, b)
-    for note in few_rows:
+def warned_of_few_rows(measure: Measure, a: Layers, b: Layers) -> tuple[str, ...]:
+    """Warns of layers with too few rows for their units; what it said."""
+    notes = _row_notes(measure, a, b)
+    for note in notes:
         warnings.warn(note, RowsFewerThanUnitsWarning, stacklevel=3)
-    return replace(comparison, warnings=(*few_rows, *comparison.warnings))
+    return notes
 
 
 def find_measure(measure: str | Measure) -> Measure:

@@ -21,7 +21,7 @@ from tb_modelcompare.similarity.engine import (
     find_measure,
     labelled,
     open_both,
-    with_row_notes,
+    warned_of_few_rows,
 )
 from tb_modelcompare.similarity.pairs import Precision, Settings, moment_pairs, prepared
 from tb_modelcompare.similarity.registry import KernelPlan, Measure, MomentPlan, Plan
@@ -70,7 +70,7 @@ def refine(
     """A first look with an interval for the exact values, at last these.
 
     - Whitened correlation, CCA and SVCCA, which a sample of rows makes too high: one look from
-      random vectors over all rows, see `quadrature`.
+      random vectors over all rows, see `quadrature`; none where the rows do not fit in `memory`.
     - Measures that a sample of rows estimates (`Measure.sampled`): a look at about `first` rows
       of randomly drawn whole images, at `growth` times as many, and so on. The bias of few rows
       is estimated from parts of the sample, and taken off.
@@ -128,57 +128,78 @@ def _from_random_vectors(
     dead: Literal["raise", "drop"],
     settings: Settings,
 ) -> Iterator[Estimate]:
-    """A look, and the exact values, which need the same moments of each layer."""
+    """A look, and the exact values, which need the same moments of each layer.
+
+    No look where the rows do not fit in `memory`: to read them again for the random vectors
+    takes longer than the exact values.
+    """
+    assert isinstance(plan.combine, SpectralMean)
     xs, ys, notes = open_both(a, b, dead, settings.precision)
     xs[0].require_rows(plan.least_rows, measure.title)
     layers = xs if ys is xs else [*xs, *ys]
     tick = replace(settings, progress=None).tick(1.0)  # asks whether to stop
     ready = prepared(plan, layers, settings, tick)
     whitenings, exact = ready
-    read = _reader(layers, exact, settings.memory)
-    sides = [
-        quadrature.Whitened(layer, white, read(index))
-        for index, (layer, white) in enumerate(zip(layers, whitenings, strict=True))
-    ]
+    models = ({layer.name: layer.values for layer in side} for side in (xs, ys))
+    notes = (*warned_of_few_rows(measure, *models), *notes)
+    rows = _centred_rows(layers, exact, settings.memory)
+    if rows is not None:
+        sides = [
+            quadrature.Whitened(layer, white, centred)
+            for layer, white, centred in zip(layers, whitenings, rows, strict=True)
+        ]
+        del rows
+        matrices = _estimated(xs, ys, sides, plan.combine, level, seed, settings, tick)
+        looked = labelled(measure, matrices[0], xs, ys, notes)
+        note = f"A first look, from {quadrature.SAMPLES} random directions or so for each pair."
+        yield Estimate(
+            replace(looked, low=matrices[1], high=matrices[2], warnings=(*looked.warnings, note)),
+            xs[0].rows,
+            False,
+        )
+        del sides  # which hold all rows
+    values = moment_pairs(measure, plan, xs, ys, settings, ready)
+    yield Estimate(labelled(measure, values, xs, ys, notes), xs[0].rows, True)
+
+
+def _estimated(
+    xs: list[Layer],
+    ys: list[Layer],
+    sides: list[quadrature.Whitened],
+    combine: SpectralMean,
+    level: float,
+    seed: int,
+    settings: Settings,
+    tick: Callable[[float], None],
+) -> npt.NDArray[np.float64]:
+    """Values of all pairs, and the ends of their intervals, (3, len(xs), len(ys))."""
     same = ys is xs
     pairs = [
         (i, j if same else len(xs) + j)
         for i in range(len(xs))
         for j in range(i + 1 if same else 0, len(ys))
     ]
-    assert isinstance(plan.combine, SpectralMean)
     z = float(scipy.special.ndtri((1.0 + level) / 2))
-    found = quadrature.estimate(sides, pairs, plan.combine, z, settings.memory, seed, tick)
+    found = quadrature.estimate(sides, pairs, combine, z, settings.memory, seed, tick)
     matrices = np.full((3, len(xs), len(ys)), 1.0)  # of a layer with itself
     for (i, j), values in zip(pairs, found, strict=True):
         if same:
             matrices[:, i, j] = matrices[:, j, i] = values
         else:
             matrices[:, i, j - len(xs)] = values
-    left, right = ({layer.name: layer.values for layer in side} for side in (xs, ys))
-    looked = with_row_notes(labelled(measure, matrices[0], xs, ys, notes), measure, left, right)
-    note = f"A first look, from {quadrature.SAMPLES} random directions or so for each pair."
-    yield Estimate(
-        replace(looked, low=matrices[1], high=matrices[2], warnings=(*looked.warnings, note)),
-        xs[0].rows,
-        False,
-    )
-    del sides, read  # which hold all rows
-    values = moment_pairs(measure, plan, xs, ys, settings, ready)
-    yield Estimate(labelled(measure, values, xs, ys, looked.warnings), xs[0].rows, True)
+    return matrices
 
 
-def _reader(
+def _centred_rows(
     layers: list[Layer], exact: npt.NDArray[np.bool_], memory: int
-) -> Callable[[int], Callable[[], npt.NDArray[Any]]]:
-    """From a layer's index to a way to have its centred rows: kept where all fit in memory."""
-    everything = slice(0, layers[0].rows)
+) -> list[npt.NDArray[Any]] | None:
+    """All rows of each layer, centred; None where they are more than fit in memory."""
     dtypes = [np.float64 if one else np.float32 for one in exact]
     size = sum(x.rows * x.units * np.dtype(t).itemsize for x, t in zip(layers, dtypes, strict=True))
     if size > memory:
-        return lambda index: lambda: layers[index].centred(everything, dtypes[index])
-    kept = [x.centred(everything, dtype) for x, dtype in zip(layers, dtypes, strict=True)]
-    return lambda index: lambda: kept[index]
+        return None
+    everything = slice(0, layers[0].rows)
+    return [x.centred(everything, dtype) for x, dtype in zip(layers, dtypes, strict=True)]
 
 
 def _from_samples(

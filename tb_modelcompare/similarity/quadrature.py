@@ -38,12 +38,11 @@ ROUNDING = 1e-4
 
 @dataclass(frozen=True, eq=False)
 class Whitened:
-    """A layer, how its rows are read, and its whitening."""
+    """A layer, its whitening, and all its rows, centred."""
 
     layer: Layer
     white: WhiteLayer
-    rows: Callable[[], Array]
-    """All rows, centred."""
+    rows: Array
 
     @property
     def rank(self) -> int:
@@ -51,13 +50,13 @@ class Whitened:
 
     def activity(self, coefficients: Array) -> Array:
         """Combinations of the variates, (rank, k), on every row, (rows, k)."""
-        values = self.rows()
+        values = self.rows
         directions = self.white.directions(coefficients.astype(values.dtype, copy=False))
         return np.asarray(values @ directions.astype(values.dtype, copy=False))
 
     def moments(self, activity: Array) -> Array:
         """Moments of the variates with some activity on every row, (rank, k)."""
-        values = self.rows()
+        values = self.rows
         return self.white.variates(
             values.T @ activity.astype(values.dtype, copy=False) / len(values)
         )
@@ -100,8 +99,7 @@ def estimate(
 
     def combine(index: int) -> float:
         x, y = (sides[side] for side in pairs[index])
-        left, right = x.rows(), y.rows()
-        return mean(x.white, y.white, Cross(left.T @ right / len(left)))
+        return mean(x.white, y.white, Cross(x.rows.T @ y.rows / len(x.rows)))
 
     exact = spread(combine, direct, lambda index: tick(1.0))
     found[direct] = np.array(exact)[:, None] + (0.0, -ROUNDING, ROUNDING)

@@ -143,3 +143,12 @@ def test_first_looks_are_the_same_for_the_same_seed_and_can_be_cancelled() -> No
         assert (first != other).any()
         with pytest.raises(ComparisonCancelled):
             next(refine(a, b, name, first=400, cancelled=lambda: True))
+
+
+def test_no_look_from_random_vectors_at_rows_that_do_not_fit_in_memory() -> None:
+    a, b = network(1), network(2)
+    [exact] = refine(a, b, "whitened_correlation", memory=1 << 20)
+    assert exact.exact
+    np.testing.assert_allclose(
+        exact.comparison.values, compare(a, b, "whitened_correlation").values, rtol=1e-9
+    )
