@@ -5,7 +5,7 @@ initial weights; for every layer of one net take the most similar layer of anoth
 often it is the same layer. A measure that cannot do that cannot compare networks.
 
 The architecture is theirs ("Tiny-10": eight convolutions with batch normalisation and ReLU,
-global average pooling, logits) at half the width. It learns which of the 15 photographs that
+global average pooling, logits). It learns which of the 15 photographs that
 come with scikit-image a window of 16 x 16 pixels was cut from, and which way up the window
 stands: 60 classes. Test windows come from parts of the photographs that no training window
 touches. Maps are flattened to (images, h x w x c) and the logits left out as in the paper, so
