@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tb_modelcompare.graph.naming import unique_name
+
 
 @dataclass(frozen=True)
 class Call:
@@ -60,23 +62,17 @@ def compiled(graph: Graph) -> Program:
     taken: set[str] = set()
     slots = iter(range(2**62))
 
-    def unique(name: str) -> str:
-        candidate, number = name, 0
-        while candidate in taken:
-            number += 1
-            candidate = f"{name}_{number}"
-        taken.add(candidate)
-        return candidate
-
     def descend(model: Any, inputs: Sequence[int], scope: str) -> list[int]:
         values = {id(t): slot for t, slot in zip(model.inputs, inputs, strict=True)}
         for node in _ordered(model):
             sources = tuple(values[id(tensor)] for tensor in node.input_tensors)
             inner = _inlined(node)
             if inner is not None:
-                outputs = descend(inner, sources, unique(scope + node.operation.name) + "/")
+                outputs = descend(
+                    inner, sources, unique_name(scope + node.operation.name, taken) + "/"
+                )
             else:
-                name = unique(scope + node.operation.name)
+                name = unique_name(scope + node.operation.name, taken)
                 outputs = [next(slots) for _ in node.outputs]
                 calls.append(Call(name, node.operation, node, sources, tuple(outputs)))
                 if scope:
@@ -86,7 +82,7 @@ def compiled(graph: Graph) -> Program:
 
     image = next(slots)
     entry = graph.inputs[0]._keras_history.operation
-    calls.append(Call(unique(entry.name), entry, None, (), (image,)))
+    calls.append(Call(unique_name(entry.name, taken), entry, None, (), (image,)))
     descend(graph, [image], "")
     return Program(image, str(graph.inputs[0].dtype), tuple(calls), scopes, next(slots))
 

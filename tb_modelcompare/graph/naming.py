@@ -57,6 +57,16 @@ def starts_with_number(rest: str) -> bool:
     return bool(words) and words[0].isdigit()
 
 
+def unique_name(name: str, taken: set[str]) -> str:
+    """`name`, numbered where it is taken: name_1, name_2, …. Takes it."""
+    candidate, number = name, 0
+    while candidate in taken:
+        number += 1
+        candidate = f"{name}_{number}"
+    taken.add(candidate)
+    return candidate
+
+
 def _shared_length(a: str, b: str) -> int:
     length = 0
     for x, y in zip(a, b, strict=False):

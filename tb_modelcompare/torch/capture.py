@@ -20,6 +20,7 @@ import torch.fx
 from tb_modelcompare.capture import Feed, FrozenGraph, Model, Sampler
 from tb_modelcompare.errors import ModelFileError
 from tb_modelcompare.graph import LayerGraph, Node, kind_of
+from tb_modelcompare.graph.naming import unique_name
 from tb_modelcompare.sampling import Floats, Reading, Sampled, placement, unusable
 
 # An output of another length than this is no row per image.
@@ -242,7 +243,7 @@ def _traced(module: torch.nn.Module) -> _Run:
 
     for node in traced.graph.nodes:
         if node.op in ("call_module", "call_function", "call_method") and not _is_access(node):
-            names[node] = _unique(_fx_name(node), taken)
+            names[node] = unique_name(_fx_name(node), taken)
 
     def run(images: torch.Tensor, visit: _Visit) -> None:
         interpreter = Interpreter(traced)
@@ -272,7 +273,7 @@ def _hooked(module: torch.nn.Module) -> _Run:
                 return
             given = {id(x) for x in inputs if isinstance(x, torch.Tensor)}
             sources = tuple(dict.fromkeys(n for tensor, n in made if id(tensor) in given))
-            call = _unique(name, taken)
+            call = unique_name(name, taken)
             op = type(child).__name__
             _visit_all(visit, _Call(call, op, sources or (last,), values[0], True), values)
             made.extend((value, call) for value in values)
@@ -372,12 +373,3 @@ def _is_single_join(kind: str, call: _Call) -> bool:
 
 def _units_last(value: torch.Tensor, channels_last: bool) -> torch.Tensor:
     return value if channels_last or value.ndim != 4 else value.movedim(1, -1)
-
-
-def _unique(name: str, taken: set[str]) -> str:
-    candidate, number = name, 0
-    while candidate in taken:
-        number += 1
-        candidate = f"{name}_{number}"
-    taken.add(candidate)
-    return candidate
