@@ -29,8 +29,8 @@ import numpy as np
 
 from tb_modelcompare import Probe, SummaryWriter
 from tb_modelcompare.report import page
+from tb_modelcompare.server.wire import measure_json
 from tb_modelcompare.similarity import MEASURES
-from tb_modelcompare.wire import measure_json
 
 INKED = """(n) => {
   const canvas = document.querySelectorAll('.lines canvas')[n];

@@ -52,11 +52,11 @@ def open_file(path: Path, feed: Feed | None = None) -> Model:
     if path.suffix in _KERAS:
         return _open_keras(path, feed)
     if path.suffix == ".tflite":
-        from tb_modelcompare.tflite import open_tflite
+        from tb_modelcompare.capture.tflite import open_tflite
 
         return open_tflite(path)
     if path.suffix == ".onnx":
-        from tb_modelcompare.onnx import open_onnx
+        from tb_modelcompare.capture.onnx import open_onnx
 
         return open_onnx(path)
     if path.suffix in (".pb", ".pbtxt", ".graphdef"):
@@ -127,7 +127,7 @@ class _Step:
 def _open_graph_def(graph_def: Any, where: str) -> Model:
     import tensorflow as tf
 
-    from tb_modelcompare.tracing import freeze_function, sample_function
+    from tb_modelcompare.capture.tracing import freeze_function, sample_function
 
     placeholder = _image_placeholder(graph_def, where)
     sizes = [dim.size if dim.size > 0 else None for dim in placeholder.attr["shape"].shape.dim] or [

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from tb_modelcompare.events import string_event
+from tb_modelcompare.disk.events import string_event
 from tb_modelcompare.graph import LayerGraph
 
 _PLUGIN_NAME = "graph_keras_model"

@@ -10,9 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tb_modelcompare.capture import Feed, FrozenGraph, Model, Sampler
-from tb_modelcompare.errors import ModelFileError, NotRenderableError
-from tb_modelcompare.graph import Block, LayerGraph, Node, kind_of
-from tb_modelcompare.keras_program import (
+from tb_modelcompare.capture.keras_program import (
     Graph,
     Program,
     compiled,
@@ -21,6 +19,8 @@ from tb_modelcompare.keras_program import (
     parameters,
     run_program,
 )
+from tb_modelcompare.errors import ModelFileError, NotRenderableError
+from tb_modelcompare.graph import Block, LayerGraph, Node, kind_of
 from tb_modelcompare.sampling import Floats, Reading, Sampled, sample
 
 # Layers whose output is their input, moved or repeated: nothing new to compare.
@@ -209,7 +209,7 @@ def _sampler(program: Program, slots: Mapping[str, int], feed: Feed, reading: Re
     import keras
 
     if keras.backend.backend() == "tensorflow":
-        from tb_modelcompare.tracing import sample_function
+        from tb_modelcompare.capture.tracing import sample_function
 
         return sample_function(_values(program, slots), tuple(slots), feed, reading)
 
@@ -244,7 +244,7 @@ def _freeze(
     import keras
 
     if keras.backend.backend() == "tensorflow":
-        from tb_modelcompare.tracing import freeze_function
+        from tb_modelcompare.capture.tracing import freeze_function
 
         height, width, channels = shape
         return freeze_function(_values(program, slots), (height, width, cast("int", channels)))

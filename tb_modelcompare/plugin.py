@@ -16,12 +16,13 @@ from tensorboard import plugin_util
 from tensorboard.plugins import base_plugin
 from werkzeug.wrappers import Request, Response
 
-from tb_modelcompare.cache import DEFAULT_BYTES, ResultCache
-from tb_modelcompare.catalog import Catalog
 from tb_modelcompare.errors import PhotoError, UnknownJobError
-from tb_modelcompare.executors import cluster_executor, local_executor
 from tb_modelcompare.graph import LayerGraph
-from tb_modelcompare.guards import (
+from tb_modelcompare.metadata import PLUGIN_NAME
+from tb_modelcompare.server.cache import DEFAULT_BYTES, ResultCache
+from tb_modelcompare.server.catalog import Catalog
+from tb_modelcompare.server.executors import cluster_executor, local_executor
+from tb_modelcompare.server.guards import (
     Guard,
     NotModified,
     RequestError,
@@ -31,15 +32,14 @@ from tb_modelcompare.guards import (
     read_json,
     respond,
 )
-from tb_modelcompare.job_records import MATHEMATICS, RENDERS
-from tb_modelcompare.jobs import JobQueue
-from tb_modelcompare.mathematics import array_file
-from tb_modelcompare.metadata import PLUGIN_NAME
-from tb_modelcompare.photos import cropped, decode_photo, keep_photo, shown_png
+from tb_modelcompare.server.job_records import MATHEMATICS, RENDERS
+from tb_modelcompare.server.jobs import JobQueue
+from tb_modelcompare.server.mathematics import array_file
+from tb_modelcompare.server.photos import cropped, decode_photo, keep_photo, shown_png
+from tb_modelcompare.server.tasks import CELLS, matrix_file
+from tb_modelcompare.server.wire import measure_json, snapshot_json
 from tb_modelcompare.snapshot import Snapshot
-from tb_modelcompare.tasks import CELLS, matrix_file
 from tb_modelcompare.units import UnitStatistics, top_places, unit_statistics
-from tb_modelcompare.wire import measure_json, snapshot_json
 
 STATIC = Path(__file__).parent / "static"
 
@@ -200,7 +200,9 @@ class ModelComparePlugin(base_plugin.TBPlugin):  # type: ignore[misc]
     def _jobs_route(self, request: Request) -> Response:
         if request.method != "POST":
             return _json(request, {"jobs": self._jobs.overview()})
-        from tb_modelcompare.job_requests import task_from_request  # loads the renderer's parts
+        from tb_modelcompare.server.job_requests import (
+            task_from_request,  # loads the renderer's parts
+        )
 
         task = task_from_request(
             read_json(request), functools.partial(self._catalog.snapshot, *_of(request))
@@ -208,7 +210,7 @@ class ModelComparePlugin(base_plugin.TBPlugin):  # type: ignore[misc]
         return _json(request, self._jobs.submit(task))
 
     def _warm_up(self, request: Request) -> Response:
-        from tb_modelcompare.picture_requests import warm_up_payload
+        from tb_modelcompare.server.picture_requests import warm_up_payload
 
         find = functools.partial(self._catalog.snapshot, *_of(request))
         self._jobs.warm_up(warm_up_payload(read_json(request), find))

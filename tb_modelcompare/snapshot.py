@@ -11,15 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tb_modelcompare.assets import Asset, file_identity
-from tb_modelcompare.errors import (
-    CorruptSnapshotError,
-    NotRenderableError,
-    ProbeError,
-    UnknownSnapshotError,
-)
-from tb_modelcompare.graph import LayerGraph
-from tb_modelcompare.index import (
+from tb_modelcompare.disk.assets import Asset, file_identity
+from tb_modelcompare.disk.index import (
     FrozenRecord,
     LayerRecord,
     ProbeRecord,
@@ -31,6 +24,13 @@ from tb_modelcompare.index import (
     parse_layer,
     parse_probe,
 )
+from tb_modelcompare.errors import (
+    CorruptSnapshotError,
+    NotRenderableError,
+    ProbeError,
+    UnknownSnapshotError,
+)
+from tb_modelcompare.graph import LayerGraph
 from tb_modelcompare.metadata import (
     ARRAYS_VERSION,
     MAX_INDEX_BYTES,

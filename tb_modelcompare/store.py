@@ -9,14 +9,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tb_modelcompare.assets import PARTIAL_PREFIX
+from tb_modelcompare.disk.assets import PARTIAL_PREFIX
+from tb_modelcompare.disk.events import EventScan, read_index_records
 from tb_modelcompare.errors import (
     CorruptSnapshotError,
     LogDirectoryError,
     ProbeMismatchError,
     UnknownSnapshotError,
 )
-from tb_modelcompare.events import EventScan, read_index_records
 from tb_modelcompare.metadata import ASSET_ROOT
 from tb_modelcompare.snapshot import Snapshot, nearest, snapshot_from_index
 

@@ -15,7 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 from tb_modelcompare import capture
-from tb_modelcompare.assets import empty_directory
+from tb_modelcompare.disk.assets import empty_directory
+from tb_modelcompare.disk.events import EventFile, index_event
+from tb_modelcompare.disk.index import ProbeRecord
+from tb_modelcompare.disk.writing import index_text, store_probe, write_snapshot
 from tb_modelcompare.errors import (
     ActivationError,
     LogDirectoryError,
@@ -23,14 +26,11 @@ from tb_modelcompare.errors import (
     ModelFileError,
     NotRenderableError,
 )
-from tb_modelcompare.events import EventFile, index_event
 from tb_modelcompare.graph import LayerGraph, Node, annotate
 from tb_modelcompare.graphs_tab import graphs_tab_event, run_graph_event
-from tb_modelcompare.index import ProbeRecord
 from tb_modelcompare.probe import Preprocessing, Probe
 from tb_modelcompare.sampling import Reduction, Sampled
 from tb_modelcompare.store import local_directory
-from tb_modelcompare.writing import index_text, store_probe, write_snapshot
 
 
 class SummaryWriter:

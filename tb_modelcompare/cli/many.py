@@ -23,6 +23,7 @@ from tb_modelcompare.dynamics import (
     trend,
 )
 from tb_modelcompare.errors import ActivationError
+from tb_modelcompare.server.values import PairValues
 from tb_modelcompare.similarity import Measure
 from tb_modelcompare.similarity.engine import find_measure
 from tb_modelcompare.snapshot import Snapshot
@@ -32,7 +33,6 @@ from tb_modelcompare.store import (
     open_steps,
     require_same_probe,
 )
-from tb_modelcompare.values import PairValues
 
 _FROZEN = 0.9  # of the way from no to perfect similarity
 

@@ -21,11 +21,10 @@ from PIL import Image
 from tqdm import tqdm
 
 from tb_modelcompare import errors
-from tb_modelcompare.assets import slug
-from tb_modelcompare.cache import ResultCache
 from tb_modelcompare.cli.best_photos import best_photos, rgb_bytes
 from tb_modelcompare.cli.files import BAR, output_directory
 from tb_modelcompare.cli.table import table
+from tb_modelcompare.disk.assets import slug
 from tb_modelcompare.errors import (
     LayerSelectionError,
     ModelCompareError,
@@ -33,12 +32,13 @@ from tb_modelcompare.errors import (
     ProbeError,
     UnknownSnapshotError,
 )
-from tb_modelcompare.executors import local_executor
-from tb_modelcompare.job_records import ACTIVE, RENDERS, Task
-from tb_modelcompare.job_requests import task_from_request
-from tb_modelcompare.jobs import JobQueue
-from tb_modelcompare.photos import decode_photo, keep_photo
 from tb_modelcompare.render.contact_sheet import contact_sheet
+from tb_modelcompare.server.cache import ResultCache
+from tb_modelcompare.server.executors import local_executor
+from tb_modelcompare.server.job_records import ACTIVE, RENDERS, Task
+from tb_modelcompare.server.job_requests import task_from_request
+from tb_modelcompare.server.jobs import JobQueue
+from tb_modelcompare.server.photos import decode_photo, keep_photo
 from tb_modelcompare.snapshot import Snapshot, nearest
 from tb_modelcompare.store import open_snapshot
 

@@ -12,10 +12,10 @@ from tb_modelcompare.dynamics.embedding import Embedding, embed
 from tb_modelcompare.dynamics.pairs import Grid, LoggedLayer, Matrix, Work, fill_grids
 from tb_modelcompare.dynamics.training import find_layer
 from tb_modelcompare.errors import ActivationError, UnknownSnapshotError
+from tb_modelcompare.server.values import PairValues
 from tb_modelcompare.similarity import MEASURES
 from tb_modelcompare.snapshot import Snapshot
 from tb_modelcompare.store import require_same_probe
-from tb_modelcompare.values import PairValues
 
 DEPTHS = 16
 """Places in depth at which models without common names are compared."""

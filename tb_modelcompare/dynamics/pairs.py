@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from tb_modelcompare.disk.index import LayerRecord
 from tb_modelcompare.errors import RowsFewerThanUnitsWarning
-from tb_modelcompare.index import LayerRecord
+from tb_modelcompare.server.values import PairValues, pair_key
 from tb_modelcompare.similarity import ComparisonCancelled, Measure, compare
 from tb_modelcompare.similarity.pairs import Precision
 from tb_modelcompare.snapshot import Snapshot
-from tb_modelcompare.values import PairValues, pair_key
 
 Matrix = npt.NDArray[np.float64]
 

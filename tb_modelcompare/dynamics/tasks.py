@@ -1,4 +1,4 @@
-"""What a worker process computes of many snapshots; see `tb_modelcompare.tasks`."""
+"""What a worker process computes of many snapshots; see `tb_modelcompare.server.tasks`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from tb_modelcompare.cache import values_file
 from tb_modelcompare.dynamics.models import METRICS, model_distances
 from tb_modelcompare.dynamics.pairs import Matrix, Work
 from tb_modelcompare.dynamics.training import (
@@ -20,12 +19,13 @@ from tb_modelcompare.dynamics.training import (
     step_grid,
     step_map,
 )
-from tb_modelcompare.progress import JobCancelledError, Progress
+from tb_modelcompare.server.cache import values_file
+from tb_modelcompare.server.progress import JobCancelledError, Progress
+from tb_modelcompare.server.tasks import CELLS
+from tb_modelcompare.server.values import PairValues
+from tb_modelcompare.server.wire import cells_json
 from tb_modelcompare.similarity import MEASURES, ComparisonCancelled
 from tb_modelcompare.snapshot import Snapshot
-from tb_modelcompare.tasks import CELLS
-from tb_modelcompare.values import PairValues
-from tb_modelcompare.wire import cells_json
 
 _SHOW_SECONDS = 0.3
 

@@ -18,12 +18,12 @@ import numpy.typing as npt
 import torch
 
 from tb_modelcompare.capture import FrozenGraph
+from tb_modelcompare.capture.tracing import freeze_function
 from tb_modelcompare.errors import NotRenderableError
 from tb_modelcompare.sampling import Floats
 from tb_modelcompare.torch import arithmetic, networks, shapes
 from tb_modelcompare.torch.layout import NHWC, Value, value
 from tb_modelcompare.torch.operators import TRANSLATIONS, Outcome, Untranslatable, as_value
-from tb_modelcompare.tracing import freeze_function
 
 __all__ = ["arithmetic", "freeze_module", "networks", "shapes"]  # they enter what they translate
 

@@ -108,7 +108,7 @@ def test_a_full_disk_is_one_warning(
 ) -> None:
     import errno
 
-    from tb_modelcompare import writing
+    from tb_modelcompare.disk import writing
 
     full = [True]
     write = writing._write_json

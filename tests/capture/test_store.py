@@ -15,7 +15,9 @@ import numpy as np
 import pytest
 
 from tb_modelcompare import Probe, SummaryWriter
-from tb_modelcompare.assets import describe
+from tb_modelcompare.disk.assets import describe
+from tb_modelcompare.disk.events import EventFile, index_event
+from tb_modelcompare.disk.index import content_digest
 from tb_modelcompare.errors import (
     ActivationError,
     CorruptSnapshotError,
@@ -26,8 +28,6 @@ from tb_modelcompare.errors import (
     ProbeMismatchError,
     UnknownSnapshotError,
 )
-from tb_modelcompare.events import EventFile, index_event
-from tb_modelcompare.index import content_digest
 from tb_modelcompare.store import (
     Snapshot,
     list_snapshots,

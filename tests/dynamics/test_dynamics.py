@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from tb_modelcompare import Probe, SummaryWriter, similarity
 from tb_modelcompare.dynamics import Work, freezing_steps, model_distances, step_map, trend
 from tb_modelcompare.errors import CacheDirectoryError, ProbeMismatchError, UnknownSnapshotError
+from tb_modelcompare.server.values import PairValues
 from tb_modelcompare.snapshot import Snapshot
 from tb_modelcompare.store import list_snapshots
-from tb_modelcompare.values import PairValues
 
 ROWS, STEPS, LAYERS = 60, 18, 4
 Log = Callable[..., list[Snapshot]]

@@ -5,14 +5,16 @@ from __future__ import annotations
 import hashlib
 import os
 import pickle
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from tb_modelcompare.cache import ResultCache, default_directory
+import tb_modelcompare
 from tb_modelcompare.errors import CacheDirectoryError
+from tb_modelcompare.server.cache import ResultCache, default_directory
 
 
 def key(text: str) -> str:
@@ -37,7 +39,7 @@ def entry(cache_directory: Path, name: str) -> Path:
 def test_a_result_is_found_by_another_process(cache: ResultCache) -> None:
     store(cache, "a", b"picture")
     program = (
-        "import sys; from tb_modelcompare.cache import ResultCache; c = ResultCache();"
+        "import sys; from tb_modelcompare.server.cache import ResultCache; c = ResultCache();"
         "print(c.find(sys.argv[1]).report['name'], c.read(sys.argv[1], '0.png'))"
     )
     command = [sys.executable, "-c", program, key("a")]
@@ -125,7 +127,7 @@ def test_two_processes_that_store_and_evict_at_once_never_read_half_a_result(
 ) -> None:
     program = """
 import hashlib, sys
-from tb_modelcompare.cache import ResultCache
+from tb_modelcompare.server.cache import ResultCache
 cache = ResultCache(limit_bytes=60_000)
 for round in range(60):
     name = str(round % 12)
@@ -177,3 +179,20 @@ def test_a_manifest_never_holds_what_is_no_json(cache: ResultCache) -> None:
     with pytest.raises(ValueError, match="JSON"):
         cache.store(key("a"), workspace, {"value": float("nan")})
     assert cache.find(key("a")) is None
+
+
+def test_a_patched_installation_never_meets_results_of_the_code_before(tmp_path: Path) -> None:
+    package = tmp_path / "tb_modelcompare"
+    own = Path(tb_modelcompare.__file__).parent
+    shutil.copytree(own, package, ignore=shutil.ignore_patterns("static", "_lucid"))
+    code = "from tb_modelcompare.server.request_fields import code_digest; print(code_digest())"
+
+    def digest() -> str:
+        command = [sys.executable, "-c", code]
+        return subprocess.check_output(command, cwd=tmp_path, text=True)
+
+    before = digest()
+    assert digest() == before
+    with (package / "similarity" / "cka.py").open("a") as file:
+        file.write("\n# patched\n")
+    assert digest() != before

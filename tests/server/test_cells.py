@@ -53,7 +53,7 @@ def test_a_trend_has_a_row_per_layer_and_a_column_per_step(server: Server, tmp_p
 def test_only_new_steps_are_computed(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tb_modelcompare.catalog._FRESH_SECONDS", 0.0)
+    monkeypatch.setattr("tb_modelcompare.server.catalog._FRESH_SECONDS", 0.0)
     pinned = {**TREND, "reference": RUN[0]}
     assert cells(server, pinned)[0]["computed"] == 18
     log_steps(tmp_path / "logs", range(6, 8))

@@ -12,7 +12,7 @@ from serving import POST_HEADERS, PREFIX, Server, error_of
 from werkzeug.test import TestResponse
 
 from tb_modelcompare import plugin as plugin_module
-from tb_modelcompare.guards import JSON, Guard
+from tb_modelcompare.server.guards import JSON, Guard
 
 ROUTES = [
     "index.js",

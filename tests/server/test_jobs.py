@@ -18,12 +18,13 @@ import numpy.typing as npt
 import pytest
 from serving import Server, activations, error_of, make_probe
 
-from tb_modelcompare import SummaryWriter, similarity, tasks
-from tb_modelcompare.cache import ResultCache
+from tb_modelcompare import SummaryWriter, similarity
 from tb_modelcompare.errors import LimitError, UnknownJobError
-from tb_modelcompare.executors import WorkerProcess, local_executor
-from tb_modelcompare.job_records import MATHEMATICS, Limits, Task
-from tb_modelcompare.jobs import JobQueue
+from tb_modelcompare.server import tasks
+from tb_modelcompare.server.cache import ResultCache
+from tb_modelcompare.server.executors import WorkerProcess, local_executor
+from tb_modelcompare.server.job_records import MATHEMATICS, Limits, Task
+from tb_modelcompare.server.jobs import JobQueue
 from tb_modelcompare.store import open_snapshot
 
 A, B = "first/net@0", "second/net@0"
@@ -399,13 +400,13 @@ PROGRAM = """
 import concurrent.futures, json, sys
 print("main runs")
 import tensorboard.main
-from tb_modelcompare.executors import local_executor
+from tb_modelcompare.server.executors import local_executor
 
 def probe(): pass
 
 executor = local_executor()
 modules = executor.submit(eval, "sorted(__import__('sys').modules)").result()
-attempt = __import__("tb_modelcompare.tasks").tasks.attempt
+attempt = __import__("tb_modelcompare.server.tasks").server.tasks.attempt
 compare = executor.submit(attempt, "similarity", {}, ".", None)
 print(json.dumps([modules, compare.result()["error"]["type"]]))
 """

@@ -14,9 +14,9 @@ import pytest
 from PIL import Image
 from serving import PREFIX, Server, error_of
 
-from tb_modelcompare.cache import ResultCache
 from tb_modelcompare.errors import PhotoError
-from tb_modelcompare.photos import decode_photo, keep_photo, read_photo
+from tb_modelcompare.server.cache import ResultCache
+from tb_modelcompare.server.photos import decode_photo, keep_photo, read_photo
 
 HEADERS = {"X-Modelcompare": "1", "Host": "localhost:6006"}
 

@@ -19,8 +19,8 @@ from serving import HOSTILE_LAYER, HOSTILE_RUN, Server, activations, error_of, m
 from tensorboard.plugins import base_plugin
 
 from tb_modelcompare import Probe, SummaryWriter, store
-from tb_modelcompare.catalog import Catalog
-from tb_modelcompare.events import EventFile, index_event
+from tb_modelcompare.disk.events import EventFile, index_event
+from tb_modelcompare.server.catalog import Catalog
 
 FIRST = "first/net@0"
 HOSTILE = f'{HOSTILE_RUN}/"><script>@0'
@@ -81,7 +81,7 @@ def test_every_step_of_a_run_is_a_snapshot(tmp_path: Path, serve: Callable[..., 
 def test_a_model_logged_again_replaces_the_former(
     logs: Path, serve: Callable[..., Server], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tb_modelcompare.catalog._FRESH_SECONDS", 0.0)
+    monkeypatch.setattr("tb_modelcompare.server.catalog._FRESH_SECONDS", 0.0)
     server = serve(logs)
     before = {one["id"]: one["digest"] for one in server.json("snapshots")["snapshots"]}
     with SummaryWriter(logs / "first", make_probe()) as writer:
@@ -99,8 +99,8 @@ def test_what_is_logged_last_counts_also_within_one_second(
     tmp_path: Path, serve: Callable[..., Server], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # TensorBoard reads a run's files in order of name, where 10 would come before 9.
-    monkeypatch.setattr("tb_modelcompare.events._counter", itertools.count(9))
-    monkeypatch.setattr("tb_modelcompare.events.time", SimpleNamespace(time=lambda: 1.7e9))
+    monkeypatch.setattr("tb_modelcompare.disk.events._counter", itertools.count(9))
+    monkeypatch.setattr("tb_modelcompare.disk.events.time", SimpleNamespace(time=lambda: 1.7e9))
     for seed in (1, 2):
         with SummaryWriter(tmp_path / "run", make_probe()) as writer:
             writer.add_activations("net", activations(seed), step=0)

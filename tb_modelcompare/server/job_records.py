@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tb_modelcompare import progress
+from tb_modelcompare.server import progress
 
 # Lanes: what needs numpy only, and what needs TensorFlow.
 MATHEMATICS, RENDERS = "mathematics", "renders"

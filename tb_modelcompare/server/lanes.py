@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tb_modelcompare import progress, tasks
-from tb_modelcompare.executors import WorkerProcess, local_executor
+from tb_modelcompare.server import progress, tasks
+from tb_modelcompare.server.executors import WorkerProcess, local_executor
 
 _POLL_SECONDS = 0.1
 WARM_UP_SECONDS = 120.0

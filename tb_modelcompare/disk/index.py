@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tb_modelcompare.assets import Asset
+from tb_modelcompare.disk.assets import Asset
 from tb_modelcompare.errors import CorruptSnapshotError
 
 ACTIVATION_DTYPE = "float32"

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tb_modelcompare.cache import ResultCache
 from tb_modelcompare.errors import PhotoError
+from tb_modelcompare.server.cache import ResultCache
 
 PHOTO = "photo.png"
 

@@ -7,10 +7,10 @@ from typing import Any
 
 from tb_modelcompare import __version__
 from tb_modelcompare.errors import ActivationError, LimitError
-from tb_modelcompare.guards import RequestError
-from tb_modelcompare.job_records import MATHEMATICS, Task
-from tb_modelcompare.picture_requests import DRAWN
-from tb_modelcompare.request_fields import (
+from tb_modelcompare.server.guards import RequestError
+from tb_modelcompare.server.job_records import MATHEMATICS, Task
+from tb_modelcompare.server.picture_requests import DRAWN
+from tb_modelcompare.server.request_fields import (
     FindSnapshot,
     code_digest,
     identity,

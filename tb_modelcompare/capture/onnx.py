@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from tb_modelcompare.capture import Model
+from tb_modelcompare.capture.operations import Operation, model_of_operations
 from tb_modelcompare.errors import ModelFileError
 from tb_modelcompare.graph import kind_of
-from tb_modelcompare.operations import Operation, model_of_operations
 from tb_modelcompare.sampling import Floats
 
 # A serialised protocol buffer cannot be larger, and onnxruntime is given one.

@@ -13,13 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from tb_modelcompare import mathematics
-from tb_modelcompare.cache import ResultCache
 from tb_modelcompare.errors import ModelCompareError
-from tb_modelcompare.picture_tasks import DRAWN, prepare_layer
-from tb_modelcompare.progress import JobCancelledError, Progress
+from tb_modelcompare.server import mathematics
+from tb_modelcompare.server.cache import ResultCache
+from tb_modelcompare.server.picture_tasks import DRAWN, prepare_layer
+from tb_modelcompare.server.progress import JobCancelledError, Progress
+from tb_modelcompare.server.wire import matrix_info_json
 from tb_modelcompare.snapshot import Snapshot
-from tb_modelcompare.wire import matrix_info_json
 
 MATRIX = "matrix.npy"
 CELLS = "cells.npy"

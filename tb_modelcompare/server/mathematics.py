@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tb_modelcompare.errors import ActivationError
-from tb_modelcompare.progress import JobCancelledError, Progress
+from tb_modelcompare.server.progress import JobCancelledError, Progress
 from tb_modelcompare.snapshot import Snapshot
 from tb_modelcompare.store import require_same_probe
 

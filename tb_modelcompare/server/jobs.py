@@ -18,10 +18,10 @@ from typing import Any
 
 from tensorboard.util import tb_logging
 
-from tb_modelcompare import progress, tasks
-from tb_modelcompare.cache import ResultCache
 from tb_modelcompare.errors import LimitError, ModelCompareError, UnknownJobError
-from tb_modelcompare.job_records import (
+from tb_modelcompare.server import progress, tasks
+from tb_modelcompare.server.cache import ResultCache
+from tb_modelcompare.server.job_records import (
     ACTIVE,
     MATHEMATICS,
     RENDERS,
@@ -31,8 +31,8 @@ from tb_modelcompare.job_records import (
     error_json,
     without_lost_files,
 )
-from tb_modelcompare.lanes import Lane, Reasons, watched
-from tb_modelcompare.picture_tasks import PICTURE
+from tb_modelcompare.server.lanes import Lane, Reasons, watched
+from tb_modelcompare.server.picture_tasks import PICTURE
 
 _logger = tb_logging.get_logger()
 

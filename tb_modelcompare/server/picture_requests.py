@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from tb_modelcompare.errors import ActivationError, LimitError, NotRenderableError
-from tb_modelcompare.guards import RequestError
-from tb_modelcompare.job_records import RENDERS, Task
 from tb_modelcompare.render.frozen import FrozenModel, check_renderable
-from tb_modelcompare.request_fields import (
+from tb_modelcompare.server.guards import RequestError
+from tb_modelcompare.server.job_records import RENDERS, Task
+from tb_modelcompare.server.request_fields import (
     FindSnapshot,
     identity,
     integer,

@@ -20,10 +20,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tb_modelcompare.cache import ResultCache
-from tb_modelcompare.photos import encoded_png, read_photo
-from tb_modelcompare.progress import JobCancelledError, Progress
 from tb_modelcompare.quiet import import_tensorflow
+from tb_modelcompare.server.cache import ResultCache
+from tb_modelcompare.server.photos import encoded_png, read_photo
+from tb_modelcompare.server.progress import JobCancelledError, Progress
 from tb_modelcompare.snapshot import Snapshot
 from tb_modelcompare.store import require_same_probe
 

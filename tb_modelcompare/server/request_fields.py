@@ -12,7 +12,7 @@ from typing import Any
 
 from tb_modelcompare import __version__
 from tb_modelcompare.errors import NotRenderableError
-from tb_modelcompare.guards import RequestError
+from tb_modelcompare.server.guards import RequestError
 from tb_modelcompare.snapshot import Snapshot
 
 FindSnapshot = Callable[[str], Snapshot]
@@ -52,7 +52,8 @@ def result_key(kind: str, content: dict[str, Any]) -> str:
 def code_digest() -> str:
     """A patched installation never meets results of the code before the patch."""
     digest = hashlib.sha256()
-    for file in sorted(Path(__file__).parent.rglob("*.py")):
+    package = Path(__file__).parents[1]
+    for file in sorted(package.rglob("*.py")):
         digest.update(file.read_bytes())
     return digest.hexdigest()
 

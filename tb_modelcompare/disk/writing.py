@@ -11,17 +11,17 @@ from typing import Any
 
 import numpy as np
 
-from tb_modelcompare.assets import assembling, describe, publish, slug
 from tb_modelcompare.capture import FrozenGraph
-from tb_modelcompare.errors import ActivationError, CorruptSnapshotError, MissingAssetError
-from tb_modelcompare.graph import LayerGraph
-from tb_modelcompare.index import (
+from tb_modelcompare.disk.assets import assembling, describe, publish, slug
+from tb_modelcompare.disk.index import (
     ACTIVATION_DTYPE,
     FrozenRecord,
     LayerRecord,
     ProbeRecord,
     content_digest,
 )
+from tb_modelcompare.errors import ActivationError, CorruptSnapshotError, MissingAssetError
+from tb_modelcompare.graph import LayerGraph
 from tb_modelcompare.metadata import (
     ARRAYS_VERSION,
     ASSET_ROOT,
