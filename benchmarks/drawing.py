@@ -32,20 +32,26 @@ from tb_modelcompare.report import page
 from tb_modelcompare.server.wire import measure_json
 from tb_modelcompare.similarity import MEASURES
 
-INKED = """(n) => {
-  const canvas = document.querySelectorAll('.lines canvas')[n];
-  if (!canvas || !canvas.width) return 0;
-  const pixels = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
+INKED = """() => {
   let count = 0;
-  for (let at = 3; at < pixels.length; at += 40) count += pixels[at] > 0;
+  for (const canvas of document.querySelectorAll('.lines.all canvas')) {
+    if (!canvas.width || !canvas.height) continue;
+    const pixels = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
+    for (let at = 3; at < pixels.length; at += 40) count += pixels[at] > 0;
+  }
   return count;
 }"""
 
 # The page's own clock: time between frames while something is done in every one of them.
 FRAMES = """async ([what, frames]) => {
   const slider = document.querySelector('input[type=range][aria-label^="Least"]');
-  const boxes = [...document.querySelectorAll('.model.a .box')];
   const scroll = document.querySelector('.scroll');
+  const { left, right } = scroll.getBoundingClientRect();
+  const inSight = (box) => {
+    const place = box.getBoundingClientRect();
+    return place.left >= left && place.right <= right;
+  };
+  const boxes = [...document.querySelectorAll('.model.a .box')].filter(inSight);
   const [low, high] = [Number(slider.min), Number(slider.max)];
   const acts = {
     threshold: (k) => {
@@ -152,7 +158,7 @@ def measure_frames(browser: Any, layers: int, directory: Path) -> None:
     tab = browser.new_page(viewport={"width": 1440, "height": 900})
     began = time.perf_counter()
     tab.goto(f"{file.as_uri()}#modelcompare&lines=all")
-    tab.wait_for_function(f"() => ({INKED})(0) > 0", timeout=60_000)
+    tab.wait_for_function(f"() => ({INKED})() > 0", timeout=60_000)
     shown = tab.locator(".legend .count").inner_text()
     seconds = time.perf_counter() - began
     print(f"{layers} × {layers}: {shown}; first lines {seconds:.2f} s after opening")
@@ -204,7 +210,7 @@ def measure_first_paint(browser: Any, directory: Path) -> None:
             tab = browser.new_page(viewport={"width": 1440, "height": 900})
             tab.goto(f"http://localhost:{port}/#modelcompare")
             frame = next(f for f in iter_frames(tab))
-            frame.wait_for_function(f"() => ({INKED})(0) > 0", timeout=120_000, polling=10)
+            frame.wait_for_function(f"() => ({INKED})() > 0", timeout=120_000, polling=10)
             times.append(frame.evaluate("performance.now()") / 1000)
             tab.close()
     finally:

@@ -15,12 +15,14 @@ from PIL import Image
 
 PAIR = {"a": "first/first@0", "b": "second/second@0", "measure": "linear_cka"}
 
-# How many pixels of the n-th canvas are not transparent.
+# How many pixels of the lines are not transparent.
 INKED = """(() => {
-  const canvas = document.querySelectorAll('.lines canvas')[%d];
-  const pixels = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
   let count = 0;
-  for (let at = 3; at < pixels.length; at += 4) count += pixels[at] > 0;
+  for (const canvas of document.querySelectorAll('.lines.%s canvas')) {
+    if (!canvas.width || !canvas.height) continue;
+    const pixels = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
+    for (let at = 3; at < pixels.length; at += 4) count += pixels[at] > 0;
+  }
   return count;
 })()"""
 
@@ -31,7 +33,7 @@ def test_both_graphs_are_drawn_with_lines_between(tab: Tab, board: Board) -> Non
         assert tab.box(side, "stem").count() == 1
         assert tab.box(side, "module_3x3").count() == 1
         assert tab.box(side, "block_add").count() == 1
-    assert tab.run(INKED % 0) > 1000
+    assert tab.run(INKED % "all") > 1000
     box_a = tab.box("a", "stem").bounding_box()
     box_b = tab.box("b", "stem").bounding_box()
     assert box_a["y"] + box_a["height"] < box_b["y"]
@@ -40,20 +42,20 @@ def test_both_graphs_are_drawn_with_lines_between(tab: Tab, board: Board) -> Non
 
 def test_pointing_at_a_layer_leaves_only_its_lines(tab: Tab, board: Board) -> None:
     tab.open(board.url, **PAIR).settle()
-    assert tab.run(INKED % 1) == 0
+    assert tab.run(INKED % "lit") == 0
     tab.box("a", "module_3x3").hover()
     tip = tab.frame.get_by_role("tooltip")
     tip.wait_for()
     assert "module_3x3" in tip.inner_text()
     assert "Conv2D" in tip.inner_text()
     tab.page.wait_for_timeout(300)
-    opacity = "getComputedStyle(document.querySelector('.lines canvas')).opacity"
+    opacity = "getComputedStyle(document.querySelector('.lines.all')).opacity"
     assert float(tab.run(opacity)) < 0.2
-    assert tab.run(INKED % 1) > 200
+    assert tab.run(INKED % "lit") > 200
     tab.page.mouse.move(5, 400)
     tab.page.wait_for_timeout(300)
     assert float(tab.run(opacity)) == 1
-    assert tab.run(INKED % 1) == 0
+    assert tab.run(INKED % "lit") == 0
 
 
 def test_a_click_lists_the_strongest_matches(tab: Tab, board: Board) -> None:
@@ -269,7 +271,7 @@ def test_works_behind_a_path_prefix(
 ) -> None:
     board = start_board(logs, "--path_prefix=/behind/proxy", prefix="behind/proxy/", snapshots=8)
     tab.open(f"{board.url}behind/proxy/", **PAIR).settle()
-    assert tab.run(INKED % 0) > 1000
+    assert tab.run(INKED % "all") > 1000
 
 
 def test_tensorboards_own_graph_is_linked_both_ways(tab: Tab, board: Board) -> None:

@@ -9,7 +9,7 @@ import {
   withoutIdentity,
   type Table,
 } from './matrix';
-import { candidates, monotone, oneToOne, selectLines, type Line, type Rule } from './select';
+import { candidates, fan, monotone, oneToOne, reaching, type Rule } from './select';
 
 function table(rows: number[][]): Table {
   return {
@@ -56,11 +56,10 @@ describe('matrix', () => {
   });
 });
 
-describe('selectLines', () => {
-  const select = (t: Table, rule: Rule, k = 1, threshold = -Infinity): Line[] =>
-    selectLines(t, candidates(t, rule, k), threshold, Infinity).lines;
-  const pairs = (rule: Rule, k = 1, threshold = -Infinity): string[] =>
-    select(CROSSED, rule, k, threshold).map(({ row, column }) => `${row}-${column}`);
+describe('lines', () => {
+  const named = (t: Table, pairs: Uint32Array): string[] =>
+    [...pairs].map((at) => `${Math.floor(at / t.columns)}-${at % t.columns}`);
+  const pairs = (rule: Rule, k = 1): string[] => named(CROSSED, candidates(CROSSED, rule, k));
 
   it('draws the strongest line last', () => {
     expect(pairs('top')).toEqual(['2-2', '1-0', '0-1']);
@@ -71,34 +70,38 @@ describe('selectLines', () => {
       [0.9, 0.8],
       [0.5, 0.1],
     ]);
-    const found = select(t, 'top', 1, 0).map(({ row, column }) => [row, column]);
-    expect(found).toEqual([
-      [1, 0],
-      [0, 1],
-      [0, 0],
-    ]);
-    expect(select(t, 'best', 1, 0)).toHaveLength(1);
+    expect(named(t, candidates(t, 'top', 1))).toEqual(['1-0', '0-1', '0-0']);
+    expect(candidates(t, 'best', 1)).toHaveLength(1);
   });
 
-  it('leaves out pairs below the threshold', () => {
-    expect(pairs('all', 1, 0.65)).toEqual(['1-1', '1-0', '0-1']);
-  });
-
-  it('draws the strongest of too many and says how many there are', () => {
+  it('counts the pairs that reach the threshold, which are the last', () => {
     const all = candidates(CROSSED, 'all', 1);
-    expect(selectLines(CROSSED, all, 0.25, 2)).toEqual({
-      total: 5,
-      lines: [
-        { row: 1, column: 0, value: 0.8 },
-        { row: 0, column: 1, value: 0.9 },
-      ],
-    });
-    expect(selectLines(CROSSED, all, 2, 9)).toEqual({ total: 0, lines: [] });
+    const strong = all.subarray(all.length - reaching(CROSSED, all, 0.65));
+    expect(named(CROSSED, strong)).toEqual(['1-1', '1-0', '0-1']);
+    expect(reaching(CROSSED, all, 0.7)).toBeGreaterThan(reaching(CROSSED, all, 0.75));
+    expect(reaching(CROSSED, all, 2)).toBe(0);
+    expect(reaching(CROSSED, all, -Infinity)).toBe(9);
+  });
+
+  it('joins no pair at chance or below where values are above chance', () => {
+    const t = table([[-0.2, 0, 0.1]]);
+    const all = candidates(t, 'all', 1);
+    expect(reaching(t, all, Number.MIN_VALUE)).toBe(1);
   });
 
   it('draws nothing between things that cannot be compared', () => {
     const t = table([[NaN, 0.5]]);
-    expect(select(t, 'all')).toEqual([{ row: 0, column: 1, value: 0.5 }]);
+    expect(named(t, candidates(t, 'all', 1))).toEqual(['0-1']);
+  });
+
+  it('isolates a layer: its strongest lines and those that are drawn anyway, seen from each side', () => {
+    const drawn = candidates(CROSSED, 'best', 1);
+    const of = (side: 'a' | 'b', index: number, most: number): string[] =>
+      named(CROSSED, fan(CROSSED, drawn, side, index, most));
+    expect(of('a', 1, 2)).toEqual(['1-1', '1-0']);
+    expect(of('a', 1, 0)).toEqual(['1-0']);
+    expect(of('b', 1, 3)).toEqual(['2-1', '1-1', '0-1']);
+    expect(new Set(of('b', 1, 9)).size).toBe(3);
   });
 
   it('aligns in the order of depth', () => {

@@ -3,11 +3,8 @@ import { bestInColumn, bestInRow, matches, range, type Table } from './matrix';
 /** Which pairs are drawn as lines. */
 export type Rule = 'top' | 'best' | 'one' | 'path' | 'all';
 
-export interface Line {
-  row: number;
-  column: number;
-  value: number;
-}
+/** Pairs of a table as indices into its values, weakest first; which is how lines are kept. */
+export type Pairs = Uint32Array;
 
 /**
  * - `top`: each layer's `k` strongest partners, seen from either side.
@@ -19,7 +16,7 @@ export interface Line {
  * As indices into the table's values, weakest first, so that a threshold is one cut and strong
  * lines are drawn on top.
  */
-export function candidates(table: Table, rule: Rule, k: number): Uint32Array {
+export function candidates(table: Table, rule: Rule, k: number): Pairs {
   const pairs = new Set<number>();
   const add = (row: number, column: number): void => {
     if (row >= 0 && column >= 0) pairs.add(row * table.columns + column);
@@ -51,30 +48,37 @@ export function candidates(table: Table, rule: Rule, k: number): Uint32Array {
   return sorted(table, Uint32Array.from(pairs));
 }
 
-function sorted({ values }: Table, pairs: Uint32Array): Uint32Array {
+function sorted({ values }: Table, pairs: Pairs): Pairs {
   return pairs.filter((at) => Number.isFinite(values[at])).sort((p, q) => values[p]! - values[q]!);
 }
 
-/** The lines that reach `threshold`: how many there are, and the strongest of them. */
-export function selectLines(
-  table: Table,
-  pairs: Uint32Array,
-  threshold: number,
-  most: number,
-): { lines: Line[]; total: number } {
+/** How many pairs reach `threshold`: the last ones. */
+export function reaching(table: Table, pairs: Pairs, threshold: number): number {
   let [low, high] = [0, pairs.length];
   while (low < high) {
     const middle = (low + high) >> 1;
     if (table.values[pairs[middle]!]! < threshold) low = middle + 1;
     else high = middle;
   }
-  const total = pairs.length - low;
-  const lines = Array.from(pairs.subarray(pairs.length - Math.min(total, most)), (at) => ({
-    row: Math.floor(at / table.columns),
-    column: at % table.columns,
-    value: table.values[at]!,
-  }));
-  return { lines, total };
+  return pairs.length - low;
+}
+
+/** One layer's pairs: those of `drawn`, and its strongest `most` of all. */
+export function fan(
+  table: Table,
+  drawn: Pairs,
+  side: 'a' | 'b',
+  index: number,
+  most: number,
+): Pairs {
+  const own = (at: number): boolean =>
+    side === 'a' ? Math.floor(at / table.columns) === index : at % table.columns === index;
+  const strongest = matches(table, side, index)
+    .slice(0, most)
+    .map(({ index: other }) =>
+      side === 'a' ? index * table.columns + other : other * table.columns + index,
+    );
+  return sorted(table, Uint32Array.from(new Set([...drawn.filter(own), ...strongest])));
 }
 
 /**

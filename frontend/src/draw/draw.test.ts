@@ -108,12 +108,14 @@ describe('figure', () => {
   };
   const figure = composeFigure(layouts, 190);
   const scene: Scene = {
-    lines: [{ row: 0, column: 1, value: 1 }],
+    table: { rows: 2, columns: 2, values: Float64Array.of(0, 1, 0, 0) },
     rows: layouts.a.boxes.map((box) => anchor(figure, 'a', box)),
     columns: layouts.b.boxes.map((box) => anchor(figure, 'b', box)),
     gap: figure.gap,
     encoding: { low: 0, high: 1, sign: 1 },
   };
+
+  const pairs = Uint32Array.of(1);
 
   it('draws lines from the lower edge of a box of A to the upper edge of a box of B', () => {
     const [from, to] = [scene.rows[0]!, scene.columns[1]!];
@@ -128,7 +130,7 @@ describe('figure', () => {
   });
 
   it('exports names as text, never as markup', () => {
-    const svg = figureSvg(figure, scene, { a: 'A', b: 'B' }, 'caption', () => '#123456');
+    const svg = figureSvg(figure, scene, pairs, { a: 'A', b: 'B' }, 'caption', () => '#123456');
     expect(svg).not.toContain('<img');
     expect(svg).toContain('&lt;img src=x onerror=alert(1)&gt;');
     expect(svg).toContain('y &amp; z');

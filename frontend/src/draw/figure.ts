@@ -1,7 +1,8 @@
+import type { Pairs } from '../align/select';
 import type { Layout, PlacedBox } from '../layout/place';
 import { readableTicks, stroke } from './encode';
 import { placeLabels, type Label } from './labels';
-import { linePath, type Anchor, type Gap, type Scene } from './lines';
+import { lineOf, linePath, type Anchor, type Gap, type Scene } from './lines';
 import { outlinePath } from './outline';
 
 export type Side = 'a' | 'b';
@@ -63,6 +64,7 @@ const CAPTION = 44;
 export function figureSvg(
   figure: Figure,
   scene: Scene,
+  pairs: Pairs,
   titles: Record<Side, string>,
   caption: string,
   colours: Colours,
@@ -87,10 +89,10 @@ export function figureSvg(
     }
     out.push('</g>');
   }
-  for (const line of scene.lines) {
-    const from = scene.rows[line.row];
-    const to = scene.columns[line.column];
-    if (!from || !to) continue;
+  for (const pair of pairs) {
+    const line = lineOf(scene, pair);
+    if (!line) continue;
+    const { from, to } = line;
     const { width: thickness, opacity } = stroke(line.value, scene.encoding);
     out.push(
       `<path d="${linePath(from, to, scene.gap)}" fill="none" stroke="${colours('--line')}" ` +

@@ -1,4 +1,5 @@
-import type { Line } from '../align/select';
+import type { Table } from '../align/matrix';
+import type { Pairs } from '../align/select';
 import { stroke, type Encoding } from './encode';
 
 /** Where a line leaves a box of A and where it meets a box of B. */
@@ -14,8 +15,9 @@ export interface Gap {
   bottom: number;
 }
 
+/** Where lines run and what their looks mean; which of them are drawn is said beside it. */
 export interface Scene {
-  lines: readonly Line[];
+  table: Table;
   rows: readonly (Anchor | undefined)[];
   columns: readonly (Anchor | undefined)[];
   gap: Gap;
@@ -36,6 +38,16 @@ export function trace(pen: Pen, from: Anchor, to: Anchor, gap: Gap): void {
   pen.lineTo(to.x, to.y);
 }
 
+/** The ends of a pair's line and its value; null where a box is not drawn. */
+export function lineOf(
+  { table, rows, columns }: Scene,
+  pair: number,
+): { from: Anchor; to: Anchor; value: number } | null {
+  const from = rows[Math.floor(pair / table.columns)];
+  const to = columns[pair % table.columns];
+  return from && to ? { from, to, value: table.values[pair]! } : null;
+}
+
 /**
  * Draw lines `first` to `end` (excluded), strongest first, each beneath what is there already: the
  * same picture as from the weakest on, but the part that matters is there at once.
@@ -43,6 +55,7 @@ export function trace(pen: Pen, from: Anchor, to: Anchor, gap: Gap): void {
 export function drawLines(
   context: CanvasRenderingContext2D,
   scene: Scene,
+  pairs: Pairs,
   colour: string,
   visible: { left: number; right: number },
   first: number,
@@ -53,10 +66,9 @@ export function drawLines(
   context.lineJoin = 'round';
   context.strokeStyle = colour;
   for (let at = end - 1; at >= first; at--) {
-    const line = scene.lines[at]!;
-    const from = scene.rows[line.row];
-    const to = scene.columns[line.column];
-    if (!from || !to) continue;
+    const line = lineOf(scene, pairs[at]!);
+    if (!line) continue;
+    const { from, to } = line;
     if (Math.max(from.x, to.x) < visible.left || Math.min(from.x, to.x) > visible.right) continue;
     const { width, opacity } = stroke(line.value, scene.encoding);
     context.lineWidth = width;

@@ -91,6 +91,7 @@ export function createSession(source: Source, parameters: Parameters) {
     if (scale === 'rank') return ranks(table);
     return scale === 'null' && nullMean ? minus(table, strength(nullMean, sign)) : table;
   });
+  const least = $derived(scale === 'null' ? Number.MIN_VALUE : -Infinity);
 
   function snapshot(side: Side): SnapshotInfo | null {
     return data.listing?.snapshots.find((s) => s.id === view[side]) ?? null;
@@ -246,6 +247,14 @@ export function createSession(source: Source, parameters: Parameters) {
     },
     get measure() {
       return measure;
+    },
+    /** Pairs below this are never joined: no more alike than chance. */
+    get least(): number {
+      return least;
+    },
+    /** Pairs below this are not joined now. */
+    get threshold(): number {
+      return Math.max(least, view.threshold ?? -Infinity);
     },
     /** The ends of the scale for these values of `shown`. */
     encoding: (values: Table): Encoding => domain(values, scale, measure),
