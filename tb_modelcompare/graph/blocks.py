@@ -1,13 +1,15 @@
 """Blocks of a layer graph: Inception modules, residual blocks, stages that share a name.
 
 A node that joins branches (concatenation, sum, product) closes a block: everything between
-it and its immediate dominator, the last node that all paths to it pass. What is left over is
-grouped by common beginnings of names.
+it and its immediate dominator, the last node that all paths to it pass. Cells that take from
+several cells before them (NASNet) have no such node nearby: there a node belongs to the first of
+the joins that it leads to. What is left over is grouped by common beginnings of names.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
 
@@ -23,6 +25,9 @@ from tb_modelcompare.graph.naming import (
 
 # A skip across more nodes than this is no module of the network but its whole shape.
 _MAX_REGION = 64
+# Fewer branches are a skip (of a U-Net, say), which closes no cell; more nodes are no cell either.
+_CELL_JOINS = 3
+_MAX_CELL = 2 * _MAX_REGION
 _KIND_OF_JOIN = {"concat": "inception", "add": "residual"}
 
 
@@ -30,7 +35,8 @@ def find_blocks(graph: LayerGraph) -> LayerGraph:
     """`graph` (simplified) with blocks, besides those it has (nested models)."""
     nodes = {node.name: node for node in graph.nodes}
     found = list(graph.blocks)
-    for region in sorted(_regions(nodes), key=lambda block: len(block.nodes)):
+    regions = sorted(_regions(nodes), key=lambda block: len(block.nodes))
+    for region in (*_cells(nodes, {region.name for region in regions}), *regions):
         if len(region.nodes) > 1 and _is_nested_or_apart(region, found):
             found.append(region)
     covered = {name for block in found for name in block.nodes if block.kind != "group"}
@@ -51,14 +57,52 @@ def _regions(nodes: Mapping[str, Node]) -> Iterator[Block]:
         if len(node.inputs) < 2 or start is None:
             continue
         region = _between(nodes, start, node.name)
-        if region is None:
-            continue
+        if region is None or (
+            _is_wide(node) and any(_is_wide(nodes[n]) for n in region - {node.name})
+        ):
+            continue  # several cells, one after the other
         tail = tails.get(node.name, node.name)
         members = {*region, *(n.name for n in nodes.values() if n.group == node.name)}
         members |= _leading(nodes, members, start)
         ordered = tuple(name for name in nodes if name in members)
         kind = _KIND_OF_JOIN.get(node.kind, "group")
         yield Block(node.name, kind, ordered, tail if tail in members else node.name)
+
+
+def _cells(nodes: Mapping[str, Node], closed: Collection[str]) -> Iterator[Block]:
+    """What leads first to a concatenation of several branches that is none of `closed`.
+
+    A node leads at the earliest where those lead that read it: each edge goes to the same cell or
+    to a later one, so that cells drawn as one box each are in an order, too.
+    """
+    wide = [node.name for node in nodes.values() if _is_wide(node)]
+    order = {name: i for i, name in enumerate(wide)}
+    first: dict[str, int] = dict(order)
+    for node in reversed(list(nodes.values())):
+        for source in node.inputs:
+            at = min(first.get(node.name, len(wide)), first.get(source, len(wide)))
+            first[source] = at
+    dominator = _dominators(nodes)
+    for join in wide:
+        start = dominator[join]
+        if join in closed or start is None:
+            continue
+        between = _between(nodes, start, join, limit=len(nodes)) or set()
+        members = {name for name in between if first[name] == order[join]}
+        members |= {n.name for n in nodes.values() if n.group in members}
+        ordered = tuple(name for name in nodes if name in members)
+        if 1 < len(ordered) <= _MAX_CELL:
+            yield Block(_without_operation(join), "inception", ordered, join)
+
+
+def _is_wide(node: Node) -> bool:
+    return node.kind == "concat" and len(node.inputs) >= _CELL_JOINS
+
+
+def _without_operation(join: str) -> str:
+    """normal_concat_5 is the join of the cell normal_5."""
+    name = re.sub(r"[_./-]?concat(enate)?(?![a-z])", "", join, flags=re.IGNORECASE)
+    return name if re.match(r"[A-Za-z]", name) else join
 
 
 def _dominators(nodes: Mapping[str, Node]) -> dict[str, str | None]:
@@ -78,14 +122,16 @@ def _dominators(nodes: Mapping[str, Node]) -> dict[str, str | None]:
     return dominator
 
 
-def _between(nodes: Mapping[str, Node], start: str, end: str) -> set[str] | None:
+def _between(
+    nodes: Mapping[str, Node], start: str, end: str, limit: int = _MAX_REGION
+) -> set[str] | None:
     region, todo = {end}, [end]
     while todo:
         for source in nodes[todo.pop()].inputs:
             if source != start and source not in region:
                 region.add(source)
                 todo.append(source)
-        if len(region) > _MAX_REGION:
+        if len(region) > limit:
             return None
     return region
 
@@ -183,7 +229,7 @@ def _with_names(blocks: Sequence[Block], nodes: Mapping[str, Node]) -> list[Bloc
     for block in blocks:
         stem = block.name
         if stem in nodes:  # a join, for want of a name
-            stem = majority_stem(block.nodes) or block.output
+            stem = majority_stem(block.nodes) or _without_operation(block.output)
         name, number = stem, 1
         while name in taken:
             number += 1

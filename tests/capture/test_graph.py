@@ -211,6 +211,49 @@ def test_blocks_that_are_only_numbered_are_no_stage() -> None:
     assert {block.parent for block in graph.blocks} == {None}
 
 
+def _searched_network(cells: int) -> LayerGraph:
+    """As NASNet: every cell takes from the two before it, and its nodes come interleaved."""
+    nodes = [Node("image", "InputLayer"), Node("stem", "Conv2D", ("image",))]
+    before, last = "stem", "stem"
+    late: list[Node] = []
+    for k in range(cells):
+        branches = [f"left_{k}", f"right_{k}", f"skip_{k}"]
+        nodes.append(Node(branches[0], "Conv2D", (last,)))
+        nodes += late
+        nodes.append(Node(branches[1], "Conv2D", (before,)))
+        late = [Node(f"side_{k + 1}", "Conv2D", (last,))]  # of the next cell, listed in this one
+        nodes.append(Node(branches[2], "Add", (branches[0], branches[1])))
+        side = [f"side_{k}"] if k else []
+        nodes.append(Node(f"normal_concat_{k}", "Concatenate", (*branches, *side)))
+        before, last = last, f"normal_concat_{k}"
+    nodes.append(Node("predictions", "Dense", (last,)))
+    return annotate(LayerGraph(tuple(nodes)))
+
+
+def test_cells_that_take_from_several_before_them_are_blocks() -> None:
+    graph = _searched_network(6)
+    cells = {block.name: set(block.nodes) for block in graph.blocks if block.parent is None}
+    assert set(cells) == {f"normal_{k}" for k in range(6)}
+    for k in range(1, 6):
+        own = {f"left_{k}", f"right_{k}", f"skip_{k}", f"side_{k}", f"normal_concat_{k}"}
+        assert cells[f"normal_{k}"] == own
+    home = {node: name for name, nodes in cells.items() for node in nodes}
+    head = {node.name: home.get(node.name, node.name) for node in graph.nodes}
+    assert acyclic({(head[s], head[n.name]) for n in graph.nodes for s in n.inputs})
+
+
+def test_skips_across_a_whole_network_close_no_cell() -> None:
+    """A U-Net: joins of two, each over everything deeper."""
+    nodes = [Node("image", "InputLayer")]
+    down = [f"down_{k}" for k in range(40)]
+    for name in down:
+        nodes.append(Node(name, "Conv2D", (nodes[-1].name,)))
+    for k, name in enumerate(reversed(down[:-1])):
+        nodes.append(Node(f"up_{k}", "Concatenate", (name, nodes[-1].name)))
+    drawn = annotate(LayerGraph(tuple(nodes)))
+    assert max(len(block.nodes) for block in drawn.blocks) <= 64
+
+
 def test_long_chain_is_handled() -> None:
     drawn = annotate(chain(*["Conv2D", "ReLU"] * 5000))
     assert len([node for node in drawn.nodes if node.group is None]) == 5001
