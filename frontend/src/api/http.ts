@@ -107,6 +107,16 @@ export const httpSource: Source = {
     const response = await request(address('array', { id, name }));
     return new Float64Array(await response.arrayBuffer());
   },
-  matrix: (id): Promise<Matrix> => withValues<MatrixInfo>('matrix', id),
+  async matrix(id): Promise<Matrix> {
+    const matrix = await withValues<MatrixInfo>('matrix', id);
+    if (!matrix.interval) return matrix;
+    const [low, high] = await Promise.all(
+      ['low', 'high'].map(async (which) => {
+        const response = await request(address('matrix', { id, which }));
+        return new Float64Array(await response.arrayBuffer());
+      }),
+    );
+    return { ...matrix, ends: { low: low!, high: high! } };
+  },
   cells: (id): Promise<Cells> => withValues<CellsInfo>('cells', id),
 };

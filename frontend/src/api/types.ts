@@ -118,11 +118,15 @@ export interface MatrixInfo {
   warnings: string[];
   /** `first`: from a sample of rows; the exact values follow. Reports have none. */
   look?: 'first' | 'exact';
+  /** Whether a first look says how far the exact values may be from it. */
+  interval?: boolean;
 }
 
 export interface Matrix extends MatrixInfo {
   /** rows × columns, row after row. */
   values: Float64Array;
+  /** Of a first look: between which the exact values are. */
+  ends?: { low: Float64Array; high: Float64Array } | null;
 }
 
 export type JobRequest =

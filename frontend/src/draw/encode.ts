@@ -9,6 +9,8 @@ export interface Encoding {
   high: number;
   /** -1 where values are distances whose sign was changed: they are printed as they were. */
   sign: Sign;
+  /** Whether what is at the low end is not drawn as a line at all. */
+  open?: boolean;
 }
 
 /**
@@ -18,7 +20,7 @@ export interface Encoding {
 export function domain(table: Table, scale: Scale, measure: MeasureInfo | null): Encoding {
   const [least, most] = range(table);
   if (scale === 'rank') return { low: 0, high: 1, sign: 1 };
-  if (scale === 'null') return { low: 0, high: Math.max(0, most), sign: 1 };
+  if (scale === 'null') return { low: 0, high: Math.max(0, most), sign: 1, open: true };
   const sign = measure?.distance ? -1 : 1;
   if (scale === 'fit') return { low: least, high: most, sign };
   const [low, high] = measure?.distance
@@ -61,6 +63,11 @@ export function format(value: number): string {
   const tiny = value !== 0 && Math.abs(value) < 0.001;
   const text = Math.abs(value) >= 1000 || tiny ? value.toExponential(2) : value.toFixed(3);
   return text.replaceAll('-', '−');
+}
+
+/** Ticks of what is drawn as lines. */
+export function lineTicks(encoding: Encoding): { value: number; text: string }[] {
+  return readableTicks(encoding).filter(({ value }) => !encoding.open || value > encoding.low);
 }
 
 /** Round values between the ends, with as many digits as tell them apart. */

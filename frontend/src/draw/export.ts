@@ -23,6 +23,23 @@ export function matrixJson(matrix: Matrix): string {
   return JSON.stringify({ a, b, measure, low, high, warnings, rows, columns, values }, null, 1);
 }
 
+/** One row of a list: what is in a column by the column's name. Null where there is nothing. */
+export type Entry = Record<string, string | number | null>;
+
+export function recordsCsv(records: readonly Entry[]): string {
+  const columns = Object.keys(records[0] ?? {});
+  const cell = (value: Entry[string] | undefined): string => {
+    if (typeof value === 'number') return Number.isFinite(value) ? String(value) : '';
+    return field(value ?? '');
+  };
+  const lines = records.map((record) => columns.map((name) => cell(record[name])).join(','));
+  return [columns.map(field).join(','), ...lines, ''].join('\n');
+}
+
+export function recordsJson(about: Record<string, unknown>, records: readonly Entry[]): string {
+  return JSON.stringify({ ...about, records }, null, 1);
+}
+
 /** Hand a file to the reader. */
 export function save(name: string, type: string, content: string | Blob): void {
   const url = URL.createObjectURL(new Blob([content], { type }));

@@ -1,6 +1,6 @@
 import type { Pairs } from '../align/select';
 import type { Layout, PlacedBox } from '../layout/place';
-import { readableTicks, stroke } from './encode';
+import { lineTicks, stroke } from './encode';
 import { placeLabels, type Label } from './labels';
 import { lineOf, linePath, type Anchor, type Gap, type Scene } from './lines';
 import { outlinePath } from './outline';
@@ -113,7 +113,7 @@ export function figureSvg(
   }
   const base = figure.height + MARGIN + 8;
   let x = 0;
-  for (const { value, text: tick } of readableTicks(scene.encoding)) {
+  for (const { value, text: tick } of lineTicks(scene.encoding)) {
     const { width: thickness, opacity } = stroke(value, scene.encoding);
     out.push(
       `<line x1="${x}" x2="${x + 26}" y1="${base}" y2="${base}" stroke="${colours('--line')}" ` +

@@ -19,7 +19,8 @@ export const MARK_WIDTH = 10;
 
 /**
  * Names for blocks first, then for layers where there is room: no two overlap.
- * Names of blocks lose the part that all of them share where they are too long.
+ * Names of blocks lose the part that all of them share where they are too long; those of the
+ * outermost that touch even so stand in a further row.
  */
 export function placeLabels(layout: Layout): Label[] {
   const deepest = Math.max(0, ...layout.frames.map((frame) => frame.depth));
@@ -89,15 +90,28 @@ export function placeLabels(layout: Layout): Label[] {
   for (const label of wanted) {
     if (labels.has(label.key)) continue;
     const mark = marks.get(label.key);
-    const row = taken.get(label.row) ?? [];
-    const letters = label.text.length * LETTER_WIDTH;
-    const [left, right] = within(
-      label.x,
-      (letters + (label.block === null ? 0 : MARK_WIDTH) + SPACE) / 2,
+    const further = mark !== undefined && label.row === deepest ? [deepest + 1] : [];
+    const ways = [label.text, ...(mark === undefined ? [] : withoutFirstWord(label.text))].flatMap(
+      (text) => [label.row, ...further].map((row) => ({ text, row })),
     );
-    if (row.every((other) => other === mark || right <= other[0] || other[1] <= left)) {
-      taken.set(label.row, [...row.filter((other) => other !== mark), [left, right]]);
-      labels.set(label.key, { ...label, x: (left + right) / 2 });
+    const extent = (text: string): [number, number] => {
+      const letters = text.length * LETTER_WIDTH;
+      return within(label.x, (letters + (label.block === null ? 0 : MARK_WIDTH) + SPACE) / 2);
+    };
+    const way = ways.find(({ text, row }) => {
+      const [left, right] = extent(text);
+      return (taken.get(row) ?? []).every(
+        (one) => one === mark || right <= one[0] || one[1] <= left,
+      );
+    });
+    if (way) {
+      const [left, right] = extent(way.text);
+      taken.set(
+        label.row,
+        (taken.get(label.row) ?? []).filter((one) => one !== mark),
+      );
+      taken.set(way.row, [...(taken.get(way.row) ?? []), [left, right]]);
+      labels.set(label.key, { ...label, ...way, x: (left + right) / 2 });
     } else if (mark !== undefined) {
       labels.set(label.key, { ...label, text: '', x: (mark[0] + mark[1]) / 2 });
     }
@@ -109,6 +123,12 @@ export function placeLabels(layout: Layout): Label[] {
 function withoutParent(name: string, parent: string | null): string {
   const rest = parent !== null && name.startsWith(parent) ? name.slice(parent.length) : '';
   return /^[_./-]\w/.test(rest) ? rest.slice(1) : name;
+}
+
+/** reduction_reduce_4 is reduce_4 where there is no more room; normal_4 is not 4. */
+function withoutFirstWord(text: string): string[] {
+  const rest = text.replace(/^[^_./-]*[_./-]/, '');
+  return rest !== text && /[a-z]/i.test(rest) ? [rest] : [];
 }
 
 function importance(box: PlacedBox): number {

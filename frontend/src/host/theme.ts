@@ -1,3 +1,8 @@
+/** A colour of the theme that holds now, by its name in the style sheet. */
+export function colour(name: string): string {
+  return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+}
+
 /** Follows TensorBoard's light or dark mode; alone, the reader's system setting. */
 export function followTheme(apply: (dark: boolean) => void): () => void {
   let host: HTMLElement | null;

@@ -27,6 +27,13 @@ import { asNamedError, createWatch } from './watch.svelte';
 export { asNamedError, OTHER };
 export type { Selection, Side };
 
+/** In the sign of the measure's strength. */
+export interface Interval {
+  low: number;
+  high: number;
+  chance: number | null;
+}
+
 /** Shuffles behind the null of a whole matrix: each costs as much as the matrix itself. */
 export const SHUFFLES = 5;
 
@@ -215,6 +222,25 @@ export function createSession(source: Source, parameters: Parameters) {
     return { layer: layerNames(OTHER[side])[other]!, value: table.values[at]! };
   }
 
+  /** The ends as the measure has them, the least first. */
+  function asMeasured({ low, high }: Interval): [number, number] {
+    return sign > 0 ? [low, high] : [-high || 0, -low || 0];
+  }
+
+  /** Between what the exact value of a match will be, while there is only a first look. */
+  function firstInterval({ side, layer }: Selection, other: string): Interval | null {
+    if (!matrix?.ends) return null;
+    const [mine, theirs] = [
+      layerNames(side).indexOf(layer),
+      layerNames(OTHER[side]).indexOf(other),
+    ];
+    if (mine < 0 || theirs < 0) return null;
+    const width = matrix.columns.length;
+    const at = side === 'a' ? mine * width + theirs : theirs * width + mine;
+    const [low, high] = [matrix.ends.low[at]!, matrix.ends.high[at]!];
+    return { low: sign > 0 ? low : -high, high: sign > 0 ? high : -low, chance: null };
+  }
+
   return {
     source,
     view,
@@ -258,8 +284,17 @@ export function createSession(source: Source, parameters: Parameters) {
     },
     /** The ends of the scale for these values of `shown`. */
     encoding: (values: Table): Encoding => domain(values, scale, measure),
+    get sign() {
+      return sign;
+    },
     /** A value of `table` as the measure has it. */
     text: (value: number): string => format(sign * value || 0),
+    asMeasured,
+    textOf(interval: Interval): string {
+      const [low, high] = asMeasured(interval);
+      return `${format(low)} to ${format(high)}`;
+    },
+    firstInterval,
     snapshot,
     refresh,
     loadGraph,

@@ -1,3 +1,4 @@
+import { untrack } from 'svelte';
 import { follow, isFinished, type Source } from '../api/source';
 import type { Job, JobRequest, NamedError } from '../api/types';
 import { ApiError } from '../api/source';
@@ -56,5 +57,47 @@ export function createWatch(source: Source) {
 
 export type Watch = ReturnType<typeof createWatch>;
 
-/** A selection that stays for so long is looked at: what costs something is computed then. */
-export const DWELL_MS = 700;
+// A selection that stays for so long is looked at: what costs something is computed then.
+const DWELL_MS = 700;
+
+/**
+ * What a job finds out about a selection once it has stayed for a moment. `request` is the job as
+ * JSON, null where there is nothing to ask; `read` turns the finished job into what is shown.
+ */
+export function createDwell<T>(
+  source: Source,
+  request: () => string | null,
+  read: (job: Job) => Promise<T>,
+) {
+  const watch = createWatch(source);
+  let known = $state.raw<{ of: string; found: T } | null>(null);
+
+  async function look(wanted: string): Promise<void> {
+    const job = await watch.ask(JSON.parse(wanted) as JobRequest);
+    if (!job) return;
+    const found = await read(job);
+    if (wanted === request()) known = { of: wanted, found };
+  }
+  $effect(() => {
+    const wanted = request();
+    if (wanted === null || untrack(() => known?.of) === wanted) return;
+    const timer = setTimeout(() => void look(wanted), DWELL_MS);
+    return () => {
+      clearTimeout(timer);
+      watch.drop();
+    };
+  });
+  return {
+    /** Null until it is known of the present request. */
+    get found(): T | null {
+      return known !== null && known.of === request() ? known.found : null;
+    },
+    get job() {
+      return watch.job;
+    },
+    get error() {
+      return watch.error;
+    },
+    cancel: watch.cancel,
+  };
+}
