@@ -208,7 +208,7 @@ def test_export_gives_the_figure_and_the_numbers(tab: Tab, board: Board) -> None
 
     def download(choice: str) -> bytes:
         with tab.page.expect_download() as started:
-            tab.frame.get_by_label("Export").select_option(choice)
+            tab.frame.get_by_label("Export", exact=True).select_option(choice)
         return Path(started.value.path()).read_bytes()
 
     figure = ElementTree.fromstring(download("figure.svg"))
