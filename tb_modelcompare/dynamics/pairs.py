@@ -14,7 +14,7 @@ from tb_modelcompare.disk.index import LayerRecord
 from tb_modelcompare.errors import RowsFewerThanUnitsWarning
 from tb_modelcompare.server.values import PairValues, pair_key
 from tb_modelcompare.similarity import ComparisonCancelled, Measure, compare
-from tb_modelcompare.similarity.pairs import Precision
+from tb_modelcompare.similarity.settings import Precision
 from tb_modelcompare.snapshot import Snapshot
 
 Matrix = npt.NDArray[np.float64]

@@ -13,14 +13,10 @@ import numpy.typing as npt
 from tb_modelcompare.errors import ActivationError, RowsFewerThanUnitsWarning
 from tb_modelcompare.similarity.activations import Layer, Matrix, open_layer, require_same_rows
 from tb_modelcompare.similarity.measures import MEASURES
-from tb_modelcompare.similarity.pairs import (
-    ComparisonCancelled,
-    Precision,
-    Settings,
-    all_pairs,
-)
+from tb_modelcompare.similarity.pairs import all_pairs
 from tb_modelcompare.similarity.registry import Measure
 from tb_modelcompare.similarity.regression import image_indices
+from tb_modelcompare.similarity.settings import ComparisonCancelled, Precision, Settings
 from tb_modelcompare.similarity.significance import (
     Indices,
     Layers,
@@ -28,6 +24,7 @@ from tb_modelcompare.similarity.significance import (
     interval_over_images,
     permutation_null,
 )
+from tb_modelcompare.similarity.threads import spread
 
 __all__ = ["Comparison", "ComparisonCancelled", "compare", "find_measure", "open_layers"]
 
@@ -247,7 +244,7 @@ def open_layers(model: Mapping[str, Any], whose: str, precision: Precision) -> l
     if not model:
         raise ActivationError(f"No layers of {whose} were given.")
     exact = precision == "double"
-    return [open_layer(values, name, exact) for name, values in model.items()]
+    return spread(lambda one: open_layer(one[1], one[0], exact), list(model.items()))
 
 
 def _open(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -12,7 +12,7 @@ import scipy.special
 
 from tb_modelcompare.errors import ActivationError
 from tb_modelcompare.similarity import quadrature
-from tb_modelcompare.similarity.activations import Layer, open_layer
+from tb_modelcompare.similarity.activations import Array, Layer, open_layer
 from tb_modelcompare.similarity.cca import SpectralMean
 from tb_modelcompare.similarity.engine import (
     MEMORY,
@@ -23,15 +23,17 @@ from tb_modelcompare.similarity.engine import (
     open_both,
     warned_of_few_rows,
 )
-from tb_modelcompare.similarity.pairs import Precision, Settings, moment_pairs, prepared
+from tb_modelcompare.similarity.pairs import moment_pairs, prepared
 from tb_modelcompare.similarity.registry import KernelPlan, Measure, MomentPlan, Plan
 from tb_modelcompare.similarity.regression import image_indices
+from tb_modelcompare.similarity.settings import Precision, Settings
 from tb_modelcompare.similarity.significance import (
     Indices,
     Layers,
     rows_by_image,
     taken_together,
 )
+from tb_modelcompare.similarity.threads import spread
 
 PARTS = 4
 """Disjoint parts of a sample, whose values tell its spread and its bias."""
@@ -138,11 +140,14 @@ def _from_random_vectors(
     xs[0].require_rows(plan.least_rows, measure.title)
     layers = xs if ys is xs else [*xs, *ys]
     tick = replace(settings, progress=None).tick(1.0)  # asks whether to stop
-    ready = prepared(plan, layers, settings, tick)
+    rows = _centred_rows(layers, [settings.dtype(layers)] * len(layers), settings.memory)
+    ready = prepared(plan, layers, settings, tick, rows)
     whitenings, exact = ready
+    if rows is not None:
+        dtypes = [np.float64 if one else np.float32 for one in exact]
+        rows = _centred_rows(layers, dtypes, settings.memory, rows)
     models = ({layer.name: layer.values for layer in side} for side in (xs, ys))
     notes = (*warned_of_few_rows(measure, *models), *notes)
-    rows = _centred_rows(layers, exact, settings.memory)
     if rows is not None:
         sides = [
             quadrature.Whitened(layer, white, centred)
@@ -191,15 +196,25 @@ def _estimated(
 
 
 def _centred_rows(
-    layers: list[Layer], exact: npt.NDArray[np.bool_], memory: int
-) -> list[npt.NDArray[Any]] | None:
-    """All rows of each layer, centred; None where they are more than fit in memory."""
-    dtypes = [np.float64 if one else np.float32 for one in exact]
-    size = sum(x.rows * x.units * np.dtype(t).itemsize for x, t in zip(layers, dtypes, strict=True))
-    if size > memory:
+    layers: list[Layer],
+    dtypes: Sequence[npt.DTypeLike],
+    memory: int,
+    before: Sequence[Array] = (),
+) -> list[Array] | None:
+    """All rows of each layer, centred; None where they are more than fit in memory.
+
+    Those of `before` are taken where they are of that type.
+    """
+    sizes = [x.rows * x.units * np.dtype(t).itemsize for x, t in zip(layers, dtypes, strict=True)]
+    if sum(sizes) > memory:
         return None
-    everything = slice(0, layers[0].rows)
-    return [x.centred(everything, dtype) for x, dtype in zip(layers, dtypes, strict=True)]
+
+    def centred(index: int) -> Array:
+        if before and before[index].dtype == dtypes[index]:
+            return before[index]
+        return layers[index].centred(slice(0, layers[index].rows), dtypes[index])
+
+    return spread(centred, range(len(layers)), cost=lambda index: sizes[index])
 
 
 def _from_samples(

@@ -21,12 +21,11 @@ from tb_modelcompare.similarity.engine import MEMORY, Comparison, open_layers
 from tb_modelcompare.similarity.pairs import (
     LEAST_REMAINING,
     Hsic,
-    Precision,
-    Settings,
     kernel_hsic,
     unbiased_of,
 )
 from tb_modelcompare.similarity.products import inner_products
+from tb_modelcompare.similarity.settings import Precision, Settings
 
 
 class MinibatchCKA:

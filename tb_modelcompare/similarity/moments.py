@@ -133,8 +133,9 @@ def whiten(covariance: Array, rcond: float = RCOND) -> Whitening:
     alive = np.flatnonzero(deviation > 0.0)
     if not len(alive):
         return Whitening(np.zeros((0, len(variance)), dtype), 1.0, np.eye(len(variance)), deviation)
+    some = slice(None) if len(alive) == len(variance) else alive
     scale = 1.0 / deviation[alive]
-    correlation = covariance[np.ix_(alive, alive)].astype(np.float64)
+    correlation = covariance[some][:, some].astype(np.float64)
     correlation *= scale[:, None]
     correlation *= scale
     dead = np.delete(np.eye(len(variance)), alive, axis=0)
@@ -151,7 +152,7 @@ def whiten(covariance: Array, rcond: float = RCOND) -> Whitening:
         beside[:, alive] = vectors[:, ~kept].T
         absent = np.concatenate([dead, beside])
     matrix = np.zeros((len(whitener), len(variance)), dtype)
-    matrix[:, alive] = whitener * scale
+    matrix[:, some] = whitener * scale
     reach = None if inverse is None else alive + 1
     return Whitening(matrix, precision, absent, deviation, reach)
 
@@ -170,11 +171,12 @@ def triangular_product(matrix: Array, reach: npt.NDArray[np.intp] | None, other:
 def _inverse_cholesky(correlation: Matrix, rcond: float) -> Matrix | None:
     """Inverse of the Cholesky factor, or None unless the smallest eigenvalue is provably
     above `rcond` times the largest: `1 / ||L⁻¹||_F² <= smallest`, `largest <= ||C||_F`."""
-    factor, info = scipy.linalg.lapack.dpotrf(correlation, lower=True, clean=True)
+    # Transposed, which changes nothing, it is in LAPACK's order.
+    factor, info = scipy.linalg.lapack.dpotrf(correlation.T, lower=True, clean=True)
     if info != 0:
         return None
-    inverse, info = scipy.linalg.lapack.dtrtri(factor, lower=True)
-    if info != 0 or rcond * np.vdot(inverse, inverse) * np.linalg.norm(correlation) >= 1.0:
+    inverse, info = scipy.linalg.lapack.dtrtri(factor, lower=True, overwrite_c=True)
+    if info != 0 or rcond * np.linalg.norm(inverse) ** 2 * np.linalg.norm(correlation) >= 1.0:
         return None
     return np.ascontiguousarray(inverse)
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -21,47 +21,11 @@ from tb_modelcompare.similarity.registry import (
     RowPlan,
     VectorPlan,
 )
-from tb_modelcompare.similarity.threads import spread
-
-Precision = Literal["auto", "single", "double"]
-
+from tb_modelcompare.similarity.settings import Settings
+from tb_modelcompare.similarity.threads import blas_threads, spread
 
 LEAST_REMAINING = 0.02
 """Below this, what is left of a float32 product once its bias is taken off is too inexact."""
-
-
-class ComparisonCancelled(Exception):  # noqa: N818 - it was asked for, it is no error
-    """`cancelled()` returned True."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What the caller of `compare` chose about the work, not about the measure."""
-
-    precision: Precision
-    memory: int
-    progress: Callable[[float], None] | None
-    cancelled: Callable[[], bool] | None
-
-    def dtype(self, layers: Sequence[Layer]) -> npt.DTypeLike:
-        if self.precision == "auto":
-            wide = any(layer.values.dtype.itemsize > 4 for layer in layers)
-            return np.float64 if wide else np.float32
-        return np.float32 if self.precision == "single" else np.float64
-
-    def tick(self, total: float) -> products.Tick:
-        """Counts work done towards `total`; reports it, and stops when cancelled."""
-        done = 0.0
-
-        def count(amount: float) -> None:
-            nonlocal done
-            done += amount
-            if self.cancelled is not None and self.cancelled():
-                raise ComparisonCancelled
-            if self.progress is not None:
-                self.progress(min(done / total, 1.0))
-
-        return count
 
 
 def all_pairs(
@@ -275,10 +239,8 @@ def moment_pairs(
             ]
             if ys is xs and not measure.symmetric:
                 pairs += [_Pair(pair.column, pair.row, pair.covariance.T) for pair in pairs]
-            pairs.sort(key=lambda pair: -pair.cost)  # the longest first: all threads end together
-            for pair, value in zip(
-                pairs, spread(combine, pairs, lambda pair: tick(pair.cost)), strict=True
-            ):
+            combined = spread(combine, pairs, lambda pair: tick(pair.cost), lambda pair: pair.cost)
+            for pair, value in zip(pairs, combined, strict=True):
                 values[pair.row, pair.column] = value
                 if ys is xs and measure.symmetric:
                     values[pair.column, pair.row] = value
@@ -289,11 +251,18 @@ def moment_pairs(
 
 
 def prepared(
-    plan: MomentPlan, layers: Sequence[Layer], settings: Settings, tick: products.Tick
+    plan: MomentPlan,
+    layers: Sequence[Layer],
+    settings: Settings,
+    tick: products.Tick,
+    centred: Sequence[Array] | None = None,
 ) -> Prepared:
-    """What the measure makes of all layers, those of x and then those of y."""
+    """What the measure makes of all layers, those of x and then those of y.
+
+    `centred` are all their centred rows, where they are at hand.
+    """
     dtype = settings.dtype(layers)
-    sides = _prepared(plan, layers, dtype, settings.memory, tick)
+    sides = _prepared(plan, layers, dtype, settings.memory, tick, centred)
     exact = np.full(len(layers), dtype == np.float64)
     if dtype == np.float32 and settings.precision == "auto":
         again = [i for i, side in enumerate(sides) if not plan.single_precision(side)]
@@ -309,16 +278,34 @@ def _prepared(
     dtype: npt.DTypeLike,
     memory: int,
     tick: products.Tick,
+    centred: Sequence[Array] | None = None,
 ) -> list[Any]:
     """What the measure makes of each layer's own moments."""
+
+    def moments(index: int) -> LayerMoments:
+        layer = layers[index]
+        covariance = products.own_covariance(
+            layer, dtype, None if centred is None else centred[index]
+        )
+        return LayerMoments(
+            layer.name, layer.rows, layer.mean, covariance.astype(dtype, copy=False)
+        )
+
+    def cost(index: int) -> float:
+        return float(layers[index].rows) * layers[index].units ** 2
+
     sides: list[Any] = []
     for group in products.groups([16 * layer.units**2 for layer in layers], memory):
-        moments = []
-        for layer in layers[group.start : group.stop]:
-            covariance = products.own_covariance(layer, dtype).astype(dtype, copy=False)
-            moments.append(LayerMoments(layer.name, layer.rows, layer.mean, covariance))
-            tick(float(layer.rows) * layer.units**2)
-        sides += spread(plan.prepare, moments, lambda layer: tick(0.0))
+        if len(group) < blas_threads():  # which are then put to use within each product
+            some = [moments(index) for index in group]
+            sides += spread(plan.prepare, some, lambda one: tick(float(one.rows) * one.units**2))
+        else:
+            sides += spread(
+                lambda index: plan.prepare(moments(index)),
+                group,
+                lambda index: tick(cost(index)),
+                cost,
+            )
     return sides
 
 

@@ -57,11 +57,14 @@ def groups(sizes: Sequence[int], limit: int) -> list[range]:
     return [*runs, range(start, len(sizes))] if sizes else runs
 
 
-def own_covariance(layer: Layer, dtype: npt.DTypeLike) -> Array:
-    """Covariance of one layer from products in `dtype`, summed over blocks in float64."""
+def own_covariance(layer: Layer, dtype: npt.DTypeLike, centred: Array | None = None) -> Array:
+    """Covariance of one layer from products in `dtype`, summed over blocks in float64.
+
+    `centred` are all its centred rows, where they are at hand in that type.
+    """
     total = np.zeros((layer.units, layer.units))
     for rows in row_blocks(layer.rows):
-        block = layer.centred(rows, dtype)
+        block = layer.centred(rows, dtype) if centred is None else centred[rows]
         total += block.T @ block
     total /= layer.rows
     return total

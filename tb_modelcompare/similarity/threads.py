@@ -34,13 +34,20 @@ def _blas() -> ThreadpoolController:
 _one_caller = threading.Lock()
 
 
+def blas_threads() -> int:
+    """How many threads BLAS has here."""
+    return max((library.num_threads for library in _blas().lib_controllers), default=1)
+
+
 def spread(
     function: Callable[[Item], Result],
     items: Sequence[Item],
     done: Callable[[Item], None] = lambda item: None,
+    cost: Callable[[Item], float] = lambda item: 0.0,
 ) -> list[Result]:
     """`[function(item) for item in items]`, on as many threads as BLAS has here.
 
+    The items of the largest `cost` are begun first, so that all threads end together.
     `done` is told each item in order, in the calling thread; when it raises, what has not
     begun never does. The results do not depend on the number of threads. Of callers in several
     threads one waits for another; `function` must not call this itself.
@@ -51,13 +58,14 @@ def spread(
             return function(item)
 
     with _one_caller:
-        threads = max((library.num_threads for library in _blas().lib_controllers), default=1)
+        threads = blas_threads()
         with _blas().limit(limits=1), ThreadPoolExecutor(threads) as pool:
-            futures = [pool.submit(alone, item) for item in items]
+            longest = sorted(range(len(items)), key=lambda index: -cost(items[index]))
+            futures = {index: pool.submit(alone, items[index]) for index in longest}
             try:
                 results = []
-                for item, future in zip(items, futures, strict=True):
-                    results.append(future.result())
+                for index, item in enumerate(items):
+                    results.append(futures[index].result())
                     done(item)
             finally:
                 pool.shutdown(cancel_futures=True)

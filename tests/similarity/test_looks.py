@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -29,6 +30,44 @@ def covered(look: Comparison, exact: Comparison) -> float:
     assert look.low is not None
     assert look.high is not None
     return float(np.mean((look.low <= exact.values) & (exact.values <= look.high)))
+
+
+def decaying(seed: int) -> dict[str, np.ndarray]:
+    """Layers that have ever less in common, down to nothing: singular values down to 0."""
+    common = np.random.default_rng(0).standard_normal((2000, 400), dtype=np.float32)
+    common *= np.exp(-4 * np.linspace(0, 1, 400, dtype=np.float32))
+    random = np.random.default_rng(seed)
+    return {
+        str(width): common @ random.standard_normal((400, width), dtype=np.float32)
+        + random.standard_normal((2000, width), dtype=np.float32) / 3
+        for width in (170, 230)
+    }
+
+
+@pytest.mark.parametrize("layers", [network, decaying])
+@pytest.mark.parametrize("name", ["whitened_correlation", "r2_cca"])
+def test_95_of_100_intervals_from_random_vectors_hold_the_exact_value(
+    name: str, layers: Callable[[int], dict[str, np.ndarray]]
+) -> None:
+    """Of pairs whose value is estimated, and not computed as it is because that costs less."""
+    a, b = layers(1), layers(2)
+    exact = compare(a, b, name).values
+    held, widths, errors = [], [], []
+    for seed in range(50):
+        looks = refine(a, b, name, seed=seed)
+        look = next(looks).comparison
+        looks.close()
+        assert look.low is not None
+        assert look.high is not None
+        estimated = look.high - look.low > 1e-3
+        assert estimated.sum() >= 4
+        assert (abs(look.values - exact)[~estimated] < 1e-4).all()
+        held += list(((look.low <= exact) & (exact <= look.high))[estimated])
+        widths += list((look.high - look.low)[estimated] / 2)
+        errors += list((look.values - exact)[estimated])
+    assert np.mean(held) >= 0.95
+    assert np.mean(widths) < 0.02
+    assert abs(np.mean(errors)) < 0.005
 
 
 @pytest.mark.parametrize("same", [True, False])
