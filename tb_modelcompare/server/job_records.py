@@ -85,6 +85,7 @@ class Job:
             "items": [_with_address(item, self.task.key) for item in items],
             "look": matrix["look"],
             "revision": matrix["revision"],
+            "known": None if self.status == "done" else report.get("known"),
             "error": self.error,
         }
 

@@ -57,6 +57,10 @@ def _similarity(body: dict[str, Any], find: FindSnapshot) -> Task:
     return _of_pair("similarity", body, find, {"measure": _measure(body)})
 
 
+def _chance(body: dict[str, Any], find: FindSnapshot) -> Task:
+    return _of_pair("chance", body, find, {"measure": _measure(body)})
+
+
 def _significance(body: dict[str, Any], find: FindSnapshot) -> Task:
     a, b = find(text(body, "a")), find(text(body, "b"))
     parameters = {
@@ -176,6 +180,7 @@ _KINDS: dict[str, tuple[Callable[[dict[str, Any], FindSnapshot], Task], tuple[st
         _significance,
         ("a", "b", "measure", "layers_a", "layers_b", "permutations", "resamples"),
     ),
+    "chance": (_chance, ("a", "b", "measure")),
     "shared_units": (_shared_units, ("a", "layer", "b", "layers")),
     **DRAWN,
     "trend": (_trend, ("snapshots", "reference", "measure")),

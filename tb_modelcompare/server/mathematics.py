@@ -5,8 +5,10 @@ numpy and scipy only. Tasks leave arrays in their directory, or numbers in their
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,49 +18,122 @@ from tb_modelcompare.server.progress import JobCancelledError, Progress
 from tb_modelcompare.snapshot import Snapshot
 from tb_modelcompare.store import require_same_probe
 
+if TYPE_CHECKING:
+    from tb_modelcompare.similarity import Comparison
+    from tb_modelcompare.similarity.settings import Settings
+
+SHUFFLES = 5
+"""Of all layers of two models: each costs about as much as comparing them."""
+
+FIRST_SECONDS = 1.5
+"""From one report of what is known to the next."""
+
+MAX_KNOWN = 256
+"""Pairs up to which reports hold values; polls carry them."""
+
 _ARRAYS = ("values", "null_mean", "null_high", "p_value", "low", "high", "effective_rows")
 
 
 def significance(payload: dict[str, Any], directory: Path) -> dict[str, Any]:
-    """A comparison with its permutation null, and with intervals over images."""
-    from tb_modelcompare.similarity import ComparisonCancelled, compare
+    """A comparison with its permutation null, and with intervals over images.
+
+    Where it takes long, and there are few pairs, what is known so far is reported meanwhile.
+    """
+    from tb_modelcompare.similarity import MEASURES
+    from tb_modelcompare.similarity.engine import assess
 
     job = Progress(directory)
-    job.publish(0.0, "reading activations", force=True)
-    a, b = Snapshot.from_payload(payload["a"]), Snapshot.from_payload(payload["b"])
-    require_same_probe(a, b)
-    names_a = payload["layers_a"] or a.layer_names
-    names_b = payload["layers_b"] or b.layer_names
-    layers_a = {name: a.activations(name) for name in names_a}
-    same = a.digest == b.digest and names_a == names_b
-    layers_b = layers_a if same else {name: b.activations(name) for name in names_b}
+    layers_a, layers_b, images = _read_pair(job, payload)
     permutations, resamples = payload["permutations"], payload["resamples"]
     message = f"{permutations} shuffles and {resamples} resamples of the images"
-    try:
-        comparison = compare(
+    found: Comparison | None = None
+    with _cancellable():
+        for found in assess(
             layers_a,
             layers_b,
-            payload["measure"],
-            groups=_images(a),
+            MEASURES[payload["measure"]],
+            groups=images,
             permutations=permutations,
             resamples=resamples,
             dead="drop",
-            progress=lambda fraction: job.publish(fraction, message),
-            cancelled=job.cancelled,
+            settings=_settings(job, message),
+            options={},
+            every=FIRST_SECONDS,
+        ):
+            if found.values.size <= MAX_KNOWN:
+                arrays = {name: values.tolist() for name, values in _arrays(found).items()}
+                named = {"rows": list(found.rows), "columns": list(found.columns)}
+                job.report["known"] = {**named, "arrays": arrays}
+                job.publish(job.fraction, message, force=True)
+    assert found is not None
+    drawn = {"permutations": permutations, "resamples": resamples}
+    return {**_saved(found, _arrays(found), directory), **drawn}
+
+
+def chance(payload: dict[str, Any], directory: Path) -> dict[str, Any]:
+    """What all pairs of layers would have by chance: the mean over shuffles of the images."""
+    from tb_modelcompare.similarity import MEASURES
+    from tb_modelcompare.similarity.engine import chance as mean_by_chance
+
+    job = Progress(directory)
+    layers_a, layers_b, images = _read_pair(job, payload)
+    with _cancellable():
+        found, shuffles = mean_by_chance(
+            layers_a,
+            layers_b,
+            MEASURES[payload["measure"]],
+            groups=images,
+            shuffles=SHUFFLES,
+            settings=_settings(job, "what chance gives"),
         )
+    return {**_saved(found, {"null_mean": found.values}, directory), "shuffles": shuffles}
+
+
+def _read_pair(
+    job: Progress, payload: dict[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any], npt.NDArray[np.intp]]:
+    """Layers of both models, one mapping twice where they are the same, and each row's image."""
+    job.publish(0.0, "reading activations", force=True)
+    a, b = Snapshot.from_payload(payload["a"]), Snapshot.from_payload(payload["b"])
+    require_same_probe(a, b)
+    names_a = payload.get("layers_a") or a.layer_names
+    names_b = payload.get("layers_b") or b.layer_names
+    layers_a = {name: a.activations(name) for name in names_a}
+    same = a.digest == b.digest and names_a == names_b
+    layers_b = layers_a if same else {name: b.activations(name) for name in names_b}
+    return layers_a, layers_b, _images(a)
+
+
+def _settings(job: Progress, message: str) -> Settings:
+    from tb_modelcompare.similarity.engine import MEMORY
+    from tb_modelcompare.similarity.settings import Settings
+
+    return Settings("auto", MEMORY, lambda fraction: job.publish(fraction, message), job.cancelled)
+
+
+@contextlib.contextmanager
+def _cancellable() -> Iterator[None]:
+    from tb_modelcompare.similarity import ComparisonCancelled
+
+    try:
+        yield
     except ComparisonCancelled as error:
         raise JobCancelledError from error
+
+
+def _arrays(comparison: Comparison) -> dict[str, npt.NDArray[np.float64]]:
     found = {name: getattr(comparison, name) for name in _ARRAYS}
-    arrays = {name: values for name, values in found.items() if values is not None}
+    return {name: values for name, values in found.items() if values is not None}
+
+
+def _saved(
+    comparison: Comparison, arrays: dict[str, npt.NDArray[np.float64]], directory: Path
+) -> dict[str, Any]:
+    """Leave arrays in files; the report that names them."""
     for name, values in arrays.items():
         np.save(directory / array_file(name), values.astype("<f8"), allow_pickle=False)
-    return {
-        "rows": list(comparison.rows),
-        "columns": list(comparison.columns),
-        "permutations": permutations,
-        "resamples": resamples,
-        "arrays": list(arrays),
-    }
+    rows, columns = list(comparison.rows), list(comparison.columns)
+    return {"rows": rows, "columns": columns, "arrays": list(arrays)}
 
 
 def array_file(name: str) -> str:
@@ -91,8 +166,19 @@ def shared_units(payload: dict[str, Any], directory: Path) -> dict[str, Any]:
         better = np.flatnonzero(varies)[found > r2[varies]]
         r2[varies] = np.maximum(r2[varies], found)
         best[better] = done
+        job.report["known"] = _of_units(names[: done + 1], r2, best, varies)
+    return _of_units(names, r2, best, varies)
+
+
+def _of_units(
+    layers: Sequence[str],
+    r2: npt.NDArray[np.float64],
+    best: npt.NDArray[np.intp],
+    varies: npt.NDArray[np.bool_],
+) -> dict[str, Any]:
+    """Each unit's best prediction by these layers, None where a unit does not vary."""
     return {
-        "layers": list(names),
+        "layers": list(layers),
         "r2": [float(value) if able else None for value, able in zip(r2, varies, strict=True)],
         "best": [int(at) if able else None for at, able in zip(best, varies, strict=True)],
     }

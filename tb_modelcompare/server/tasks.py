@@ -55,8 +55,8 @@ def run(kind: str, payload: dict[str, Any], directory: Path, cache: ResultCache)
 
     Parameters
     ----------
-    kind : {"similarity", "significance", "shared_units", "analogies", "caricatures", "trend",
-            "steps", "models"}
+    kind : {"similarity", "significance", "chance", "shared_units", "analogies", "caricatures",
+            "trend", "steps", "models"}
     payload : dict
         As made by `job_requests`, JSON values only.
     directory : Path
@@ -140,6 +140,7 @@ def _many(payload: dict[str, Any], directory: Path) -> dict[str, Any]:
 _KINDS: dict[str, Callable[[dict[str, Any], Path], dict[str, Any]]] = {
     "similarity": _similarity,
     "significance": mathematics.significance,
+    "chance": mathematics.chance,
     "shared_units": mathematics.shared_units,
     "trend": _many,
     "steps": _many,

@@ -64,7 +64,10 @@ class Layer:
         return (self.shift + self.offset) * self.scale
 
     def centred(
-        self, rows: slice, dtype: npt.DTypeLike = np.float64, out: Array | None = None
+        self,
+        rows: slice | npt.NDArray[np.intp],
+        dtype: npt.DTypeLike = np.float64,
+        out: Array | None = None,
     ) -> Array:
         """`(values - mean) * scale` of some rows, in `out` where one of that type is given.
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -12,23 +13,29 @@ import numpy.typing as npt
 
 from tb_modelcompare.errors import ActivationError, RowsFewerThanUnitsWarning
 from tb_modelcompare.similarity.activations import Layer, Matrix, open_layer, require_same_rows
+from tb_modelcompare.similarity.draws import drawn
+from tb_modelcompare.similarity.kernel_draws import mean_of_shuffles
 from tb_modelcompare.similarity.measures import MEASURES
 from tb_modelcompare.similarity.pairs import all_pairs
-from tb_modelcompare.similarity.registry import Measure
+from tb_modelcompare.similarity.registry import KernelPlan, Measure
 from tb_modelcompare.similarity.regression import image_indices
 from tb_modelcompare.similarity.settings import ComparisonCancelled, Precision, Settings
 from tb_modelcompare.similarity.significance import (
-    Indices,
     Layers,
     effective_rows_of_pairs,
-    interval_over_images,
-    permutation_null,
+    interval_of,
+    null_of,
+    resamples_of,
+    shuffles_of,
 )
 from tb_modelcompare.similarity.threads import spread
 
 __all__ = ["Comparison", "ComparisonCancelled", "compare", "find_measure", "open_layers"]
 
 MEMORY = 2**30
+
+LEAST_RESAMPLES = 8
+"""Fewer say nothing about the ends of an interval."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,46 +147,134 @@ def compare(
         )
     if untrained is not None and list(untrained) != list(b):
         raise ActivationError("The untrained baseline must have the layers of the second model.")
+    estimates = assess(
+        a,
+        b,
+        chosen,
+        groups=groups,
+        permutations=permutations,
+        resamples=resamples,
+        level=level,
+        untrained=untrained,
+        seed=seed,
+        dead=dead,
+        settings=Settings(precision, memory, progress, cancelled),
+        options=options,
+    )
+    return next(estimates)
+
+
+def assess(
+    a: Layers,
+    b: Layers,
+    measure: Measure,
+    *,
+    groups: npt.ArrayLike | None,
+    permutations: int,
+    resamples: int,
+    settings: Settings,
+    options: Mapping[str, Any],
+    level: float = 0.95,
+    untrained: Layers | None = None,
+    seed: int = 0,
+    dead: Literal["raise", "drop"] = "raise",
+    every: float = np.inf,
+) -> Iterator[Comparison]:
+    """What `compare` gives, before that about each `every` seconds what is known by then."""
     runs, done = 1 + permutations + resamples + (untrained is not None), 0
 
-    def once(
-        left: Layers,
-        right: Layers,
-        image: npt.ArrayLike | None,
-        dead: Literal["raise", "drop"] = "raise",
-    ) -> Comparison:
+    def settings_of(some: int) -> Settings:
+        """Those of so many more runs."""
         nonlocal done
-        part = None if progress is None else lambda share: progress((done + share) / runs)
-        settings = Settings(precision, memory, part, cancelled)
-        of_images = {} if image is None or not chosen.by_image else {"groups": image}
-        result = _compare(left, right, chosen, dead, settings, {**options, **of_images})
-        done += 1
-        return result
+        begun, done = done, done + some
+        if settings.progress is None or not some:
+            return replace(settings, progress=None)
+        progress = settings.progress
+        return replace(settings, progress=lambda share: progress((begun + share * some) / runs))
 
-    comparison = once(a, b, groups, dead)
+    def once(left: Layers, right: Layers, dead: Literal["raise", "drop"] = "raise") -> Comparison:
+        of_images = {} if groups is None or not measure.by_image else {"groups": groups}
+        return _compare(left, right, measure, dead, settings_of(1), {**options, **of_images})
+
+    comparison = once(a, b, dead)
     same = b is a
     a = {name: a[name] for name in comparison.rows}
     b = a if same else {name: b[name] for name in comparison.columns}
-    few_rows = warned_of_few_rows(chosen, a, b)
+    few_rows = warned_of_few_rows(measure, a, b)
     comparison = replace(comparison, warnings=(*few_rows, *comparison.warnings))
-    if runs == 1:
-        return comparison
-    image = image_indices(groups, len(a[comparison.rows[0]]))
-    true = comparison.values
-
-    def values(left: Layers, right: Layers, image: Indices) -> Matrix:
-        return once(left, right, None if groups is None else image).values
-
-    added: dict[str, Any] = {}
-    if permutations:
-        added |= permutation_null(values, a, b, true, image, chosen, permutations, seed)
-    if resamples:
-        added |= interval_over_images(values, a, b, true, image, chosen, resamples, level, seed)
-    if permutations or resamples:
-        added["effective_rows"] = effective_rows_of_pairs(a, b, image)
     if untrained is not None:
-        added["baseline"] = values(a, {name: untrained[name] for name in b}, image)
-    return replace(comparison, **added)
+        baseline = once(a, {name: untrained[name] for name in b}).values
+        comparison = replace(comparison, baseline=baseline)
+    if not (permutations or resamples):
+        yield comparison
+        return
+    image = image_indices(groups, len(a[comparison.rows[0]]))
+    comparison = replace(comparison, effective_rows=effective_rows_of_pairs(a, b, image))
+    null: list[Matrix] = []
+    spread: list[Matrix] = []
+
+    def known() -> Comparison:
+        added: dict[str, Any] = {}
+        if null:
+            added |= null_of(null, comparison.values, measure)
+        if len(spread) >= LEAST_RESAMPLES or len(spread) == resamples > 0:
+            added |= interval_of(spread, comparison.values, level)
+        return replace(comparison, **added)
+
+    told = time.monotonic()
+    for some in drawn(
+        measure,
+        options,
+        a,
+        b,
+        None if groups is None else image,
+        shuffles_of(image, permutations, seed),
+        resamples_of(image, resamples, measure.repeats_bias, seed),
+        settings_of,
+    ):
+        null += some.shuffled
+        spread += some.resampled
+        if time.monotonic() - told > every and len(null) + len(spread) < permutations + resamples:
+            yield known()
+            told = time.monotonic()
+    yield known()
+
+
+def chance(
+    a: Layers,
+    b: Layers,
+    measure: Measure,
+    *,
+    groups: npt.ArrayLike | None,
+    shuffles: int,
+    settings: Settings,
+) -> tuple[Comparison, int | None]:
+    """The mean of a measure when images of the second model are shuffled, as a comparison.
+
+    Of linear CKA the mean over all orders, exactly and in no time; of others over so many,
+    whose number is the second of what is returned. Layers that do not vary are left out.
+    """
+    plan = measure.plan()
+    if isinstance(plan, KernelPlan):
+        xs, ys, notes = open_both(a, b, "drop", settings.precision)
+        xs[0].require_rows(plan.least_rows, measure.title)
+        image = image_indices(groups, xs[0].rows)
+        mean = mean_of_shuffles(plan, xs, ys, image, settings)
+        return labelled(measure, mean, xs, ys, notes), None
+    found = assess(
+        a,
+        b,
+        measure,
+        groups=groups,
+        permutations=shuffles,
+        resamples=0,
+        dead="drop",
+        settings=settings,
+        options={},
+    )
+    comparison = next(found)
+    assert comparison.null_mean is not None
+    return replace(comparison, values=comparison.null_mean), shuffles
 
 
 def _compare(

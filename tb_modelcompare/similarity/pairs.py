@@ -88,17 +88,24 @@ def kernel_hsic(bias: float, xs: list[Layer], ys: list[Layer], settings: Setting
         if ys is xs:
             squares += squares.T + np.diag(own_x)
         energies = np.stack([energy_of(layer, dtype) for layer in layers])
+    return with_bias(bias, squares, (own_x, own_y), (energies[: len(xs)], energies[-len(ys) :]))
+
+
+def with_bias(
+    bias: float, squares: Matrix, own: tuple[Matrix, Matrix], energies: tuple[Matrix, Matrix]
+) -> Hsic:
+    """HSIC with this share of its bias, from `||X'Y||²` and the energies of both sides' rows."""
     if bias == 1.0:
-        return Hsic(squares, own_x, own_y)
-    unbiased = unbiased_of(squares, own_x, own_y, energies[: len(xs)], energies[-len(ys) :])
+        return Hsic(squares, *own)
+    unbiased = unbiased_of(squares, *own, *energies)
     if bias == 0.0:
         return unbiased
-    rows = xs[0].rows
+    rows = energies[0].shape[1]
     factor = (1.0 - bias) * rows / (rows - 3)  # it comes times rows (rows - 3), the other rows²
     return Hsic(
         factor * unbiased.cross + bias * squares,
-        factor * unbiased.own_x + bias * own_x,
-        factor * unbiased.own_y + bias * own_y,
+        factor * unbiased.own_x + bias * own[0],
+        factor * unbiased.own_y + bias * own[1],
         unbiased.remaining,
     )
 
@@ -123,14 +130,17 @@ def _kernel_pairs(plan: KernelPlan, xs: list[Layer], ys: list[Layer], settings: 
     hsic = kernel_hsic(plan.bias, xs, ys, settings)
     if settings.precision == "auto" and hsic.remaining < LEAST_REMAINING:
         hsic = kernel_hsic(plan.bias, xs, ys, replace(settings, precision="double"))
-    rows = xs[0].rows
-    for layers, own in ((xs, hsic.own_x), (ys, hsic.own_y)):
-        for layer, value in zip(layers, own, strict=True):
-            require_variation(layer.name, rows, float(value), plan.bias < 1.0)
-    values = hsic.cross / np.sqrt(np.outer(hsic.own_x, hsic.own_y))
+    values = cka_of(hsic, xs, ys, plan.bias)
     if ys is xs:
         np.fill_diagonal(values, 1.0)
     return values
+
+
+def cka_of(hsic: Hsic, xs: Sequence[Layer], ys: Sequence[Layer], bias: float) -> Matrix:
+    for layers, own in ((xs, hsic.own_x), (ys, hsic.own_y)):
+        for layer, value in zip(layers, own, strict=True):
+            require_variation(layer.name, layer.rows, float(value), bias < 1.0)
+    return np.asarray(hsic.cross / np.sqrt(np.outer(hsic.own_x, hsic.own_y)))
 
 
 def _own_squares(layers: Sequence[Layer], dtype: npt.DTypeLike, tick: products.Tick) -> Matrix:

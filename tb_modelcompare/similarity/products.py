@@ -118,7 +118,7 @@ def block_squares(panel: Array, widths: Sequence[int]) -> Matrix:
 
 def reader(
     layers: Sequence[Layer], dtype: npt.DTypeLike, memory: float
-) -> Callable[[int, slice], Array] | None:
+) -> Callable[[int, slice | npt.NDArray[np.intp]], Array] | None:
     """Centred rows of a layer by its index, where those of all layers fit in memory."""
     if sum(layer.rows * layer.units for layer in layers) * np.dtype(dtype).itemsize > memory:
         return None

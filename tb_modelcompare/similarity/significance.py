@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -15,58 +15,28 @@ from tb_modelcompare.similarity.regression import image_indices
 
 Layers: TypeAlias = Mapping[str, Any]
 Indices: TypeAlias = npt.NDArray[np.intp]
-Values = Callable[[Layers, Layers, Indices], Matrix]
-"""A measure of all pairs of layers, given the image of each row."""
 
 
-def permutation_null(
-    values: Values,
-    a: Layers,
-    b: Layers,
-    true: Matrix,
-    image: Indices,
-    measure: Measure,
-    permutations: int,
-    seed: int,
-) -> dict[str, Matrix]:
+def null_of(shuffled: Sequence[Matrix], true: Matrix, measure: Measure) -> dict[str, Matrix]:
     """What the measure gives when images of the second model are shuffled: its mean, the
     percentile (95th, 5th of a distance) that a value should be beyond, and p-values."""
-    random = np.random.default_rng((seed, 0))
-    null = np.stack(
-        [values(a, _taken(b, order), image) for order in _shuffles(image, permutations, random)]
-    )
+    null = np.stack(shuffled)
     beyond = null <= true if measure.distance else null >= true
     return {
         "null_mean": null.mean(axis=0),
         "null_high": np.percentile(null, 5.0 if measure.distance else 95.0, axis=0),
-        "p_value": (1.0 + beyond.sum(axis=0)) / (1.0 + permutations),
+        "p_value": (1.0 + beyond.sum(axis=0)) / (1.0 + len(null)),
     }
 
 
-def interval_over_images(
-    values: Values,
-    a: Layers,
-    b: Layers,
-    true: Matrix,
-    image: Indices,
-    measure: Measure,
-    resamples: int,
-    level: float,
-    seed: int,
-) -> dict[str, Matrix]:
+def interval_of(resampled: Sequence[Matrix], true: Matrix, level: float) -> dict[str, Matrix]:
     """Lower and upper end: the value plus the spread of resamples about their own mean.
 
     Resamples hold fewer distinct images than the whole, which moves biased measures as a
     whole; taking the spread about their own mean leaves that shift out.
     """
-    random = np.random.default_rng((seed, 1))
-    drawn = np.stack(
-        [
-            values(*taken_together(a, b, order), image[order])
-            for order in _resamples(image, resamples, measure.repeats_bias, random)
-        ]
-    )
-    spread = drawn - drawn.mean(axis=0)
+    values = np.stack(resampled)
+    spread = values - values.mean(axis=0)
     low, high = np.quantile(spread, [(1.0 - level) / 2, (1.0 + level) / 2], axis=0)
     return {"low": true + low, "high": true + high}
 
@@ -93,30 +63,45 @@ def rows_by_image(image: Indices) -> list[Indices]:
     return np.split(order, np.flatnonzero(np.diff(image[order])) + 1)
 
 
-def _shuffles(image: Indices, count: int, random: np.random.Generator) -> Iterator[Indices]:
-    """Orders of rows in which whole images changed places."""
+def image_table(image: Indices) -> Indices:
+    """Rows of each image, (images, positions).
+
+    Raises
+    ------
+    ActivationError
+        If images have different numbers of rows.
+    """
     rows = rows_by_image(image)
     if len({len(one) for one in rows}) > 1:
         raise ActivationError(
             "Images have different numbers of rows, so they cannot be shuffled as wholes. Sample "
             "the same number of positions in each image."
         )
-    table = np.stack(rows)
+    return np.stack(rows)
+
+
+def shuffles_of(image: Indices, count: int, seed: int) -> Iterator[Indices]:
+    """Orders of rows in which whole images changed places."""
+    if not count:
+        return
+    random = np.random.default_rng((seed, 0))
+    table = image_table(image)
     for _ in range(count):
         order = np.empty(len(image), np.intp)
         order[table.ravel()] = table[random.permutation(len(table))].ravel()
         yield order
 
 
-def _resamples(
-    image: Indices, count: int, half: bool, random: np.random.Generator
-) -> Iterator[Indices]:
+def resamples_of(image: Indices, count: int, half: bool, seed: int) -> Iterator[Indices]:
     """Rows of images drawn with replacement, or of a random half of the images.
 
     Halves serve measures to which an image drawn twice is its own perfect neighbour. The
     variance of a statistic over random halves estimates that of the statistic on all images
     (the delete-half jackknife), without any repeated row.
     """
+    if not count:
+        return
+    random = np.random.default_rng((seed, 1))
     rows = rows_by_image(image)
     images = len(rows)
     if images < 2:

@@ -54,6 +54,21 @@ def test_significance_is_that_of_the_library_with_images_as_wholes(
     assert (low < high).all()
 
 
+def test_chance_is_the_mean_over_shuffles_of_the_images(
+    session_logs: Path, serve: Callable[..., Server]
+) -> None:
+    server = serve(session_logs)
+    a, b = (open_snapshot(session_logs, name).all_activations() for name in (A, B))
+    for measure, shuffles in (("linear_cka", None), ("mean_cca", 5)):
+        job = server.wait(server.ask({"kind": "chance", "a": A, "b": B, "measure": measure})["id"])
+        assert job["status"] == "done", job
+        found = server.json("result", id=job["id"])
+        assert found["shuffles"] == shuffles
+        mean = array(server, job["id"], "null_mean", len(found["columns"]))
+        many = compare(a, b, measure, groups=IMAGES, permutations=shuffles or 300).null_mean
+        np.testing.assert_allclose(mean, many, atol=1e-6 if shuffles else 0.02)
+
+
 def test_units_are_shared_as_far_as_another_layer_predicts_them(
     tmp_path: Path, serve: Callable[..., Server]
 ) -> None:

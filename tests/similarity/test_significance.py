@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 
 from tb_modelcompare.errors import ActivationError
-from tb_modelcompare.similarity import compare, effective_rows
+from tb_modelcompare.similarity import MEASURES, compare, effective_rows
+from tb_modelcompare.similarity.engine import chance
+from tb_modelcompare.similarity.settings import Settings
+from tb_modelcompare.similarity.significance import resamples_of, shuffles_of
 
 
 def related(random, images: int, positions: int = 1):
@@ -96,6 +101,66 @@ def test_same_seed_same_numbers_and_progress_to_one():
     assert first.low != other.low
     assert seen == sorted(seen)
     assert seen[-1] <= 1.0
+
+
+def layers_with_dead_twin_and_constant_units(random, rows: int):
+    """What makes a covariance singular, and units that are linear in another layer's."""
+    x = np.maximum(random.standard_normal((rows, 30)) + 0.5, 0).astype(np.float32)
+    x[:, 3], x[:, 4] = 0.0, x[:, 5]
+    y = (x @ random.standard_normal((30, 12))).astype(np.float32) + 1.0
+    return {"x": x, "few": x[:, :4]}, {"y": y, "with constant": np.hstack([x[:, :7], y * 0 + 2.0])}
+
+
+@pytest.mark.parametrize("same", [False, True])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "linear_cka",
+        "unbiased_linear_cka",
+        "whitened_correlation",
+        "mean_cca",
+        "svcca",
+        "rsa_pearson",
+        "cross_validated_regression_y_to_x",
+    ],
+)
+def test_draws_are_what_comparing_the_drawn_rows_gives(name, same):
+    """However they are computed."""
+    a, b = layers_with_dead_twin_and_constant_units(np.random.default_rng(12), 150)
+    b = a if same else b
+    image = np.repeat(np.arange(50), 3)
+    measure = MEASURES[name]
+    held = {"groups": image} if measure.by_image else {}
+    found = compare(a, b, name, groups=image, permutations=3, resamples=2)
+    null = [
+        compare(a, {key: values[order] for key, values in b.items()}, name, **held).values
+        for order in shuffles_of(image, 3, seed=0)
+    ]
+    np.testing.assert_allclose(found.null_mean, np.mean(null, axis=0), atol=2e-6)
+    drawn = []
+    for order in resamples_of(image, 2, measure.repeats_bias, seed=0):
+        left, right = ({key: v[order] for key, v in side.items()} for side in (a, b))
+        held = {"groups": image[order]} if measure.by_image else {}
+        drawn.append(compare(left, left if same else right, name, **held).values)
+    width = 0.95 * np.ptp(drawn, axis=0)
+    np.testing.assert_allclose(found.high - found.low, width, atol=2e-6)
+
+
+@pytest.mark.parametrize("name", ["linear_cka", "unbiased_linear_cka"])
+def test_chance_of_cka_is_the_mean_over_all_orders_of_the_images(name):
+    random = np.random.default_rng(14)
+    image = np.repeat(np.arange(5), 2)
+    a = {
+        "x": random.standard_normal((10, 3)) + image[:, None],
+        "z": random.standard_normal((10, 2)),
+    }
+    b = {"y": random.standard_normal((10, 2)) + image[:, None]}
+    settings = Settings("auto", 2**30, None, None)
+    found, shuffles = chance(a, b, MEASURES[name], groups=image, shuffles=3, settings=settings)
+    assert shuffles is None
+    orders = [np.ravel([(2 * i, 2 * i + 1) for i in p]) for p in itertools.permutations(range(5))]
+    expected = np.mean([compare(a, {"y": b["y"][order]}, name).values for order in orders], axis=0)
+    np.testing.assert_allclose(found.values, expected, atol=1e-12)
 
 
 def test_untrained_baseline():

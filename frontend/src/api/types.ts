@@ -141,6 +141,8 @@ export type JobRequest =
       permutations: number;
       resamples: number;
     }
+  /** What all pairs would have if the images of B were shuffled. */
+  | { kind: 'chance'; a: string; b: string; measure: string }
   | { kind: 'shared_units'; a: string; layer: string; b: string; layers: string[] | null }
   | {
       kind: 'analogies';
@@ -216,6 +218,18 @@ export interface Significance {
   arrays: string[];
 }
 
+/** The arrays themselves, row after row, while a few pairs are being computed. */
+export interface KnownSignificance {
+  rows: string[];
+  columns: string[];
+  arrays: Record<string, number[][]>;
+}
+
+export interface Chance {
+  /** Over how many shuffles; null for the mean over all that there are. */
+  shuffles: number | null;
+}
+
 /** One entry per unit; null for a unit that is constant on the probe. */
 export interface SharedUnits {
   layers: string[];
@@ -255,4 +269,6 @@ export interface Job {
   /** Of similarity: what `matrix` answers with now, and how many matrices there were. */
   look?: 'first' | 'exact' | null;
   revision?: number;
+  /** What a job that is not done knows of its result: `KnownSignificance` or `SharedUnits`. */
+  known?: unknown;
 }

@@ -9,6 +9,7 @@ import {
 } from '../align/matrix';
 import { follow, type Source } from '../api/source';
 import type {
+  Chance,
   Job,
   JobRequest,
   LayerGraph,
@@ -34,9 +35,6 @@ export interface Interval {
   chance: number | null;
 }
 
-/** Shuffles behind the null of a whole matrix: each costs as much as the matrix itself. */
-export const SHUFFLES = 5;
-
 /** The state of one tab and the loading of what it shows. */
 export function createSession(source: Source, parameters: Parameters) {
   const view = $state<View>(readView(parameters));
@@ -61,7 +59,7 @@ export function createSession(source: Source, parameters: Parameters) {
   });
   // Large and never changed in place: proxies would only cost.
   let loaded = $state.raw<Matrix | null>(null);
-  let chanceOf = $state.raw<{ matrix: Matrix; values: Float64Array } | null>(null);
+  let chanceOf = $state.raw<{ matrix: Matrix; values: Float64Array; of: string } | null>(null);
   const chance = createWatch(source);
 
   const measure = $derived(data.measures.find((m) => m.name === view.measure) ?? null);
@@ -187,17 +185,13 @@ export function createSession(source: Source, parameters: Parameters) {
   async function shuffle(): Promise<void> {
     const [{ a, b, measure: name }, of] = [view, matrix];
     if (!a || !b || !name || !of || nullMean) return;
-    const job = await chance.ask({
-      kind: 'significance',
-      a,
-      b,
-      measure: name,
-      layers_a: null,
-      layers_b: null,
-      permutations: SHUFFLES,
-      resamples: 0,
-    });
-    if (job) chanceOf = { matrix: of, values: await source.array(job.id, 'null_mean') };
+    const job = await chance.ask({ kind: 'chance', a, b, measure: name });
+    if (!job) return;
+    const [values, { shuffles }] = await Promise.all([
+      source.array(job.id, 'null_mean'),
+      source.result<Chance>(job.id),
+    ]);
+    chanceOf = { matrix: of, values, of: `${shuffles ?? 'all'} shuffles of B's images` };
   }
 
   function layerNames(side: Side): string[] {
@@ -307,7 +301,7 @@ export function createSession(source: Source, parameters: Parameters) {
       const title = measure?.title ?? view.measure ?? '';
       if (scale === 'rank') return `Rank of ${title} among all pairs`;
       if (scale === 'null') {
-        return `${title}, how far ${sign > 0 ? 'above' : 'below'} the mean of ${SHUFFLES} shuffles of B's images`;
+        return `${title}, how far ${sign > 0 ? 'above' : 'below'} the mean of ${chanceOf?.of}`;
       }
       return title;
     },

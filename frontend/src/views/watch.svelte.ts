@@ -71,8 +71,10 @@ export function createDwell<T>(
 ) {
   const watch = createWatch(source);
   let known = $state.raw<{ of: string; found: T } | null>(null);
+  let asked = $state.raw<string | null>(null);
 
   async function look(wanted: string): Promise<void> {
+    asked = wanted;
     const job = await watch.ask(JSON.parse(wanted) as JobRequest);
     if (!job) return;
     const found = await read(job);
@@ -91,6 +93,10 @@ export function createDwell<T>(
     /** Null until it is known of the present request. */
     get found(): T | null {
       return known !== null && known.of === request() ? known.found : null;
+    },
+    /** What its job knows so far. */
+    get meanwhile(): unknown {
+      return asked === request() ? (watch.job?.known ?? null) : null;
     },
     get job() {
       return watch.job;

@@ -1,0 +1,126 @@
+"""A measure of shuffled and of resampled images, for each kind of measure at the least cost."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from tb_modelcompare.similarity.activations import Array, Layer, Matrix, open_layer
+from tb_modelcompare.similarity.cca import WhiteLayer
+from tb_modelcompare.similarity.kernel_draws import Drawn, kernel_draws
+from tb_modelcompare.similarity.pairs import Prepared, all_pairs, moment_pairs, prepared
+from tb_modelcompare.similarity.registry import KernelPlan, Measure, MomentPlan, Plan
+from tb_modelcompare.similarity.settings import Settings
+from tb_modelcompare.similarity.significance import Indices, Layers
+
+
+def drawn(
+    measure: Measure,
+    options: Mapping[str, Any],
+    a: Layers,
+    b: Layers,
+    image: Indices | None,
+    shuffles: Iterator[Indices],
+    resamples: Iterator[Indices],
+    settings: Callable[[int], Settings],
+) -> Iterator[Drawn]:
+    """The measure of every draw, some draws at a time.
+
+    Parameters
+    ----------
+    image : array (rows,), optional
+        Image of each row, for measures that hold images out.
+    shuffles, resamples
+        Orders of the rows of `b`; rows of both.
+    settings : callable
+        Those of the work on so many draws, which are done afterwards.
+    """
+
+    def plan_of(rows: Indices | slice) -> Plan:
+        of_images = {} if image is None or not measure.by_image else {"groups": image[rows]}
+        return measure.plan(**options, **of_images)
+
+    plan, work = plan_of(slice(None)), settings(0)
+    exact = work.precision == "double"
+    xs = [open_layer(values, name, exact) for name, values in a.items()]
+    ys = xs if b is a else [open_layer(values, name, exact) for name, values in b.items()]
+    if isinstance(plan, KernelPlan):
+        # Beside tiles, the pass holds a number for each row of each layer and each draw.
+        at_once = max(1, work.memory // (64 * xs[0].rows * (len(xs) + len(ys))))
+        while True:
+            some = (
+                list(itertools.islice(shuffles, at_once)),
+                list(itertools.islice(resamples, at_once)),
+            )
+            if not any(some):
+                return
+            yield kernel_draws(plan, xs, ys, *some, settings(sum(map(len, some))))
+    ready = _prepared_twice(plan, xs, ys, work) if isinstance(plan, MomentPlan) else None
+    short = _variates(measure, xs, ys, ready, work)
+
+    def shuffled(order: Indices) -> Matrix:
+        moved = [replace(layer, values=layer.values[order]) for layer in ys]
+        if isinstance(plan, MomentPlan):  # a layer's own moments know no order
+            return moment_pairs(measure, plan, xs, moved, settings(1), ready)
+        return all_pairs(measure, plan, xs, moved, settings(1))
+
+    def resampled(order: Indices) -> Matrix:
+        left = [open_layer(values[order], name, exact) for name, values in short[0].items()]
+        right = left if ys is xs else [open_layer(v[order], n, exact) for n, v in short[1].items()]
+        left[0].require_rows(plan.least_rows, measure.title)
+        return all_pairs(measure, plan_of(order), left, right, settings(1))
+
+    for shuffle, resample in itertools.zip_longest(shuffles, resamples):
+        yield Drawn(
+            [] if shuffle is None else [shuffled(shuffle)],
+            [] if resample is None else [resampled(resample)],
+        )
+
+
+def _prepared_twice(
+    plan: MomentPlan, xs: list[Layer], ys: list[Layer], settings: Settings
+) -> Prepared:
+    """What the measure makes of the layers of both sides, also where they are the same."""
+    tick = replace(settings, progress=None).tick(1.0)
+    if ys is not xs:
+        return prepared(plan, [*xs, *ys], settings, tick)
+    sides, exact = prepared(plan, xs, settings, tick)
+    return sides * 2, np.tile(exact, 2)
+
+
+def _variates(
+    measure: Measure,
+    xs: list[Layer],
+    ys: list[Layer],
+    ready: Prepared | None,
+    settings: Settings,
+) -> tuple[dict[str, Array], dict[str, Array]]:
+    """Layers to draw rows from.
+
+    Measures of canonical correlation see no linear map of a layer. Variates that are white on
+    all rows are nearly so on a draw of them, so that float32 and Cholesky are enough there.
+    """
+    layers = [*xs, *ys]
+    values = [np.asarray(layer.values) for layer in layers]
+    narrow = settings.dtype(layers)
+    fits = sum(one.size for one in values) * np.dtype(narrow).itemsize <= settings.memory // 2
+    if ready and fits and "linear" in measure.invariances:
+        values = [
+            white_rows(layer, white).astype(narrow)
+            for layer, white in zip(layers, ready[0], strict=True)
+        ]
+    named = [(layer.name, rows) for layer, rows in zip(layers, values, strict=True)]
+    return dict(named[: len(xs)]), dict(named[len(xs) :])
+
+
+def white_rows(layer: Layer, white: WhiteLayer) -> Array:
+    """The variates of a layer on every row, about zero where the measure is."""
+    rows = layer.centred(slice(0, layer.rows), white.matrix.dtype) @ white.matrix.T
+    if white.constant is not None:
+        mean = white.matrix @ layer.mean.astype(white.matrix.dtype)
+        rows += np.where(white.matrix.any(axis=1), mean, 1.0)  # no direction: the constant
+    return np.asarray(rows)
