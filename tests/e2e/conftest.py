@@ -241,6 +241,12 @@ class Tab:
                 return frame.evaluate(script)
         raise AssertionError("the page has no plugin frame")
 
+    def download(self, menu: Any, choice: str) -> bytes:
+        """The file that a choice of an export menu gives."""
+        with self.page.expect_download() as started:
+            menu.select_option(choice)
+        return Path(started.value.path()).read_bytes()
+
     def settle(self) -> Tab:
         """Until the lines are drawn."""
         some = re.compile(r"^\s*[1-9]")

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import csv
 import functools
 import http.server
+import io
 import re
 import threading
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import numpy as np
 import pytest
 from conftest import Board, Tab
 
@@ -44,6 +47,21 @@ def test_matches_come_with_intervals_and_units_with_how_far_they_are_shared(
     tab.frame.get_by_label("Order of the units").select_option("own")
     assert units.first.get_attribute("title") != titles[0]
 
+    def listed(menu: str) -> list[dict[str, str]]:
+        content = tab.download(tab.frame.get_by_label(menu), "csv").decode()
+        return list(csv.DictReader(io.StringIO(content)))
+
+    matches = listed("Export the matches")
+    assert f"{float(matches[0]['value']):.3f}" == f"{value:.3f}"
+    assert float(matches[0]["low"]) < value < float(matches[0]["high"])
+    exported = listed("Export the units")
+    assert [f"Unit {one['unit']}" for one in exported] == units.evaluate_all(
+        "buttons => buttons.map(b => b.ariaLabel)"
+    )
+    r2 = [float(one["r2"]) for one in exported if one["r2"]]
+    assert r2 == sorted(r2)
+    assert sorted(shares) == [pytest.approx(value, abs=1e-3) for value in r2 if value >= 0]
+
     only = tab.frame.get_by_test_id("only-here")
     only.get_by_role("button").click()
     threshold = only.get_by_label("R² below which")
@@ -54,6 +72,8 @@ def test_matches_come_with_intervals_and_units_with_how_far_they_are_shared(
     assert only.locator(".units button").count() == many
     threshold.select_option("0.05")
     assert number(only.locator("p").inner_text()) <= many
+    alone = listed("Export the units that are only here")
+    assert all(float(one["r2"]) < 0.05 for one in alone)
 
 
 def test_values_can_be_read_above_chance(tab: Tab, board: Board) -> None:
@@ -65,6 +85,9 @@ def test_values_can_be_read_above_chance(tab: Tab, board: Board) -> None:
     assert tab.parameters["scale"] == "null"
     drawn = tab.frame.get_by_test_id("matrix").get_by_text("above the mean of all shuffles")
     assert drawn.count() == 1
+    # Pairs that are no more alike than chance are not joined.
+    assert "none at chance or below" in tab.frame.locator(COUNT).inner_text()
+    assert tab.frame.get_by_role("slider", name="Least similarity").get_attribute("min") == "0"
 
 
 def test_the_nearest_layer_is_the_best_match_where_a_measure_is_a_distance(
@@ -117,6 +140,25 @@ def test_dragging_moves_along_depth(tab: Tab, board: Board) -> None:
     assert tab.parameters["layer"] == "block_add"
 
 
+def test_dragging_the_ground_moves_a_drawing_wider_than_the_window(tab: Tab, board: Board) -> None:
+    tab.open(board.url, **PAIR).settle()
+    for _ in range(4):
+        tab.frame.get_by_role("button", name="Zoom in").click()
+    scrolled = "document.querySelector('.scroll').scrollLeft"
+    assert tab.run(scrolled) == 0
+    ground = tab.frame.get_by_test_id("alignment").bounding_box()
+    middle = (ground["x"] + ground["width"] / 2, ground["y"] + ground["height"] / 2)
+    tab.page.mouse.move(*middle)
+    tab.page.mouse.down()
+    tab.page.mouse.move(middle[0] - 300, middle[1] + 20, steps=5)
+    tab.page.mouse.up()
+    assert tab.run(scrolled) == pytest.approx(300, abs=2)
+    assert "layer" not in tab.parameters
+    tab.frame.get_by_role("button", name="Fit").click()
+    tab.page.wait_for_timeout(300)
+    assert tab.run(scrolled) == 0
+
+
 def test_a_photo_is_drawn_as_both_models_see_it_and_shown_on_hover(tab: Tab, board: Board) -> None:
     tab.open(board.url, **PAIR, side="a", layer="module_3x3").settle()
     panel = tab.frame.get_by_test_id("caricatures")
@@ -133,6 +175,23 @@ def test_a_photo_is_drawn_as_both_models_see_it_and_shown_on_hover(tab: Tab, boa
     assert drawn.evaluate_all("images => images.map(i => i.naturalWidth)") == [224, 224]
     tab.box("a", "module_3x3").hover()
     tab.frame.get_by_role("tooltip").locator("img").wait_for()
+    sheet = tab.download(panel.get_by_label("Export the caricatures"), "svg")
+    assert sheet.count(b"<image ") == 3
+
+    # All layers at once: from then on pointing at any of them shows the photo as it sees it.
+    tab.box("b", "stem").hover()
+    tab.frame.get_by_role("tooltip").wait_for()
+    assert tab.frame.get_by_role("tooltip").locator("img").count() == 0
+    everywhere = panel.get_by_role("button", name=re.compile(r"In all \d+ layers"))
+    count = number(everywhere.inner_text())
+    everywhere.click()
+    panel.get_by_role("progressbar").first.wait_for()
+    panel.get_by_role("progressbar").first.wait_for(state="detached", timeout=120_000)
+    for side, layer in (("b", "stem"), ("a", "block_add")):
+        tab.box(side, layer).hover()
+        tab.frame.get_by_role("tooltip").get_by_role("img", name=f"as {layer} sees it").wait_for()
+    sheet = tab.download(panel.get_by_label("Export the caricatures"), "svg")
+    assert sheet.count(b"<image ") == count + 1
 
 
 def test_files_that_cannot_be_used_are_listed(tab: Tab, board: Board) -> None:
@@ -200,13 +259,28 @@ def test_a_first_look_is_drawn_marked_and_replaced_in_place(tab: Tab, board: Boa
         if body.get("kind") == "similarity" and body["status"] == "done":
             body |= {"status": "running", "fraction": 0.4, "look": "first", "revision": 1}
         if "rows" in body and held:
-            body |= {"look": "first", "warnings": ["Made from 40 of 160 rows."]}
+            body |= {"look": "first", "interval": True, "warnings": ["Made from 40 of 160 rows."]}
         return route.fulfill(response=answer, json=body)
 
+    def ends(route: Any) -> None:
+        """As far as 0.01 from the values on either side."""
+        address = re.sub(r"&which=\w+", "", route.request.url)
+        values = np.frombuffer(route.fetch(url=address).body(), "<f8")
+        sign = 1 if "which=high" in route.request.url else -1
+        return route.fulfill(body=(values + 0.01 * sign).astype("<f8").tobytes())
+
     tab.page.route(re.compile(r"/(jobs|job\?.*|matrix_info.*)$"), look_first)
+    tab.page.route(re.compile(r"/matrix\?.*which="), ends)
     tab.open(board.url, **PAIR).settle()
-    mark = tab.frame.locator(".legend").get_by_text("first look")
+    mark = tab.frame.locator(".legend").get_by_text("first look, exact values follow")
     mark.wait_for()
+    tab.box("b", "stem").hover()
+    best = tab.frame.get_by_role("tooltip").locator(".match").first.inner_text()
+    value, low, high = map(float, re.findall(r"\d\.\d+", best))
+    assert (low, high) == (
+        pytest.approx(value - 0.01, abs=2e-3),
+        pytest.approx(value + 0.01, abs=2e-3),
+    )
     assert mark.get_attribute("title") == "Made from 40 of 160 rows."
     tab.frame.locator(".legend").get_by_role("progressbar").wait_for()
     tab.box("a", "module_3x3").click()
@@ -216,6 +290,9 @@ def test_a_first_look_is_drawn_marked_and_replaced_in_place(tab: Tab, board: Boa
     assert tab.parameters["layer"] == "module_3x3"
     assert tab.frame.locator(".model.a [aria-selected=true]").count() == 1
     assert tab.frame.get_by_text("at first look").count() == 0
+    tab.box("b", "stem").hover()
+    best = tab.frame.get_by_role("tooltip").locator(".match").first
+    assert len(re.findall(r"\d\.\d+", best.inner_text())) == 1
 
 
 def test_works_in_the_frame_of_a_notebook(tab: Tab, board: Board, tmp_path: Path) -> None:

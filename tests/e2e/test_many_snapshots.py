@@ -98,6 +98,29 @@ def test_a_cell_chooses_the_layer_and_the_step(tab: Tab, training: Board) -> Non
     tab.frame.locator("[aria-label='Step of model B'][aria-valuetext='5']").wait_for()
 
 
+@pytest.mark.parametrize("width", [1300, 2700])  # the latter is drawn half as large again
+def test_pointing_reads_what_is_beneath(tab: Tab, training: Board, width: int) -> None:
+    tab.page.set_viewport_size({"width": width, "height": width // 2})
+    tab.open(training.url, **PAIR, view="training")
+    figure = chart(tab, "trend-a")
+    cells = figure.locator("image").bounding_box()
+    wide, tall = cells["width"] / STEPS, cells["height"] / len(LAYERS)
+    tab.page.mouse.move(cells["x"] + 7.5 * wide, cells["y"] + 1.5 * tall)
+    assert figure.locator("output").inner_text().startswith(f"{LAYERS[1]}, step 7: ")
+
+    curves = chart(tab, "lines")
+    drawing = curves.get_by_role("application")
+    drawing.scroll_into_view_if_needed()
+    drawing.focus()
+    for _ in range(4):
+        drawing.press("ArrowRight")
+    read = curves.locator(".passing").first
+    spoken = read.bounding_box()
+    drawing.blur()
+    tab.page.mouse.move(spoken["x"] + spoken["width"] / 2, spoken["y"] + 5)
+    assert curves.locator(".passing").first.bounding_box() == pytest.approx(spoken)
+
+
 def test_a_pinned_reference_is_what_both_runs_are_compared_with(tab: Tab, training: Board) -> None:
     tab.open(training.url, **PAIR, view="training", ref="q/net@11")
     own = values(tab, chart(tab, "trend-b"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import functools
 import io
 import json
 import xml.etree.ElementTree as ElementTree
@@ -95,6 +96,20 @@ def test_a_unit_shows_its_images_and_its_analogies(tab: Tab, board: Board) -> No
     places = [depth.index(layer) for layer in layers if layer in depth]
     assert places == sorted(places)
     assert tab.parameters["unit"] == "2"
+
+    menu = tab.frame.get_by_label("Export the analogies")
+    listed = json.loads(tab.download(menu, "json"))
+    assert (listed["layer"], listed["unit"]) == ("module_3x3", "unit 2")
+    assert [one["layer"] for one in listed["records"]][1:] == layers
+    assert all(f"R² {one['r2']:.3f}" in pictures.nth(i).inner_text().replace("−", "-")
+               for i, one in enumerate(listed["records"]) if one["role"] == "analogy")  # fmt: skip
+    sheet = ElementTree.fromstring(tab.download(menu, "svg"))
+    held = [e.get("href") for e in sheet.iter("{http://www.w3.org/2000/svg}image")]
+    assert len(held) == len(shown)
+    assert all(href.startswith("data:image/png;base64,") for href in held)
+    assert tab.download(menu, "png").startswith(b"\x89PNG")
+    top = tab.download(tab.frame.get_by_label("Export where the unit is most active"), "csv")
+    assert len(list(csv.DictReader(io.StringIO(top.decode())))) == 9
 
 
 def test_a_photo_of_ones_own_is_drawn_through_both(tab: Tab, board: Board, tmp_path: Path) -> None:
@@ -203,14 +218,26 @@ def test_matrix_reads_values_and_selects(tab: Tab, board: Board) -> None:
     assert tab.parameters["layer"] == "stem"
 
 
+def test_matrix_is_read_with_keys(tab: Tab, board: Board) -> None:
+    tab.open(board.url, **PAIR, view="matrix")
+    matrix = tab.frame.get_by_test_id("matrix")
+    matrix.locator("canvas").wait_for(timeout=60_000)
+    drawing = matrix.get_by_role("application")
+    drawing.focus()
+    drawing.press("ArrowDown")
+    first = matrix.locator("output").inner_text()
+    drawing.press("ArrowRight")
+    second = matrix.locator("output").inner_text()
+    assert first.split(" and ")[0] == second.split(" and ")[0] != ""
+    assert first != second
+    drawing.press("Enter")
+    assert tab.parameters["layer"] == first.split(" and ")[0]
+
+
 def test_export_gives_the_figure_and_the_numbers(tab: Tab, board: Board) -> None:
     tab.open(board.url, **PAIR).settle()
 
-    def download(choice: str) -> bytes:
-        with tab.page.expect_download() as started:
-            tab.frame.get_by_label("Export", exact=True).select_option(choice)
-        return Path(started.value.path()).read_bytes()
-
+    download = functools.partial(tab.download, tab.frame.get_by_label("Export", exact=True))
     figure = ElementTree.fromstring(download("figure.svg"))
     assert figure.tag.endswith("svg")
     titles = {element.text for element in figure.iter("{http://www.w3.org/2000/svg}title")}

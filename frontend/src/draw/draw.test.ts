@@ -67,6 +67,34 @@ describe('labels', () => {
     }
   });
 
+  it('stand in a second row, and lose their first word, before a block has none', () => {
+    const cells = ['stem', 'normal_1', 'reduction_wide_1', 'normal_2', 'reduction_wide_2'];
+    const graph = {
+      ...chain(...cells),
+      blocks: cells.map((name) => ({
+        name,
+        kind: 'inception',
+        nodes: [name],
+        output: name,
+        parent: null,
+      })),
+    };
+    const labels = placeLabels(place(graph, new Set(cells), 320, 1));
+    expect(labels.every((label) => label.text !== '')).toBe(true);
+    expect(new Set(labels.map((label) => label.row)).size).toBe(2);
+    const texts = labels.map((label) => label.text);
+    expect(texts).toContain('normal_1');
+    expect(texts.some((text) => text.startsWith('wide_'))).toBe(true);
+    for (const row of [0, 1]) {
+      const beside = labels.filter((label) => label.row === row).sort((p, q) => p.x - q.x);
+      for (const [index, label] of beside.slice(1).entries()) {
+        const before = beside[index]!;
+        const room = ((label.text.length + before.text.length) / 2) * 5.5;
+        expect(label.x - before.x, `${before.text} and ${label.text}`).toBeGreaterThan(room);
+      }
+    }
+  });
+
   it('of blocks in a stage leave out what the stage says, and stay apart', () => {
     const blocks = ['conv2', 'conv3'].flatMap((stage) =>
       [1, 2].map((k) => ({ stage, name: `${stage}_block${k}` })),
