@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import importlib
 import io
+import json
 import mimetypes
 import re
 import threading
@@ -19,6 +21,7 @@ from werkzeug.wrappers import Request, Response
 from tb_modelcompare.errors import PhotoError, UnknownJobError
 from tb_modelcompare.graph import LayerGraph
 from tb_modelcompare.metadata import PLUGIN_NAME
+from tb_modelcompare.server import query
 from tb_modelcompare.server.cache import DEFAULT_BYTES, ResultCache
 from tb_modelcompare.server.catalog import Catalog
 from tb_modelcompare.server.executors import cluster_executor, local_executor
@@ -37,7 +40,7 @@ from tb_modelcompare.server.jobs import JobQueue
 from tb_modelcompare.server.mathematics import array_file
 from tb_modelcompare.server.photos import cropped, decode_photo, keep_photo, shown_png
 from tb_modelcompare.server.tasks import CELLS, matrix_file
-from tb_modelcompare.server.wire import measure_json, snapshot_json
+from tb_modelcompare.server.wire import listing_json, measure_json
 from tb_modelcompare.snapshot import Snapshot
 from tb_modelcompare.units import UnitStatistics, top_places, unit_statistics
 
@@ -118,16 +121,10 @@ class ModelComparePlugin(base_plugin.TBPlugin):  # type: ignore[misc]
         )
 
     def _snapshots(self, request: Request) -> Response:
-        contents = self._catalog.contents(*_of(request))
-        listed = list(map(snapshot_json, contents.snapshots.values()))
-        listed.sort(key=lambda one: (one["run"], one["name"], one["step"]))
-        answer = {
-            "snapshots": listed,
-            "problems": [{"where": p.where, "message": p.message} for p in contents.problems],
-            "supported": contents.message is None,
-            "message": contents.message,
-        }
-        return _json(request, answer)
+        answer = listing_json(self._catalog.contents(*_of(request)))
+        # Open tabs ask again and again, and mostly have it already.
+        tag = hashlib.sha256(json.dumps(answer).encode()).hexdigest()
+        return _tagged(request, tag, "application/json", lambda: answer)
 
     def _graph(self, request: Request) -> Response:
         snapshot = self._snapshot(request)
@@ -137,7 +134,7 @@ class ModelComparePlugin(base_plugin.TBPlugin):  # type: ignore[misc]
 
     def _layer(self, request: Request) -> Response:
         snapshot = self._snapshot(request)
-        layer = snapshot.layer(_text(request, "layer"))
+        layer = snapshot.layer(query.text(request, "layer"))
 
         def describe() -> dict[str, Any]:
             graph = _layer_graph(snapshot)
@@ -164,9 +161,9 @@ class ModelComparePlugin(base_plugin.TBPlugin):  # type: ignore[misc]
 
     def _unit(self, request: Request) -> Response:
         snapshot = self._snapshot(request)
-        layer = snapshot.layer(_text(request, "layer"))
-        unit = _integer(request, "unit", 0, layer.units - 1)
-        limit = _integer(request, "limit", 1, 100, 9)
+        layer = snapshot.layer(query.text(request, "layer"))
+        unit = query.integer(request, "unit", 0, layer.units - 1)
+        limit = query.integer(request, "limit", 1, 100, 9)
 
         def describe() -> dict[str, Any]:
             response = snapshot.activations(layer.name)[:, unit]
@@ -184,11 +181,11 @@ class ModelComparePlugin(base_plugin.TBPlugin):  # type: ignore[misc]
 
     def _probe_image(self, request: Request) -> Response:
         snapshot = self._snapshot(request)
-        index = _integer(request, "index", 0, snapshot.probe_record.count - 1)
+        index = query.integer(request, "index", 0, snapshot.probe_record.count - 1)
         if not snapshot.probe_record.is_of_images:
             raise PhotoError(f"the probe of {snapshot.id} holds arrays and no images")
-        size = _integer(request, "size", 16, 1024, 96)
-        box = _box(request)
+        size = query.integer(request, "size", 16, 1024, 96)
+        box = query.box(request)
         tag = f"{snapshot.probe_id}-{index}-{size}-{box}"
         return _tagged(
             request,
@@ -207,7 +204,7 @@ class ModelComparePlugin(base_plugin.TBPlugin):  # type: ignore[misc]
         task = task_from_request(
             read_json(request), functools.partial(self._catalog.snapshot, *_of(request))
         )
-        return _json(request, self._jobs.submit(task))
+        return _json(request, self._jobs.submit(task, query.watcher(request)))
 
     def _warm_up(self, request: Request) -> Response:
         from tb_modelcompare.server.picture_requests import warm_up_payload
@@ -223,16 +220,17 @@ class ModelComparePlugin(base_plugin.TBPlugin):  # type: ignore[misc]
         return _json(request, {"photo": digest, "width": width, "height": height})
 
     def _job(self, request: Request) -> Response:
-        return _json(request, self._jobs.status(_text(request, "id")))
+        return _json(request, self._jobs.status(query.text(request, "id"), query.watcher(request)))
 
     def _cancel(self, request: Request) -> Response:
         job_id = read_json(request).get("id")
         if not isinstance(job_id, str):
             raise RequestError("id is missing; give that of a job")
-        return _json(request, self._jobs.cancel(job_id))
+        watcher, jobs = query.watcher(request), self._jobs
+        return _json(request, jobs.leave(job_id, watcher) if watcher else jobs.cancel(job_id))
 
     def _matrix(self, request: Request) -> Response:
-        job_id, which = _text(request, "id"), request.args.get("which", "values")
+        job_id, which = query.text(request, "id"), request.args.get("which", "values")
         info = self._matrix_of(job_id)
         if which not in ("values", "low", "high"):
             raise RequestError(f"which is {which!r:.50}; give values, low or high")
@@ -247,7 +245,7 @@ class ModelComparePlugin(base_plugin.TBPlugin):  # type: ignore[misc]
         return respond(request, values, "application/octet-stream", expires=expires)
 
     def _matrix_info(self, request: Request) -> Response:
-        return _json(request, self._matrix_of(_text(request, "id")))
+        return _json(request, self._matrix_of(query.text(request, "id")))
 
     def _matrix_of(self, job_id: str) -> dict[str, Any]:
         matrix: dict[str, Any] | None = self._jobs.report(job_id).get("matrix")
@@ -256,37 +254,38 @@ class ModelComparePlugin(base_plugin.TBPlugin):  # type: ignore[misc]
         return matrix
 
     def _result(self, request: Request) -> Response:
-        job_id = _text(request, "id")
+        job_id = query.text(request, "id")
         if self._jobs.status(job_id)["status"] != "done":
             raise UnknownJobError(f"job {job_id!r:.100} has no result (yet)")
         return respond(request, self._jobs.report(job_id), "application/json", expires=_DAY)
 
     def _array(self, request: Request) -> Response:
-        content, _ = self._jobs.file(_text(request, "id"), array_file(_text(request, "name")))
+        job_id, name = query.text(request, "id"), query.text(request, "name")
+        content, _ = self._jobs.file(job_id, array_file(name))
         array: np.ndarray[Any, Any] = np.load(io.BytesIO(content), allow_pickle=False)
         return respond(
             request, array.astype("<f8").tobytes(), "application/octet-stream", expires=_DAY
         )
 
     def _cells(self, request: Request) -> Response:
-        content, _ = self._jobs.file(_text(request, "id"), CELLS)
+        content, _ = self._jobs.file(query.text(request, "id"), CELLS)
         cells: np.ndarray[Any, Any] = np.load(io.BytesIO(content), allow_pickle=False)
         return respond(request, cells.astype("<f8").tobytes(), "application/octet-stream")
 
     def _cells_info(self, request: Request) -> Response:
-        job_id = _text(request, "id")
+        job_id = query.text(request, "id")
         cells = self._jobs.report(job_id).get("cells")
         if cells is None:
             raise UnknownJobError(f"job {job_id!r:.100} has no cells (yet)")
         return _json(request, cells)
 
     def _job_image(self, request: Request) -> Response:
-        job_id, name = _text(request, "id"), _text(request, "name")
+        job_id, name = query.text(request, "id"), query.text(request, "name")
         content, lasting = self._jobs.file(job_id, name)
         return respond(request, content, "image/png", expires=_DAY if lasting else 0)
 
     def _snapshot(self, request: Request) -> Snapshot:
-        return self._catalog.snapshot(*_of(request), _text(request, "snapshot"))
+        return self._catalog.snapshot(*_of(request), query.text(request, "snapshot"))
 
 
 def _result_cache(flags: Any) -> ResultCache:
@@ -307,28 +306,6 @@ def _job_queue(results: ResultCache, flags: Any) -> JobQueue:
 def _of(request: Request) -> tuple[Any, str]:
     """TensorBoard's context and experiment id of a request."""
     return plugin_util.context(request.environ), plugin_util.experiment_id(request.environ)
-
-
-def _text(request: Request, name: str) -> str:
-    value = request.args.get(name)
-    if value is None:
-        raise RequestError(f"the parameter {name} is missing")
-    return str(value)
-
-
-def _integer(request: Request, name: str, low: int, high: int, default: int | None = None) -> int:
-    text = request.args.get(name, None if default is None else str(default))
-    if text is None or not re.fullmatch(r"-?\d{1,10}", text) or not low <= int(text) <= high:
-        raise RequestError(f"{name} is {text!r:.50}; give an integer from {low} to {high}")
-    return int(text)
-
-
-def _box(request: Request) -> tuple[float, ...]:
-    """Part of an image, as shares of it: top, left, height, width."""
-    text = request.args.get("box", "0,0,1,1")
-    if not re.fullmatch(r"[01](\.\d{1,20})?(,[01](\.\d{1,20})?){3}", text):
-        raise RequestError(f"box is {text!r:.100}; give TOP,LEFT,HEIGHT,WIDTH from 0 to 1")
-    return tuple(map(float, text.split(",")))
 
 
 def _json(request: Request, content: dict[str, Any]) -> Response:

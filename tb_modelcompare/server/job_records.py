@@ -48,18 +48,29 @@ class Limits:
 
 @dataclass
 class Job:
-    """A task on its way, and what became of it; changed under the queue's lock only."""
+    """A task on its way, and what became of it; changed under the queue's lock only.
+
+    `watchers`: when each tab that wants the result last asked about it. `left`: one has gone.
+    """
 
     task: Task
     order: int
     status: str = "queued"
     cached: bool = False
     asked_at: float = field(default_factory=time.monotonic)
+    watchers: dict[str, float] = field(default_factory=dict)
     began_at: float = 0.0
+    left: bool = False
     stop_reason: str | None = None
     directory: Path | None = None
     report: dict[str, Any] = field(default_factory=dict)
     error: dict[str, str] | None = None
+
+    def asked(self, watcher: str) -> None:
+        """Somebody wants the result: a tab by its name, or "" who has none."""
+        self.asked_at = time.monotonic()
+        if watcher:
+            self.watchers[watcher] = self.asked_at
 
     def reported(self) -> dict[str, Any]:
         """What the worker has made known so far, or at last."""

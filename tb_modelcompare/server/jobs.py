@@ -73,10 +73,10 @@ class JobQueue:
         self._lanes = {name: Lane(make, slots) for name, (make, slots) in lanes.items()}
         atexit.register(self.close)  # so that threads clean up behind them
 
-    def submit(self, task: Task) -> dict[str, Any]:
+    def submit(self, task: Task, watcher: str = "") -> dict[str, Any]:
         """Ask for a task; the status of its job, finished at once if its result is cached.
 
-        Asking again for a queued job moves it to the front.
+        Asking again for a queued job moves it to the front. `watcher` names who wants the result.
 
         Raises
         ------
@@ -86,8 +86,8 @@ class JobQueue:
         cached = self._cache.find(task.key)
         with self._changed:
             job = self._jobs.get(task.key)
-            if job is not None and job.status in ACTIVE:
-                job.asked_at = time.monotonic()
+            if job is not None and job.status in ACTIVE and job.stop_reason is None:
+                job.asked(watcher)
                 job.order = next(self._orders)
                 return self._status(job)
             if cached is not None:
@@ -101,6 +101,7 @@ class JobQueue:
                 job = Job(task, next(self._orders))
             self._jobs.pop(task.key, None)
             self._jobs[task.key] = job
+            job.asked(watcher)
             self._forget_old()
             if job.status == "queued":
                 self._start_threads(task.lane)
@@ -119,7 +120,7 @@ class JobQueue:
                 self._start_threads(RENDERS)
                 self._changed.notify_all()
 
-    def status(self, job_id: str) -> dict[str, Any]:
+    def status(self, job_id: str, watcher: str = "") -> dict[str, Any]:
         """The status of a job, which thereby counts as waited for.
 
         Raises
@@ -130,7 +131,7 @@ class JobQueue:
         with self._changed:
             job = self._jobs.get(job_id)
             if job is not None:
-                job.asked_at = time.monotonic()
+                job.asked(watcher)
                 return self._status(job)
         report = self._stored(job_id)
         task = Task(str(report.get("kind", "")), "", job_id, {})
@@ -162,6 +163,19 @@ class JobQueue:
             job = self._jobs.get(job_id)
             if job is not None and job.status in ACTIVE:
                 self._stop(job, "cancelled by request")
+        return self.status(job_id)
+
+    def leave(self, job_id: str, watcher: str) -> dict[str, Any]:
+        """Stop a job unless another watcher asked about it of late."""
+        with self._changed:
+            job = self._jobs.get(job_id)
+            if job is not None and job.status in ACTIVE:
+                job.watchers.pop(watcher, None)
+                job.left = True
+                since = time.monotonic() - self._limits.abandoned_seconds
+                if all(asked_at < since for asked_at in job.watchers.values()):
+                    self._stop(job, "nobody waits for it")
+                return self._status(job)
         return self.status(job_id)
 
     def file(self, job_id: str, name: str) -> tuple[bytes, bool]:
@@ -322,7 +336,7 @@ class JobQueue:
                 self._stop(job, "TensorBoard ends")
             elif time.monotonic() - job.began_at > self._limits.job_seconds:
                 self._stop(job, f"it took more than {self._limits.job_seconds:.0f} s")
-            elif job.task.lane != MATHEMATICS and self._abandoned(job):
+            elif (job.left or job.task.lane != MATHEMATICS) and self._abandoned(job):
                 self._stop(job, "nobody waited for it")
             return job.stop_reason
 
@@ -345,5 +359,6 @@ class JobQueue:
             job.status, job.error, job.directory = status, error, None
             if report is not None:
                 job.report, job.stop_reason = report, None
-            self._jobs.pop(job.task.key, None)  # to the end: the most recent
-            self._jobs[job.task.key] = job
+            if self._jobs.get(job.task.key) is job:  # and not asked for anew while it stopped
+                del self._jobs[job.task.key]  # to the end: the most recent
+                self._jobs[job.task.key] = job

@@ -272,6 +272,34 @@ def test_new_logs_appear_on_reload_without_losing_the_selection(
     assert tab.parameters["a"] == "early/early@0"
 
 
+def test_a_run_that_goes_on_is_followed_without_a_word(
+    tab: Tab, tmp_path: Path, start_board: Callable[..., Board]
+) -> None:
+    from playwright.sync_api import expect
+
+    from tb_modelcompare import Probe, SummaryWriter
+
+    with SummaryWriter(tmp_path / "live", Probe(probe_images(0), positions_per_image=4)) as writer:
+        for step in (0, 1):
+            writer.add_activations("net", activations(step), step=step)
+        board = start_board(tmp_path, "--reload_interval=1", snapshots=2)
+        chosen = {"a": "live/net@0", "b": "live/net@1", "side": "a", "layer": "two"}
+        tab.open(board.url, **chosen, view="both")
+        matches = tab.frame.get_by_test_id("matches").locator("li")
+        matches.first.wait_for()
+        best = matches.first.locator(".who").inner_text()
+        slider = tab.frame.get_by_role("slider", name="Step of model B")
+        assert slider.get_attribute("max") == "1"
+        tab.run("window.same = true")
+        writer.add_activations("net", activations(2), step=2)
+        expect(slider).to_have_attribute("max", "2", timeout=40_000)
+    assert tab.run("window.same")
+    assert {key: tab.parameters[key] for key in chosen} == chosen
+    assert matches.first.locator(".who").inner_text() == best
+    slider.press("End")
+    expect(slider).to_have_attribute("aria-valuetext", "2")
+
+
 def test_steps_are_a_slider(tab: Tab, board: Board) -> None:
     tab.open(board.url, a="steps/trained@0", b="steps/trained@20", measure="linear_cka").settle()
     slider = tab.frame.get_by_role("slider", name="Step of model A")

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from queues import Queues
 from serving import Server, make_probe, write_logs
 
 from tb_modelcompare import SummaryWriter
+from tb_modelcompare.server.cache import ResultCache
+from tb_modelcompare.server.executors import local_executor
+from tb_modelcompare.server.job_records import MATHEMATICS, Limits
+from tb_modelcompare.server.jobs import JobQueue
 
 
 @pytest.fixture(scope="session")
@@ -61,3 +67,17 @@ def serve() -> Iterator[Callable[..., Server]]:
     yield start
     for server in servers:
         server.plugin.close()
+
+
+@pytest.fixture
+def queue() -> Iterator[Queues]:
+    """Make queues that end with the test."""
+    queues: list[JobQueue] = []
+
+    def make(executor: Callable[[], Executor] = local_executor, **limits: Any) -> JobQueue:
+        queues.append(JobQueue(ResultCache(), {MATHEMATICS: (executor, 1)}, Limits(**limits)))
+        return queues[-1]
+
+    yield make
+    for one in queues:
+        one.close()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -53,6 +56,34 @@ def test_a_job_on_a_cluster_is_cancelled(
     server.wait(job_id, until=lambda status: "layers" in status["message"])
     server.post("cancel", {"id": job_id})
     assert server.wait(job_id)["status"] == "cancelled"
+
+
+def test_a_worker_that_is_killed_fails_its_job_by_name(
+    slow_logs: Path, session_logs: Path, serve: Callable[..., Server]
+) -> None:
+    """A job that kills whoever runs it is not handed on for ever."""
+    with (
+        distributed.LocalCluster(
+            n_workers=1, threads_per_worker=1, processes=True, dashboard_address=None
+        ) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        server = serve(slow_logs, modelcompare_scheduler=cluster.scheduler_address)
+        slow = {**REQUEST, "a": "wide/net@0", "b": "wide/net@1", "measure": "whitened_correlation"}
+        job_id = server.ask(slow)["id"]
+        killed: set[int] = set()
+        deadline = time.monotonic() + 120
+        while (status := server.json("job", id=job_id))["status"] in ("queued", "running"):
+            assert time.monotonic() < deadline, (status, killed)
+            busy = [address for address, keys in client.processing().items() if keys]
+            for pid in client.run(os.getpid, workers=busy, on_error="ignore").values():
+                if isinstance(pid, int):
+                    os.kill(pid, signal.SIGKILL)
+                    killed.add(pid)
+            time.sleep(0.3)
+        assert (status["status"], status["error"]["type"]) == ("failed", "WorkerError")
+        assert "worker" in status["error"]["message"]
+        assert server.wait(server.ask(REQUEST)["id"])["status"] == "done"
 
 
 def test_an_address_where_nobody_answers_fails_the_job_by_name(

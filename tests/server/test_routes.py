@@ -31,6 +31,23 @@ def server(session_logs: Path, serve: Callable[..., Server]) -> Server:
     return serve(session_logs)
 
 
+def test_who_has_the_listing_is_not_sent_it_again(
+    tmp_path: Path, serve: Callable[..., Server]
+) -> None:
+    with SummaryWriter(tmp_path / "run", make_probe()) as writer:
+        writer.add_activations("net", activations(1), step=0)
+        server = serve(tmp_path)
+        tag = server.get("snapshots").headers["ETag"]
+        known = {"If-None-Match": tag}
+        again = server.get("snapshots", headers=known)
+        assert (again.status_code, again.get_data()) == (304, b"")
+        writer.add_activations("net", activations(2), step=1)
+    server.multiplexer.Reload()
+    server.plugin._catalog._seen.clear()  # which is asked anew every two seconds
+    changed = server.get("snapshots", headers=known)
+    assert [one["step"] for one in changed.get_json()["snapshots"]] == [0, 1]
+
+
 def test_snapshots_are_those_of_the_log_directory(server: Server, session_logs: Path) -> None:
     answer = server.json("snapshots")
     expected = store.list_snapshots(session_logs).snapshots

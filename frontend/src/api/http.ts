@@ -13,6 +13,11 @@ import type {
   UnitInfo,
 } from './types';
 
+const NOT_MODIFIED = 304;
+
+/** Names this tab among those that wait for a job. */
+const WATCHER = Math.random().toString(36).slice(2);
+
 type Query = Record<string, string | number>;
 
 function address(route: string, query: Query = {}): string {
@@ -32,7 +37,7 @@ async function request(url: string, init?: RequestInit): Promise<Response> {
       'TensorBoard does not answer. Is it still running? Start it again, then reload.',
     );
   }
-  if (response.ok) return response;
+  if (response.ok || response.status === NOT_MODIFIED) return response;
   const text = await response.text();
   try {
     const { error } = JSON.parse(text) as { error: { type: string; message: string } };
@@ -80,10 +85,21 @@ async function withValues<T extends { rows: string[]; columns: string[] }>(
   return { ...info, values: new Float64Array(bytes) };
 }
 
+let listed: { tag: string | null; listing: Listing } | null = null;
+
+/** The snapshots; the same object again as long as there is nothing new. */
+async function snapshots(): Promise<Listing> {
+  const headers = listed?.tag ? { 'If-None-Match': listed.tag } : undefined;
+  const response = await request('snapshots', headers && { headers });
+  if (response.status === NOT_MODIFIED && listed) return listed.listing;
+  listed = { tag: response.headers.get('ETag'), listing: (await response.json()) as Listing };
+  return listed.listing;
+}
+
 /** The plugin's own routes, relative to the plugin's frame. */
 export const httpSource: Source = {
   live: true,
-  snapshots: () => read<Listing>('snapshots'),
+  snapshots,
   measures: () => read<Measures>('measures'),
   graph: (snapshot) => read<LayerGraph>('graph', { snapshot }),
   layer: (snapshot, layer) => read<LayerInfo>('layer', { snapshot, layer }),
@@ -99,9 +115,10 @@ export const httpSource: Source = {
   ownPhoto: (digest) => address('job_image', { id: digest, name: 'photo.png' }),
   warmUp: (snapshot, layer) => send('warm_up', { snapshot, layer }),
   picture: (relative) => relative,
-  start: (job: JobRequest) => send<Job>('jobs', job),
-  job: (id) => read<Job>('job', { id }),
+  start: (job: JobRequest) => send<Job>(address('jobs', { watcher: WATCHER }), job),
+  job: (id) => read<Job>('job', { id, watcher: WATCHER }),
   cancel: (id) => send<Job>('cancel', { id }),
+  leave: (id) => send<Job>(address('cancel', { watcher: WATCHER }), { id }),
   result: <T>(id: string) => read<T>('result', { id }),
   async array(id, name) {
     const response = await request(address('array', { id, name }));

@@ -18,6 +18,7 @@ import type {
 export interface Source {
   /** False where nothing can be computed any more (a report). */
   readonly live: boolean;
+  /** The same object again as long as there is nothing new. */
   snapshots(): Promise<Listing>;
   measures(): Promise<Measures>;
   graph(snapshot: string): Promise<LayerGraph>;
@@ -35,7 +36,10 @@ export interface Source {
   picture(address: string): string;
   start(request: JobRequest): Promise<Job>;
   job(id: string): Promise<Job>;
+  /** Stop a job, whoever waits for it. */
   cancel(id: string): Promise<Job>;
+  /** Wait for a job no longer: it stops unless another tab waits for it. */
+  leave(id: string): Promise<Job>;
   matrix(id: string): Promise<Matrix>;
   /** What a finished job of another kind found. */
   result<T>(id: string): Promise<T>;

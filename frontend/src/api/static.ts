@@ -55,6 +55,7 @@ export function staticSource(data: ReportData): Source {
     },
     job: (id) => Promise.resolve(done(id)),
     cancel: (id) => Promise.resolve(done(id)),
+    leave: (id) => Promise.resolve(done(id)),
     result: async () => absent(),
     array: async () => absent(),
     cells: async () => absent(),

@@ -36,7 +36,7 @@ export function createCells(source: Source) {
         const last = await follow(source, request, onReport, signal);
         await reading;
         if (signal.aborted) {
-          if (!isFinished(last)) await source.cancel(last.id);
+          if (!isFinished(last)) await source.leave(last.id);
         } else if (last.status === 'done') await read(last);
         else error = last.error ?? { type: 'Cancelled', message: 'The computation was cancelled.' };
       } catch (thrown) {

@@ -102,20 +102,26 @@ export function createSession(source: Source, parameters: Parameters) {
     return data.listing?.snapshots.find((s) => s.id === view[side]) ?? null;
   }
 
-  async function refresh(): Promise<void> {
+  let listed: Listing | null = null;
+
+  /** Ask what snapshots there are; whether that is something new. */
+  async function refresh(): Promise<boolean> {
     // Measures are the same as long as the server runs, and may take it a moment to import.
     if (data.measures.length === 0) void loadMeasures();
     try {
       const listing = await source.snapshots();
-      data.listing = listing;
       data.listingError = null;
+      if (listing === listed) return false;
+      data.listing = listed = listing;
       // A first look should show something: two snapshots of one probe.
       const probe = (snapshot('a') ?? snapshot('b') ?? listing.snapshots[0])?.probe_id;
       const fitting = listing.snapshots.filter((s) => s.probe_id === probe);
       view.a ??= fitting[0]?.id ?? null;
       view.b ??= fitting.find((s) => s.id !== view.a)?.id ?? view.a;
+      return true;
     } catch (thrown) {
       data.listingError = asNamedError(thrown);
+      return false;
     }
   }
 

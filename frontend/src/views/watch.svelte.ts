@@ -14,10 +14,10 @@ export function createWatch(source: Source) {
   let error = $state.raw<NamedError | null>(null);
   let control: AbortController | null = null;
 
-  async function cancel(): Promise<void> {
+  async function stop(how: (id: string) => Promise<Job>): Promise<void> {
     if (!job || isFinished(job)) return;
     try {
-      job = await source.cancel(job.id);
+      job = await how(job.id);
     } catch (thrown) {
       error = asNamedError(thrown);
     }
@@ -45,12 +45,12 @@ export function createWatch(source: Source) {
         return null;
       }
     },
-    cancel,
+    cancel: () => stop(source.cancel),
     /** Nobody looks any more: the server need not go on. */
     drop(): void {
       control?.abort();
       control = null;
-      void cancel();
+      void stop(source.leave);
     },
   };
 }
