@@ -324,7 +324,11 @@ class JobQueue:
         except Exception as error:  # of a cluster, of the disk: the next job may fare better
             if job.stop_reason is None:
                 _logger.exception("Model comparison: a job could not be run")
-            self._finish(job, "failed", error=error_json("WorkerError", f"{error!r:.300}"))
+            self._finish(
+                job,
+                "failed",
+                error=error_json("WorkerError", f"{type(error).__name__}: {error!s:.300}"),
+            )
         finally:
             if directory is not None:
                 self._cache.discard(directory)
