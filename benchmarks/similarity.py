@@ -221,8 +221,7 @@ def against_cka_peers(options: argparse.Namespace) -> None:
     for unbiased, of_estimator in peers.items():
         name = "unbiased_linear_cka" if unbiased else "linear_cka"
         exact = cka_definition(layers, unbiased)
-        if options.at_once:
-            of_estimator = at_once(of_estimator)
+        of_estimator = without(options.without, of_estimator)
         contest(
             name,
             lambda name=name: similarity.compare(layers, layers, name).values,  # type: ignore[misc]
@@ -233,9 +232,9 @@ def against_cka_peers(options: argparse.Namespace) -> None:
         )
 
 
-def at_once(peers: dict[str, Any]) -> dict[str, Any]:
-    """Without the peers that loop over pairs, which take minutes for many layers."""
-    return {name: peer for name, peer in peers.items() if "loops" not in name}
+def without(words: list[str], peers: dict[str, Any]) -> dict[str, Any]:
+    """Peers whose names hold none of the words."""
+    return {name: one for name, one in peers.items() if not any(word in name for word in words)}
 
 
 def contest(
@@ -296,7 +295,7 @@ def against_minibatch_peers(options: argparse.Namespace) -> None:
     contest(
         "unbiased HSIC averaged over minibatches",
         lambda: ours_by_batches(layers, size),
-        at_once(peers) if options.at_once else peers,
+        without(options.without, peers),
         ours_by_batches(doubles, size),
         floor,
         options.repeats,
@@ -379,7 +378,14 @@ def main() -> None:
     parser.add_argument("--layers", type=int, default=20, help="of the CKA sections")
     parser.add_argument("--wide-rows", type=int, default=4096)
     parser.add_argument("--wide-layers", type=int, default=200)
-    parser.add_argument("--at-once", action="store_true", help="leave out peers that loop")
+    parser.add_argument(
+        "--without",
+        nargs="+",
+        default=[],
+        metavar="WORD",
+        help="leave out peers with a word in their name: those that loop take minutes for many "
+        "layers",
+    )
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--clock", choices=list(CLOCKS), default="wall")
     options = parser.parse_args()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -26,6 +27,11 @@ from tb_modelcompare.similarity.pairs import (
 )
 from tb_modelcompare.similarity.products import inner_products
 from tb_modelcompare.similarity.settings import Precision, Settings
+from tb_modelcompare.similarity.threads import spread
+
+LARGE_MEAN = 100.0
+"""Means this much larger than deviations leave 1e-5 of a deviation behind in float32, whose
+square is what counts."""
 
 
 class MinibatchCKA:
@@ -113,17 +119,27 @@ class MinibatchCKA:
 def _centred_grams(arrays: Sequence[Array]) -> tuple[Array, Matrix]:
     """Gram matrices of centred rows, (layers, rows * rows), and their diagonals.
 
-    The first row is taken off before the mean, so that large means cost no precision. One
-    buffer serves all layers: it stays in the processor's cache.
+    The mean is taken off twice where it is large: what rounding leaves of it then goes, too.
+    One buffer serves all layers of a thread: it stays in the processor's cache.
     """
     rows = len(arrays[0])
     share = np.full(rows, 1.0 / rows, np.float32)
-    buffer = np.empty(rows * max(one.shape[1] for one in arrays), np.float32)
     grams = np.empty((len(arrays), rows, rows), np.float32)
-    for gram, values in zip(grams, arrays, strict=True):
-        centred = buffer[: values.size].reshape(values.shape)
-        np.subtract(values, values[0], out=centred)
-        centred -= share @ centred
-        np.matmul(centred, centred.T, out=gram)
+    largest = max(one.size for one in arrays)
+    of_thread = threading.local()
+
+    def fill(index: int) -> None:
+        if not hasattr(of_thread, "buffer"):
+            of_thread.buffer = np.empty(largest, np.float32)
+        values = arrays[index]
+        centred = of_thread.buffer[: values.size].reshape(values.shape)
+        mean = share @ values
+        np.subtract(values, mean, out=centred)
+        np.matmul(centred, centred.T, out=grams[index])
+        if mean @ mean * rows > LARGE_MEAN**2 * np.trace(grams[index]):
+            centred -= share @ centred
+            np.matmul(centred, centred.T, out=grams[index])
+
+    spread(fill, range(len(arrays)), cost=lambda index: arrays[index].shape[1])
     energies = np.diagonal(grams, axis1=1, axis2=2).astype(np.float64)
     return grams.reshape(len(arrays), -1), energies
