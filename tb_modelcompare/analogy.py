@@ -6,6 +6,8 @@ the first to the direction that answers to it in the second. numpy and scipy onl
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import numpy.typing as npt
 import scipy.linalg
@@ -17,7 +19,8 @@ from tb_modelcompare.similarity.activations import (
     require_same_rows,
     row_blocks,
 )
-from tb_modelcompare.similarity.regression import RIDGE, folds_of_rows, on_folds
+from tb_modelcompare.similarity.regression import RIDGE, Folds, folds_of_rows, in_folds
+from tb_modelcompare.similarity.threads import spread
 
 RIDGES = (1e-6, 1e-2, 1e-1, 1.0)
 """Ridges that `prediction_r2` chooses from, as shares of the mean variance of the units.
@@ -159,8 +162,8 @@ def prediction_r2(
     folds : int
     ridge : float, optional
         As a share of the mean variance of the units. By default, for every column and fold
-        anew, that of `RIDGES` which predicts the other folds best: how well it does on the
-        fold that is scored has no part in the choice.
+        anew, that of `RIDGES` which predicts each of the other folds best from the rest of
+        them: the fold that is scored has no part in the choice.
 
     Returns
     -------
@@ -170,24 +173,56 @@ def prediction_r2(
     Raises
     ------
     ActivationError
-        If an array cannot be used, or there are fewer images than folds.
+        If an array cannot be used, or there are fewer images than folds, or fewer than three
+        folds where the ridge is to be chosen.
     """
+    if ridge is None and folds == 2:
+        raise ActivationError(
+            "With 2 folds nothing is left to choose a ridge by: use 3 or more, or give a ridge."
+        )
     x, wanted = open_layer(target, "target"), open_layer(_columns(y), "y")
     require_same_rows(x, wanted)
     held_out = folds_of_rows(groups, x.rows, folds)
     everything = slice(0, x.rows)
     values, truth = x.centred(everything), wanted.centred(everything)
-    cross = values.T @ truth
-    ridges = RIDGES if ridge is None else (ridge,)
-    found = on_folds(lambda fold: fold.errors(values, truth, cross), values, held_out, ridges)
-    spread = np.sum([one for _, one in found], axis=0)
-    # Where no predictor varies on the rows of a fit, all ridges come to the same.
-    errors = np.stack([np.broadcast_to(one, (len(ridges), wanted.units)) for one, _ in found])
-    elsewhere = errors.sum(axis=0) - errors
-    chosen = elsewhere.argmin(axis=1)[:, None]
-    error = np.take_along_axis(errors, chosen, axis=1).sum(axis=(0, 1))
-    varies = spread > 0.0
-    return np.where(varies, 1.0 - error / np.where(varies, spread, 1.0), 0.0)
+    cross, all_folds = values.T @ truth, in_folds(values, held_out)
+    if ridge is None:
+        chosen = _best_ridges(all_folds, truth, cross)
+    else:
+        chosen = np.full((folds, wanted.units), ridge)
+
+    def scored(fold: int) -> Matrix:
+        ridges, index = np.unique(chosen[fold], return_inverse=True)
+        [(errors, deviation)] = all_folds.without([fold], ridges.tolist()).errors(
+            values, truth, cross
+        )
+        errors = np.broadcast_to(errors, (len(ridges), wanted.units))
+        return np.stack([np.take_along_axis(errors, index[None], axis=0)[0], deviation])
+
+    error, deviation = np.sum(spread(scored, range(folds)), axis=0)
+    varies = deviation > 0.0
+    return np.where(varies, 1.0 - error / np.where(varies, deviation, 1.0), 0.0)
+
+
+def _best_ridges(folds: Folds, truth: Matrix, cross: Matrix) -> Matrix:
+    """For each fold and column that of `RIDGES` which does best without the fold, (folds, k).
+
+    A fit without two folds serves both: it is scored on the one where the other is left out.
+    """
+    count = len(folds.held)
+    pairs = list(itertools.combinations(range(count), 2))
+
+    def scored(pair: tuple[int, int]) -> list[Matrix]:
+        found = folds.without(pair, RIDGES).errors(folds.values, truth, cross)
+        # Where no predictor varies on the rows of a fit, all ridges come to the same.
+        return [np.broadcast_to(one, (len(RIDGES), truth.shape[1])) for one, _ in found]
+
+    errors = np.zeros((count, len(RIDGES), truth.shape[1]))
+    for (first, second), (on_first, on_second) in zip(pairs, spread(scored, pairs), strict=True):
+        errors[first] += on_second
+        errors[second] += on_first
+    chosen: Matrix = np.asarray(RIDGES)[errors.argmin(axis=1)]
+    return chosen
 
 
 def _columns(y: npt.ArrayLike) -> npt.NDArray[np.generic]:

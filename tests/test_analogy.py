@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tb_modelcompare.analogy import (
+    RIDGES,
     best_unit,
     difference_direction,
     predict_direction,
@@ -13,6 +14,7 @@ from tb_modelcompare.analogy import (
 )
 from tb_modelcompare.errors import ActivationError
 from tb_modelcompare.similarity import cross_validated_regression
+from tb_modelcompare.similarity.regression import folds_of_rows
 
 
 @pytest.fixture(scope="module")
@@ -170,3 +172,38 @@ def test_choosing_a_ridge_does_not_make_noise_predictable():
     random = np.random.default_rng(5)
     features, wanted = random.standard_normal((300, 80)), random.standard_normal((300, 200))
     assert -0.1 < prediction_r2(features, wanted).mean() < 0.0
+
+
+def test_the_choice_of_a_ridge_never_sees_the_rows_that_are_scored():
+    """Every fold by hand: the best ridge within the others, then fitted to these."""
+    random = np.random.default_rng(5)
+    X = random.standard_normal((60, 25))
+    Y = X[:, :2] + 3 * random.standard_normal((60, 2))
+    held = [np.array(rows) for rows in folds_of_rows(None, 60, 4)]
+    error, deviation = np.zeros(2), np.zeros(2)
+
+    def misses(train, test, ridge):
+        mean, about = X[train].mean(axis=0), Y[train].mean(axis=0)
+        covariance = (X[train] - mean).T @ (X[train] - mean) / len(train)
+        covariance += ridge * np.trace(covariance) / 25 * np.eye(25)
+        cross = (X[train] - mean).T @ (Y[train] - about) / len(train)
+        fitted = (X[test] - mean) @ np.linalg.solve(covariance, cross) + about
+        return ((Y[test] - fitted) ** 2).sum(axis=0)
+
+    for outer in range(4):
+        others = [fold for fold in range(4) if fold != outer]
+        inner = [
+            sum(
+                misses(np.concatenate([held[f] for f in others if f != one]), held[one], ridge)
+                for one in others
+            )
+            for ridge in RIDGES
+        ]
+        train = np.concatenate([held[fold] for fold in others])
+        best = np.argmin(inner, axis=0)
+        error += [misses(train, held[outer], RIDGES[b])[k] for k, b in enumerate(best)]
+        deviation += ((Y[held[outer]] - Y[train].mean(axis=0)) ** 2).sum(axis=0)
+    np.testing.assert_allclose(prediction_r2(X, Y, folds=4), 1 - error / deviation, rtol=1e-8)
+    with pytest.raises(ActivationError, match="3 or more"):
+        prediction_r2(X, Y, folds=2)
+    assert np.isfinite(prediction_r2(X, Y, folds=2, ridge=0.1)).all()

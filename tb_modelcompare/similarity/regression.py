@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
@@ -122,15 +122,15 @@ def folds_of_rows(
 
 
 @dataclass(frozen=True, eq=False)
-class Fold:
-    """Ridge regressions on all rows but some, for any target.
+class Fit:
+    """Ridge regressions on all rows but those of some folds, for any target.
 
     Attributes
     ----------
-    held : array of int
-        The rows that are left out.
+    held : tuple of array of int
+        The rows of each fold that is left out.
     count : int
-        How many are not.
+        How many rows are not.
     mean : array (d,)
         Of these, of the predictors.
     factors : tuple, one for each ridge
@@ -138,64 +138,68 @@ class Fold:
         nothing but the mean predicts.
     """
 
-    held: npt.NDArray[np.intp]
+    held: tuple[npt.NDArray[np.intp], ...]
     count: int
     mean: Matrix
     factors: tuple[Matrix, ...]
 
-    def errors(
-        self, values: Matrix, target: Matrix, cross: Matrix
-    ) -> tuple[Matrix, npt.NDArray[np.float64]]:
-        """On the rows left out: squared error for each ridge, (ridges, k), and squared
+    def errors(self, values: Matrix, target: Matrix, cross: Matrix) -> list[tuple[Matrix, Matrix]]:
+        """On each fold left out: squared error for each ridge, (ridges, k), and squared
         deviation from the fitted mean, (k,).
 
         `values` (rows, d) and `target` (rows, k) are centred over all rows, `cross` is
         `values' target`.
         """
-        seen, truth = values[self.held], target[self.held]
-        target_mean = -truth.sum(axis=0) / self.count
-        residual = truth - target_mean
-        deviation = np.square(residual).sum(axis=0)
-        if not self.factors:
-            return deviation[None], deviation
-        fitted = (cross - seen.T @ truth) / self.count - np.outer(self.mean, target_mean)
-        about = seen - self.mean
-        errors = []
-        for factor in self.factors:
-            coefficients, _ = scipy.linalg.lapack.dpotrs(factor, fitted, lower=False)
-            errors.append(np.square(residual - about @ coefficients).sum(axis=0))
-        return np.stack(errors), deviation
+        unseen = [(values[rows], target[rows]) for rows in self.held]
+        target_mean = -sum(truth.sum(axis=0) for _, truth in unseen) / self.count
+        coefficients = []
+        if self.factors:
+            fitted = cross - sum(seen.T @ truth for seen, truth in unseen)
+            fitted /= self.count
+            fitted -= np.outer(self.mean, target_mean)
+            solve = scipy.linalg.lapack.dpotrs
+            coefficients = [solve(factor, fitted, lower=False)[0] for factor in self.factors]
+        found = []
+        for seen, truth in unseen:
+            about, residual = seen - self.mean, truth - target_mean
+            deviation = np.square(residual).sum(axis=0)
+            errors = [np.square(residual - about @ one).sum(axis=0) for one in coefficients]
+            found.append((np.stack(errors or [deviation]), deviation))
+        return found
 
 
-def on_folds(
-    use: Callable[[Fold], Result],
-    values: Matrix,
-    held_out: Sequence[npt.NDArray[np.intp]],
-    ridges: Sequence[float],
-) -> list[Result]:
-    """What `use` makes of a `Fold` for each set of rows to leave out; several at a time.
+@dataclass(frozen=True, eq=False)
+class Folds:
+    """Predictors (rows, d), centred over all rows, and the rows and squares of each fold."""
 
-    `values` (rows, d) is centred over all rows, and the squares of each fold are summed only
-    once; ridges are shares of the mean variance of the predictors that vary.
-    """
-    parts = [values[held].T @ values[held] for held in held_out]
-    whole = np.sum(parts, axis=0)
+    values: Matrix
+    held: Sequence[npt.NDArray[np.intp]]
+    squares: Sequence[Matrix]
+    total: Matrix
 
-    def fitted(held_and_part: tuple[npt.NDArray[np.intp], Matrix]) -> Result:
-        held, part = held_and_part
-        count = len(values) - len(held)
-        mean = -values[held].sum(axis=0) / count
-        covariance = (whole - part) / count
+    def without(self, folds: Sequence[int], ridges: Sequence[float]) -> Fit:
+        """Fits on the other folds. Ridges are shares of the mean variance of the predictors that
+        vary."""
+        held = tuple(self.held[fold] for fold in folds)
+        count = len(self.values) - sum(map(len, held))
+        mean = -sum(self.values[rows].sum(axis=0) for rows in held) / count
+        covariance = self.total - self.squares[folds[0]]
+        for fold in folds[1:]:
+            covariance -= self.squares[fold]
+        covariance /= count
         covariance -= np.outer(mean, mean)
         variance = np.diagonal(covariance).copy()
         level = float(variance.sum()) / max(int(np.count_nonzero(variance)), 1)
         factors = []
         for ridge in ridges if level > 0.0 else ():
             np.fill_diagonal(covariance, variance + ridge * level)
-            factors.append(np.linalg.cholesky(covariance).T)
-        return use(Fold(held, count, mean, tuple(factors)))
+            factors.append(np.asarray(np.linalg.cholesky(covariance).T))
+        return Fit(held, count, mean, tuple(factors))
 
-    return spread(fitted, list(zip(held_out, parts, strict=True)))
+
+def in_folds(values: Matrix, held: Sequence[npt.NDArray[np.intp]]) -> Folds:
+    squares = spread(lambda rows: values[rows].T @ values[rows], held)
+    return Folds(values, held, squares, np.sum(squares, axis=0))
 
 
 @dataclass(frozen=True, eq=False)
@@ -203,7 +207,7 @@ class Predictor:
     """One layer as the predictor of others, and as what they predict."""
 
     values: Matrix
-    folds: tuple[Fold, ...]
+    fits: Sequence[Fit]
 
 
 def _cross_validated_plan(
@@ -216,13 +220,15 @@ def _cross_validated_plan(
         layer.require_variation("a prediction")
         held_out = folds_of_rows(groups, layer.rows, folds)
         values = layer.centred(slice(0, layer.rows))
-        fitted = on_folds(lambda fold: fold, values, held_out, (ridge,))
-        return Predictor(values, tuple(fitted))
+        all_folds = in_folds(values, held_out)
+        return Predictor(
+            values, spread(lambda fold: all_folds.without([fold], (ridge,)), range(folds))
+        )
 
     def combine(x: Predictor, y: Predictor) -> float:
         source, target = (x, y) if direction == "x_to_y" else (y, x)
         cross = source.values.T @ target.values
-        found = [fold.errors(source.values, target.values, cross) for fold in source.folds]
+        found = [fit.errors(source.values, target.values, cross)[0] for fit in source.fits]
         return 1.0 - sum(float(error.sum()) for error, _ in found) / sum(
             float(deviation.sum()) for _, deviation in found
         )
