@@ -337,6 +337,13 @@ def test_tensorboards_own_graph_is_linked_both_ways(tab: Tab, board: Board) -> N
     inputs.get_by_text("stem", exact=True).first.wait_for(timeout=60_000)
     tab.box("a", "block_add").click()
     inputs.get_by_text("block_conv", exact=True).first.wait_for()
+    tab.page.wait_for_timeout(1500)
+    # It is brought into sight, and near enough to be read.
+    frame = tab.frame.get_by_test_id("graphs").locator("iframe").bounding_box()
+    node = own.locator("tf-graph-scene [data-name='block_add'] .nodeshape").first.bounding_box()
+    assert node["height"] > 8
+    for start, extent in (("x", "width"), ("y", "height")):
+        assert frame[start] < node[start] < frame[start] + frame[extent] - node[extent]
     own.locator("tf-graph-scene [data-name='stem'] .nodeshape").first.dispatch_event("click")
     tab.frame.get_by_role("heading", name="stem", exact=True).wait_for()
     assert tab.parameters["layer"] == "stem"

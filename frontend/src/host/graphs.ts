@@ -14,6 +14,14 @@ interface Controls extends Polymer {
 
 interface Scene extends HTMLElement {
   renderHierarchy?: { getRenderNodeByName(name: string): unknown };
+  minimap?: { zoom?(transform: ZoomTransform): void };
+}
+
+/** Of d3-zoom, which keeps it on the element. */
+interface ZoomTransform {
+  k: number;
+  invert(point: [number, number]): [number, number];
+  constructor: new (k: number, x: number, y: number) => ZoomTransform;
 }
 
 export interface GraphsPane {
@@ -33,6 +41,33 @@ const CONCEPTUAL = 'conceptual_graph';
 
 function isPolymer(element: Element | null | undefined): element is Polymer {
   return typeof (element as Partial<Polymer> | null | undefined)?.set === 'function';
+}
+
+// The dashboard shows a graph as a whole, in which no name can be read.
+const READABLE = 1.7;
+// A graph that was just opened is moved about until then.
+const FIT_MS = 1200;
+// What it says of the chosen node lies over its right side.
+const CARD = 320;
+
+/** Bring a node into sight, as large as it can be read. */
+function approach(scene: Scene, name: string): void {
+  const svg = scene.shadowRoot?.querySelector<SVGSVGElement & { __zoom?: ZoomTransform }>('svg');
+  const root = svg?.querySelector('#root');
+  const node = svg?.querySelector(`.node[data-name="${CSS.escape(name)}"]`);
+  if (!svg?.__zoom || !root || !node) return;
+  const now = svg.__zoom;
+  const [frame, box] = [svg.getBoundingClientRect(), node.getBoundingClientRect()];
+  const [x, y] = now.invert([
+    box.left + box.width / 2 - frame.left,
+    box.top + box.height / 2 - frame.top,
+  ]);
+  const k = Math.max(now.k, READABLE);
+  const width = frame.width > 2 * CARD ? frame.width - CARD : frame.width;
+  const next = new now.constructor(k, width / 2 - k * x, frame.height / 2 - k * y);
+  svg.__zoom = next;
+  root.setAttribute('transform', String(next));
+  scene.minimap?.zoom?.(next);
 }
 
 function hide(root: Document | ShadowRoot, selector: string): void {
@@ -79,20 +114,30 @@ function take(frame: HTMLIFrameElement, onSelect: (node: string) => void): Graph
   if (layout) hide(layout, '#sidebar');
 
   let ours: string | null = null;
+  let theirs: string | null = null;
+  let fresh = true;
   let attempt: ReturnType<typeof setTimeout> | undefined;
   /** The scene fails on a node that it has not drawn yet: it is asked first. */
-  const drawn = (node: string): boolean => {
+  const drawing = (node: string): Scene | null => {
     const graph = board.shadowRoot?.querySelector('tf-graph');
     const scene = graph?.shadowRoot?.querySelector<Scene>('tf-graph-scene');
-    return Boolean(scene?.renderHierarchy?.getRenderNodeByName(node));
+    return scene?.renderHierarchy?.getRenderNodeByName(node) ? scene : null;
   };
   const point = (node: string, until: number): void => {
-    if (drawn(node)) dashboard.set('_selectedNode', node);
-    else if (performance.now() < until) attempt = setTimeout(point, PAUSE_MS, node, until);
+    const scene = drawing(node);
+    if (scene) {
+      // What was clicked there stays where it is.
+      if (node !== theirs) approach(scene, node);
+      dashboard.set('_selectedNode', node);
+      if (fresh) attempt = setTimeout(() => approach(scene, node), FIT_MS);
+      fresh = false;
+    } else if (performance.now() < until) attempt = setTimeout(point, PAUSE_MS, node, until);
   };
   board.addEventListener('node-select', (event) => {
     const name = (event as CustomEvent<{ name?: string } | null>).detail?.name;
-    if (name && name !== ours) onSelect(name);
+    if (!name || name === ours) return;
+    theirs = name;
+    onSelect(name);
   });
   return {
     show(run, name) {
@@ -101,6 +146,7 @@ function take(frame: HTMLIFrameElement, onSelect: (node: string) => void): Graph
       const tags = datasets[at]?.tags ?? [];
       const tag = tags.findIndex((one) => one.tag === `graph of ${name}`);
       if (tag < 0) return false;
+      fresh = true;
       controls.set('_selectedRunIndex', at);
       controls.set('_selectedTagIndex', tag);
       controls.set('_selectedGraphType', CONCEPTUAL);
