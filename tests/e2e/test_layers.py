@@ -269,7 +269,7 @@ def test_a_first_look_is_drawn_marked_and_replaced_in_place(tab: Tab, board: Boa
         sign = 1 if "which=high" in route.request.url else -1
         return route.fulfill(body=(values + 0.01 * sign).astype("<f8").tobytes())
 
-    tab.page.route(re.compile(r"/(jobs|job\?.*|matrix_info.*)$"), look_first)
+    tab.page.route(re.compile(r"/(jobs?(\?.*)?|matrix_info.*)$"), look_first)
     tab.page.route(re.compile(r"/matrix\?.*which="), ends)
     tab.open(board.url, **PAIR).settle()
     mark = tab.frame.locator(".legend").get_by_text("first look, exact values follow")

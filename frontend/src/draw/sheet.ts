@@ -10,6 +10,7 @@ const SIZE = 104;
 const [GAP, LINE, MARGIN] = [12, 14, 20];
 const MOST_COLUMNS = 8;
 const LETTERS = 19;
+const LETTER = 5.9;
 
 /** Pictures side by side as a document of its own, which holds them. */
 export async function pictureSheet(
@@ -21,7 +22,7 @@ export async function pictureSheet(
   const columns = Math.min(MOST_COLUMNS, Math.max(1, pictures.length));
   const text = Math.max(0, ...pictures.map((picture) => picture.lines.length));
   const cell = { width: SIZE + GAP, height: SIZE + text * LINE + GAP };
-  const width = Math.max(360, columns * cell.width - GAP + 2 * MARGIN);
+  const width = Math.max(columns * cell.width - GAP, LETTER * caption.length) + 2 * MARGIN;
   const height = Math.ceil(pictures.length / columns) * cell.height + 2 * MARGIN + LINE;
   const drawn = pictures.map(({ lines }, at) => {
     const x = (at % columns) * cell.width;
