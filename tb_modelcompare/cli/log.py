@@ -40,6 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
             step=arguments.step,
             preprocessing=preprocessing,
             layers=arguments.layers,
+            reduction=arguments.reduction,
         )
     (snapshot,) = (
         snapshot

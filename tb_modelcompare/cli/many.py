@@ -23,6 +23,7 @@ from tb_modelcompare.dynamics import (
     trend,
 )
 from tb_modelcompare.errors import ActivationError
+from tb_modelcompare.server.cache import code_version, values_file
 from tb_modelcompare.server.values import PairValues
 from tb_modelcompare.similarity import Measure
 from tb_modelcompare.similarity.engine import find_measure
@@ -132,7 +133,8 @@ def _bar(title: str) -> Any:
 
 
 def _work(bar: Any) -> Work:
-    return Work(PairValues(None), publish=lambda share: bar.update(int(1000 * share) - bar.n))
+    known = PairValues(values_file())  # which TensorBoard's tab shares
+    return Work(known, code_version(), publish=lambda share: bar.update(int(1000 * share) - bar.n))
 
 
 def _print_notes(notes: Sequence[str]) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tb_modelcompare import __version__
+from tb_modelcompare.sampling import REDUCTIONS
 
 _SNAPSHOT = "RUN, RUN@STEP or RUN/NAME@STEP, as `tb-modelcompare list` shows it"
 
@@ -119,6 +120,13 @@ def _log(commands: Any) -> None:
     )
     parser.add_argument(
         "--layers", metavar="REGEX", help="log only layers in whose name this is found"
+    )
+    parser.add_argument(
+        "--reduction",
+        choices=REDUCTIONS,
+        default="sample",
+        help="what becomes of a layer's map: its value at the place of each row, its mean, that of "
+        "the first token, or the whole map as units (default: %(default)s)",
     )
     parser.add_argument(
         "--limit",

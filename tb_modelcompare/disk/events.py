@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tb_modelcompare.disk.checksum import masked_crc32c
 from tb_modelcompare.metadata import MAX_INDEX_BYTES, PLUGIN_NAME, summary_metadata
 
 _HEADER = struct.Struct("<QI")
@@ -48,7 +49,7 @@ def read_index_records(file: Path, offset: int = 0) -> EventScan:
     A record that is cut off, as by a writer that was killed or is at work, ends the reading
     and is reported as a problem; so does a record whose checksum is wrong.
     """
-    from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import masked_crc32c
+    from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import masked_crc32c as short_crc32c
 
     found: list[IndexRecord] = []
     size = file.stat().st_size
@@ -58,7 +59,7 @@ def read_index_records(file: Path, offset: int = 0) -> EventScan:
             if len(header) < _HEADER.size:
                 return EventScan(tuple(found), offset, "ends in the middle of a record")
             length, check = _HEADER.unpack(header)
-            if check != masked_crc32c(header[:8]):
+            if check != short_crc32c(header[:8]):
                 return EventScan(tuple(found), offset, "is damaged: a record's checksum is wrong")
             end = offset + _HEADER.size + length + _FOOTER.size
             if end > size:

@@ -7,6 +7,7 @@ size and digest of every file; what does not agree with its manifest counts as a
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import json
 import os
@@ -19,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tb_modelcompare import __version__
 from tb_modelcompare.errors import CacheDirectoryError
 
 VARIABLE = "TB_MODELCOMPARE_CACHE"
@@ -44,9 +46,41 @@ def default_directory() -> Path:
     return Path(platformdirs.user_cache_dir("tb-modelcompare", appauthor=False))
 
 
-def values_file(workspace: Path) -> Path:
-    """Where single values are kept (`values.PairValues`), seen from a job's workspace."""
-    return workspace.parent.parent / "pairs.sqlite"
+@functools.cache
+def code_version() -> str:
+    """A patched installation never meets results of the code before the patch."""
+    digest = hashlib.sha256()
+    package = Path(__file__).parents[1]
+    for file in sorted(package.rglob("*.py")):
+        digest.update(file.read_bytes())
+    return f"{__version__} {digest.hexdigest()}"
+
+
+def values_file(workspace: Path | None = None) -> Path:
+    """Where single values are kept (`values.PairValues`), seen from a job's workspace if from one.
+
+    Raises
+    ------
+    CacheDirectoryError
+        If the cache directory cannot be made.
+    """
+    directory = workspace.parent.parent if workspace else default_directory()
+    _make(directory)
+    return directory / "pairs.sqlite"
+
+
+def _make(directory: Path) -> None:
+    try:
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise _unwritable(directory, error) from error
+
+
+def _unwritable(directory: Path, error: OSError) -> CacheDirectoryError:
+    return CacheDirectoryError(
+        f"the cache directory {directory} cannot be written ({error.strerror}); "
+        f"set {VARIABLE} to one that can"
+    )
 
 
 @dataclass(frozen=True)
@@ -81,8 +115,8 @@ class ResultCache:
         """
         work = self._directory / "work"
         path = work / f"{os.getpid()}-{secrets.token_hex(8)}"
+        _make(self._directory)
         try:
-            self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
             work.mkdir(exist_ok=True)
             for left in work.iterdir():  # by a TensorBoard that was killed
                 with contextlib.suppress(FileNotFoundError):
@@ -90,10 +124,7 @@ class ResultCache:
                         shutil.rmtree(left, ignore_errors=True)
             path.mkdir()
         except OSError as error:
-            raise CacheDirectoryError(
-                f"the cache directory {self._directory} cannot be written ({error.strerror}); "
-                f"set {VARIABLE} to one that can"
-            ) from error
+            raise _unwritable(self._directory, error) from error
         return path
 
     @staticmethod

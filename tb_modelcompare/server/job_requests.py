@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from tb_modelcompare import __version__
 from tb_modelcompare.errors import ActivationError, LimitError
+from tb_modelcompare.server.cache import code_version
 from tb_modelcompare.server.guards import RequestError
 from tb_modelcompare.server.job_records import MATHEMATICS, Task
 from tb_modelcompare.server.picture_requests import DRAWN
 from tb_modelcompare.server.request_fields import (
     FindSnapshot,
-    code_digest,
     identity,
     integer,
     result_key,
@@ -151,10 +150,8 @@ def _models(body: dict[str, Any], find: FindSnapshot) -> Task:
 
 
 def _task_of_many(kind: str, content: dict[str, Any], payload: dict[str, Any]) -> Task:
-    version = f"{__version__} {code_digest()}"
-    return Task(
-        kind, MATHEMATICS, result_key(kind, content), {"kind": kind, "version": version, **payload}
-    )
+    asked = {"kind": kind, "version": code_version(), **payload}
+    return Task(kind, MATHEMATICS, result_key(kind, content), asked)
 
 
 def _snapshots(

@@ -7,11 +7,10 @@ import hashlib
 import importlib.metadata
 import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-from tb_modelcompare import __version__
 from tb_modelcompare.errors import NotRenderableError
+from tb_modelcompare.server.cache import code_version
 from tb_modelcompare.server.guards import RequestError
 from tb_modelcompare.snapshot import Snapshot
 
@@ -43,19 +42,9 @@ def identity(snapshot: Snapshot) -> list[str]:
 
 def result_key(kind: str, content: dict[str, Any]) -> str:
     """Digest of all that a result depends on, our own code included."""
-    whole = {"kind": kind, "content": content, "version": __version__, "code": code_digest()}
+    whole = {"kind": kind, "content": content, "version": code_version()}
     canonical = json.dumps(whole, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()
-
-
-@functools.cache
-def code_digest() -> str:
-    """A patched installation never meets results of the code before the patch."""
-    digest = hashlib.sha256()
-    package = Path(__file__).parents[1]
-    for file in sorted(package.rglob("*.py")):
-        digest.update(file.read_bytes())
-    return digest.hexdigest()
 
 
 @functools.cache

@@ -65,6 +65,22 @@ def test_the_same_options_give_snapshots_that_can_be_compared(
     assert command("similarity", tmp_path, "one", "two").returncode == 0
 
 
+def test_maps_are_reduced_as_asked(command: Run, model: Path, photos: Path, tmp_path: Path) -> None:
+    options = ("--probe", photos, "--size", 48, "--positions", 2, "--layers", "conv_a")
+    for how in ("sample", "mean"):
+        done = command("log", model, *options, "--logdir", tmp_path / how, "--reduction", how)
+        assert done.returncode == 0, done.stderr
+    at_places, means = (
+        open_snapshot(tmp_path, how).activations("conv_a").reshape(3, 2, -1)
+        for how in ("sample", "mean")
+    )
+    np.testing.assert_array_equal(means[:, 0], means[:, 1])  # every place stands for its photo
+    assert np.abs(at_places[:, 0] - at_places[:, 1]).max() > 0.01
+    assert (
+        command("log", model, "--logdir", tmp_path, *options, "--reduction", "max").returncode == 2
+    )
+
+
 def test_a_filter_that_matches_nothing(
     command: Run, model: Path, photos: Path, tmp_path: Path
 ) -> None:

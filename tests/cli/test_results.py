@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import sqlite3
 from pathlib import Path
 
 import numpy as np
@@ -188,6 +190,22 @@ def test_dynamics_prints_when_layers_froze(command: Run, own_logdir: Path, tmp_p
     assert Image.open(files["--png"]).width > 100
     other = command("dynamics", own_logdir, "run", "--reference", "one@0", "--threshold", "0.99")
     assert "never" in other.stdout
+
+
+def test_values_that_are_known_are_not_computed_again(
+    command: Run, logdir: Path, environ: dict[str, str]
+) -> None:
+    """Neither along a run nor between models: values changed in the cache come out changed."""
+    asked = [("dynamics", logdir, "one"), ("models", logdir, "one@0", "two", "--metric")]
+    before = [command(*asked[0]).stdout, command(*asked[1], "angular_cka").stdout]
+    file = Path(environ["TB_MODELCOMPARE_CACHE"]) / "pairs.sqlite"
+    with contextlib.closing(sqlite3.connect(file)) as known, known:
+        known.execute("UPDATE pairs SET value = 0.123456")
+    changed = [command(*asked[0]).stdout, command(*asked[1], "angular_cka").stdout]
+    file.unlink()
+    assert "0.123" in changed[0]
+    assert [one != two for one, two in zip(before, changed, strict=True)] == [True, True]
+    assert command(*asked[0]).stdout == before[0]
 
 
 def test_models_prints_distances_and_a_map(command: Run, logdir: Path, tmp_path: Path) -> None:

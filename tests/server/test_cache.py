@@ -185,7 +185,7 @@ def test_a_patched_installation_never_meets_results_of_the_code_before(tmp_path:
     package = tmp_path / "tb_modelcompare"
     own = Path(tb_modelcompare.__file__).parent
     shutil.copytree(own, package, ignore=shutil.ignore_patterns("static", "_lucid"))
-    code = "from tb_modelcompare.server.request_fields import code_digest; print(code_digest())"
+    code = "from tb_modelcompare.server.cache import code_version; print(code_version())"
 
     def digest() -> str:
         command = [sys.executable, "-c", code]
