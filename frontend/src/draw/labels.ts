@@ -119,6 +119,13 @@ export function placeLabels(layout: Layout): Label[] {
   return [...labels.values()];
 }
 
+/** Of names in a row every `step`-th is written, and the marked one instead of those it touches. */
+export function isNamed(index: number, marked: number, step: number): boolean {
+  return (
+    index === marked || (index % step === 0 && (marked < 0 || Math.abs(index - marked) >= step))
+  );
+}
+
 /** conv2_block1 in conv2 is block1: what is around it says the rest. */
 function withoutParent(name: string, parent: string | null): string {
   const rest = parent !== null && name.startsWith(parent) ? name.slice(parent.length) : '';
