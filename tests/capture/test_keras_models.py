@@ -1,44 +1,20 @@
-"""Keras models of every kind: activations are what the model computes, the model is untouched."""
+"""Keras models of every kind: their layers' activations and their frozen graphs."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
-import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from keras_nets import Subclass, functional, keras, layers, log, run_frozen, unit_images
 
-from tb_modelcompare import Preprocessing, Probe, SummaryWriter
-from tb_modelcompare.errors import ActivationError, LayerSelectionError, ModelFileError
-from tb_modelcompare.store import Snapshot, open_snapshot
-
-keras = pytest.importorskip("keras")
-tf = pytest.importorskip("tensorflow")
-layers = keras.layers
-
-
-def log(tmp_path: Path, probe: Probe, model: Any, **options: Any) -> Snapshot:
-    with SummaryWriter(tmp_path / "run", probe) as writer:
-        writer.add_model("net", model, progress=False, **options)
-    return open_snapshot(tmp_path, "run")
-
-
-def run_frozen(snapshot: Snapshot, images: np.ndarray) -> dict[str, np.ndarray]:
-    assert snapshot.frozen is not None
-    graph_def = tf.compat.v1.GraphDef.FromString(snapshot.frozen_graph_path().read_bytes())
-    assert not any("_gradient_op_type" in node.attr for node in graph_def.node)
-    graph = tf.Graph()
-    with graph.as_default():
-        tf.import_graph_def(graph_def, name="")
-    with tf.compat.v1.Session(graph=graph) as session:
-        return session.run(
-            {layer: f"{name}:0" for layer, name in snapshot.frozen.tensors.items()},
-            {f"{snapshot.frozen.input}:0": images},
-        )
+from tb_modelcompare import Preprocessing, Probe
+from tb_modelcompare.errors import ModelFileError
+from tb_modelcompare.store import Snapshot
 
 
 def at_positions(output: np.ndarray, probe: Probe) -> np.ndarray:
@@ -61,30 +37,6 @@ def check_against_keras(
             snapshot.activations(layer), at_positions(output, probe), atol=1e-5, rtol=1e-4
         )
         np.testing.assert_allclose(frozen[layer], output, atol=1e-5, rtol=1e-4)
-
-
-def unit_images(probe: Probe) -> np.ndarray:
-    return np.asarray(probe.images, np.float32) / 255
-
-
-def functional() -> Any:
-    """Branches, batch normalisation, ReLU6, swish, depthwise, dropout, dense head."""
-    image = keras.Input((32, 32, 3), name="image")
-    x = layers.ZeroPadding2D(1, name="pad")(image)
-    x = layers.Conv2D(8, 3, strides=2, use_bias=False, name="conv1")(x)
-    x = layers.BatchNormalization(name="bn1")(x)
-    x = layers.ReLU(6.0, name="relu1")(x)
-    a = layers.DepthwiseConv2D(3, padding="same", activation="swish", name="depthwise")(x)
-    b = layers.Conv2D(8, 1, name="branch")(x)
-    x = layers.Add(name="sum")([a, b])
-    x = layers.Concatenate(name="join")([x, a])
-    x = layers.GlobalAveragePooling2D(name="average")(x)
-    x = layers.Dropout(0.5, name="drop")(x)
-    x = layers.Dense(5, activation="softmax", name="classes")(x)
-    model = keras.Model(image, x)
-    norm = model.get_layer("bn1")
-    norm.set_weights([w + np.linspace(0.1, 0.9, 8) for w in norm.get_weights()])
-    return model
 
 
 def test_functional_model(tmp_path: Path, probe: Probe) -> None:
@@ -163,21 +115,6 @@ def test_nested_and_shared_models(tmp_path: Path, probe: Probe) -> None:
     assert blocks["inner_1"].nodes == ("inner_1/conv", "inner_1/relu")
 
 
-class Subclass(keras.Model):
-    def __init__(self) -> None:
-        super().__init__(name="subclass")
-        self.conv = layers.Conv2D(4, 3, padding="same", name="conv")
-        self.norm = layers.BatchNormalization(name="norm")
-        self.drop = layers.Dropout(0.5, name="drop")
-        self.inner = keras.Sequential([keras.Input((32, 32, 4)), layers.ReLU(name="relu")])
-        self.inner.name = "inner"
-
-    def call(self, x: Any, training: bool = False) -> Any:
-        x = self.conv(x)
-        x = keras.ops.relu(self.norm(x, training=training)) + self.inner(x)
-        return keras.ops.mean(self.drop(x, training=training), axis=(1, 2))
-
-
 def test_subclassed_model(tmp_path: Path, probe: Probe) -> None:
     model = Subclass()
     images = unit_images(probe)
@@ -188,17 +125,6 @@ def test_subclassed_model(tmp_path: Path, probe: Probe) -> None:
     check_against_keras(snapshot, probe, {"mean": expected}, images)
     assert nodes == [len(x._inbound_nodes) + len(x._outbound_nodes) for x in model.layers]
     assert {block.kind for block in snapshot.graph().blocks} == {"residual", "group"}
-
-
-def test_subclass_with_foreign_operations_is_refused_by_name(tmp_path: Path, probe: Probe) -> None:
-    class Foreign(Subclass):
-        def call(self, x: Any, training: bool = False) -> Any:
-            return tf.raw_ops.Relu(features=super().call(x, training))
-
-    model = Foreign()
-    model(unit_images(probe))
-    with pytest.raises(ModelFileError, match=r"Foreign.*cannot be traced"):
-        log(tmp_path, probe, model)
 
 
 def test_activations_on_another_backend_need_no_tensorflow(tmp_path: Path) -> None:
@@ -281,123 +207,9 @@ def test_model_is_left_as_it_was(tmp_path: Path, probe: Probe) -> None:
     model.fit(unit_images(probe), np.zeros((10, 5)), verbose=0)
 
 
-def test_float16_overflow_names_the_layer(tmp_path: Path, probe: Probe) -> None:
-    with_half = keras.Sequential(
-        [keras.Input((32, 32, 3)), layers.Conv2D(4, 3, dtype="float16", name="first"),
-         layers.Rescaling(60000.0, dtype="float16", name="loud"),
-         layers.Rescaling(60000.0, dtype="float16", name="overflowing")]
-    )  # fmt: skip
-    with pytest.raises(ActivationError, match=r"overflowing.*float16"):
-        log(tmp_path, probe, with_half, layers=lambda node: node.name == "overflowing")
-    assert log(tmp_path, probe, with_half, layers="first").activations("first").dtype == np.float32
-
-
-@pytest.mark.parametrize(
-    ("selection", "expected"),
-    [
-        ("^conv", ("conv1",)),
-        ("1$", ("conv1", "bn1", "relu1")),
-        (["sum", "conv1"], ("conv1", "sum")),
-        (["drop"], ("drop",)),
-        (lambda node: node.op == "Add", ("sum",)),
-        (lambda node: (node.units or 0) > 8, ("join", "average", "drop")),
-    ],
-)
-def test_selection(tmp_path: Path, probe: Probe, selection: Any, expected: tuple[str, ...]) -> None:
-    snapshot = log(tmp_path, probe, functional(), layers=selection, frozen=False)
-    assert snapshot.layer_names == expected
-    assert {node.name for node in snapshot.graph().nodes if node.logged} == set(expected)
-
-
-@pytest.mark.parametrize(
-    ("selection", "complaint"),
-    [
-        ("^conf1", "nearest: conv1"),
-        ("(", "malformed"),
-        (["conv2"], "no layer 'conv2'; nearest: conv1"),
-        ([], "no layer is named"),
-        (["image"], "no output that can be logged"),
-        (lambda node: False, "matches no layer"),
-    ],
-)
-def test_selection_that_matches_nothing(
-    tmp_path: Path, probe: Probe, selection: Any, complaint: str
-) -> None:
-    with pytest.raises(LayerSelectionError, match=complaint):
-        log(tmp_path, probe, functional(), layers=selection)
-
-
-def test_models_that_a_probe_cannot_feed(tmp_path: Path, probe: Probe) -> None:
-    one, two = keras.Input((32, 32, 3), name="one"), keras.Input((32, 32, 3), name="two")
-    for model, complaint in (
-        (keras.Model([one, two], layers.Add()([one, two])), "2 inputs"),
-        (keras.Sequential([keras.Input((7,)), layers.Dense(2)]), "takes"),
-        (keras.Sequential([layers.Dense(2)]), "is not built"),
-        (Subclass(), "is not built"),
-        (object(), "no model"),
-        (np.zeros(3), "no model"),
-    ):
-        with pytest.raises(ModelFileError, match=complaint):
-            log(tmp_path, probe, model)
-
-
-def test_model_that_cannot_be_frozen_is_logged_with_the_reason(
-    tmp_path: Path, probe: Probe, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from tensorflow.python.framework import convert_to_constants
-
-    def refuse(*_: Any) -> None:
-        raise ValueError("no such conversion")
-
-    monkeypatch.setattr(convert_to_constants, "convert_variables_to_constants_v2", refuse)
-    with pytest.warns(UserWarning, match="no such conversion"):
-        snapshot = log(tmp_path, probe, functional())
-    assert snapshot.frozen is None
-    assert "no such conversion" in (snapshot.frozen_problem or "")
-    assert snapshot.activations("conv1").shape == (30, 8)
-
-
-def test_frozen_graph_on_request_only(tmp_path: Path, probe: Probe) -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        snapshot = log(tmp_path, probe, functional(), frozen=False)
-    assert (snapshot.frozen, snapshot.frozen_problem) == (None, None)
-
-
-def test_layer_names_that_are_no_root_names_or_clash(tmp_path: Path, probe: Probe) -> None:
-    image = keras.Input((32, 32, 3))
-    x = layers.Conv2D(4, 3, name="_conv")(image)
-    x = layers.Conv2D(4, 3, name="layer")(x)
-    x = layers.Conv2D(4, 3, name="input")(x)
-    snapshot = log(tmp_path, probe, keras.Model(image, x))
-    assert set(run_frozen(snapshot, unit_images(probe))) == {"_conv", "layer", "input"}
-
-
-def test_names_that_tensorflow_refuses_are_a_named_error(tmp_path: Path, probe: Probe) -> None:
-    image = keras.Input((32, 32, 3))
-    x = layers.Conv2D(4, 3, name="größe #1 (a)")(image)
-    x = layers.Conv2D(4, 3, name="größe #1 -a-")(x)
-    with (
-        pytest.warns(UserWarning, match="without a frozen graph"),
-        pytest.raises(ModelFileError, match="not a valid scope name"),
-    ):
-        log(tmp_path, probe, keras.Model(image, x))
-
-
 def test_batches_do_not_change_the_values(tmp_path: Path, probe: Probe) -> None:
     model = functional()
     small = log(tmp_path / "3", probe, model, batch_size=3).all_activations()
     whole = log(tmp_path / "99", probe, model, batch_size=99).all_activations()
     for layer, values in small.items():
         np.testing.assert_allclose(values, whole[layer], atol=1e-5)
-
-
-def test_progress_bar_can_be_silenced(
-    tmp_path: Path, probe: Probe, capsys: pytest.CaptureFixture[str]
-) -> None:
-    model = keras.Sequential([keras.Input((32, 32, 3)), layers.Conv2D(2, 3)])
-    log(tmp_path, probe, model)
-    assert "10/10" not in capsys.readouterr().err
-    with SummaryWriter(tmp_path / "run", probe) as writer:
-        writer.add_model("net", model)
-    assert "10/10" in capsys.readouterr().err
