@@ -79,6 +79,8 @@ def _shared_units(body: dict[str, Any], find: FindSnapshot) -> Task:
     names = _layers(body, b)
     if names == ():
         raise RequestError("layers is empty; name one at least, or null for all")
+    if names is not None:  # those that are asked for first are looked at first
+        names = tuple(dict.fromkeys(body["layers"]))
     parameters = {"layer": a.layer(text(body, "layer")).name, "layers": names or b.layer_names}
     return _of_pair("shared_units", body, find, parameters)
 

@@ -28,6 +28,12 @@ SHUFFLES = 5
 FIRST_SECONDS = 1.5
 """From one report of what is known to the next."""
 
+FEW_LAYERS = 8
+"""Up to so many, units are not looked at twice."""
+
+FIRST_RIDGE, FIRST_SHARE = 0.1, 0.2
+"""Of a first look at units: one ridge for all, and the share of the work that it is."""
+
 MAX_KNOWN = 256
 """Pairs up to which reports hold values; polls carry them."""
 
@@ -142,7 +148,11 @@ def array_file(name: str) -> str:
 
 
 def shared_units(payload: dict[str, Any], directory: Path) -> dict[str, Any]:
-    """How well each unit of one layer is predicted by layers of another model."""
+    """How well each unit of one layer is predicted by layers of another model.
+
+    Of many layers, all are looked at first with one ridge, which costs a quarter; what is known is
+    reported after each layer.
+    """
     from tb_modelcompare.analogy import prediction_r2
 
     job = Progress(directory)
@@ -157,30 +167,40 @@ def shared_units(payload: dict[str, Any], directory: Path) -> dict[str, Any]:
         raise ActivationError(
             f"no unit of {layer} varies on the probe: there is nothing to predict"
         )
-    best = np.full(units.shape[1], -1)
-    r2 = np.full(units.shape[1], -np.inf)
-    for done, name in enumerate(names):
-        job.check()
-        job.publish(done / len(names), f"units of {layer} by layer {done + 1} of {len(names)}")
-        found = prediction_r2(b.activations(name), units[:, varies], groups=images)
-        better = np.flatnonzero(varies)[found > r2[varies]]
-        r2[varies] = np.maximum(r2[varies], found)
-        best[better] = done
-        job.report["known"] = _of_units(names[: done + 1], r2, best, varies)
-    return _of_units(names, r2, best, varies)
+    found = np.full((len(names), np.count_nonzero(varies)), -np.inf)
+
+    def look(message: str, begin: float, end: float, ridge: float | None) -> None:
+        for done, name in enumerate(names):
+            job.check()
+            share = begin + (end - begin) * done / len(names)
+            job.publish(share, f"{message} by layer {done + 1} of {len(names)}")
+            found[done] = prediction_r2(
+                b.activations(name), units[:, varies], groups=images, ridge=ridge
+            )
+            seen = len(names) if begin else done + 1
+            job.report["known"] = _of_units(names[:seen], found[:seen], varies)
+
+    first = FIRST_SHARE if len(names) > FEW_LAYERS else 0.0
+    if first:
+        look(f"first look at units of {layer}", 0.0, first, FIRST_RIDGE)
+    look(f"units of {layer}", first, 1.0, None)
+    return _of_units(names, found, varies)
 
 
 def _of_units(
-    layers: Sequence[str],
-    r2: npt.NDArray[np.float64],
-    best: npt.NDArray[np.intp],
-    varies: npt.NDArray[np.bool_],
+    layers: Sequence[str], r2: npt.NDArray[np.float64], varies: npt.NDArray[np.bool_]
 ) -> dict[str, Any]:
-    """Each unit's best prediction by these layers, None where a unit does not vary."""
+    """Each unit's best prediction by these layers, None where a unit does not vary.
+
+    `r2` has a row for each layer and a column for each unit that varies.
+    """
+    column = np.cumsum(varies) - 1
+    value, best = r2.max(axis=0).tolist(), r2.argmax(axis=0).tolist()
+    of_unit = [int(at) if able else None for at, able in zip(column, varies, strict=True)]
     return {
         "layers": list(layers),
-        "r2": [float(value) if able else None for value, able in zip(r2, varies, strict=True)],
-        "best": [int(at) if able else None for at, able in zip(best, varies, strict=True)],
+        "r2": [None if at is None else value[at] for at in of_unit],
+        "best": [None if at is None else best[at] for at in of_unit],
     }
 
 

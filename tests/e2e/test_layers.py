@@ -66,7 +66,7 @@ def test_matches_come_with_intervals_and_units_with_how_far_they_are_shared(
     only.get_by_role("button").click()
     threshold = only.get_by_label("R² below which")
     threshold.wait_for(timeout=60_000)
-    only.get_by_text("among the best matches").wait_for(state="hidden", timeout=60_000)
+    only.get_by_text("at first look").wait_for(state="hidden", timeout=60_000)
     threshold.select_option("0.3")
     many = number(only.locator("p").inner_text())
     assert only.locator(".units button").count() == many

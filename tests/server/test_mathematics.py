@@ -92,9 +92,40 @@ def test_units_are_shared_as_far_as_another_layer_predicts_them(
     assert found["r2"][1] < 0.05
     assert found["r2"][2] is None
     assert found["best"][0] == 1
+    asked_for = ["copy", "noise", "copy"]
+    other_order = server.wait(server.ask({**body, "layers": asked_for})["id"])
+    again = server.json("result", id=other_order["id"])
+    assert again["layers"] == ["copy", "noise"]
+    assert again["best"][0] == 0
+    assert again["r2"] == found["r2"]
     images = np.arange(300) // 3
     expected = max(prediction_r2(x, own[:, 1], groups=images)[0] for x in (noise, other))
     assert found["r2"][1] == pytest.approx(expected)
+
+
+def test_units_are_looked_at_by_many_layers_twice(
+    tmp_path: Path, serve: Callable[..., Server]
+) -> None:
+    """First quickly and by all, which is known early; at last as by few."""
+    rng = np.random.default_rng(1)
+    layers = {f"layer{i:02}": rng.standard_normal((1200, 60)).astype(np.float32) for i in range(40)}
+    mixed = (layers["layer39"] @ rng.standard_normal((60, 8))).astype(np.float32)
+    with SummaryWriter(tmp_path / "logs", make_probe(count=400)) as writer:
+        writer.add_activations("one", {"layer": mixed})
+        writer.add_activations("two", layers)
+    server = serve(tmp_path / "logs")
+    ids = {s["name"]: s["id"] for s in server.json("snapshots")["snapshots"]}
+    body = {"kind": "shared_units", "a": ids["one"], "layer": "layer", "b": ids["two"]}
+    job_id = server.ask(body)["id"]
+    looked = server.wait(
+        job_id, until=lambda job: len((job["known"] or {"layers": ()})["layers"]) == 40
+    )
+    assert looked["known"]["best"] == [39] * 8
+    assert min(looked["known"]["r2"]) > 0.5
+    done = server.wait(job_id)
+    assert (done["status"], done["known"]) == ("done", None)
+    exact = prediction_r2(layers["layer39"], mixed, groups=np.arange(1200) // 3)
+    np.testing.assert_allclose(server.json("result", id=job_id)["r2"], exact)
 
 
 @pytest.mark.parametrize(
