@@ -16,6 +16,7 @@ from tb_modelcompare.similarity.activations import (
     Matrix,
     check_activations,
     require_same_rows,
+    row_blocks,
 )
 from tb_modelcompare.similarity.cka import require_variation
 from tb_modelcompare.similarity.engine import MEMORY, Comparison, open_layers
@@ -25,7 +26,7 @@ from tb_modelcompare.similarity.pairs import (
     kernel_hsic,
     unbiased_of,
 )
-from tb_modelcompare.similarity.products import inner_products
+from tb_modelcompare.similarity.products import SUM_LENGTH, inner_products
 from tb_modelcompare.similarity.settings import Precision, Settings
 from tb_modelcompare.similarity.threads import spread
 
@@ -78,10 +79,11 @@ class MinibatchCKA:
         if rows < 4 or not (cheap and narrow) or self._settings.precision == "double":
             return None
         grams, energies = _centred_grams(arrays)
-        spread = energies.mean(axis=1) / [one.shape[1] for one in arrays]
-        if not ((spread > NEAR_ONE[0] ** 2) & (spread < NEAR_ONE[1] ** 2)).all():
+        variance = energies.mean(axis=1) / [one.shape[1] for one in arrays]
+        if not ((variance > NEAR_ONE[0] ** 2) & (variance < NEAR_ONE[1] ** 2)).all():
             return None
-        squares = inner_products(grams, grams)
+        parts = list(row_blocks(grams.shape[1], SUM_LENGTH))
+        squares = np.sum(spread(lambda part: inner_products(*[grams[:, part]] * 2), parts), axis=0)
         own, x, y = squares.diagonal(), slice(len(a)), slice(0 if b is None else len(a), None)
         hsic = unbiased_of(squares[x, y], own[x], own[y], energies[x], energies[y])
         return None if hsic.remaining < LEAST_REMAINING else (rows, hsic)

@@ -8,10 +8,11 @@ keep all threads.
 from __future__ import annotations
 
 import functools
+import os
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from concurrent.futures import ThreadPoolExecutor, wait
+from typing import Any, TypeVar
 
 import numpy.linalg
 import scipy.linalg
@@ -39,6 +40,23 @@ def blas_threads() -> int:
     return max((library.num_threads for library in _blas().lib_controllers), default=1)
 
 
+def _alone() -> Any:
+    return _blas().limit(limits=1)
+
+
+@functools.cache
+def _team(threads: int) -> ThreadPoolExecutor:
+    """Threads that are kept, as to start them takes as long as a small product.
+
+    Under OpenMP each thread has a limit of its own, set when it starts.
+    """
+    return ThreadPoolExecutor(threads, "tb_modelcompare_blas", initializer=_alone)
+
+
+if hasattr(os, "register_at_fork"):  # a forked process has none of them
+    os.register_at_fork(after_in_child=_team.cache_clear)
+
+
 def spread(
     function: Callable[[Item], Result],
     items: Sequence[Item],
@@ -53,20 +71,19 @@ def spread(
     threads one waits for another; `function` must not call this itself.
     """
 
-    def alone(item: Item) -> Result:
-        with _blas().limit(limits=1):  # under OpenMP each thread has a setting of its own
-            return function(item)
-
     with _one_caller:
-        threads = blas_threads()
-        with _blas().limit(limits=1), ThreadPoolExecutor(threads) as pool:
+        team = _team(blas_threads())
+        with _alone():
             longest = sorted(range(len(items)), key=lambda index: -cost(items[index]))
-            futures = {index: pool.submit(alone, items[index]) for index in longest}
+            futures = {index: team.submit(function, items[index]) for index in longest}
+            results = []
             try:
-                results = []
                 for index, item in enumerate(items):
                     results.append(futures[index].result())
                     done(item)
             finally:
-                pool.shutdown(cancel_futures=True)
+                if len(results) < len(items):
+                    for future in futures.values():
+                        future.cancel()
+                    wait(futures.values())
     return results

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -63,9 +67,45 @@ def test_blas_gets_its_threads_back_after_errors_and_cancelling() -> None:
 def test_what_has_not_begun_is_left_when_it_is_cancelled() -> None:
     begun = []
 
+    def begin(item: int) -> None:
+        begun.append(item)
+        time.sleep(0.001)
+
     def stop(item: int) -> None:
         raise ComparisonCancelled
 
     with threadpool_limits(2, user_api="blas"), pytest.raises(ComparisonCancelled):
-        spread(lambda item: begun.append(item), range(10_000), stop)
+        spread(begin, range(10_000), stop)
     assert len(begun) < 10_000
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are not forked here")
+def test_a_forked_process_has_threads_of_its_own() -> None:
+    code = (
+        "import os\n"
+        "from tb_modelcompare.similarity.threads import spread\n"
+        "spread(lambda item: item, range(5))\n"
+        "child = os.fork()\n"
+        "if not child:\n"
+        "    os._exit(spread(lambda item: item + 1, range(5))[-1])\n"
+        "assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 5\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_what_runs_has_ended_when_it_is_cancelled() -> None:
+    ended = []
+
+    def slow(item: int) -> int:
+        time.sleep(0.2 if item else 0.0)
+        ended.append(item)
+        return item
+
+    def stop(item: int) -> None:
+        raise ComparisonCancelled
+
+    with threadpool_limits(2, user_api="blas"), pytest.raises(ComparisonCancelled):
+        spread(slow, range(10), stop)
+    after = list(ended)
+    time.sleep(0.5)
+    assert ended == after
