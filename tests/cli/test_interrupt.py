@@ -4,12 +4,20 @@ import argparse
 import contextlib
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
 import tb_modelcompare.cli as cli
 from tb_modelcompare.cli import interrupt
+
+
+@pytest.fixture(autouse=True)
+def heard() -> Iterator[None]:
+    """As in a terminal, also where the tests themselves are a shell's background job."""
+    former = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, former)
 
 
 def _press_ctrl_c() -> None:
@@ -66,3 +74,15 @@ def test_handlers_are_as_before_afterwards(monkeypatch: pytest.MonkeyPatch) -> N
     _a_command(monkeypatch, lambda _: 0)
     assert cli.main([]) == 0
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+
+
+def test_a_background_job_stays_deaf(monkeypatch: pytest.MonkeyPatch) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    def run(_: argparse.Namespace) -> int:
+        _press_ctrl_c()
+        interrupt.check()
+        return 0
+
+    _a_command(monkeypatch, run)
+    assert cli.main([]) == 0
