@@ -210,15 +210,15 @@ def assess(
         return
     image = image_indices(groups, len(a[comparison.rows[0]]))
     comparison = replace(comparison, effective_rows=effective_rows_of_pairs(a, b, image))
-    null: list[Matrix] = []
-    spread: list[Matrix] = []
+    shuffled: list[Matrix] = []
+    resampled: list[Matrix] = []
 
     def known() -> Comparison:
         added: dict[str, Any] = {}
-        if null:
-            added |= null_of(null, comparison.values, measure)
-        if len(spread) >= LEAST_RESAMPLES or len(spread) == resamples > 0:
-            added |= interval_of(spread, comparison.values, level)
+        if shuffled:
+            added |= null_of(shuffled, comparison.values, measure)
+        if len(resampled) >= LEAST_RESAMPLES or len(resampled) == resamples > 0:
+            added |= interval_of(resampled, comparison.values, level)
         return replace(comparison, **added)
 
     told = time.monotonic()
@@ -232,9 +232,10 @@ def assess(
         resamples_of(image, resamples, measure.repeats_bias, seed),
         settings_of,
     ):
-        null += some.shuffled
-        spread += some.resampled
-        if time.monotonic() - told > every and len(null) + len(spread) < permutations + resamples:
+        shuffled += some.shuffled
+        resampled += some.resampled
+        left = permutations + resamples - len(shuffled) - len(resampled)
+        if left and time.monotonic() - told > every:
             yield known()
             told = time.monotonic()
     yield known()
@@ -316,7 +317,7 @@ def warned_of_few_rows(measure: Measure, a: Layers, b: Layers) -> tuple[str, ...
     """Warns of layers with too few rows for their units; what it said."""
     notes = _row_notes(measure, a, b)
     for note in notes:
-        warnings.warn(note, RowsFewerThanUnitsWarning, stacklevel=3)
+        warnings.warn(note, RowsFewerThanUnitsWarning, stacklevel=4)  # who called compare or refine
     return notes
 
 

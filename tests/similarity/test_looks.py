@@ -103,6 +103,15 @@ def test_looks_warn_of_few_rows_as_compare_does() -> None:
         assert len(told) == (name == "mean_cca")
 
 
+def test_warnings_point_at_who_called() -> None:
+    few = {name: values[:100] for name, values in network(1).items()}
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        compare(few, few, "mean_cca")
+        next(refine(few, few, "mean_cca"))
+    assert [one.filename for one in told] == [__file__, __file__]
+
+
 def compared(layers: dict[str, np.ndarray], name: str) -> Comparison:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
