@@ -48,6 +48,10 @@ class ActivationError(ModelCompareError):
     """Activations have a shape, type or value that no measure is defined on."""
 
 
+class OptionError(ActivationError):
+    """An option of a measure has a name or a value that the measure does not take."""
+
+
 class NotRenderableError(ModelCompareError):
     """A snapshot or layer has no frozen graph, or none that we agree to run."""
 

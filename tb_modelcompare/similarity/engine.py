@@ -287,7 +287,7 @@ def _compare(
     options: Mapping[str, Any],
 ) -> Comparison:
     """The values alone."""
-    plan = measure.plan(**options)
+    plan = measure.planned(options)
     xs, ys, notes = open_both(a, b, dead, settings.precision)
     xs[0].require_rows(plan.least_rows, measure.title)
     return labelled(measure, all_pairs(measure, plan, xs, ys, settings), xs, ys, notes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import wraps
 from typing import Any, Literal
 
 import numpy as np
@@ -91,7 +92,7 @@ def refine(
         The last one is exact, and is what `compare` gives.
     """
     chosen = find_measure(measure)
-    plan = chosen.plan(**options)
+    plan = chosen.planned(options)
     if isinstance(plan, MomentPlan) and isinstance(plan.combine, SpectralMean):
         settings = Settings(precision, memory, progress, cancelled)
         yield from _from_random_vectors(a, b, chosen, plan, level, seed, dead, settings)
@@ -277,6 +278,7 @@ def _of_rows(
     of_rows = None if groups is None else image[order]
     share = len(order) / len(image)
 
+    @wraps(measure.plan)
     def plan(**chosen: Any) -> Plan:
         """With the bias that all rows have, where it is known."""
         planned = measure.plan(**chosen)

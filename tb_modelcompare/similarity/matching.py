@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from math import lcm
 from typing import Literal
 
@@ -163,19 +164,20 @@ SOFT_MATCHING = _measure(
     function=soft_matching,
     plan=_soft_plan,
 )
-SEMI_MATCHING_X_TO_Y, SEMI_MATCHING_Y_TO_X = (
-    _measure(
+
+
+def _semi_measure(direction: Direction, title: str, formula: str) -> Measure:
+    return _measure(
         f"semi_matching_{direction}",
         f"Semi-matching, {title}",
         "How well each unit of one layer is found in the other, partners shared.",
         formula,
         symmetric=False,
         paper="Li et al. 2016",
-        function=lambda X, Y, direction=direction: semi_matching(X, Y, direction=direction),
-        plan=lambda direction=direction: _semi_plan(direction),
+        function=partial(semi_matching, direction=direction),
+        plan=partial(_semi_plan, direction),
     )
-    for direction, title, formula in (
-        ("x_to_y", "X → Y", "mean_i max_j r(x_i, y_j)"),
-        ("y_to_x", "Y → X", "mean_j max_i r(x_i, y_j)"),
-    )
-)
+
+
+SEMI_MATCHING_X_TO_Y = _semi_measure("x_to_y", "X → Y", "mean_i max_j r(x_i, y_j)")
+SEMI_MATCHING_Y_TO_X = _semi_measure("y_to_x", "Y → X", "mean_j max_i r(x_i, y_j)")

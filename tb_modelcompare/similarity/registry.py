@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -20,6 +21,7 @@ from tb_modelcompare.similarity.moments import (
     cross_of_layers,
     moments_of_layer,
 )
+from tb_modelcompare.similarity.options import only_known
 
 
 @dataclass(frozen=True)
@@ -120,6 +122,23 @@ class Measure:
     distance: bool = False
     by_image: bool = False
     sampled: bool = False
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """Names of the options that `plan` takes, such as `threshold` of SVCCA."""
+        return tuple(inspect.signature(self.plan).parameters)
+
+    def planned(self, options: Mapping[str, Any]) -> Plan:
+        """The way `compare` computes this measure with these options.
+
+        Raises
+        ------
+        OptionError
+            If the measure has no option of a name that is given, or if a value is not one that
+            the option takes.
+        """
+        only_known(self.title, options, self.options)
+        return self.plan(**options)
 
 
 INVARIANCES: dict[str, str] = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal, TypeVar
 
 import numpy as np
@@ -280,8 +281,8 @@ def _measure(direction: Direction) -> Measure:
         invariances=_INVARIANCES,
         formula=f"||Q_{ours}' {theirs}||² / ||{theirs}||²",
         paper="Kornblith et al. 2019",
-        function=lambda X, Y, **options: linear_regression(X, Y, direction=direction, **options),
-        plan=lambda **options: _plan(direction, **options),
+        function=partial(linear_regression, direction=direction),
+        plan=partial(_plan, direction),
         wants_rows_over_units=True,
     )
 
@@ -300,10 +301,8 @@ def _cross_validated_measure(direction: Direction) -> Measure:
         invariances=_INVARIANCES,
         formula=f"1 - ||{theirs} - {ours}B||² / ||{theirs}||², 5 folds of images, ridge 1e-6",
         paper="as cross-validated encoding models; Yamins et al. 2014",
-        function=lambda X, Y, **options: cross_validated_regression(
-            X, Y, direction=direction, **options
-        ),
-        plan=lambda **options: _cross_validated_plan(direction, **options),
+        function=partial(cross_validated_regression, direction=direction),
+        plan=partial(_cross_validated_plan, direction),
         repeats_bias=True,
         by_image=True,
     )

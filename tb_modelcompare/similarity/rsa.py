@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -180,8 +181,8 @@ def _rsa_measure(name: str, title: str, comparison: Comparison, formula: str) ->
         invariances=_INVARIANCES,
         formula=formula,
         paper="Kriegeskorte et al. 2008",
-        function=lambda X, Y, **options: rsa(X, Y, comparison=comparison, **options),
-        plan=lambda **options: _rsa_plan(comparison, **options),
+        function=partial(rsa, comparison=comparison),
+        plan=partial(_rsa_plan, comparison),
         repeats_bias=True,
         sampled=comparison != "cosine",
     )

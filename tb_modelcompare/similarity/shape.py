@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -146,8 +147,8 @@ def _procrustes_measure(name: str, title: str, form: Form, high: float, formula:
         invariances=_INVARIANCES,
         formula=formula,
         paper="Schönemann 1966; Williams et al. 2021",
-        function=lambda X, Y: procrustes(X, Y, form=form),
-        plan=lambda: _procrustes_plan(form),
+        function=partial(procrustes, form=form),
+        plan=partial(_procrustes_plan, form),
         distance=form != "similarity",
     )
 

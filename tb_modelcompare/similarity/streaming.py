@@ -198,7 +198,7 @@ class MomentStream:
         if self._a is None or self._cross is None:
             raise ActivationError("The stream is empty; add batches first.")
         chosen = find_measure(measure)
-        plan = chosen.plan(**options)
+        plan = chosen.planned(options)
         if not isinstance(plan, MomentPlan):
             streamed = [m.name for m in MEASURES.values() if isinstance(m.plan(), MomentPlan)]
             raise ActivationError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -159,8 +160,8 @@ def _svcca_measure(name: str, title: str, summary: Literal["mean", "r2"], formul
         ),
         formula=formula,
         paper="Raghu et al. 2017",
-        function=lambda X, Y, **options: svcca(X, Y, summary=summary, **options),
-        plan=lambda **options: _svcca_plan(summary, **options),
+        function=partial(svcca, summary=summary),
+        plan=partial(_svcca_plan, summary),
         wants_rows_over_units=True,
     )
 
@@ -186,8 +187,8 @@ def _pwcca_measure(name: str, title: str, side: Side) -> Measure:
         invariances=("permutation", "scaling", "unit sign", "translation", "dead units"),
         formula=f"Σ α_i ρ_i / Σ α_i, α_i = Σ_j |<h_i, {side}_j>|, h_i variates of {side.upper()}",
         paper="Morcos et al. 2018",
-        function=lambda X, Y, **options: pwcca(X, Y, weights=side, **options),
-        plan=lambda **options: _pwcca_plan(side, **options),
+        function=partial(pwcca, weights=side),
+        plan=partial(_pwcca_plan, side),
         wants_rows_over_units=True,
     )
 
