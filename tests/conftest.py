@@ -8,6 +8,17 @@ from pathlib import Path
 import pytest
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let parallel workers share what is expensive to make.
+
+    Tests of one file run in one worker, so that its servers and logs are made once. The browser
+    tests share one browser and one TensorBoard, so all of them run in one worker.
+    """
+    for item in items:
+        browser = "e2e" in item.path.parts
+        item.add_marker(pytest.mark.xdist_group("browser" if browser else str(item.path)))
+
+
 @pytest.fixture(scope="session")
 def shared_dir() -> Path:
     """Real models and photos that are not part of the repository.
