@@ -8,13 +8,19 @@ from pathlib import Path
 import pytest
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let parallel workers share what is expensive to make.
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--all", action="store_true", help="run the slow tests as well")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out slow tests unless asked for, and let parallel workers share what is expensive.
 
     Tests of one file run in one worker, so that its servers and logs are made once. The browser
     tests share one browser and one TensorBoard, so all of them run in one worker.
     """
     for item in items:
+        if item.get_closest_marker("slow") and not config.getoption("--all"):
+            item.add_marker(pytest.mark.skip(reason="slow; ./run test --all runs it"))
         browser = "e2e" in item.path.parts
         item.add_marker(pytest.mark.xdist_group("browser" if browser else str(item.path)))
 
