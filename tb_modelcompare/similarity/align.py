@@ -12,6 +12,9 @@ from tb_modelcompare.errors import ActivationError
 from tb_modelcompare.similarity.activations import Matrix
 from tb_modelcompare.similarity.engine import Comparison, find_measure
 
+_ROUNDING = 1e-12
+"""Sums of values that differ by less, as a share of the largest value, are taken as equal."""
+
 
 @dataclass(frozen=True)
 class Match:
@@ -50,7 +53,8 @@ def mutual_best(comparison: Comparison) -> Alignment:
 def one_to_one(comparison: Comparison) -> Alignment:
     """The one-to-one pairing with the largest sum (Hungarian method).
 
-    Covers all layers of the model that has fewer.
+    Covers all layers of the model that has fewer. Where several pairings have the largest sum,
+    it is the one that SciPy's ``linear_sum_assignment`` finds.
     """
     rows, columns = scipy.optimize.linear_sum_assignment(_similarity(comparison), maximize=True)
     return _alignment(comparison, rows, columns)
@@ -61,29 +65,36 @@ def monotone_path(comparison: Comparison) -> Alignment:
 
     It leads from the first layers to the last, each step to the next layer of one model or of
     both (dynamic time warping over depth), so that every layer is met and no two matches
-    cross. The mean, not the sum, is maximised: a path is not better for being longer.
+    cross. The mean, not the sum, is maximised: a path is not better for being longer. Of paths
+    with the same mean it is the one that, seen from the last layers, goes to the layers before
+    in both models where it can, else in the first model.
     """
     similarity = _similarity(comparison)
-    level = float(similarity.mean())
-    rows, columns = _best_path(similarity - level)
+    slack = _ROUNDING * float(np.abs(similarity).max())
+    rows, columns = _best_path(similarity, slack)
     while True:
-        # Dinkelbach's iteration: it ends when no path has a mean above `level`.
-        found = float(similarity[rows, columns].mean())
-        if found <= level + 1e-12:
+        # Dinkelbach's iteration: it ends when no path has a mean above `level`. It has to begin
+        # at the mean of some path, since it goes on upward only.
+        level = float(similarity[rows, columns].mean())
+        rows, columns = _best_path(similarity - level, slack)
+        if similarity[rows, columns].mean() <= level + slack:
             return _alignment(comparison, rows, columns)
-        level = found
-        rows, columns = _best_path(similarity - level)
 
 
-def _best_path(gain: Matrix) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
-    """Indices of the monotone path from corner to corner that has the largest sum."""
+def _best_path(gain: Matrix, slack: float) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """Indices of the monotone path from corner to corner that has the largest sum.
+
+    Sums that differ by no more than `slack` are equal, so that rounding decides nothing.
+    """
     height, width = gain.shape
     total = np.full((height + 1, width + 1), -np.inf)
     total[0, 0] = 0.0
     step = np.zeros((height, width), np.intp)
     for i, j in np.ndindex(height, width):
         before = (total[i, j], total[i, j + 1], total[i + 1, j])
-        step[i, j] = int(np.argmax(before))
+        for other in (1, 2):
+            if before[other] > before[step[i, j]] + slack:
+                step[i, j] = other
         total[i + 1, j + 1] = before[step[i, j]] + gain[i, j]
     path = [(height - 1, width - 1)]
     while path[-1] != (0, 0):

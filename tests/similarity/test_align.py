@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from itertools import permutations
 
+import alignments
 import numpy as np
 import pytest
 
@@ -62,15 +64,33 @@ def all_paths(height, width):
                 stack.append([*path, (i + step[0], j + step[1])])
 
 
+@pytest.mark.parametrize("ends", [None, -3.0])
 @pytest.mark.parametrize("seed", range(10))
-def test_monotone_path_is_the_best_of_all_paths(seed):
+def test_monotone_path_is_the_best_of_all_paths(seed, ends):
     random = np.random.default_rng(seed)
     values = random.uniform(0, 1, random.integers(1, 6, 2))
+    if ends is not None:  # the mean of the best path can be below that of the matrix
+        values[0, 0] = values[-1, -1] = ends
     found = align.monotone_path(comparison(values))
     best = max(np.mean([values[p] for p in path]) for path in all_paths(*values.shape))
     assert found.score == pytest.approx(best, abs=1e-9)
     path = [(int(m.row[1:]), int(m.column[1:])) for m in found.matches]
     assert path in list(all_paths(*values.shape))
+
+
+@pytest.mark.parametrize("value", [0.1, 0.3, 1 / 3, -0.7, 0.0])
+@pytest.mark.parametrize("shape", [(3, 3), (5, 3), (4, 7)])
+def test_where_all_is_equal_rounding_does_not_choose_the_path(shape, value):
+    found = align.monotone_path(comparison(np.full(shape, value)))
+    assert len(found.matches) == max(shape)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_monotone_path_does_not_depend_on_where_the_scale_begins(seed):
+    values = np.random.default_rng(seed).uniform(0, 1, (6, 5))
+    path = pairs(align.monotone_path(comparison(values)))
+    assert path == pairs(align.monotone_path(comparison(values - 4)))
+    assert path == pairs(align.monotone_path(comparison(4 - values, "procrustes_distance")))
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -97,3 +117,12 @@ def test_a_net_with_itself_is_aligned_along_the_diagonal():
 def test_nothing_to_align():
     with pytest.raises(ActivationError, match="finite"):
         align.one_to_one(comparison([[np.nan]]))
+
+
+@pytest.mark.parametrize("case", json.loads(alignments.FILE.read_text()), ids=lambda c: c["name"])
+def test_library_and_tab_agree_on_every_rule(case):
+    """The tab is held to the same file by frontend/src/align/select.test.ts."""
+    found = alignments.expected(case["distance"], np.array(case["values"]))
+    for rule, alignment in case["expected"].items():
+        assert found[rule]["pairs"] == alignment["pairs"], rule
+        assert found[rule]["score"] == pytest.approx(alignment["score"], rel=1e-12), rule

@@ -71,6 +71,28 @@ export function minus(table: Table, other: Float64Array): Table {
   return { ...table, values: table.values.map((value, at) => value - other[at]!) };
 }
 
+/**
+ * What alignments are read from: the rows and the columns that have a value at all, and the value
+ * between the i-th and the j-th of them. One that is missing counts as the least that there is.
+ */
+export function compared(table: Table): {
+  rows: number[];
+  columns: number[];
+  value: (i: number, j: number) => number;
+} {
+  const at = (row: number, column: number): number => table.values[row * table.columns + column]!;
+  const allRows = Array.from({ length: table.rows }, (_, row) => row);
+  const allColumns = Array.from({ length: table.columns }, (_, column) => column);
+  const rows = allRows.filter((row) => allColumns.some((j) => Number.isFinite(at(row, j))));
+  const columns = allColumns.filter((column) => rows.some((i) => Number.isFinite(at(i, column))));
+  const [least] = range(table);
+  const value = (i: number, j: number): number => {
+    const found = at(rows[i]!, columns[j]!);
+    return Number.isFinite(found) ? found : least;
+  };
+  return { rows, columns, value };
+}
+
 /** Least and greatest finite value; [0, 1] of an empty table. */
 export function range(table: Table): [number, number] {
   let [low, high] = [Infinity, -Infinity];
