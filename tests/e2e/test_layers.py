@@ -104,8 +104,9 @@ def test_the_nearest_layer_is_the_best_match_where_a_measure_is_a_distance(
     assert values[-1] > 0.5
 
 
-def test_rules_and_threshold_choose_the_lines(tab: Tab, board: Board) -> None:
-    tab.open(board.url, **PAIR).settle()
+@pytest.mark.parametrize("measure", ["linear_cka", "procrustes_angle"])
+def test_rules_and_threshold_choose_the_lines(tab: Tab, board: Board, measure: str) -> None:
+    tab.open(board.url, **{**PAIR, "measure": measure}).settle()
     boxes = [tab.frame.locator(f".model.{side} [data-layer]").count() for side in "ab"]
     counts = {}
     for rule in ("top", "best", "one", "path", "all"):
@@ -114,14 +115,55 @@ def test_rules_and_threshold_choose_the_lines(tab: Tab, board: Board) -> None:
     assert counts["all"] == boxes[0] * boxes[1]
     assert counts["one"] == min(boxes)
     assert 0 < counts["best"] <= counts["one"]
-    assert 0 < counts["path"] <= counts["one"]
+    # The path meets every layer of both models, also where values are distances.
+    assert max(boxes) <= counts["path"] < sum(boxes)
     assert max(boxes) <= counts["top"] < counts["all"]
     slider = tab.frame.get_by_role("slider", name="Least similarity that is drawn")
     for _ in range(20):
         slider.press("PageUp")
     assert number(tab.frame.locator(COUNT).inner_text()) < counts["all"]
     tab.page.wait_for_timeout(300)
-    assert float(tab.parameters["min"]) > 0
+    # More is more alike everywhere: the threshold of a distance is its negative.
+    assert (float(tab.parameters["min"]) > 0) == (measure == "linear_cka")
+
+
+@pytest.mark.parametrize("view", ["graph", "matrix", "both"])
+def test_warnings_stay_above_the_figure_whatever_is_pinned(
+    tab: Tab, board: Board, view: str
+) -> None:
+    pair = {"a": "wide/wide@0", "b": "steps/trained@0"}
+    tab.open(board.url, **pair, measure="mean_cca", view=view)
+    warnings = tab.frame.get_by_role("list", name="Warnings")
+    figure = tab.frame.get_by_test_id("matrix" if view == "matrix" else "alignment")
+
+    def told() -> list[str]:
+        """The warnings, which are all above the figure and in sight."""
+        warnings.wait_for(timeout=60_000)
+        list_, drawing = warnings.bounding_box(), figure.bounding_box()
+        assert 0 < list_["y"] < list_["y"] + list_["height"] <= drawing["y"]
+        assert list_["height"] < 80
+        return warnings.get_by_role("listitem").all_inner_texts()
+
+    figure.wait_for(timeout=60_000)
+    first = told()
+    assert len(first) == 2
+    assert any("160 rows are fewer than the units of big (200), high (180)" in w for w in first)
+    assert any("do not vary on the probe: constant" in warning for warning in first)
+    if view == "matrix":
+        figure.locator("canvas").click(position={"x": 3, "y": 3})
+    else:
+        tab.box("a", "big").click()
+    tab.frame.get_by_test_id("matches").locator("li").first.wait_for()
+    assert tab.parameters["layer"] == "big"
+    assert told() == first
+    tab.frame.get_by_role("button", name="Unit 3", exact=True).click()
+    tab.frame.get_by_test_id("unit").wait_for()
+    assert tab.parameters["unit"] == "3"
+    assert told() == first
+    # What is wrong with one measure is not said of another.
+    tab.frame.get_by_label("measure").select_option("unbiased_linear_cka")
+    warnings.get_by_text("160 rows").wait_for(state="detached")
+    assert len(told()) == 1
 
 
 def test_dragging_moves_along_depth(tab: Tab, board: Board) -> None:
@@ -297,7 +339,7 @@ def test_a_first_look_is_drawn_marked_and_replaced_in_place(tab: Tab, board: Boa
 
 def test_works_in_the_frame_of_a_notebook(tab: Tab, board: Board, tmp_path: Path) -> None:
     """As `%tensorboard` shows it: in a frame of a page from another port of this host."""
-    tab.expected = ["favicon.ico"]
+    tab.allow(404, "favicon.ico")
     chosen = "".join(f"&{key}={quote(value, safe='')}" for key, value in PAIR.items())
     (tmp_path / "notebook.html").write_text(
         f'<iframe width="1200" height="700" src="{board.url}#modelcompare{chosen}"></iframe>'

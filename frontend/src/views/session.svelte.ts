@@ -263,6 +263,15 @@ export function createSession(source: Source, parameters: Parameters) {
     get exact() {
       return matrix !== null && matrix.look !== 'first';
     },
+    /** What to keep in mind when reading the values. */
+    get warnings(): readonly string[] {
+      const said = matrix?.warnings ?? [];
+      return matrix?.look === 'first' ? said.slice(0, -1) : said;
+    },
+    /** What a first look was made from, which its last warning says; null of exact values. */
+    get madeFrom(): string | null {
+      return matrix?.look === 'first' ? (matrix.warnings.at(-1) ?? null) : null;
+    },
     /** How similar all layers are: more is more alike, also where the measure is a distance. */
     get table() {
       return table;
