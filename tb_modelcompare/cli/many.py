@@ -26,7 +26,7 @@ from tb_modelcompare.errors import ActivationError
 from tb_modelcompare.server.cache import code_version, values_file
 from tb_modelcompare.server.values import PairValues
 from tb_modelcompare.similarity import Measure
-from tb_modelcompare.similarity.engine import find_measure
+from tb_modelcompare.similarity.inputs import find_measure
 from tb_modelcompare.snapshot import Snapshot
 from tb_modelcompare.store import (
     list_snapshots,

@@ -17,7 +17,7 @@ from tb_modelcompare.comparing import compare_snapshots
 from tb_modelcompare.report import report_html
 from tb_modelcompare.similarity import Comparison, Measure
 from tb_modelcompare.similarity.activations import Matrix
-from tb_modelcompare.similarity.engine import find_measure
+from tb_modelcompare.similarity.inputs import find_measure
 from tb_modelcompare.snapshot import Snapshot
 from tb_modelcompare.store import open_snapshot, require_same_probe
 

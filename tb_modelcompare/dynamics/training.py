@@ -13,7 +13,7 @@ from tb_modelcompare.dynamics.pairs import Grid, LoggedLayer, Matrix, Work, fill
 from tb_modelcompare.errors import ActivationError, UnknownSnapshotError
 from tb_modelcompare.server.values import PairValues
 from tb_modelcompare.similarity import Measure
-from tb_modelcompare.similarity.engine import find_measure
+from tb_modelcompare.similarity.inputs import find_measure
 from tb_modelcompare.snapshot import Snapshot
 from tb_modelcompare.store import require_same_probe
 

@@ -61,16 +61,23 @@ def _chance(body: dict[str, Any], find: FindSnapshot) -> Task:
 
 
 def _significance(body: dict[str, Any], find: FindSnapshot) -> Task:
+    from tb_modelcompare.similarity.settings import LEAST_RESAMPLES
+
     a, b = find(text(body, "a")), find(text(body, "b"))
+    permutations, resamples = (
+        integer(body, name, 0, MAX_DRAWS, 0) for name in ("permutations", "resamples")
+    )
     parameters = {
         "measure": _measure(body),
         "layers_a": _layers(body, a, "layers_a"),
         "layers_b": _layers(body, b, "layers_b"),
-        "permutations": integer(body, "permutations", 0, MAX_DRAWS, 0),
-        "resamples": integer(body, "resamples", 0, MAX_DRAWS, 0),
+        "permutations": permutations,
+        "resamples": resamples,
     }
-    if parameters["resamples"] == 1 or not (parameters["permutations"] or parameters["resamples"]):
-        raise RequestError("give permutations of at least 1, or resamples of at least 2")
+    if 0 < resamples < LEAST_RESAMPLES or not (permutations or resamples):
+        raise RequestError(
+            f"give permutations of at least 1, or resamples of at least {LEAST_RESAMPLES}"
+        )
     return _of_pair("significance", body, find, parameters)
 
 

@@ -111,8 +111,7 @@ def _read_pair(
 
 
 def _settings(job: Progress, message: str) -> Settings:
-    from tb_modelcompare.similarity.engine import MEMORY
-    from tb_modelcompare.similarity.settings import Settings
+    from tb_modelcompare.similarity.settings import MEMORY, Settings
 
     return Settings("auto", MEMORY, lambda fraction: job.publish(fraction, message), job.cancelled)
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,16 @@ NEAR_ONE = (2.0**-10, 2.0**10)
 """Typical sizes of centred values for which products of four of them fit in float32."""
 
 
+ROWS_MEASURED = 256
+"""Rows that `open_layer` takes at a time, so that they stay in the processor's cache."""
+
+ROWS_OF_MEDIAN = 1024
+"""Rows that `about_median` looks at, where there are more."""
+
+EXACT_INTEGERS = 2**53
+"""Beyond it, float64 rounds integers."""
+
+
 @dataclass(frozen=True, eq=False)
 class Layer:
     """Activations of one layer, with what is needed to centre and scale them exactly.
@@ -32,13 +42,14 @@ class Layer:
     values : array (rows, units)
         As given: any real dtype, possibly a memory map. Never copied whole.
     shift : array (units,)
-        The first row, in float64. Differences from it are exact enough that a
-        constant unit is exactly zero, however large its value.
+        The mean of every unit, rounded to the type that rows are centred in. Differences from
+        it are correctly rounded, so that neither large means nor a row far from the others
+        cost the other rows any precision; a constant unit is exactly zero.
     offset : array (units,)
-        Mean of `values - shift`, unscaled, in float64.
-    scale : float
-        A power of two that brings centred values near 1 where they are far from it, so
-        that neither values of 1e6 nor of 1e-6 leave float32's range when squared.
+        The mean of `values - shift`, in float64: what rounding left of the mean.
+    exponent : int
+        Centred values times 2 to this power are near 1. It is 0 where they are near 1 as they
+        are; else it keeps values of 1e6 or 1e-6 within float32's range when squared.
     varies : bool
         Whether any unit has two different values.
     """
@@ -47,7 +58,7 @@ class Layer:
     values: Array
     shift: Matrix
     offset: Matrix
-    scale: float
+    exponent: int
     varies: bool
 
     @property
@@ -61,7 +72,11 @@ class Layer:
     @property
     def mean(self) -> Matrix:
         """Scaled mean of every unit, (units,)."""
-        return (self.shift + self.offset) * self.scale
+        return self.scaled(self.shift) + self.scaled(self.offset)
+
+    def scaled(self, values: Array) -> Array:
+        """Values in the layer's scale, in their own type."""
+        return np.ldexp(values, self.exponent) if self.exponent else values
 
     def centred(
         self,
@@ -69,20 +84,19 @@ class Layer:
         dtype: npt.DTypeLike = np.float64,
         out: Array | None = None,
     ) -> Array:
-        """`(values - mean) * scale` of some rows, in `out` where one of that type is given.
+        """`(values - mean)`, scaled, of some rows, in `out` where one of that type is given.
 
-        The first row is subtracted first. Of float32 activations that is correctly rounded
-        also in float32, so that large means cost no precision.
+        Differences of float32 activations from `shift` are correctly rounded also in float32.
+        Values are scaled first, so that none of these overflows.
         """
-        narrow = np.dtype(dtype) == np.float32 and _narrow(self.values)
-        work = np.float32 if narrow else np.float64
+        work = np.float32 if np.dtype(dtype) == np.float32 and _narrow(self.values) else np.float64
         inplace = out if out is not None and out.dtype == work else None
-        block: Array = np.subtract(
-            self.values[rows], self.shift.astype(work), out=inplace, dtype=work
-        )
-        block -= self.offset.astype(work)
-        if self.scale != 1.0:
-            block *= work(self.scale)
+        values = self.values[rows]
+        if self.exponent:
+            values = self.scaled(values.astype(work))
+        near = self.scaled(self.shift).astype(work)
+        block: Array = np.subtract(values, near, out=inplace, dtype=work)
+        block -= self.scaled(self.offset).astype(work)
         if out is None:
             return block.astype(dtype, copy=False)
         if block is not out:
@@ -116,9 +130,10 @@ def check_activations(values: Any, name: str) -> Array:
     Raises
     ------
     ActivationError
-        If it is not two-dimensional, is empty, or is not of a real number type.
+        If it is not two-dimensional, is empty, or is not of a real number type, or if it is
+        masked, sparse, or an `np.matrix`, which compute otherwise than arrays do.
     """
-    array = values if isinstance(values, np.ndarray) else np.asarray(values)
+    array = values if type(values) in (np.ndarray, np.memmap) else _as_array(values, name)
     if array.ndim != 2:
         raise ActivationError(
             f"{name} has shape {array.shape}; a measure takes (rows, units). Sample a "
@@ -127,54 +142,138 @@ def check_activations(values: Any, name: str) -> Array:
     if 0 in array.shape:
         raise ActivationError(f"{name} is empty: its shape is {array.shape}.")
     if array.dtype.kind not in "fiub":
-        raise ActivationError(f"{name} has type {array.dtype}; a measure takes real numbers.")
+        raise ActivationError(
+            f"{name} has type {array.dtype}; a measure takes real numbers of numpy's own types. "
+            "Pass bfloat16 and other short floats as values.astype(np.float32)."
+        )
     return array
 
 
-def open_layer(values: Any, name: str = "activations", exact: bool = True) -> Layer:
-    """Check one layer and measure its means and scale, in blocks of rows.
+def _as_array(values: Any, name: str) -> Array:
+    if isinstance(values, np.ma.MaskedArray):
+        raise ActivationError(
+            f"{name} is a masked array, and a measure has no notion of missing values. Fill it, "
+            "or leave the masked rows out of all layers, and pass a plain array."
+        )
+    if isinstance(values, np.matrix):
+        raise ActivationError(f"{name} is an np.matrix; pass np.asarray({name}).")
+    if hasattr(values, "toarray") and not isinstance(values, np.ndarray):
+        raise ActivationError(f"{name} is a sparse matrix; pass {name}.toarray().")
+    try:
+        return np.asarray(values)
+    except (TypeError, ValueError, RuntimeError) as problem:
+        raise ActivationError(
+            f"{name} cannot be read as an array (rows, units): {problem} Pass a numpy array."
+        ) from problem
 
-    Without `exact`, means of float32 values are good to about 1e-8 of the values' spread,
-    which float32 products cannot tell from exact ones.
+
+def check_model(model: Any, whose: str) -> None:
+    """Refuse what is no mapping from names of layers to arrays.
 
     Raises
     ------
     ActivationError
-        As `check_activations`, and if a value is NaN or infinite.
+    """
+    if not isinstance(model, Mapping):
+        raise ActivationError(
+            f"{whose[0].upper()}{whose[1:]} is a {type(model).__name__}; pass a mapping from names "
+            'of layers to arrays (rows, units), such as {"layer": array}.'
+        )
+    if not model:
+        raise ActivationError(f"No layers of {whose} were given.")
+
+
+def open_layer(values: Any, name: str = "activations") -> Layer:
+    """Check one layer and measure its means and scale, in blocks of rows and in float64.
+
+    Raises
+    ------
+    ActivationError
+        As `check_activations`, and if a value is NaN, infinite, or an integer that float64
+        does not hold.
     """
     array = check_activations(values, name)
-    work = np.float32 if _narrow(array) else np.float64
-    first = array[0].astype(work)
-    total = np.zeros(array.shape[1])
-    energy = 0.0
-    with np.errstate(over="ignore", invalid="ignore"):
-        for rows in row_blocks(len(array)):
-            difference = np.subtract(array[rows], first, dtype=work)
-            total += difference.sum(axis=0, dtype=np.float64) if exact else _sum(difference)
-            energy += float(np.vdot(difference, difference))
+    if array.dtype.kind in "iu" and array.dtype.itemsize == 8:
+        _refuse_large_integers(array, name)
+    lift = 0
+    total, energy = _sums(array, lift)
     if not np.isfinite(total).all():
-        unit = int(np.flatnonzero(~np.isfinite(total))[0])
-        raise ActivationError(
-            f"{name} has NaN, infinite or overflowing values, first in unit {unit}. "
-            "Look for a division or an overflow in the model, or log it in float32."
-        )
+        _refuse_what_is_not_finite(array, name)
+        lift = LARGEST_LIFT
+        total, energy = _sums(array, lift)
     size = float(np.sqrt(energy / array.size))
     if not NEAR_ONE[0] < size < NEAR_ONE[1]:  # squares may have left the range: take maxima
-        differences = (
-            np.subtract(array[rows], first, dtype=work) for rows in row_blocks(len(array))
-        )
-        size = max(float(np.abs(one).max()) for one in differences)
-    shift = first.astype(np.float64)
-    return Layer(name, array, shift, total / len(array), _scale(size), varies=size > 0.0)
+        size = max(float(np.abs(one).max()) for one in _differences(array, lift))
+    mean = np.ldexp(_lifted(array[0], lift) + total / len(array), -lift)
+    shift = mean.astype(np.float32).astype(np.float64) if _narrow(array) else mean
+    # What the rounded mean leaves, from the first row as well: it is exact where `mean` is not.
+    offset = np.ldexp(_lifted(array[0], lift) - np.ldexp(shift, lift) + total / len(array), -lift)
+    return Layer(name, array, shift, offset, _exponent(size, lift), varies=size > 0.0)
 
 
-def _sum(values: Array) -> Matrix:
-    """Sums of columns: of 64 rows each as a product, which is fast, and of these in float64."""
-    whole = len(values) // 64 * 64
-    ones = np.ones(64, values.dtype)
-    parts = ones @ values[:whole].reshape(-1, 64, values.shape[1])
-    total = parts.sum(axis=0, dtype=np.float64) + values[whole:].sum(axis=0, dtype=np.float64)
-    return np.asarray(total)
+LARGEST_LIFT = -64
+"""Values near the end of float64's range are summed times 2 to this power."""
+
+
+def _lifted(values: Array, lift: int) -> Matrix:
+    wide = values.astype(np.float64)
+    return np.ldexp(wide, lift) if lift else wide
+
+
+def _differences(array: Array, lift: int) -> Iterator[Matrix]:
+    """Differences from the first row, in float64, some rows at a time in one buffer."""
+    first = _lifted(array[0], lift)
+    buffer = np.empty((min(ROWS_MEASURED, len(array)), array.shape[1]))
+    for rows in row_blocks(len(array), ROWS_MEASURED):
+        block = _lifted(array[rows], lift) if lift else array[rows]
+        yield np.subtract(block, first, out=buffer[: len(block)], dtype=np.float64)
+
+
+def _sums(array: Array, lift: int) -> tuple[Matrix, float]:
+    """Over rows, of differences from the first one: their sum, and that of their squares."""
+    total, energy = np.zeros(array.shape[1]), 0.0
+    with np.errstate(over="ignore", invalid="ignore"):
+        for difference in _differences(array, lift):
+            total += difference.sum(axis=0)
+            energy += float(np.vdot(difference, difference))
+    return total, energy
+
+
+def about_median(layer: Layer) -> Layer:
+    """The layer with its rows taken from their median, unit by unit, instead of their mean.
+
+    Only for what is the same about any point. A few rows that are far from the others pull the
+    mean, and the others then differ from it by a large common part that has to cancel. The
+    median of a random thousand rows is near enough.
+    """
+    count = min(layer.rows, ROWS_OF_MEDIAN)
+    rows = np.random.default_rng(0).permutation(layer.rows)[:count]
+    away = np.ldexp(np.median(layer.centred(np.sort(rows)), axis=0), -layer.exponent)
+    median = layer.shift + (layer.offset + away)
+    if _narrow(layer.values):
+        median = median.astype(np.float32).astype(np.float64)
+    return replace(layer, shift=median, offset=np.zeros_like(median))
+
+
+def _refuse_what_is_not_finite(array: Array, name: str) -> None:
+    for rows in row_blocks(len(array)):
+        finite = np.isfinite(array[rows]).all(axis=0)
+        if not finite.all():
+            unit = int(np.flatnonzero(~finite)[0])
+            raise ActivationError(
+                f"{name} has NaN, infinite or overflowing values, first in unit {unit}. Look for "
+                "a division or an overflow in the model, or log it in float32."
+            )
+
+
+def _refuse_large_integers(array: Array, name: str) -> None:
+    for rows in row_blocks(len(array)):
+        block = array[rows]
+        if int(block.max()) > EXACT_INTEGERS or int(block.min()) < -EXACT_INTEGERS:
+            raise ActivationError(
+                f"{name} has integers beyond 2**53, which float64 does not tell apart. Subtract "
+                "something first, or pass values.astype(float) if rounding does not matter."
+            )
 
 
 def _narrow(array: Array) -> bool:
@@ -182,11 +281,14 @@ def _narrow(array: Array) -> bool:
     return array.dtype.kind == "f" and array.dtype.itemsize <= 4
 
 
-def _scale(size: float) -> float:
-    """1 where `size` is near it or 0, else the power of two that brings it into [0.5, 1)."""
-    if size == 0.0 or NEAR_ONE[0] < size < NEAR_ONE[1]:
-        return 1.0
-    return float(np.ldexp(1.0, -int(np.frexp(size)[1])))
+def _exponent(size: float, lift: int) -> int:
+    """0 where `size` is near 1 or 0, else the power of two that brings it into [0.5, 1).
+
+    `size` is of values times 2 to the power of `lift`.
+    """
+    if size == 0.0 or (not lift and NEAR_ONE[0] < size < NEAR_ONE[1]):
+        return 0
+    return lift - int(np.frexp(size)[1])
 
 
 def require_same_rows(x: Layer, y: Layer) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tb_modelcompare.errors import ActivationError
-from tb_modelcompare.similarity.activations import Array, Matrix
+from tb_modelcompare.similarity.activations import Array, Layer, Matrix
 from tb_modelcompare.similarity.moments import (
     RCOND,
     Cross,
@@ -108,6 +108,15 @@ def _whiten_uncentred(layer: LayerMoments, rcond: float) -> WhiteLayer:
     return WhiteLayer(matrix, whitening.amplification, whitening.reach, along, constant)
 
 
+def white_rows(layer: Layer, white: WhiteLayer) -> Array:
+    """The variates of a layer on every row, about zero where the measure is."""
+    rows = layer.centred(slice(0, layer.rows), white.matrix.dtype) @ white.matrix.T
+    if white.constant is not None:
+        mean = white.matrix @ layer.mean.astype(white.matrix.dtype)
+        rows += np.where(white.matrix.any(axis=1), mean, 1.0)  # no direction: the constant
+    return np.asarray(rows)
+
+
 def white_cross(x: WhiteLayer, y: WhiteLayer, cross: Array) -> Array:
     """Cross-covariance of the variates, (rank x, rank y); canonical correlations are its
     singular values."""
@@ -141,6 +150,7 @@ def _whitened_correlation_plan(rcond: float = RCOND) -> MomentPlan:
         SpectralMean(squared=False, over=max),
         least_rows=1,
         single_precision=well_conditioned,
+        white_rows=white_rows,
     )
 
 
@@ -149,6 +159,7 @@ def _mean_cca_plan(rcond: float = RCOND) -> MomentPlan:
         lambda layer: whiten_centred(layer, rcond),
         mean_correlation,
         single_precision=well_conditioned,
+        white_rows=white_rows,
     )
 
 
@@ -157,6 +168,7 @@ def _r2_cca_plan(rcond: float = RCOND) -> MomentPlan:
         lambda layer: whiten_centred(layer, rcond),
         mean_squared_correlation,
         single_precision=well_conditioned,
+        white_rows=white_rows,
     )
 
 

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import sqrt
-from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from tb_modelcompare.errors import ActivationError
+from tb_modelcompare.similarity.activations import open_layer, require_same_rows
+from tb_modelcompare.similarity.hsic import (
+    LEAST_REMAINING,
+    cka_of,
+    kernel_hsic,
+    require_variation,
+    unbiased_hsic,
+)
 from tb_modelcompare.similarity.moments import Cross, LayerMoments, squared_norm
 from tb_modelcompare.similarity.registry import KernelPlan, Measure, evaluate
+from tb_modelcompare.similarity.settings import MEMORY, Settings
 
 
 @dataclass(frozen=True)
@@ -26,40 +34,16 @@ class KernelLayer:
     hsic: float
 
 
-def require_variation(name: str, rows: int, hsic: float, unbiased: bool) -> None:
-    """Refuse a layer whose HSIC with itself is not positive: CKA divides by its root.
-
-    Raises
-    ------
-    ActivationError
-    """
-    if not hsic > 0.0:
-        raise ActivationError(
-            f"{name} has no variation that this measure can compare"
-            + (" beyond what chance gives" if unbiased else "")
-            + f" on its {rows} rows. Leave it out, or use a probe with more images."
-        )
-
-
-Number = TypeVar("Number", float, npt.NDArray[np.float64])
-
-
-def unbiased_hsic(
-    square: Number, energy_product: Number, totals_product: Number, rows: int
-) -> Number:
-    """Unbiased HSIC (Song et al. 2012) of linear kernels, times rows (rows - 3), from sums.
-
-    `square` is ||X'Y||² of centred X and Y, `energy_product` the sum over rows of |x|²|y|²,
-    `totals_product` that of |x|² times that of |y|². Centring the features first changes
-    nothing in the estimator, and leaves only these terms of it.
-    """
-    return square - rows / (rows - 2) * energy_product + totals_product / ((rows - 1) * (rows - 2))
-
-
 def _prepare(layer: LayerMoments, unbiased: bool) -> KernelLayer:
-    hsic = squared_norm(layer.covariance) * layer.rows**2
+    square = hsic = squared_norm(layer.covariance) * layer.rows**2
     if unbiased:
-        hsic = unbiased_hsic(hsic, layer.energy_square, layer.energy_total**2, layer.rows)
+        hsic = unbiased_hsic(square, layer.energy_square, layer.energy_total**2, layer.rows)
+        if abs(hsic) < LEAST_REMAINING[np.dtype(np.float64)] * square:
+            raise ActivationError(
+                f"A few rows of {layer.name} are so much longer than all others that sums over "
+                "rows cannot hold the others. Use compare, which reads the rows again, leave "
+                "these rows out, or use linear CKA."
+            )
     require_variation(layer.name, layer.rows, hsic, unbiased)
     return KernelLayer(layer.rows, layer.energy_total, hsic)
 
@@ -107,7 +91,16 @@ def linear_cka(X: npt.ArrayLike, Y: npt.ArrayLike) -> float:
 def unbiased_linear_cka(X: npt.ArrayLike, Y: npt.ArrayLike) -> float:
     """Linear CKA with the unbiased estimator of HSIC in numerator and denominator.
 
-    Range at most 1, and about 0, also below it, for unrelated layers. Needs 4 rows.
+    Range at most 1, and about 0, also below it, for unrelated layers. Needs 4 rows. Exact to
+    about 1e-9 also where a row is far longer than all others.
+
+    Parameters
+    ----------
+    X, Y : array (rows, d1), (rows, d2)
+
+    Returns
+    -------
+    float
 
     Raises
     ------
@@ -119,7 +112,13 @@ def unbiased_linear_cka(X: npt.ArrayLike, Y: npt.ArrayLike) -> float:
     Song et al. 2012, Feature Selection via Dependence Maximization, eq. 5;
     Nguyen et al. 2021, Do Wide and Deep Networks Learn the Same Things?
     """
-    return evaluate(_plan(unbiased=True), X, Y)
+    x = open_layer(X, "X")
+    y = x if Y is X else open_layer(Y, "Y")
+    require_same_rows(x, y)
+    x.require_rows(4, "this measure")
+    xs, ys = [x], [y]
+    hsic = kernel_hsic(0.0, xs, ys, Settings("double", MEMORY, None, None))
+    return float(cka_of(hsic, xs, ys, 0.0)[0, 0])
 
 
 LINEAR_CKA = Measure(

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from tb_modelcompare.similarity.activations import Array, Layer, Matrix, open_layer
-from tb_modelcompare.similarity.cca import WhiteLayer
 from tb_modelcompare.similarity.kernel_draws import Drawn, kernel_draws
 from tb_modelcompare.similarity.pairs import Prepared, all_pairs, moment_pairs, prepared
 from tb_modelcompare.similarity.registry import KernelPlan, Measure, MomentPlan, Plan
@@ -45,9 +44,8 @@ def drawn(
         return measure.plan(**options, **of_images)
 
     plan, work = plan_of(slice(None)), settings(0)
-    exact = work.precision == "double"
-    xs = [open_layer(values, name, exact) for name, values in a.items()]
-    ys = xs if b is a else [open_layer(values, name, exact) for name, values in b.items()]
+    xs = [open_layer(values, name) for name, values in a.items()]
+    ys = xs if b is a else [open_layer(values, name) for name, values in b.items()]
     if isinstance(plan, KernelPlan):
         # Beside tiles, the pass holds a number for each row of each layer and each draw.
         at_once = max(1, work.memory // (64 * xs[0].rows * (len(xs) + len(ys))))
@@ -60,7 +58,7 @@ def drawn(
                 return
             yield kernel_draws(plan, xs, ys, *some, settings(sum(map(len, some))))
     ready = _prepared_twice(plan, xs, ys, work) if isinstance(plan, MomentPlan) else None
-    short = _variates(measure, xs, ys, ready, work)
+    short = _variates(plan, xs, ys, ready, work)
 
     def shuffled(order: Indices) -> Matrix:
         moved = [replace(layer, values=layer.values[order]) for layer in ys]
@@ -69,8 +67,8 @@ def drawn(
         return all_pairs(measure, plan, xs, moved, settings(1))
 
     def resampled(order: Indices) -> Matrix:
-        left = [open_layer(values[order], name, exact) for name, values in short[0].items()]
-        right = left if ys is xs else [open_layer(v[order], n, exact) for n, v in short[1].items()]
+        left = [open_layer(values[order], name) for name, values in short[0].items()]
+        right = left if ys is xs else [open_layer(v[order], n) for n, v in short[1].items()]
         left[0].require_rows(plan.least_rows, measure.title)
         return all_pairs(measure, plan_of(order), left, right, settings(1))
 
@@ -93,7 +91,7 @@ def _prepared_twice(
 
 
 def _variates(
-    measure: Measure,
+    plan: Plan,
     xs: list[Layer],
     ys: list[Layer],
     ready: Prepared | None,
@@ -101,26 +99,17 @@ def _variates(
 ) -> tuple[dict[str, Array], dict[str, Array]]:
     """Layers to draw rows from.
 
-    Measures of canonical correlation see no linear map of a layer. Variates that are white on
-    all rows are nearly so on a draw of them, so that float32 and Cholesky are enough there.
+    Some measures see no linear map of a layer (`MomentPlan.white_rows`). Variates that are white
+    on all rows are nearly so on a draw of them, so that float32 and Cholesky are enough there.
     """
     layers = [*xs, *ys]
     values = [np.asarray(layer.values) for layer in layers]
     narrow = settings.dtype(layers)
     fits = sum(one.size for one in values) * np.dtype(narrow).itemsize <= settings.memory // 2
-    if ready and fits and "linear" in measure.invariances:
+    if ready and fits and isinstance(plan, MomentPlan) and plan.white_rows is not None:
         values = [
-            white_rows(layer, white).astype(narrow)
-            for layer, white in zip(layers, ready[0], strict=True)
+            plan.white_rows(layer, side).astype(narrow)
+            for layer, side in zip(layers, ready[0], strict=True)
         ]
     named = [(layer.name, rows) for layer, rows in zip(layers, values, strict=True)]
     return dict(named[: len(xs)]), dict(named[len(xs) :])
-
-
-def white_rows(layer: Layer, white: WhiteLayer) -> Array:
-    """The variates of a layer on every row, about zero where the measure is."""
-    rows = layer.centred(slice(0, layer.rows), white.matrix.dtype) @ white.matrix.T
-    if white.constant is not None:
-        mean = white.matrix @ layer.mean.astype(white.matrix.dtype)
-        rows += np.where(white.matrix.any(axis=1), mean, 1.0)  # no direction: the constant
-    return np.asarray(rows)

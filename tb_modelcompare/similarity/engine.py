@@ -6,20 +6,36 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from tb_modelcompare.errors import ActivationError, RowsFewerThanUnitsWarning
-from tb_modelcompare.similarity.activations import Layer, Matrix, open_layer, require_same_rows
+from tb_modelcompare.errors import ActivationError, OptionError, RowsFewerThanUnitsWarning
+from tb_modelcompare.similarity.activations import (
+    Layer,
+    Matrix,
+    check_model,
+)
 from tb_modelcompare.similarity.draws import drawn
+from tb_modelcompare.similarity.inputs import (
+    Dead,
+    check_inputs,
+    find_measure,
+    open_both,
+)
 from tb_modelcompare.similarity.kernel_draws import mean_of_shuffles
-from tb_modelcompare.similarity.measures import MEASURES
+from tb_modelcompare.similarity.options import whole
 from tb_modelcompare.similarity.pairs import all_pairs
 from tb_modelcompare.similarity.registry import KernelPlan, Measure
 from tb_modelcompare.similarity.regression import image_indices
-from tb_modelcompare.similarity.settings import ComparisonCancelled, Precision, Settings
+from tb_modelcompare.similarity.settings import (
+    LEAST_RESAMPLES,
+    MEMORY,
+    ComparisonCancelled,
+    Precision,
+    Settings,
+)
 from tb_modelcompare.similarity.significance import (
     Layers,
     effective_rows_of_pairs,
@@ -28,14 +44,8 @@ from tb_modelcompare.similarity.significance import (
     resamples_of,
     shuffles_of,
 )
-from tb_modelcompare.similarity.threads import spread
 
-__all__ = ["Comparison", "ComparisonCancelled", "compare", "find_measure", "open_layers"]
-
-MEMORY = 2**30
-
-LEAST_RESAMPLES = 8
-"""Fewer say nothing about the ends of an interval."""
+__all__ = ["Comparison", "ComparisonCancelled", "compare"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +90,7 @@ class Comparison:
 def compare(
     a: Layers,
     b: Layers,
-    measure: str | Measure = "linear_cka",
+    measure: str | Measure | Callable[..., float] = "linear_cka",
     *,
     groups: npt.ArrayLike | None = None,
     permutations: int = 0,
@@ -88,7 +98,7 @@ def compare(
     level: float = 0.95,
     untrained: Layers | None = None,
     seed: int = 0,
-    dead: Literal["raise", "drop"] = "raise",
+    dead: Dead = "raise",
     precision: Precision = "auto",
     memory: int = MEMORY,
     progress: Callable[[float], None] | None = None,
@@ -102,14 +112,16 @@ def compare(
     a, b : mapping of name to array (rows, units)
         Layers in order. Row r of every layer is the same place of the same image. Arrays may
         be memory-mapped. Passing the same mapping twice halves the work.
-    measure : str
-        A name in `MEASURES`.
+    measure : str, Measure or callable
+        A name in `MEASURES`, one of its values, or the function on arrays, such as
+        `similarity.linear_cka`.
     groups : array (rows,), optional
         Image of each row. Whole images are shuffled, drawn and held out, as the positions of
         one image are not independent. By default each row is an image.
     permutations, resamples : int
-        How often images are shuffled, for a null and p-values, and drawn, for an interval.
-        Each costs one comparison; 100 and 200 are usual.
+        How often images are shuffled, for a null and p-values, and drawn, for an interval, at
+        least 5 times. Each costs one comparison; 100 and 200 are usual. So few draws that they
+        do not reach `level` are noted in `warnings`.
     level : float
         Coverage of the interval.
     untrained : mapping, optional
@@ -134,6 +146,8 @@ def compare(
 
     Raises
     ------
+    OptionError
+        If an option has a value that it does not take, or the measure has none of that name.
     ActivationError
         If a layer is not a matrix of finite real numbers, if rows differ in number or are too
         few, or if the measure is not defined for a layer (dead on all of the probe); if images
@@ -141,12 +155,19 @@ def compare(
     ComparisonCancelled
     """
     chosen = find_measure(measure)
-    if permutations < 0 or resamples < 0 or resamples == 1 or not 0.0 < level < 1.0:
-        raise ActivationError(
-            "permutations is at least 0, resamples 0 or at least 2, and level in (0, 1)."
+    permutations = whole("permutations", permutations, least=0)
+    if whole("resamples", resamples, least=0) and resamples < LEAST_RESAMPLES:
+        raise OptionError(
+            f"resamples is {resamples}; an interval needs at least {LEAST_RESAMPLES}, and 200 are "
+            "usual. Give 0 for no interval."
         )
-    if untrained is not None and list(untrained) != list(b):
-        raise ActivationError("The untrained baseline must have the layers of the second model.")
+    check_inputs(a, b, groups, level, seed, dead)
+    if untrained is not None:
+        check_model(untrained, "the untrained baseline")
+        if list(untrained) != list(b):
+            raise ActivationError(
+                "The untrained baseline must have the layers of the second model."
+            )
     estimates = assess(
         a,
         b,
@@ -177,7 +198,7 @@ def assess(
     level: float = 0.95,
     untrained: Layers | None = None,
     seed: int = 0,
-    dead: Literal["raise", "drop"] = "raise",
+    dead: Dead = "raise",
     every: float = np.inf,
 ) -> Iterator[Comparison]:
     """What `compare` gives, before that about each `every` seconds what is known by then."""
@@ -192,7 +213,7 @@ def assess(
         progress = settings.progress
         return replace(settings, progress=lambda share: progress((begun + share * some) / runs))
 
-    def once(left: Layers, right: Layers, dead: Literal["raise", "drop"] = "raise") -> Comparison:
+    def once(left: Layers, right: Layers, dead: Dead = "raise") -> Comparison:
         of_images = {} if groups is None or not measure.by_image else {"groups": groups}
         return _compare(left, right, measure, dead, settings_of(1), {**options, **of_images})
 
@@ -209,7 +230,10 @@ def assess(
         yield comparison
         return
     image = image_indices(groups, len(a[comparison.rows[0]]))
-    comparison = replace(comparison, effective_rows=effective_rows_of_pairs(a, b, image))
+    notes = (*comparison.warnings, *few_resamples(resamples, level))
+    comparison = replace(
+        comparison, effective_rows=effective_rows_of_pairs(a, b, image), warnings=notes
+    )
     shuffled: list[Matrix] = []
     resampled: list[Matrix] = []
 
@@ -257,7 +281,7 @@ def chance(
     """
     plan = measure.plan()
     if isinstance(plan, KernelPlan):
-        xs, ys, notes = open_both(a, b, "drop", settings.precision)
+        xs, ys, notes = open_both(a, b, "drop")
         xs[0].require_rows(plan.least_rows, measure.title)
         image = image_indices(groups, xs[0].rows)
         mean = mean_of_shuffles(plan, xs, ys, image, settings)
@@ -282,13 +306,13 @@ def _compare(
     a: Layers,
     b: Layers,
     measure: Measure,
-    dead: Literal["raise", "drop"],
+    dead: Dead,
     settings: Settings,
     options: Mapping[str, Any],
 ) -> Comparison:
     """The values alone."""
     plan = measure.planned(options)
-    xs, ys, notes = open_both(a, b, dead, settings.precision)
+    xs, ys, notes = open_both(a, b, dead)
     xs[0].require_rows(plan.least_rows, measure.title)
     return labelled(measure, all_pairs(measure, plan, xs, ys, settings), xs, ys, notes)
 
@@ -302,17 +326,6 @@ def labelled(
     return Comparison(values, rows, columns, measure.name, notes)
 
 
-def open_both(
-    a: Layers, b: Layers, dead: Literal["raise", "drop"], precision: Precision
-) -> tuple[list[Layer], list[Layer], tuple[str, ...]]:
-    """Layers of both models, one list twice where they are one, and notes on those left out."""
-    xs, left_out = _open(a, "the first model", dead, precision)
-    ys, left_out_too = (xs, ()) if b is a else _open(b, "the second model", dead, precision)
-    for layer in (*xs, *ys):
-        require_same_rows(xs[0], layer)
-    return xs, ys, (*left_out, *left_out_too)
-
-
 def warned_of_few_rows(measure: Measure, a: Layers, b: Layers) -> tuple[str, ...]:
     """Warns of layers with too few rows for their units; what it said."""
     notes = _row_notes(measure, a, b)
@@ -321,56 +334,34 @@ def warned_of_few_rows(measure: Measure, a: Layers, b: Layers) -> tuple[str, ...
     return notes
 
 
-def find_measure(measure: str | Measure) -> Measure:
-    """The measure of that name.
+def few_resamples(resamples: int, level: float) -> tuple[str, ...]:
+    """What to say where even the smallest and the largest of so many draws are too near.
 
-    Raises
-    ------
-    ActivationError
-        If there is none.
+    Between these two lies another draw with probability (n - 1) / (n + 1).
     """
-    if isinstance(measure, Measure):
-        return measure
-    if measure not in MEASURES:
-        raise ActivationError(f"No measure is named {measure!r}. There are: {', '.join(MEASURES)}.")
-    return MEASURES[measure]
-
-
-def open_layers(model: Mapping[str, Any], whose: str, precision: Precision) -> list[Layer]:
-    if not model:
-        raise ActivationError(f"No layers of {whose} were given.")
-    exact = precision == "double"
-    return spread(lambda one: open_layer(one[1], one[0], exact), list(model.items()))
-
-
-def _open(
-    model: Layers, whose: str, dead: Literal["raise", "drop"], precision: Precision
-) -> tuple[list[Layer], tuple[str, ...]]:
-    """Layers to compare, and a note on those left out."""
-    layers = open_layers(model, whose, precision)
-    if dead == "raise":
-        return layers, ()
-    silent = [layer.name for layer in layers if not layer.varies]
-    if len(silent) == len(layers):
-        raise ActivationError(f"No layer of {whose} varies on the probe.")
-    if not silent:
-        return layers, ()
-    note = f"Left out of {whose}, as they do not vary on the probe: {', '.join(silent)}."
-    return [layer for layer in layers if layer.varies], (note,)
+    reached = (resamples - 1) / (resamples + 1)
+    if not resamples or reached >= level:
+        return ()
+    enough = int(np.ceil((1.0 + level) / (1.0 - level)))
+    return (
+        f"An interval from {resamples} resamples covers {reached:.0%} at most, not {level:.0%}: "
+        f"use at least {enough}.",
+    )
 
 
 def _row_notes(measure: Measure, a: Layers, b: Layers) -> tuple[str, ...]:
     """What to warn of: layers with too few rows for their units."""
     if not measure.wants_rows_over_units:
         return ()
-    shapes = {name: np.shape(values) for name, values in (*a.items(), *b.items())}
-    wide = {name: units for name, (rows, units) in shapes.items() if rows < units}
+    sides = (a,) if b is a else (a, b)
+    shapes = [(name, *np.shape(values)) for side in sides for name, values in side.items()]
+    wide = list(dict.fromkeys(f"{name} ({units})" for name, rows, units in shapes if rows < units))
     if not wide:
         return ()
-    shown = ", ".join(f"{name} ({units})" for name, units in list(wide.items())[:4])
     more = f" and {len(wide) - 4} more" if len(wide) > 4 else ""
-    rows = next(iter(shapes.values()))[0]
+    end = "lowest" if measure.distance else "highest"
     return (
-        f"{rows} rows are fewer than the units of {shown}{more}: {measure.title} is close "
-        "to its highest value there whatever the layers hold. Use a larger probe, or linear CKA.",
+        f"{shapes[0][1]} rows are fewer than the units of {', '.join(wide[:4])}{more}: "
+        f"{measure.title} is close to its {end} value there whatever the layers hold. Use a "
+        "larger probe, or unbiased_linear_cka.",
     )

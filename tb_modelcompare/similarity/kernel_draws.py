@@ -5,23 +5,35 @@ With `w` the times that a row was drawn and `m` their sum, the centred `<K, L>` 
 
     Σ w_i w_j K_ij L_ij - 2/m Σ w_i (Kw)_i (Lw)_i + (w'Kw)(w'Lw)/m²,
 
-so that tiles of the Gram matrices are made once for all resamples, and once for each shuffle
-of the smaller model alone. To compare each draw anew is to read and multiply everything again.
+and the unbiased estimator is made of the same sums without what a row has with itself, so that
+tiles of the Gram matrices are made once for all resamples, and once for each shuffle of the
+smaller model alone. To compare each draw anew is to read and multiply everything again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from tb_modelcompare.similarity import products
-from tb_modelcompare.similarity.activations import Array, Layer, Matrix, row_blocks
-from tb_modelcompare.similarity.cka import unbiased_hsic
-from tb_modelcompare.similarity.moments import squared_norm
-from tb_modelcompare.similarity.pairs import LEAST_REMAINING, Hsic, cka_of, with_bias
+from tb_modelcompare.similarity.activations import (
+    Array,
+    Layer,
+    Matrix,
+    about_median,
+    row_blocks,
+)
+from tb_modelcompare.similarity.hsic import (
+    Hsic,
+    cka_of,
+    kernel_hsic,
+    off_diagonal_hsic,
+    shares,
+)
 from tb_modelcompare.similarity.registry import KernelPlan
 from tb_modelcompare.similarity.settings import Settings
 from tb_modelcompare.similarity.significance import Indices, image_table
@@ -52,9 +64,11 @@ def kernel_draws(
         turned = kernel_draws(plan, ys, xs, back, resamples, settings)
         return Drawn([one.T for one in turned.shuffled], [one.T for one in turned.resampled])
     found = _hsic_of_draws(plan.bias, xs, ys, shuffles, resamples, settings)
-    if settings.precision == "auto" and min(one.remaining for one in found) < LEAST_REMAINING:
-        double = replace(settings, precision="double", progress=None)
-        found = _hsic_of_draws(plan.bias, xs, ys, shuffles, resamples, double)
+    dtype = settings.dtype([*xs, *ys])
+    if settings.precision != "single" and not all(one.is_exact(dtype) for one in found):
+        double = replace(settings, precision="double").without_progress()
+        about_x, about_y = ([about_median(layer) for layer in side] for side in (xs, ys))
+        found = _hsic_of_draws(plan.bias, about_x, about_y, shuffles, resamples, double)
     values = [cka_of(hsic, xs, ys, plan.bias) for hsic in found]
     drawn = Drawn(values[: len(shuffles)], values[len(shuffles) :])
     for one in drawn.resampled if ys is xs else ():
@@ -81,32 +95,33 @@ def mean_of_shuffles(
     rows = table.size
     layers = xs if ys is xs else [*xs, *ys]
     # Taking the bias off takes digits off.
-    dtype = settings.dtype(layers) if plan.bias == 1.0 else np.float64
-    tick = settings.tick(sum(float(layer.units) for layer in layers))
+    work = settings if plan.bias == 1.0 else replace(settings, precision="double")
+    dtype = work.dtype(layers)
+    tick = work.tick(sum(float(layer.units) for layer in layers))
     within, between = np.empty((2, len(layers), positions, positions))
-    own, squares, totals = np.empty((3, len(layers)))
+    towards, own = np.empty((len(layers), positions)), np.empty(len(layers))
     for index, layer in enumerate(layers):
-        values = layer.centred(slice(0, rows), dtype)
+        about = layer if plan.bias == 1.0 else about_median(layer)
+        values = about.centred(slice(0, rows), dtype)
         at = values[table.T]  # (positions, images, units)
         within[index] = products.inner_products(*[at.reshape(positions, -1)] * 2)
         sums = at.sum(axis=1, dtype=np.float64)
         between[index] = sums @ sums.T - within[index]
-        own[index] = squared_norm(products.own_covariance(layer, dtype)) * float(rows) ** 2
-        energy = np.einsum("ij,ij->i", values, values).astype(np.float64)
-        squares[index], totals[index] = energy @ energy, energy.sum()
+        towards[index] = sums @ sums.sum(axis=0)
+        one = [layer]
+        own[index] = kernel_hsic(plan.bias, one, one, work.without_progress()).own_x[0]
         tick(float(layer.units))
+    energies = np.einsum("ipp->ip", within).copy()
+    np.einsum("ipp->ip", within)[:] = 0.0  # these are rows with themselves
     x, y = slice(len(xs)), slice(-len(ys), None)
-    cross = np.einsum("ipq,jpq->ij", within[x], within[y]) / images
+    cross: Matrix = np.einsum("ipq,jpq->ij", within[x], within[y]) / images
     if images > 1:
         cross += np.einsum("ipq,jpq->ij", between[x], between[y]) / (images * (images - 1))
-    if plan.bias < 1.0:
-        energies = np.einsum("ipp,jpp->ij", within[x], within[y]) / images
-        left = unbiased_hsic(cross, energies, np.outer(totals[x], totals[y]), rows)
-        own_left = unbiased_hsic(own, squares, totals**2, rows)
-        factor = (1.0 - plan.bias) * rows / (rows - 3)
-        cross = factor * left + plan.bias * cross
-        own = factor * own_left + plan.bias * own
-    return cka_of(Hsic(cross, own[x], own[y]), xs, ys, plan.bias)
+    left, right = ((towards[side] - energies[side], energies[side]) for side in (x, y))
+    hsic = _hsic_of_sums(
+        plan.bias, cross, left, right, rows, lambda one, other: one @ other.T / images, np.outer
+    )
+    return cka_of(Hsic(hsic, own[x], own[y]), xs, ys, plan.bias)
 
 
 def _hsic_of_draws(
@@ -133,17 +148,22 @@ def _hsic_of_draws(
         )
 
     def sums(tile: tuple[slice, slice]) -> tuple[Matrix, Matrix, Matrix]:
-        """Of a tile, over its pairs of rows: layers of x with layers of y in every draw, all
-        layers with themselves in every resample; and the diagonals."""
+        """Of a tile, over its pairs of rows, none with itself: layers of x with layers of y in
+        every draw, all layers with themselves in every resample; and the diagonals."""
         first, second = tile
         tiles = grams(len(layers), first, second)
         left, right = tiles[:split], tiles[split:]
         together = (counts[:, first, None] * counts[:, None, second]).reshape(len(counts), -1)
         drawn = [grams(split, order[first], order[second]) for order in moved]
+        diagonal = slice(None, None, first.stop - first.start + 1)
+        if second == first:
+            together[:, diagonal] -= counts[:, first]  # a row that came twice meets its copy
+            for one in drawn:
+                one[:, diagonal] = 0.0
         across = [products.inner_products(one, right) for one in drawn]
         across += [products.inner_products(left * weights, right) for weights in together[1:]]
         within = products.inner_products(together, np.square(tiles))
-        return np.stack(across), within, tiles[:, :: first.stop - first.start + 1]
+        return np.stack(across), within, tiles[:, diagonal]
 
     crosses = np.zeros((len(shuffles) + len(resamples), split, len(ys)))
     own = np.zeros((len(counts), len(layers)))
@@ -163,23 +183,20 @@ def _hsic_of_draws(
             own += twice * within
             if second == first:
                 energy[:, first] = diagonals
-    found = [
-        with_bias(
-            bias,
-            crosses[draw],
-            (own[0, :split], own[0, split:]),
-            (energy[:split, order], energy[split:]),
-        )
-        for draw, order in enumerate(moved)
-    ]
-    towards = [_sums_of_rows(centred(i, slice(0, rows)), counts[1:]) for i in range(len(layers))]
-    for draw, order in enumerate(resamples):
-        of_rows = np.stack([one[draw] for one in towards])[:, order]
-        found.append(
-            _centred_on_draw(
-                bias, crosses[len(moved) + draw], own[1 + draw], energy[:, order], of_rows
-            )
-        )
+    # Of every layer, each row's inner products with the other rows that were drawn, summed.
+    towards = np.stack(
+        [_sums_of_rows(centred(i, slice(0, rows)), counts) for i in range(len(layers))], axis=1
+    )
+    towards -= energy
+    draws = [(0, order, np.arange(rows)) for order in moved]
+    draws += [(draw, order, order) for draw, order in enumerate(resamples, 1)]
+    found = []
+    for cross, (draw, of_x, of_y) in zip(crosses, draws, strict=True):
+        of_rows, norms = towards[draw], own[draw]
+        x, y = slice(split), slice(split, None)
+        left = of_rows[x][:, of_x], energy[x][:, of_x]
+        right = of_rows[y][:, of_y], energy[y][:, of_y]
+        found.append(_hsic_of_draw(bias, cross, (norms[x], norms[y]), left, right))
     return found
 
 
@@ -192,16 +209,57 @@ def _sums_of_rows(values: Array, counts: Array) -> Matrix:
     return np.asarray((counts @ values) @ values.T, np.float64)
 
 
-def _centred_on_draw(bias: float, cross: Matrix, own: Matrix, energy: Matrix, sums: Matrix) -> Hsic:
-    """HSIC of a resample, whose rows are not centred as all rows are.
+Sums = tuple[Matrix, Matrix]
+"""Of one side's layers, for each row, (layers, rows): its inner products with all other rows,
+summed, and its squared length."""
 
-    `cross` and `own` are sums over pairs of its rows, `energy` and `sums`, (layers, m), what
-    each of them has with itself and with all.
+
+def _hsic_of_draw(bias: float, cross: Matrix, own: tuple[Matrix, Matrix], x: Sums, y: Sums) -> Hsic:
+    """HSIC of a draw, whose rows need not be centred.
+
+    `cross` and `own` are sums over pairs of different rows.
     """
-    split, m = len(cross), sums.shape[1]
-    total = sums.sum(axis=1)
-    squares = cross - 2.0 / m * (sums[:split] @ sums[split:].T)
-    squares += np.outer(total[:split], total[split:]) / m**2
-    own = own - 2.0 / m * np.einsum("ij,ij->i", sums, sums) + np.square(total / m)
-    energy = energy - 2.0 / m * sums + (total / m**2)[:, None]
-    return with_bias(bias, squares, (own[:split], own[split:]), (energy[:split], energy[split:]))
+    rows = x[0].shape[1]
+    norms: list[Matrix] = []
+    remaining, largest = 1.0, 0.0
+    for squares, side in zip(own, (x, y), strict=True):
+        norm = _hsic_of_sums(bias, squares, side, side, rows, _row_by_row, np.multiply)
+        norms.append(norm)
+        diagonal = np.square(side[1])
+        whole = squares + diagonal.sum(axis=1)
+        remaining = min(remaining, float(shares(norm, whole, 1.0).min()))
+        if bias < 1.0:
+            largest = max(largest, float(shares(diagonal.max(axis=1), whole, 0.0).max()))
+    hsic = _hsic_of_sums(bias, cross, x, y, rows, lambda one, other: one @ other.T, np.outer)
+    return Hsic(hsic, norms[0], norms[1], remaining, largest)
+
+
+def _row_by_row(a: Matrix, b: Matrix) -> Matrix:
+    return np.asarray(np.einsum("ij,ij->i", a, b))
+
+
+def _hsic_of_sums(
+    bias: float,
+    squares: Matrix,
+    x: Sums,
+    y: Sums,
+    rows: int,
+    product: Callable[[Matrix, Matrix], Matrix],
+    outer: Callable[[Any, Any], Any],
+) -> Matrix:
+    """HSIC with this share of its bias, from `<K, L>` without the diagonals of K and L.
+
+    `product` and `outer` multiply what x has with what y has, over rows and as numbers.
+    """
+    (sums_x, energy_x), (sums_y, energy_y) = x, y
+    unbiased = biased = np.zeros_like(squares)
+    if bias < 1.0:
+        totals = outer(sums_x.sum(axis=1), sums_y.sum(axis=1))
+        unbiased = off_diagonal_hsic(squares, product(sums_x, sums_y), totals, rows)
+    if bias > 0.0:
+        sums_x, sums_y = sums_x + energy_x, sums_y + energy_y
+        totals = outer(sums_x.sum(axis=1), sums_y.sum(axis=1))
+        biased = squares + product(energy_x, energy_y)
+        biased = biased - 2.0 / rows * product(sums_x, sums_y) + totals / rows**2
+    factor = 1.0 if bias == 0.0 else (1.0 - bias) * rows / max(rows - 3, 1)
+    return factor * unbiased + bias * biased

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import wraps
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,18 +16,17 @@ from tb_modelcompare.similarity import quadrature
 from tb_modelcompare.similarity.activations import Array, Layer, open_layer
 from tb_modelcompare.similarity.cca import SpectralMean
 from tb_modelcompare.similarity.engine import (
-    MEMORY,
     Comparison,
     compare,
-    find_measure,
     labelled,
-    open_both,
     warned_of_few_rows,
 )
+from tb_modelcompare.similarity.inputs import Dead, check_inputs, find_measure, open_both
+from tb_modelcompare.similarity.options import whole
 from tb_modelcompare.similarity.pairs import moment_pairs, prepared
 from tb_modelcompare.similarity.registry import KernelPlan, Measure, MomentPlan, Plan
 from tb_modelcompare.similarity.regression import image_indices
-from tb_modelcompare.similarity.settings import Precision, Settings
+from tb_modelcompare.similarity.settings import MEMORY, Precision, Settings
 from tb_modelcompare.similarity.significance import (
     Indices,
     Layers,
@@ -56,14 +55,14 @@ class Estimate:
 def refine(
     a: Layers,
     b: Layers,
-    measure: str | Measure = "linear_cka",
+    measure: str | Measure | Callable[..., float] = "linear_cka",
     *,
     groups: npt.ArrayLike | None = None,
     first: int = 1024,
     growth: int = 4,
     level: float = 0.95,
     seed: int = 0,
-    dead: Literal["raise", "drop"] = "raise",
+    dead: Dead = "raise",
     precision: Precision = "auto",
     memory: int = MEMORY,
     progress: Callable[[float], None] | None = None,
@@ -81,24 +80,58 @@ def refine(
 
     Parameters
     ----------
-    a, b, measure, groups, dead, precision, memory, progress, cancelled, **options
+    a, b, measure, groups, seed, dead, precision, memory, progress, cancelled, **options
         As of `compare`. `progress` is told about the exact values only.
+    first : int
+        Rows of the first sample, at least 1.
+    growth : int
+        How many times as many rows each next sample has, at least 2.
     level : float
-        How often the interval holds the exact value, about.
+        How often the interval holds the exact value, about, in (0, 1).
 
     Yields
     ------
     Estimate
         The last one is exact, and is what `compare` gives.
+
+    Raises
+    ------
+    OptionError, ActivationError
+        As of `compare`; what is wrong with an option is raised at once, before the first look.
     """
     chosen = find_measure(measure)
     plan = chosen.planned(options)
+    first, growth = whole("first", first, least=1), whole("growth", growth, least=2)
+    check_inputs(a, b, groups, level, seed, dead)
+    settings = Settings(precision, memory, progress, cancelled)
+    return _looks(a, b, chosen, plan, groups, first, growth, level, seed, dead, settings, options)
+
+
+def _looks(
+    a: Layers,
+    b: Layers,
+    chosen: Measure,
+    plan: Plan,
+    groups: npt.ArrayLike | None,
+    first: int,
+    growth: int,
+    level: float,
+    seed: int,
+    dead: Dead,
+    settings: Settings,
+    options: dict[str, Any],
+) -> Iterator[Estimate]:
+    """What `refine` yields."""
     if isinstance(plan, MomentPlan) and isinstance(plan.combine, SpectralMean):
-        settings = Settings(precision, memory, progress, cancelled)
         yield from _from_random_vectors(a, b, chosen, plan, level, seed, dead, settings)
         return  # with the exact values, too
     if chosen.sampled:
-        fixed = {"dead": dead, "precision": precision, "memory": memory, "cancelled": cancelled}
+        fixed = {
+            "dead": dead,
+            "precision": settings.precision,
+            "memory": settings.memory,
+            "cancelled": settings.cancelled,
+        }
         yield from _from_samples(
             a, b, chosen, groups, first, growth, level, seed, {**fixed, **options}
         )
@@ -108,10 +141,10 @@ def refine(
         chosen,
         groups=groups,
         dead=dead,
-        precision=precision,
-        memory=memory,
-        progress=progress,
-        cancelled=cancelled,
+        precision=settings.precision,
+        memory=settings.memory,
+        progress=settings.progress,
+        cancelled=settings.cancelled,
         **options,
     )
     yield Estimate(exact, _rows(a), True)
@@ -128,7 +161,7 @@ def _from_random_vectors(
     plan: MomentPlan,
     level: float,
     seed: int,
-    dead: Literal["raise", "drop"],
+    dead: Dead,
     settings: Settings,
 ) -> Iterator[Estimate]:
     """A look, and the exact values, which need the same moments of each layer.
@@ -137,7 +170,7 @@ def _from_random_vectors(
     takes longer than the exact values.
     """
     assert isinstance(plan.combine, SpectralMean)
-    xs, ys, notes = open_both(a, b, dead, settings.precision)
+    xs, ys, notes = open_both(a, b, dead)
     xs[0].require_rows(plan.least_rows, measure.title)
     layers = xs if ys is xs else [*xs, *ys]
     tick = replace(settings, progress=None).tick(1.0)  # asks whether to stop
@@ -238,6 +271,8 @@ def _from_samples(
     while wanted * 2 <= rows:
         sample = drawn[: int(np.searchsorted(ends, wanted)) + 1]
         wanted *= growth
+        if len(sample) < PARTS:  # too few images to tell a spread
+            continue
         try:
             looked = [
                 _of_rows(a, b, measure, groups, image, images, options)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from tb_modelcompare.errors import ActivationError
 from tb_modelcompare.similarity.activations import (
@@ -15,24 +16,38 @@ from tb_modelcompare.similarity.activations import (
     Array,
     Matrix,
     check_activations,
+    check_model,
     require_same_rows,
     row_blocks,
 )
-from tb_modelcompare.similarity.cka import require_variation
-from tb_modelcompare.similarity.engine import MEMORY, Comparison, open_layers
-from tb_modelcompare.similarity.pairs import (
-    LEAST_REMAINING,
+from tb_modelcompare.similarity.engine import Comparison
+from tb_modelcompare.similarity.hsic import (
     Hsic,
     kernel_hsic,
+    require_variation,
     unbiased_of,
 )
+from tb_modelcompare.similarity.inputs import open_layers
 from tb_modelcompare.similarity.products import SUM_LENGTH, inner_products
-from tb_modelcompare.similarity.settings import Precision, Settings
+from tb_modelcompare.similarity.settings import MEMORY, Precision, Settings
 from tb_modelcompare.similarity.threads import spread
 
 LARGE_MEAN = 100.0
 """Means this much larger than deviations leave 1e-5 of a deviation behind in float32, whose
 square is what counts."""
+
+
+Exponents = npt.NDArray[np.int_]
+"""Of each layer of a model, the power of 2 that its values are multiplied by."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Batch:
+    """Unbiased HSIC of a batch, times rows (rows - 3), in these scales of both models' layers."""
+
+    rows: int
+    hsic: Hsic
+    exponents: tuple[Exponents, Exponents]
 
 
 class MinibatchCKA:
@@ -41,6 +56,15 @@ class MinibatchCKA:
     The estimator of Nguyen et al. 2021: memory is one number per pair of layers. It depends on
     how rows are batched, through chance alone. `MomentStream` is exact instead, at the price
     of covariances.
+
+    A batch of n rows counts n (n - 3) times. That is one over the variance that noise gives the
+    unbiased HSIC of n rows, up to a factor, so that a short last batch does no harm. Batches of
+    one size count alike.
+
+    Parameters
+    ----------
+    precision : {"auto", "single", "double"}
+        Of the large products, as of `compare`.
     """
 
     def __init__(self, precision: Precision = "auto") -> None:
@@ -48,6 +72,8 @@ class MinibatchCKA:
         self._names: tuple[tuple[str, ...], tuple[str, ...]] | None = None
         self._sums: tuple[Matrix, Matrix, Matrix] | None = None
         self._rows = 0
+        # Of each layer of both models: the scale that the sums are in.
+        self._exponents: tuple[Exponents, Exponents] | None = None
 
     def update(self, a: Mapping[str, Any], b: Mapping[str, Any] | None = None) -> None:
         """Add a batch of at least 4 rows. Without b, a is compared with itself.
@@ -55,20 +81,37 @@ class MinibatchCKA:
         Raises
         ------
         ActivationError
-            If a layer cannot be used, or the batch does not fit the batches before.
+            If a layer cannot be used, if the batch has fewer than 4 rows, or if it does not fit
+            the batches before. What was added before then stays as it was.
         """
+        check_model(a, "the first model")
         second = None if b is a else b
+        if second is not None:
+            check_model(second, "the second model")
         names = (tuple(a), tuple(a if second is None else second))
         if self._names not in (None, names):
             raise ActivationError("Every batch must hold the same layers in the same order.")
-        rows, hsic = self._fast(a, second) or self._safe(a, second)
-        count = rows * (rows - 3.0)
-        new = (hsic.cross / count, hsic.own_x / count, hsic.own_y / count)
-        old = self._sums or tuple(np.zeros_like(part) for part in new)
-        self._sums = (old[0] + new[0], old[1] + new[1], old[2] + new[2])
-        self._names, self._rows = names, self._rows + rows
+        batch = self._fast(a, second) or self._safe(a, second)
+        exponents = self._exponents or batch.exponents
+        # What a squared unit of the batch's scale is worth in that of the sums.
+        with np.errstate(over="ignore"):
+            x, y = (
+                np.ldexp(1.0, 2 * (kept - new))
+                for kept, new in zip(exponents, batch.exponents, strict=True)
+            )
+            hsic = batch.hsic
+            added = (hsic.cross * np.outer(x, y), hsic.own_x * x**2, hsic.own_y * y**2)
+            old = self._sums or tuple(np.zeros_like(part) for part in added)
+            sums = (old[0] + added[0], old[1] + added[1], old[2] + added[2])
+        if not all(np.isfinite(part).all() for part in sums):
+            raise ActivationError(
+                "Values of this batch are so much larger than those of the batches before that "
+                "their sums leave the range of float64. Look for an overflow in the model."
+            )
+        self._names, self._exponents, self._sums = names, exponents, sums
+        self._rows += batch.rows
 
-    def _fast(self, a: Mapping[str, Any], b: Mapping[str, Any] | None) -> tuple[int, Hsic] | None:
+    def _fast(self, a: Mapping[str, Any], b: Mapping[str, Any] | None) -> _Batch | None:
         """From float32 Gram matrices; None where these would be too inexact or too large."""
         arrays = [
             check_activations(values, name) for name, values in (*a.items(), *(b or {}).items())
@@ -85,20 +128,27 @@ class MinibatchCKA:
         parts = list(row_blocks(grams.shape[1], SUM_LENGTH))
         squares = np.sum(spread(lambda part: inner_products(*[grams[:, part]] * 2), parts), axis=0)
         own, x, y = squares.diagonal(), slice(len(a)), slice(0 if b is None else len(a), None)
-        hsic = unbiased_of(squares[x, y], own[x], own[y], energies[x], energies[y])
-        return None if hsic.remaining < LEAST_REMAINING else (rows, hsic)
+        hsic = unbiased_of(squares[x, y], (own[x], own[y]), (energies[x], energies[y]))
+        if not hsic.is_exact(np.float32):
+            return None
+        unscaled = (np.zeros(len(hsic.own_x), int), np.zeros(len(hsic.own_y), int))
+        return _Batch(rows, hsic, unscaled)
 
-    def _safe(self, a: Mapping[str, Any], b: Mapping[str, Any] | None) -> tuple[int, Hsic]:
+    def _safe(self, a: Mapping[str, Any], b: Mapping[str, Any] | None) -> _Batch:
         """In float64, each layer scaled, after every check."""
-        xs = open_layers(a, "the first model", "double")
-        ys = xs if b is None else open_layers(b, "the second model", "double")
+        xs = open_layers(a, "the first model")
+        ys = xs if b is None else open_layers(b, "the second model")
         for layer in (*xs, *ys):
             require_same_rows(xs[0], layer)
-        xs[0].require_rows(4, "unbiased HSIC")
+        rows = xs[0].rows
+        if rows < 4:
+            raise ActivationError(
+                f"A batch has {rows} row(s), and unbiased HSIC needs at least 4. Leave a shorter "
+                "last batch out, or join it with the one before."
+            )
         hsic = kernel_hsic(0.0, xs, ys, replace(self._settings, precision="double"))
-        # What one squared unit of each layer's scale is worth.
-        x, y = (np.array([layer.scale**-2.0 for layer in side]) for side in (xs, ys))
-        return xs[0].rows, Hsic(hsic.cross * np.outer(x, y), hsic.own_x * x**2, hsic.own_y * y**2)
+        exponents = [np.array([layer.exponent for layer in side]) for side in (xs, ys)]
+        return _Batch(rows, hsic, (exponents[0], exponents[1]))
 
     def compare(self) -> Comparison:
         """CKA of all pairs of layers.
@@ -114,7 +164,7 @@ class MinibatchCKA:
         for names, own in zip(self._names, (own_x, own_y), strict=True):
             for name, value in zip(names, own, strict=True):
                 require_variation(name, self._rows, float(value), unbiased=True)
-        values = cross / np.sqrt(np.outer(own_x, own_y))
+        values = cross / np.outer(np.sqrt(own_x), np.sqrt(own_y))
         return Comparison(values, *self._names, "minibatch_cka")
 
 

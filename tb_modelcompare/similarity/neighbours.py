@@ -76,7 +76,7 @@ def mutual_knn(X: npt.ArrayLike, Y: npt.ArrayLike, *, k: int = 10) -> float:
 
 
 def _by_product(layer: Layer, k: int) -> Neighbours:
-    values = layer.values.astype(np.float64) * layer.scale
+    values = layer.scaled(layer.values.astype(np.float64))
     found, kernels = [], []
     for block in row_blocks(layer.rows, 512):
         product = values[block] @ values.T

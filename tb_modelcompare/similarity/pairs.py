@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -11,8 +11,9 @@ import numpy.typing as npt
 
 from tb_modelcompare.similarity import products
 from tb_modelcompare.similarity.activations import Array, Layer, Matrix
-from tb_modelcompare.similarity.cka import require_variation, unbiased_hsic
-from tb_modelcompare.similarity.moments import Cross, LayerMoments, energy_of, squared_norm
+from tb_modelcompare.similarity.hsic import cka_of, kernel_hsic
+from tb_modelcompare.similarity.moments import Cross, LayerMoments
+from tb_modelcompare.similarity.panels import multiply_adds, panels
 from tb_modelcompare.similarity.registry import (
     KernelPlan,
     Measure,
@@ -23,9 +24,6 @@ from tb_modelcompare.similarity.registry import (
 )
 from tb_modelcompare.similarity.settings import Settings
 from tb_modelcompare.similarity.threads import blas_threads, spread
-
-LEAST_REMAINING = 0.02
-"""Below this, what is left of a float32 product once its bias is taken off is too inexact."""
 
 
 def all_pairs(
@@ -41,150 +39,11 @@ def all_pairs(
     return _row_pairs(measure, plan, xs, ys, settings)
 
 
-def _multiply_adds(xs: Sequence[Layer], ys: Sequence[Layer]) -> tuple[float, float]:
-    """Of every layer's own covariance, and of all cross-covariances."""
-    rows = float(xs[0].rows)
-    layers = xs if ys is xs else [*xs, *ys]
-    units_x, units_y = (sum(layer.units for layer in side) for side in (xs, ys))
-    own = rows * sum(layer.units**2 for layer in layers)
-    across = rows * units_x * units_y
-    return own, (across - own) / 2 if ys is xs else across
-
-
-@dataclass(frozen=True, eq=False)
-class Hsic:
-    """HSIC with linear kernels, up to one factor: of all pairs, and of each layer with itself.
-
-    `remaining` is the smallest share of a layer's own HSIC that is left once the bias is taken
-    off: rounding grows by one over it.
-    """
-
-    cross: Matrix
-    own_x: Matrix
-    own_y: Matrix
-    remaining: float = 1.0
-
-
-def kernel_hsic(bias: float, xs: list[Layer], ys: list[Layer], settings: Settings) -> Hsic:
-    """HSIC of every x with every y, by the cheaper of covariances and Gram matrices.
-
-    `bias` is the share of the bias that is kept, see `KernelPlan`.
-    """
-    layers = xs if ys is xs else [*xs, *ys]
-    dtype = settings.dtype(layers)
-    gram = products.gram_cost(xs[0].rows, sum(layer.units for layer in layers), len(layers))
-    covariances = sum(_multiply_adds(xs, ys))
-    if gram < covariances:
-        squares, energies = products.gram_squares(
-            layers, dtype, settings.memory, settings.tick(gram)
-        )
-        own_x, own_y = squares.diagonal()[: len(xs)], squares.diagonal()[-len(ys) :]
-        squares = squares[: len(xs), -len(ys) :]
-    else:
-        tick = settings.tick(covariances)
-        own_x = _own_squares(xs, dtype, tick)
-        own_y = own_x if ys is xs else _own_squares(ys, dtype, tick)
-        squares = _cross_squares(xs, ys, dtype, settings.memory, tick)
-        if ys is xs:
-            squares += squares.T + np.diag(own_x)
-        energies = np.stack([energy_of(layer, dtype) for layer in layers])
-    return with_bias(bias, squares, (own_x, own_y), (energies[: len(xs)], energies[-len(ys) :]))
-
-
-def with_bias(
-    bias: float, squares: Matrix, own: tuple[Matrix, Matrix], energies: tuple[Matrix, Matrix]
-) -> Hsic:
-    """HSIC with this share of its bias, from `||X'Y||²` and the energies of both sides' rows."""
-    if bias == 1.0:
-        return Hsic(squares, *own)
-    unbiased = unbiased_of(squares, *own, *energies)
-    if bias == 0.0:
-        return unbiased
-    rows = energies[0].shape[1]
-    factor = (1.0 - bias) * rows / (rows - 3)  # it comes times rows (rows - 3), the other rows²
-    return Hsic(
-        factor * unbiased.cross + bias * squares,
-        factor * unbiased.own_x + bias * own[0],
-        factor * unbiased.own_y + bias * own[1],
-        unbiased.remaining,
-    )
-
-
-def unbiased_of(
-    squares: Matrix, own_x: Matrix, own_y: Matrix, energy_x: Matrix, energy_y: Matrix
-) -> Hsic:
-    """Take the bias off `||X'Y||²`, given every row's energy, (layers, rows) of each side."""
-    rows = energy_x.shape[1]
-    total_x, total_y = energy_x.sum(axis=1), energy_y.sum(axis=1)
-    new_x = unbiased_hsic(own_x, np.square(energy_x).sum(axis=1), total_x**2, rows)
-    new_y = unbiased_hsic(own_y, np.square(energy_y).sum(axis=1), total_y**2, rows)
-    remaining = min(
-        float(np.divide(new, own, out=np.ones_like(own), where=own > 0.0).min())
-        for new, own in ((new_x, own_x), (new_y, own_y))
-    )
-    cross = unbiased_hsic(squares, energy_x @ energy_y.T, np.outer(total_x, total_y), rows)
-    return Hsic(cross, new_x, new_y, remaining)
-
-
 def _kernel_pairs(plan: KernelPlan, xs: list[Layer], ys: list[Layer], settings: Settings) -> Matrix:
-    hsic = kernel_hsic(plan.bias, xs, ys, settings)
-    if settings.precision == "auto" and hsic.remaining < LEAST_REMAINING:
-        hsic = kernel_hsic(plan.bias, xs, ys, replace(settings, precision="double"))
-    values = cka_of(hsic, xs, ys, plan.bias)
+    values = cka_of(kernel_hsic(plan.bias, xs, ys, settings), xs, ys, plan.bias)
     if ys is xs:
         np.fill_diagonal(values, 1.0)
     return values
-
-
-def cka_of(hsic: Hsic, xs: Sequence[Layer], ys: Sequence[Layer], bias: float) -> Matrix:
-    for layers, own in ((xs, hsic.own_x), (ys, hsic.own_y)):
-        for layer, value in zip(layers, own, strict=True):
-            require_variation(layer.name, layer.rows, float(value), bias < 1.0)
-    return np.asarray(hsic.cross / np.sqrt(np.outer(hsic.own_x, hsic.own_y)))
-
-
-def _own_squares(layers: Sequence[Layer], dtype: npt.DTypeLike, tick: products.Tick) -> Matrix:
-    squares = np.empty(len(layers))
-    for index, layer in enumerate(layers):
-        covariance = products.own_covariance(layer, dtype)
-        squares[index] = squared_norm(covariance) * layer.rows**2
-        tick(float(layer.rows) * layer.units**2)
-    return squares
-
-
-def _cross_squares(
-    xs: list[Layer], ys: list[Layer], dtype: npt.DTypeLike, memory: int, tick: products.Tick
-) -> Matrix:
-    """`||X'Y||²` through covariances; strictly above the diagonal where `ys is xs`."""
-    squares = np.zeros((len(xs), len(ys)))
-    for panels in _panels(xs, ys, dtype, memory, tick):
-        for i, columns, panel in panels:
-            widths = [layer.units for layer in ys[columns]]
-            squares[i, columns] = products.block_squares(panel, widths) * xs[0].rows ** 2
-    return squares
-
-
-def _panels(
-    xs: list[Layer], ys: list[Layer], dtype: npt.DTypeLike, memory: int, tick: products.Tick
-) -> Iterator[list[tuple[int, slice, Array]]]:
-    """(index of x, slice of ys, their cross-covariances (d1, units of these ys)).
-
-    All pairs, by groups of layers whose sums fit in memory; where `ys is xs`, those strictly
-    above the diagonal.
-    """
-    limit = int(np.sqrt(memory / 16))
-    groups_x = products.groups([layer.units for layer in xs], limit)
-    groups_y = groups_x if ys is xs else products.groups([layer.units for layer in ys], limit)
-    for g in groups_x:
-        for h in groups_y:
-            if ys is xs and h.start < g.start:
-                continue
-            left, within = xs[g.start : g.stop], ys is xs and h == g
-            right = left if within else ys[h.start : h.stop]
-            yield [
-                (g.start + i, slice(h.start + j, h.stop), panel)
-                for i, j, panel in products.cross_panels(left, right, dtype, within, tick)
-            ]
 
 
 @dataclass(frozen=True, eq=False)
@@ -219,7 +78,7 @@ def moment_pairs(
 ) -> Matrix:
     """Values of every x with every y; `ready` is what `prepared` gave, where it is known."""
     layers = xs if ys is xs else [*xs, *ys]
-    own, across = _multiply_adds(xs, ys)
+    own, across = multiply_adds(xs, ys)
     widths_x, widths_y = (np.array([layer.units for layer in side]) for side in (xs, ys))
     combining = float(_combining_cost(widths_x[:, None], widths_y).sum())
     if ys is xs:
@@ -241,10 +100,10 @@ def moment_pairs(
         some_x = [xs[i] for i in rows]
         some_y = some_x if ys is xs and columns is rows else [ys[j] for j in columns]
         kind = np.float64 if exact[rows[0]] or exact[-len(ys) :][columns[0]] else np.float32
-        for panels in _panels(some_x, some_y, kind, settings.memory, tick):
+        for some in panels(some_x, some_y, kind, settings.memory, tick):
             pairs = [
                 _Pair(int(rows[i]), int(columns[j]), block)
-                for i, among, panel in panels
+                for i, among, panel in some
                 for j, block in _blocks(panel, some_y, among)
             ]
             if ys is xs and not measure.symmetric:
@@ -254,9 +113,22 @@ def moment_pairs(
                 values[pair.row, pair.column] = value
                 if ys is xs and measure.symmetric:
                     values[pair.column, pair.row] = value
-    if ys is xs:
-        assert measure.self_value is not None
+    if ys is xs and measure.self_value is not None:
         np.fill_diagonal(values, measure.self_value)
+    elif ys is xs:
+        np.fill_diagonal(values, _with_themselves(plan, xs, left, exact))
+    return values
+
+
+def _with_themselves(
+    plan: MomentPlan, layers: Sequence[Layer], sides: Sequence[Any], exact: npt.NDArray[np.bool_]
+) -> list[float]:
+    """The values of a measure that differ from layer to layer where it meets itself."""
+    values = []
+    for layer, side, double in zip(layers, sides, exact, strict=True):
+        dtype = np.float64 if double else np.float32
+        covariance = products.own_covariance(layer, dtype).astype(dtype, copy=False)
+        values.append(float(plan.combine(side, side, Cross(covariance))))
     return values
 
 

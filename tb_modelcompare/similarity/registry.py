@@ -36,6 +36,10 @@ class MomentPlan:
     least_rows: int = 2
     single_precision: Callable[[Any], bool] = lambda prepared: True
     """Whether products in float32 are enough for the layer that was prepared from them."""
+    white_rows: Callable[[Layer, Any], Array] | None = None
+    """Of a measure that no invertible linear map of the units changes: white variates of the
+    rows, from the layer and what was prepared from it. Draws of rows are taken from these, as
+    float32 and Cholesky's factor are enough there. None where there are no such variates."""
 
 
 @dataclass(frozen=True)

@@ -23,9 +23,11 @@ from tb_modelcompare.similarity.activations import (
     Array,
     Matrix,
     check_activations,
+    check_model,
     open_layer,
 )
-from tb_modelcompare.similarity.engine import Comparison, find_measure
+from tb_modelcompare.similarity.engine import Comparison
+from tb_modelcompare.similarity.inputs import find_measure
 from tb_modelcompare.similarity.measures import MEASURES
 from tb_modelcompare.similarity.moments import Cross, LayerMoments
 from tb_modelcompare.similarity.registry import MomentPlan
@@ -142,8 +144,9 @@ class MomentStream:
             If a layer cannot be used, or the batch does not fit the batches before. The stream
             is then as it was.
         """
-        if not a or (b is not None and not b):
-            raise ActivationError("A batch holds no layers.")
+        check_model(a, "the first model")
+        if b is not None:
+            check_model(b, "the second model")
         if self._a is not None and (b is None) != (self._b is None):
             raise ActivationError("All batches of a stream must be of one model, or all of two.")
         side_a = self._a or _Side(a)
@@ -214,8 +217,7 @@ class MomentStream:
 
         def value(pair: tuple[int, int]) -> float:
             i, j = pair
-            if b is a and i == j:
-                assert chosen.self_value is not None
+            if b is a and i == j and chosen.self_value is not None:
                 return chosen.self_value
             block = _moved(sums[a.columns(i), b.columns(j)], left[i][1])
             block = _moved(block.T, right[j][1]).T

@@ -42,7 +42,7 @@ def test_null_tells_signal_from_chance(name):
 def test_unbiased_estimator_has_a_null_of_zero_and_the_biased_one_has_not():
     X, Y, _ = related(np.random.default_rng(1), 40)
     means = [
-        compare({"x": X}, {"y": Y}, name, permutations=200, resamples=2).null_mean[0, 0]
+        compare({"x": X}, {"y": Y}, name, permutations=200, resamples=5).null_mean[0, 0]
         for name in ("linear_cka", "unbiased_linear_cka")
     ]
     assert means[0] > 0.05
@@ -54,8 +54,8 @@ def test_positions_of_one_image_do_not_count_as_evidence():
     _, _, noise = related(np.random.default_rng(2), 15, positions=8)
     other = related(np.random.default_rng(3), 15, positions=8)[2]
     groups = np.repeat(np.arange(15), 8)
-    wrong = compare({"x": noise}, {"y": other}, permutations=40, resamples=2)
-    right = compare({"x": noise}, {"y": other}, groups=groups, permutations=40, resamples=2)
+    wrong = compare({"x": noise}, {"y": other}, permutations=40, resamples=5)
+    right = compare({"x": noise}, {"y": other}, groups=groups, permutations=40, resamples=5)
     assert wrong.p_value[0, 0] < 0.05 < right.p_value[0, 0]
     assert right.effective_rows[0, 0] < 20 < wrong.effective_rows[0, 0]
 
@@ -131,18 +131,18 @@ def test_draws_are_what_comparing_the_drawn_rows_gives(name, same):
     image = np.repeat(np.arange(50), 3)
     measure = MEASURES[name]
     held = {"groups": image} if measure.by_image else {}
-    found = compare(a, b, name, groups=image, permutations=3, resamples=2)
+    found = compare(a, b, name, groups=image, permutations=3, resamples=5)
     null = [
         compare(a, {key: values[order] for key, values in b.items()}, name, **held).values
         for order in shuffles_of(image, 3, seed=0)
     ]
     np.testing.assert_allclose(found.null_mean, np.mean(null, axis=0), atol=2e-6)
     drawn = []
-    for order in resamples_of(image, 2, measure.repeats_bias, seed=0):
+    for order in resamples_of(image, 5, measure.repeats_bias, seed=0):
         left, right = ({key: v[order] for key, v in side.items()} for side in (a, b))
         held = {"groups": image[order]} if measure.by_image else {}
         drawn.append(compare(left, left if same else right, name, **held).values)
-    width = 0.95 * np.ptp(drawn, axis=0)
+    width = np.diff(np.quantile(drawn, [0.025, 0.975], axis=0), axis=0)[0]
     np.testing.assert_allclose(found.high - found.low, width, atol=2e-6)
 
 
@@ -165,7 +165,7 @@ def test_chance_of_cka_is_the_mean_over_all_orders_of_the_images(name):
 
 def test_untrained_baseline():
     X, Y, unrelated = related(np.random.default_rng(6), 60)
-    result = compare({"x": X}, {"y": Y}, permutations=1, resamples=2, untrained={"y": unrelated})
+    result = compare({"x": X}, {"y": Y}, permutations=1, resamples=5, untrained={"y": unrelated})
     assert result.baseline == pytest.approx(compare({"x": X}, {"y": unrelated}).values)
     assert result.null_mean.shape == result.effective_rows.shape == result.values.shape
     plain = compare({"x": X}, {"y": Y}, untrained={"y": unrelated})
@@ -187,18 +187,18 @@ def test_images_are_held_out_as_wholes_in_every_resample():
     )
     name = "cross_validated_regression_x_to_y"
     assert compare({"x": x}, {"y": y}, name).values[0, 0] > 0.2
-    whole = compare({"x": x}, {"y": y}, name, groups=groups, permutations=4, resamples=4)
+    whole = compare({"x": x}, {"y": y}, name, groups=groups, permutations=4, resamples=5)
     assert whole.values == compare({"x": x}, {"y": y}, name, groups=groups).values
     assert whole.values[0, 0] < 0.0
     assert whole.null_mean[0, 0] < 0.0
-    drawn = compare({"x": x}, {"y": y}, name, groups=groups, resamples=4)
+    drawn = compare({"x": x}, {"y": y}, name, groups=groups, resamples=5)
     assert (drawn.low, drawn.high) == (whole.low, whole.high)
 
 
 def test_layers_left_out_as_dead_are_left_out_of_everything():
     X, Y, _ = related(np.random.default_rng(13), 30)
     a, b = {"dead": np.ones((30, 2)), "x": X}, {"y": Y}
-    result = compare(a, b, dead="drop", permutations=3, resamples=3, untrained={"y": Y[::-1]})
+    result = compare(a, b, dead="drop", permutations=3, resamples=5, untrained={"y": Y[::-1]})
     assert result.rows == ("x",)
     for part in (result.null_mean, result.low, result.effective_rows, result.baseline):
         assert part.shape == (1, 1)
@@ -212,8 +212,8 @@ def test_what_cannot_be_assessed():
     with pytest.raises(ActivationError, match="groups has shape"):
         compare({"x": X}, {"y": Y}, groups=[0, 1], permutations=1)
     with pytest.raises(ActivationError, match="at least two images"):
-        compare({"x": X}, {"y": Y}, groups=[0] * 10, resamples=2)
-    with pytest.raises(ActivationError, match="at least 2"):
+        compare({"x": X}, {"y": Y}, groups=[0] * 10, resamples=5)
+    with pytest.raises(ActivationError, match="at least 5"):
         compare({"x": X}, {"y": Y}, resamples=1)
     with pytest.raises(ActivationError, match="level"):
         compare({"x": X}, {"y": Y}, level=95)

@@ -206,6 +206,39 @@ def test_minibatch_cka_is_the_ratio_of_summed_hsic(same):
     np.testing.assert_allclose(stream.compare().values, expected, rtol=1e-8, atol=1e-10)
 
 
+def in_batches_of(ends, precision="auto"):
+    """Of layers wider than a batch, which have much noise, cut at these rows; and all rows."""
+    random = np.random.default_rng(7)
+    signal = random.standard_normal((ends[-1], 5))
+    X, Y = (
+        signal @ random.standard_normal((5, width)) + 3 * random.standard_normal((ends[-1], width))
+        for width in (300, 200)
+    )
+    stream = MinibatchCKA(precision)
+    for start, stop in zip([0, *ends[:-1]], ends, strict=True):
+        stream.update({"x": X[start:stop]}, {"y": Y[start:stop]})
+    exact = compare({"x": X}, {"y": Y}, "unbiased_linear_cka").values
+    return stream.compare().values - exact
+
+
+@pytest.mark.parametrize("last", [4, 5, 8, 30, 128])
+def test_a_short_last_batch_does_no_harm(last):
+    without = abs(in_batches_of([256, 512]))
+    assert without < 0.005
+    assert abs(in_batches_of([256, 512, 512 + last])) < 0.005
+    assert abs(in_batches_of([last, last + 256, last + 512], "double")) < 0.005
+
+
+def test_a_batch_too_short_to_say_anything_is_refused_and_leaves_the_rest():
+    stream = MinibatchCKA()
+    stream.update(cut(A, slice(0, 50)))
+    before = stream.compare().values
+    for rows in (1, 2, 3):
+        with pytest.raises(ActivationError, match="join it with the one before"):
+            stream.update(cut(A, slice(50, 50 + rows)))
+    assert (stream.compare().values == before).all()
+
+
 @pytest.mark.parametrize("factor", [1.0, 1e6, 1e-6, 1e-14])
 def test_minibatches_of_float32_are_as_good_as_float64(factor):
     """Also about a mean 1,000 times the spread, and for noise that is nearly all bias."""

@@ -1,0 +1,253 @@
+"""HSIC with linear kernels of all pairs of layers, and how much of it rounding leaves.
+
+The unbiased estimator leaves out what each row has with itself. The usual sums hold it, and it
+is taken off at the end: the fast way, and an exact one as long as something remains. Where one
+row is far longer than all others, its product with itself is nearly all there is. There the
+inner products of each row with itself are never added.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from tb_modelcompare.errors import ActivationError
+from tb_modelcompare.similarity import products
+from tb_modelcompare.similarity.activations import Layer, Matrix, about_median, row_blocks
+from tb_modelcompare.similarity.moments import energy_of, squared_norm
+from tb_modelcompare.similarity.panels import multiply_adds, panels
+from tb_modelcompare.similarity.settings import Settings
+
+LEAST_REMAINING = {np.dtype(np.float32): 0.05, np.dtype(np.float64): 1e-6}
+"""Below this share, what remains of a sum in this type once the bias is taken off is inexact:
+rounding is larger by one over it."""
+
+LARGEST_ROW = {np.dtype(np.float32): 0.05, np.dtype(np.float64): 1.0}
+"""Above this share of a sum, the product of one row with itself is too large to be taken off:
+its rounding error is not one of many that average out."""
+
+Number = TypeVar("Number", float, npt.NDArray[np.float64])
+
+
+@dataclass(frozen=True, eq=False)
+class Hsic:
+    """HSIC with linear kernels, up to one factor: of all pairs, and of each layer with itself.
+
+    Attributes
+    ----------
+    cross : array (len(xs), len(ys))
+    own_x, own_y : array (len(xs),), (len(ys),)
+    remaining : float
+        The smallest share of a layer's own HSIC that is left once the bias is taken off:
+        rounding grows by one over it.
+    largest_row : float
+        The largest share of a layer's own HSIC, with its bias, that is one row with itself.
+    """
+
+    cross: Matrix
+    own_x: Matrix
+    own_y: Matrix
+    remaining: float = 1.0
+    largest_row: float = 0.0
+
+    def is_exact(self, dtype: npt.DTypeLike) -> bool:
+        """Whether sums in this type are good enough for what was taken off them."""
+        kind = np.dtype(dtype)
+        return self.remaining >= LEAST_REMAINING[kind] and self.largest_row <= LARGEST_ROW[kind]
+
+
+def require_variation(name: str, rows: int, hsic: float, unbiased: bool) -> None:
+    """Refuse a layer whose HSIC with itself is not positive: CKA divides by its root.
+
+    Raises
+    ------
+    ActivationError
+    """
+    if not hsic > 0.0:
+        raise ActivationError(
+            f"{name} has no variation that this measure can compare"
+            + (" beyond what chance gives" if unbiased else "")
+            + f" on its {rows} rows. Leave it out, or use a probe with more images."
+        )
+
+
+def cka_of(hsic: Hsic, xs: Sequence[Layer], ys: Sequence[Layer], bias: float) -> Matrix:
+    for layers, own in ((xs, hsic.own_x), (ys, hsic.own_y)):
+        for layer, value in zip(layers, own, strict=True):
+            require_variation(layer.name, layer.rows, float(value), bias < 1.0)
+    return np.asarray(hsic.cross / np.outer(np.sqrt(hsic.own_x), np.sqrt(hsic.own_y)))
+
+
+def kernel_hsic(bias: float, xs: list[Layer], ys: list[Layer], settings: Settings) -> Hsic:
+    """HSIC of every x with every y, by the cheaper of covariances and Gram matrices.
+
+    `bias` is the share of the bias that is kept, see `KernelPlan`. Where too little remains
+    without it, all is computed again in float64 from Gram matrices without their diagonals.
+    """
+    layers = xs if ys is xs else [*xs, *ys]
+    dtype = np.dtype(settings.dtype(layers))
+    squares, own, energies = _squares(xs, ys, dtype, settings)
+    if bias == 1.0:
+        return Hsic(squares, *own)
+    unbiased = unbiased_of(squares, own, energies)
+    if settings.precision != "single" and not unbiased.is_exact(dtype):
+        unbiased = without_diagonals(xs, ys, settings)
+    return with_bias(bias, squares, own, unbiased, xs[0].rows)
+
+
+def _squares(
+    xs: list[Layer], ys: list[Layer], dtype: npt.DTypeLike, settings: Settings
+) -> tuple[Matrix, tuple[Matrix, Matrix], tuple[Matrix, Matrix]]:
+    """`||X'Y||²` of all pairs and of each layer with itself, and every row's squared length,
+    (layers, rows) of each side."""
+    layers = xs if ys is xs else [*xs, *ys]
+    gram = products.gram_cost(xs[0].rows, sum(layer.units for layer in layers), len(layers))
+    covariances = sum(multiply_adds(xs, ys))
+    if gram < covariances:
+        squares, energies = products.gram_squares(
+            layers, dtype, settings.memory, settings.tick(gram)
+        )
+        own_x, own_y = squares.diagonal()[: len(xs)], squares.diagonal()[-len(ys) :]
+        squares = squares[: len(xs), -len(ys) :]
+    else:
+        tick = settings.tick(covariances)
+        own_x = _own_squares(xs, dtype, tick)
+        own_y = own_x if ys is xs else _own_squares(ys, dtype, tick)
+        squares = _cross_squares(xs, ys, dtype, settings.memory, tick)
+        if ys is xs:
+            squares += squares.T + np.diag(own_x)
+        energies = np.stack([energy_of(layer, dtype) for layer in layers])
+    return squares, (own_x, own_y), (energies[: len(xs)], energies[-len(ys) :])
+
+
+def _own_squares(layers: Sequence[Layer], dtype: npt.DTypeLike, tick: products.Tick) -> Matrix:
+    squares = np.empty(len(layers))
+    for index, layer in enumerate(layers):
+        covariance = products.own_covariance(layer, dtype)
+        squares[index] = squared_norm(covariance) * layer.rows**2
+        tick(float(layer.rows) * layer.units**2)
+    return squares
+
+
+def _cross_squares(
+    xs: list[Layer], ys: list[Layer], dtype: npt.DTypeLike, memory: int, tick: products.Tick
+) -> Matrix:
+    """`||X'Y||²` through covariances; strictly above the diagonal where `ys is xs`."""
+    squares = np.zeros((len(xs), len(ys)))
+    for some in panels(xs, ys, dtype, memory, tick):
+        for i, columns, panel in some:
+            widths = [layer.units for layer in ys[columns]]
+            squares[i, columns] = products.block_squares(panel, widths) * xs[0].rows ** 2
+    return squares
+
+
+def unbiased_hsic(
+    square: Number, energy_product: Number, totals_product: Number, rows: int
+) -> Number:
+    """Unbiased HSIC (Song et al. 2012) of linear kernels, times rows (rows - 3), from sums.
+
+    `square` is ||X'Y||² of centred X and Y, `energy_product` the sum over rows of |x|²|y|²,
+    `totals_product` that of |x|² times that of |y|². Centring the features first changes
+    nothing in the estimator, and leaves only these terms of it.
+    """
+    return square - rows / (rows - 2) * energy_product + totals_product / ((rows - 1) * (rows - 2))
+
+
+def unbiased_of(
+    squares: Matrix, own: tuple[Matrix, Matrix], energies: tuple[Matrix, Matrix]
+) -> Hsic:
+    """Take the bias off `||X'Y||²`, given every row's energy, (layers, rows) of each side."""
+    rows = energies[0].shape[1]
+    totals = [energy.sum(axis=1) for energy in energies]
+    new_x, new_y = (
+        unbiased_hsic(square, np.square(energy).sum(axis=1), total**2, rows)
+        for square, energy, total in zip(own, energies, totals, strict=True)
+    )
+    cross = unbiased_hsic(squares, energies[0] @ energies[1].T, np.outer(*totals), rows)
+    remaining = min(shares(new_x, own[0], 1.0).min(), shares(new_y, own[1], 1.0).min())
+    largest = max(
+        shares(np.square(energy).max(axis=1), square, 0.0).max()
+        for energy, square in zip(energies, own, strict=True)
+    )
+    return Hsic(cross, new_x, new_y, float(remaining), float(largest))
+
+
+def shares(parts: Matrix, wholes: Matrix, of_nothing: float) -> Matrix:
+    """Each part over its whole, or this where the whole is 0."""
+    out = np.full_like(wholes, of_nothing)
+    return np.divide(parts, wholes, out=out, where=wholes > 0.0)
+
+
+def with_bias(
+    bias: float, squares: Matrix, own: tuple[Matrix, Matrix], unbiased: Hsic, rows: int
+) -> Hsic:
+    """HSIC with this share of its bias, from what all of it and none of it give."""
+    if bias == 0.0:
+        return unbiased
+    factor = (1.0 - bias) * rows / (rows - 3)  # it comes times rows (rows - 3), the other rows²
+    return Hsic(
+        factor * unbiased.cross + bias * squares,
+        factor * unbiased.own_x + bias * own[0],
+        factor * unbiased.own_y + bias * own[1],
+    )
+
+
+def off_diagonal_hsic(
+    squares: Number, products_of_sums: Number, product_of_totals: Number, rows: int
+) -> Number:
+    """Unbiased HSIC, times rows (rows - 3), from Gram matrices without their diagonals.
+
+    With `k` and `l` the sums of their rows: `squares` is `<K, L>`, `products_of_sums` `k'l`, and
+    `product_of_totals` the sum of k times that of l. Song et al. 2012, eq. 5.
+    """
+    return (
+        squares
+        - 2.0 / (rows - 2) * products_of_sums
+        + product_of_totals / ((rows - 1) * (rows - 2))
+    )
+
+
+def without_diagonals(xs: list[Layer], ys: list[Layer], settings: Settings) -> Hsic:
+    """Unbiased HSIC of every x with every y, in float64, with no bias to take off.
+
+    The same whatever rows are taken from, so it is their median, which a few rows do not move.
+    """
+    layers = [about_median(layer) for layer in (xs if ys is xs else [*xs, *ys])]
+    rows = layers[0].rows
+    squares, sums = _off_diagonal_squares(layers, settings)
+    totals = sums.sum(axis=1)
+    hsic = off_diagonal_hsic(squares, sums @ sums.T, np.outer(totals, totals), rows)
+    own = hsic.diagonal()
+    return Hsic(hsic[: len(xs), -len(ys) :], own[: len(xs)], own[-len(ys) :])
+
+
+def _off_diagonal_squares(layers: list[Layer], settings: Settings) -> tuple[Matrix, Matrix]:
+    """`<K, L>` of all pairs of Gram matrices whose diagonals are 0, and the sums of their rows,
+    (layers, rows). By tiles, half of which are enough."""
+    rows = layers[0].rows
+    kept = products.reader(layers, np.float64, settings.memory / 2)
+    centred = kept or (lambda index, rows: layers[index].centred(rows))
+    side = min(products.TILE if kept else products.LARGE_TILE, rows)
+    while side > 64 and len(layers) * side * side * 8 > settings.memory / 2:
+        side //= 2
+    tick = settings.without_progress().tick(1.0)
+    squares, sums = np.zeros((len(layers), len(layers))), np.zeros((len(layers), rows))
+    blocks = list(row_blocks(rows, side))
+    for i, first in enumerate(blocks):
+        for second in blocks[i:]:
+            tiles = np.empty((len(layers), (first.stop - first.start), second.stop - second.start))
+            for index in range(len(layers)):
+                np.matmul(centred(index, first), centred(index, second).T, out=tiles[index])
+                if second == first:
+                    np.fill_diagonal(tiles[index], 0.0)
+                tick(0.0)
+            lines = tiles.reshape(len(layers), -1)
+            squares += (1.0 if second == first else 2.0) * products.inner_products(lines, lines)
+            sums[:, first] += tiles.sum(axis=2)
+            if second != first:
+                sums[:, second] += tiles.sum(axis=1)
+    return squares, sums
