@@ -7,6 +7,7 @@ the first to the direction that answers to it in the second. numpy and scipy onl
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -15,19 +16,22 @@ import scipy.linalg
 from tb_modelcompare.errors import ActivationError
 from tb_modelcompare.similarity.activations import (
     Matrix,
+    about_median,
     open_layer,
     require_same_rows,
     row_blocks,
 )
-from tb_modelcompare.similarity.regression import RIDGE, Folds, folds_of_rows, in_folds
+from tb_modelcompare.similarity.options import number, whole
+from tb_modelcompare.similarity.regression import RIDGE, Folds, in_folds, ridge_factor
 from tb_modelcompare.similarity.threads import spread
 
-RIDGES = (1e-6, 1e-2, 1e-1, 1.0)
+RIDGES = (1e-6, 1e-2, 1e-1, 1.0, 10.0, 100.0, 1000.0)
 """Ridges that `prediction_r2` chooses from, as shares of the mean variance of the units.
 
 A unit that the other layer holds exactly wants next to none. One that is spread over hundreds
 of correlated units, seen at a few thousand places, wants much: with 1e-6 the fit follows noise
-and scores near zero on units of GoogLeNet that 0.1 predicts to a third.
+and scores near zero on units of GoogLeNet that 0.1 predicts to a third. Of a unit that the layer
+says nothing about the mean is the best prediction: the largest ridges leave next to nothing else.
 """
 
 
@@ -48,9 +52,9 @@ def predict_direction(
     v : array (d1,) or (k, d1)
         One direction, or several.
     ridge : float, optional
-        Added to the diagonal of C11, as a share of its mean. By default 0 where C11 is well
-        conditioned and `RIDGE` where it is (nearly) singular, which dead or duplicate units
-        and rows fewer than units make it.
+        Added to the diagonal of C11, as a share of its mean, at least 0. By default 0 where C11
+        is well conditioned and `RIDGE` where it is (nearly) singular, which dead or duplicate
+        units and rows fewer than units make it.
 
     Returns
     -------
@@ -60,10 +64,15 @@ def predict_direction(
     ------
     ActivationError
         If a side is not a matrix of finite real numbers, if rows differ in number, if v has
-        another length than the units of source, or if source is zero everywhere.
+        another length than the units of source, if source is zero everywhere, or if the ridge
+        that is given is too small for units that depend on each other.
+    OptionError
+        If the ridge is no number of at least 0.
     """
     x, y = open_layer(source, "source"), open_layer(target, "target")
     require_same_rows(x, y)
+    if ridge is not None:
+        ridge = number("ridge", ridge, least=0.0)
     directions = np.atleast_2d(np.asarray(v, np.float64))
     if directions.shape[-1] != x.units or np.ndim(v) not in (1, 2):
         raise ActivationError(
@@ -74,7 +83,7 @@ def predict_direction(
         raise ActivationError("The direction has NaN or infinite values.")
     moment = np.zeros((x.units, x.units))
     for rows in row_blocks(x.rows):
-        block = x.values[rows].astype(np.float64)
+        block = x.scaled(x.values[rows].astype(np.float64))
         moment += block.T @ block
     moment /= x.rows
     level = float(np.trace(moment)) / x.units
@@ -83,9 +92,9 @@ def predict_direction(
     weights = _solve(moment, directions.T, level, ridge)
     result = np.zeros((len(directions), y.units))
     for rows in row_blocks(x.rows):
-        activity = x.values[rows].astype(np.float64) @ weights
-        result += activity.T @ y.values[rows].astype(np.float64)
-    result /= x.rows
+        activity = x.scaled(x.values[rows].astype(np.float64)) @ weights
+        result += activity.T @ y.scaled(y.values[rows].astype(np.float64))
+    result = np.ldexp(result / x.rows, x.exponent - y.exponent)
     return result if np.ndim(v) == 2 else result[0]
 
 
@@ -133,8 +142,8 @@ def _solve(moment: Matrix, right: Matrix, level: float, ridge: float | None) -> 
             if reciprocal > 1e-12:
                 return np.asarray(scipy.linalg.cho_solve((factor, True), right))
         ridge = RIDGE
-    regular = moment + np.eye(len(moment)) * (ridge * level)
-    return np.asarray(scipy.linalg.solve(regular, right, assume_a="pos"))
+    factor = ridge_factor(moment + np.eye(len(moment)) * (ridge * level), ridge)
+    return np.asarray(scipy.linalg.cho_solve((factor, False), right))
 
 
 def prediction_r2(
@@ -160,10 +169,11 @@ def prediction_r2(
         Image of each row. Rows of one image never fall into two folds. By default each row is
         its own.
     folds : int
+        At least 2, and 3 where the ridge is to be chosen.
     ridge : float, optional
-        As a share of the mean variance of the units. By default, for every column and fold
-        anew, that of `RIDGES` which predicts each of the other folds best from the rest of
-        them: the fold that is scored has no part in the choice.
+        As a share of the mean variance of the units, at least 0. By default, for every column
+        and fold anew, that of `RIDGES` which predicts each of the other folds best from the rest
+        of them: the fold that is scored has no part in the choice.
 
     Returns
     -------
@@ -173,29 +183,33 @@ def prediction_r2(
     Raises
     ------
     ActivationError
-        If an array cannot be used, or there are fewer images than folds, or fewer than three
-        folds where the ridge is to be chosen.
+        If an array cannot be used, if there are fewer images than folds, or fewer than three
+        folds where the ridge is to be chosen, or if a ridge that is given is too small for units
+        that depend on each other.
+    OptionError
+        If `folds` or `ridge` has a value that it does not take.
     """
-    if ridge is None and folds == 2:
+    whole("folds", folds, least=2)
+    if ridge is not None:
+        ridge = number("ridge", ridge, least=0.0)
+    elif folds == 2:
         raise ActivationError(
             "With 2 folds nothing is left to choose a ridge by: use 3 or more, or give a ridge."
         )
     x, wanted = open_layer(target, "target"), open_layer(_columns(y), "y")
     require_same_rows(x, wanted)
-    held_out = folds_of_rows(groups, x.rows, folds)
-    everything = slice(0, x.rows)
-    values, truth = x.centred(everything), wanted.centred(everything)
-    cross, all_folds = values.T @ truth, in_folds(values, held_out)
+    all_folds = in_folds(x, groups, folds)
+    truth = about_median(wanted).centred(slice(0, x.rows))
+    products = all_folds.products_with(truth)
     if ridge is None:
-        chosen = _best_ridges(all_folds, truth, cross)
+        chosen = _best_ridges(all_folds, truth, products)
     else:
         chosen = np.full((folds, wanted.units), ridge)
 
     def scored(fold: int) -> Matrix:
         ridges, index = np.unique(chosen[fold], return_inverse=True)
-        [(errors, deviation)] = all_folds.without([fold], ridges.tolist()).errors(
-            values, truth, cross
-        )
+        fit = all_folds.without([fold], ridges.tolist())
+        [(errors, deviation)] = all_folds.errors(fit, truth, products)
         errors = np.broadcast_to(errors, (len(ridges), wanted.units))
         return np.stack([np.take_along_axis(errors, index[None], axis=0)[0], deviation])
 
@@ -204,16 +218,16 @@ def prediction_r2(
     return np.where(varies, 1.0 - error / np.where(varies, deviation, 1.0), 0.0)
 
 
-def _best_ridges(folds: Folds, truth: Matrix, cross: Matrix) -> Matrix:
+def _best_ridges(folds: Folds, truth: Matrix, products: Sequence[Matrix]) -> Matrix:
     """For each fold and column that of `RIDGES` which does best without the fold, (folds, k).
 
     A fit without two folds serves both: it is scored on the one where the other is left out.
     """
-    count = len(folds.held)
+    count = len(folds.rows)
     pairs = list(itertools.combinations(range(count), 2))
 
     def scored(pair: tuple[int, int]) -> list[Matrix]:
-        found = folds.without(pair, RIDGES).errors(folds.values, truth, cross)
+        found = folds.errors(folds.without(pair, RIDGES), truth, products)
         # Where no predictor varies on the rows of a fit, all ridges come to the same.
         return [np.broadcast_to(one, (len(RIDGES), truth.shape[1])) for one, _ in found]
 

@@ -174,6 +174,37 @@ def test_choosing_a_ridge_does_not_make_noise_predictable():
     assert -0.1 < prediction_r2(features, wanted).mean() < 0.0
 
 
+@pytest.mark.parametrize(("rows", "units"), [(160, 20), (160, 150), (1000, 100), (100, 300)])
+def test_prediction_r2_of_noise_is_about_nothing(rows, units):
+    """Also just below as many units as rows, where a small ridge follows noise the most."""
+    random = np.random.default_rng(6)
+    r2 = prediction_r2(random.standard_normal((rows, units)), random.standard_normal((rows, 60)))
+    assert -0.03 < r2.mean() < 0.01
+
+
+def test_ridges_that_noise_wants_cost_a_signal_nothing():
+    random = np.random.default_rng(7)
+    X = random.standard_normal((1000, 20))
+    signal = X @ random.standard_normal(20)
+    wanted = signal[:, None] / signal.std() + random.standard_normal((1000, 60))
+    assert prediction_r2(X, wanted).mean() == pytest.approx(0.487, abs=0.01)
+    assert prediction_r2(X, signal)[0] == pytest.approx(1.0, abs=1e-6)
+
+
+@pytest.mark.parametrize("row", [0, 333, 599])
+@pytest.mark.parametrize("factor", [1e5, 1e7])
+def test_a_row_far_from_all_others_costs_no_precision(layers, row, factor):
+    """Neither in the columns that it is not far in, nor with predictors in float32."""
+    X, Y, _ = layers
+    wanted = Y[:, :2].copy()
+    wanted[row, 1] *= factor
+    assert prediction_r2(X, wanted)[0] == pytest.approx(prediction_r2(X, Y[:, 0])[0], abs=1e-9)
+    far = X.astype(np.float32)
+    far[row] *= np.float32(factor)
+    narrow, wide = (prediction_r2(far.astype(kind), Y, ridge=0.1) for kind in ("f4", "f8"))
+    np.testing.assert_allclose(narrow, wide, rtol=1e-9)
+
+
 def test_the_choice_of_a_ridge_never_sees_the_rows_that_are_scored():
     """Every fold by hand: the best ridge within the others, then fitted to these."""
     random = np.random.default_rng(5)

@@ -12,17 +12,23 @@ import numpy.typing as npt
 import scipy.linalg
 
 from tb_modelcompare.errors import ActivationError
-from tb_modelcompare.similarity.activations import Array, Layer, Matrix
+from tb_modelcompare.similarity.activations import Array, Layer, Matrix, about_median
 from tb_modelcompare.similarity.cca import well_conditioned
 from tb_modelcompare.similarity.moments import RCOND, Cross, LayerMoments, whiten
+from tb_modelcompare.similarity.options import number, one_of, whole
 from tb_modelcompare.similarity.registry import Measure, MomentPlan, RowPlan, evaluate
 from tb_modelcompare.similarity.threads import spread
 
 Result = TypeVar("Result")
 Direction = Literal["x_to_y", "y_to_x"]
+DIRECTIONS: tuple[Direction, ...] = ("x_to_y", "y_to_x")
 
 RIDGE = 1e-6
 """Ridge of cross-validated regression, as a share of the mean variance of the predictors."""
+
+LEAST_LEFT = 1e-12
+"""A predictor of whose variance less than this is its own, as others do not predict it, cannot
+be told from their combination in float64."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +62,8 @@ def _explained(x: RegressionLayer, y: RegressionLayer, cross: Cross, direction: 
 
 
 def _plan(direction: Direction, rcond: float = RCOND) -> MomentPlan:
+    one_of("direction", direction, DIRECTIONS)
+    number("rcond", rcond, least=0.0, below=1.0)
     return MomentPlan(
         lambda layer: _prepare(layer, rcond),
         lambda x, y, cross: _explained(x, y, cross, direction),
@@ -75,6 +83,26 @@ def linear_regression(
     "x_to_y": `||Q_X' Y||² / ||Y||²`, Y centred, Q_X an orthonormal basis of the span of
     centred X. Units of Y count by their variance. Range [0, 1]. Fitted and scored on the same
     rows: 1 where rows do not outnumber units. See `cross_validated_regression`.
+
+    Parameters
+    ----------
+    X, Y : array (rows, d1), (rows, d2)
+    direction : {"x_to_y", "y_to_x"}
+    rcond : float
+        Directions of the predictor with less than this share of the largest variance (every unit
+        at variance one) are left out, in [0, 1).
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    OptionError
+        If an option has a value that it does not take.
+    ActivationError
+        If a side is not a matrix of finite real numbers, if rows differ in number, or if a side
+        does not vary.
 
     References
     ----------
@@ -128,65 +156,47 @@ class Fit:
 
     Attributes
     ----------
-    held : tuple of array of int
-        The rows of each fold that is left out.
-    count : int
-        How many rows are not.
+    held, kept : tuple of int
+        The folds that are left out, and all others.
     mean : array (d,)
-        Of these, of the predictors.
+        Of the predictors on the rows that are kept.
     factors : tuple, one for each ridge
         Of the regularised covariance, by Cholesky, upper; empty where no predictor varies, so that
         nothing but the mean predicts.
     """
 
-    held: tuple[npt.NDArray[np.intp], ...]
-    count: int
+    held: tuple[int, ...]
+    kept: tuple[int, ...]
     mean: Matrix
     factors: tuple[Matrix, ...]
-
-    def errors(self, values: Matrix, target: Matrix, cross: Matrix) -> list[tuple[Matrix, Matrix]]:
-        """On each fold left out: squared error for each ridge, (ridges, k), and squared
-        deviation from the fitted mean, (k,).
-
-        `values` (rows, d) and `target` (rows, k) are centred over all rows, `cross` is
-        `values' target`.
-        """
-        unseen = [(values[rows], target[rows]) for rows in self.held]
-        target_mean = -sum(truth.sum(axis=0) for _, truth in unseen) / self.count
-        coefficients = []
-        if self.factors:
-            fitted = cross - sum(seen.T @ truth for seen, truth in unseen)
-            fitted /= self.count
-            fitted -= np.outer(self.mean, target_mean)
-            solve = scipy.linalg.lapack.dpotrs
-            coefficients = [solve(factor, fitted, lower=False)[0] for factor in self.factors]
-        found = []
-        for seen, truth in unseen:
-            about, residual = seen - self.mean, truth - target_mean
-            deviation = np.square(residual).sum(axis=0)
-            errors = [np.square(residual - about @ one).sum(axis=0) for one in coefficients]
-            found.append((np.stack(errors or [deviation]), deviation))
-        return found
 
 
 @dataclass(frozen=True, eq=False)
 class Folds:
-    """Predictors (rows, d), centred over all rows, and the rows and squares of each fold."""
+    """Predictors (rows, d), the rows of each fold, and the squares of each about zero.
+
+    What is fitted without a fold is summed over the others, and not what all rows give less
+    the fold: that would leave nothing but rounding where the fold holds a row far longer than
+    all others. For the same reason values are best taken from near most rows, not from the mean.
+    """
 
     values: Matrix
-    held: Sequence[npt.NDArray[np.intp]]
+    rows: Sequence[npt.NDArray[np.intp]]
     squares: Sequence[Matrix]
-    total: Matrix
 
     def without(self, folds: Sequence[int], ridges: Sequence[float]) -> Fit:
         """Fits on the other folds. Ridges are shares of the mean variance of the predictors that
-        vary."""
-        held = tuple(self.held[fold] for fold in folds)
-        count = len(self.values) - sum(map(len, held))
-        mean = -sum(self.values[rows].sum(axis=0) for rows in held) / count
-        covariance = self.total - self.squares[folds[0]]
-        for fold in folds[1:]:
-            covariance -= self.squares[fold]
+        vary.
+
+        Raises
+        ------
+        ActivationError
+            If a ridge is too small to tell predictors apart that depend on each other.
+        """
+        kept = tuple(fold for fold in range(len(self.rows)) if fold not in folds)
+        count = sum(len(self.rows[fold]) for fold in kept)
+        mean = sum(self.values[self.rows[fold]].sum(axis=0) for fold in kept) / count
+        covariance = np.sum([self.squares[fold] for fold in kept], axis=0)
         covariance /= count
         covariance -= np.outer(mean, mean)
         variance = np.diagonal(covariance).copy()
@@ -194,20 +204,70 @@ class Folds:
         factors = []
         for ridge in ridges if level > 0.0 else ():
             np.fill_diagonal(covariance, variance + ridge * level)
-            factors.append(np.asarray(np.linalg.cholesky(covariance).T))
-        return Fit(held, count, mean, tuple(factors))
+            factors.append(ridge_factor(covariance, ridge))
+        return Fit(tuple(folds), kept, np.asarray(mean), tuple(factors))
+
+    def products_with(self, target: Matrix) -> list[Matrix]:
+        """`values' target` of each fold, (d, k)."""
+        return [self.values[rows].T @ target[rows] for rows in self.rows]
+
+    def errors(
+        self, fit: Fit, target: Matrix, products: Sequence[Matrix]
+    ) -> list[tuple[Matrix, Matrix]]:
+        """On each fold left out: squared error for each ridge, (ridges, k), and squared
+        deviation from the fitted mean, (k,).
+
+        `target` is (rows, k), and `products` is what `products_with` gives for it.
+        """
+        count = sum(len(self.rows[fold]) for fold in fit.kept)
+        target_mean = sum(target[self.rows[fold]].sum(axis=0) for fold in fit.kept) / count
+        coefficients = []
+        if fit.factors:
+            cross = np.sum([products[fold] for fold in fit.kept], axis=0)
+            cross /= count
+            cross -= np.outer(fit.mean, target_mean)
+            solve = scipy.linalg.lapack.dpotrs
+            coefficients = [solve(factor, cross, lower=False)[0] for factor in fit.factors]
+        found = []
+        for fold in fit.held:
+            rows = self.rows[fold]
+            about, residual = self.values[rows] - fit.mean, target[rows] - target_mean
+            deviation = np.square(residual).sum(axis=0)
+            errors = [np.square(residual - about @ one).sum(axis=0) for one in coefficients]
+            found.append((np.stack(errors or [deviation]), deviation))
+        return found
 
 
-def in_folds(values: Matrix, held: Sequence[npt.NDArray[np.intp]]) -> Folds:
-    squares = spread(lambda rows: values[rows].T @ values[rows], held)
-    return Folds(values, held, squares, np.sum(squares, axis=0))
+def ridge_factor(covariance: Matrix, ridge: float) -> Matrix:
+    """Upper Cholesky factor, if what each predictor adds to those before it is not rounding.
+
+    Raises
+    ------
+    ActivationError
+        If it is, as the ridge that went into the covariance is too small.
+    """
+    factor, info = scipy.linalg.lapack.dpotrf(covariance, lower=False, clean=True)
+    left = np.square(np.diagonal(factor))
+    if info != 0 or (left < LEAST_LEFT * np.diagonal(covariance)).any():
+        raise ActivationError(
+            f"With ridge {ridge:g} a fit is not defined: on its rows, some units are zero or "
+            "constant, or linear in others, as they always are where units outnumber rows. Use a "
+            f"larger ridge, such as {RIDGE:g}."
+        )
+    return np.asarray(factor)
+
+
+def in_folds(layer: Layer, groups: npt.ArrayLike | None, folds: int) -> Folds:
+    values = about_median(layer).centred(slice(0, layer.rows))
+    rows = folds_of_rows(groups, layer.rows, folds)
+    return Folds(values, rows, spread(lambda one: values[one].T @ values[one], rows))
 
 
 @dataclass(frozen=True, eq=False)
 class Predictor:
     """One layer as the predictor of others, and as what they predict."""
 
-    values: Matrix
+    folds: Folds
     fits: Sequence[Fit]
 
 
@@ -217,19 +277,21 @@ def _cross_validated_plan(
     folds: int = 5,
     ridge: float = RIDGE,
 ) -> RowPlan:
+    one_of("direction", direction, DIRECTIONS)
+    whole("folds", folds, least=2)
+    ridge = number("ridge", ridge, least=0.0)
+
     def prepare(layer: Layer) -> Predictor:
         layer.require_variation("a prediction")
-        held_out = folds_of_rows(groups, layer.rows, folds)
-        values = layer.centred(slice(0, layer.rows))
-        all_folds = in_folds(values, held_out)
-        return Predictor(
-            values, spread(lambda fold: all_folds.without([fold], (ridge,)), range(folds))
-        )
+        in_parts = in_folds(layer, groups, folds)
+        fits = spread(lambda fold: in_parts.without([fold], (ridge,)), range(folds))
+        return Predictor(in_parts, fits)
 
     def combine(x: Predictor, y: Predictor) -> float:
         source, target = (x, y) if direction == "x_to_y" else (y, x)
-        cross = source.values.T @ target.values
-        found = [fit.errors(source.values, target.values, cross)[0] for fit in source.fits]
+        wanted = target.folds.values
+        products = source.folds.products_with(wanted)
+        found = [source.folds.errors(fit, wanted, products)[0] for fit in source.fits]
         return 1.0 - sum(float(error.sum()) for error, _ in found) / sum(
             float(deviation.sum()) for _, deviation in found
         )
@@ -251,6 +313,11 @@ def cross_validated_regression(
     `1 - Σ squared error / Σ squared deviation from the fitted mean`, over all folds and units.
     At most 1; 0 is no better than the mean, below 0 worse.
 
+    The ridge is fixed, and small by default. Where the units of the predictor are about as many
+    as rows, such a fit follows noise, and the value is far below 0: -5.5 for independent layers of
+    160 rows and 150 units. Give a larger ridge there, or use `analogy.prediction_r2`, which
+    chooses one from the rows that it does not score.
+
     Parameters
     ----------
     X, Y : array (rows, d1), (rows, d2)
@@ -259,7 +326,20 @@ def cross_validated_regression(
         Image of each row: rows of one image stay in one fold. By default each row is its own.
     folds : int
     ridge : float
-        As a share of the mean variance of the predictors that vary.
+        As a share of the mean variance of the predictors that vary, at least 0.
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    OptionError
+        If an option has a value that it does not take.
+    ActivationError
+        If a side is not a matrix of finite real numbers, if rows differ in number, if a side does
+        not vary, if there are fewer images than folds, or if the ridge is too small for predictors
+        that depend on each other.
     """
     return evaluate(_cross_validated_plan(direction, groups, folds, ridge), X, Y)
 

@@ -1,0 +1,406 @@
+"""What callers may pass to comparisons, looks and streams; all else is an error that says so."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from tb_modelcompare import similarity
+from tb_modelcompare.analogy import predict_direction, prediction_r2
+from tb_modelcompare.errors import ActivationError, OptionError, RowsFewerThanUnitsWarning
+from tb_modelcompare.similarity import (
+    MEASURES,
+    MinibatchCKA,
+    MomentStream,
+    accumulate,
+    compare,
+    cross_validated_regression,
+    linear_regression,
+    refine,
+    unbiased_linear_cka,
+)
+from tb_modelcompare.similarity.moments import Cross, LayerMoments
+from tb_modelcompare.similarity.registry import MomentPlan
+
+Matrix = npt.NDArray[np.float64]
+
+
+def layer(seed: int, rows: int = 60, units: int = 5) -> Matrix:
+    return np.random.default_rng(seed).standard_normal((rows, units))
+
+
+A, B = {"x": layer(0)}, {"y": layer(1)}
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("precision", "float32"),
+        ("precision", None),
+        ("dead", "ignore"),
+        ("dead", True),
+        ("memory", 0),
+        ("memory", 1e9),
+        ("memory", "1G"),
+        ("seed", -1),
+        ("seed", 0.5),
+        ("level", 0.0),
+        ("level", 95),
+        ("level", np.nan),
+        ("groups", np.arange(7)),
+        ("groups", np.zeros((60, 2))),
+        ("progress", 1),
+        ("cancelled", True),
+    ],
+)
+def test_options_that_both_doors_take(option: str, value: object) -> None:
+    for name in ("linear_cka", "mean_cca", "rsa_pearson", "mutual_knn"):
+        with pytest.raises(ActivationError, match=option):
+            compare(A, B, name, **{option: value})
+        with pytest.raises(ActivationError, match=option):
+            refine(A, B, name, **{option: value})
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("permutations", -1),
+        ("permutations", 2.5),
+        ("permutations", True),
+        ("resamples", -5),
+        ("resamples", 1),
+        ("resamples", 2),
+        ("resamples", 20.0),
+    ],
+)
+def test_numbers_of_draws(option: str, value: object) -> None:
+    with pytest.raises(OptionError, match=option):
+        compare(A, B, **{option: value})
+
+
+def test_few_resamples_are_said_to_be_few() -> None:
+    few = compare(A, B, resamples=10)
+    assert any("10 resamples covers 82% at most, not 95%" in note for note in few.warnings)
+    assert any("at least 39" in note for note in few.warnings)
+    assert compare(A, B, resamples=39).warnings == ()
+    assert compare(A, B, resamples=10, level=0.8).warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("first", 0), ("first", -3), ("first", 1.5), ("growth", 1), ("growth", 0), ("growth", 2.5)],
+)
+def test_looks_that_would_never_end_are_refused_at_once(option: str, value: object) -> None:
+    for name in ("linear_cka", "mean_cca", "mutual_knn"):
+        with pytest.raises(OptionError, match=option):
+            refine(A, B, name, **{option: value})
+
+
+@pytest.mark.parametrize("first", [1, 2, 5, 17])
+@pytest.mark.parametrize("positions", [1, 20])
+def test_first_looks_at_next_to_nothing_end_with_the_exact_values(
+    first: int, positions: int
+) -> None:
+    groups = np.repeat(np.arange(60 // positions), positions)
+    *_, last = refine(A, B, groups=groups, first=first, growth=2)
+    assert last.exact
+    assert (last.comparison.values == compare(A, B).values).all()
+
+
+def test_a_mistyped_option_is_told_what_there_is() -> None:
+    for door in (compare, refine):
+        with pytest.raises(OptionError, match=r"'treshold'.*threshold"):
+            door(A, B, "svcca", treshold=0.9)
+        with pytest.raises(OptionError, match=r"'permutation'"):
+            door(A, B, "linear_cka", permutation=10)
+    stream = MomentStream()
+    stream.update(A, B)
+    with pytest.raises(OptionError, match=r"'treshold'.*threshold"):
+        stream.compare("svcca", treshold=0.9)
+    with pytest.raises(OptionError, match="No measure is named 'linear_kca'"):
+        stream.compare("linear_kca")
+
+
+@pytest.mark.parametrize("precision", ["float32", "exact", None])
+def test_precision_of_minibatches(precision: object) -> None:
+    with pytest.raises(OptionError, match="precision"):
+        MinibatchCKA(precision)
+
+
+class Frame:
+    """What of a pandas DataFrame could be mistaken for a mapping, and what makes it an array."""
+
+    def __init__(self, values: Matrix) -> None:
+        self.columns = {f"unit {index}": column for index, column in enumerate(values.T)}
+
+    def keys(self):
+        return self.columns.keys()
+
+    def items(self):
+        return self.columns.items()
+
+    def __iter__(self):
+        return iter(self.columns)
+
+    def __len__(self) -> int:
+        return len(self.columns)
+
+    def __getitem__(self, name: str) -> Matrix:
+        return self.columns[name]
+
+    def __array__(self, dtype: object = None, copy: object = None) -> Matrix:
+        return np.stack(list(self.columns.values()), axis=1)
+
+
+def test_models_that_are_no_mappings() -> None:
+    for bad in (A["x"], [A["x"]], list(A.items()), Frame(A["x"]), "x", None):
+        for door in (
+            lambda a, b: compare(a, b),
+            lambda a, b: refine(a, b),
+            lambda a, b: MomentStream().update(a, b),
+            lambda a, b: MinibatchCKA().update(a, b),
+        ):
+            with pytest.raises(ActivationError, match="pass a mapping from names of layers"):
+                door(bad, B)
+            if bad is not None:  # which is a stream's way to say "the same model"
+                with pytest.raises(ActivationError, match="pass a mapping from names of layers"):
+                    door(A, bad)
+        if bad is not None:
+            with pytest.raises(ActivationError, match="pass a mapping from names of layers"):
+                compare(A, B, untrained=bad)
+
+
+def test_layers_that_are_data_frames_are_taken_by_position() -> None:
+    framed = compare({"x": Frame(A["x"])}, {"y": B["y"].tolist()})
+    assert framed.values == compare(A, B).values
+
+
+def strange() -> list[tuple[object, str]]:
+    sparse = pytest.importorskip("scipy.sparse")
+    short = pytest.importorskip("ml_dtypes", reason="bfloat16 comes with it").bfloat16
+    return [
+        (np.asmatrix(A["x"]), r"np\.asarray"),
+        (np.ma.masked_array(A["x"], mask=A["x"] > 2), "masked"),
+        (sparse.csr_matrix(A["x"]), "toarray"),
+        (sparse.coo_array(A["x"]), "toarray"),
+        (A["x"].astype(short), r"astype\(np\.float32\)"),
+        ([[1.0, 2.0], [3.0]], "cannot be read as an array"),
+        (np.array([[2**60, 1]] * 60), r"beyond 2\*\*53"),
+        (np.array([[2**63, 1]] * 60, np.uint64), r"beyond 2\*\*53"),
+    ]
+
+
+@pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")  # numpy's own, of np.matrix
+def test_layers_that_compute_otherwise_than_arrays() -> None:
+    for bad, says in strange():
+        with pytest.raises(ActivationError, match=says):
+            compare({"x": bad}, B)
+        with pytest.raises(ActivationError, match=says):
+            unbiased_linear_cka(B["y"], bad)
+        for stream in (MomentStream(), MinibatchCKA()):
+            with pytest.raises(ActivationError, match=says):
+                stream.update(A, {"x": bad})
+
+
+def test_integers_up_to_what_float64_holds_are_fine() -> None:
+    whole = np.random.default_rng(0).integers(-(2**53), 2**53, (60, 4), endpoint=True)
+    assert compare({"x": whole}, B).values == compare({"x": whole.astype(float)}, B).values
+
+
+def test_a_measure_given_as_its_function() -> None:
+    for name in ("linear_cka", "unbiased_linear_cka", "mean_cca", "mutual_knn", "shape_metric"):
+        given = compare(A, B, getattr(similarity, name))
+        assert given.measure == name
+        assert given.values == compare(A, B, name).values
+    assert compare(A, B, MEASURES["svcca_r2"].function).measure == "svcca_r2"
+    with pytest.raises(OptionError, match="'linear_regression_x_to_y', 'linear_regression_y_to_x'"):
+        compare(A, B, linear_regression)
+    for bad in (np.linalg.norm, 3, None):
+        with pytest.raises(OptionError, match="no measure"):
+            compare(A, B, bad)
+
+
+@pytest.mark.parametrize("options", [{"ridge": -1}, {"ridge": np.nan}, {"ridge": "small"}])
+def test_ridges(options: dict[str, object]) -> None:
+    with pytest.raises(OptionError, match="ridge"):
+        cross_validated_regression(A["x"], B["y"], **options)
+    with pytest.raises(OptionError, match="ridge"):
+        prediction_r2(A["x"], B["y"], **options)
+    with pytest.raises(OptionError, match="ridge"):
+        predict_direction(A["x"], B["y"], np.ones(5), **options)
+
+
+@pytest.mark.parametrize("folds", [2.5, "5", True, 0, -1])
+def test_folds(folds: object) -> None:
+    with pytest.raises(ActivationError, match="folds"):
+        cross_validated_regression(A["x"], B["y"], folds=folds)
+    with pytest.raises(ActivationError, match="folds"):
+        prediction_r2(A["x"], B["y"], folds=folds)
+
+
+def test_directions_and_cut_offs_of_regression() -> None:
+    for function in (linear_regression, cross_validated_regression):
+        with pytest.raises(OptionError, match="direction is 'xy'"):
+            function(A["x"], B["y"], direction="xy")
+    for rcond in (-1, np.nan, 1.0, "0"):
+        with pytest.raises(OptionError, match="rcond"):
+            linear_regression(A["x"], B["y"], rcond=rcond)
+
+
+@pytest.mark.parametrize("kind", ["wide", "duplicated", "nearly duplicated", "constant", "summed"])
+def test_no_ridge_where_predictors_depend_on_each_other_is_an_error_of_ours(kind: str) -> None:
+    X = layer(0)
+    predictors = {
+        "wide": layer(2, units=70),
+        "duplicated": np.hstack([X, X[:, :1]]),
+        "nearly duplicated": np.hstack([X, X[:, :1] * 3 + 1e-9 * X[:, 1:2]]),
+        "constant": np.hstack([X, np.ones((60, 1))]),
+        "summed": np.hstack([X, X @ np.ones((5, 1))]),
+    }[kind]
+    for door in (
+        lambda ridge: cross_validated_regression(predictors, B["y"], ridge=ridge),
+        lambda ridge: prediction_r2(predictors, B["y"], ridge=ridge).mean(),
+    ):
+        with pytest.raises(ActivationError, match="larger ridge"):
+            door(0.0)
+        assert np.isfinite(door(1e-6))
+    if kind in ("wide", "duplicated", "summed"):
+        with pytest.raises(ActivationError, match="larger ridge"):
+            predict_direction(predictors, B["y"], np.ones(predictors.shape[1]), ridge=0.0)
+    assert np.isfinite(cross_validated_regression(X, B["y"], ridge=0.0))
+    # Units of very different sizes are no reason for a ridge.
+    sizes = 10.0 ** np.array([-6, -3, 0, 3, 6])
+    assert cross_validated_regression(X * sizes, B["y"], ridge=0.0) == pytest.approx(
+        cross_validated_regression(X, B["y"], ridge=0.0), abs=1e-9
+    )
+
+
+@pytest.mark.parametrize("name", list(MEASURES))
+@pytest.mark.parametrize(
+    ("kind", "factor"),
+    [(np.float32, 1e37), (np.float32, 1e-38), (np.float64, 1e-315), (np.float64, 3e307)],
+)
+def test_values_at_the_ends_of_a_type(name: str, kind: type, factor: float) -> None:
+    """Where squares, and differences, leave the range: the value is the same, and no NaN."""
+    measure = MEASURES[name]
+    X, Y = np.clip(layer(0), -5, 5).astype(np.float16), B["y"]
+    # What is left of the digits, of values that are denormal: scaled back it is no rounding.
+    extreme = (X.astype(kind) * kind(factor)).astype(kind)
+    assert np.isfinite(extreme).all()
+    back = (
+        extreme.astype(np.float64) * 2.0**-100 * 2.0**-20
+        if factor > 1
+        else (np.ldexp(extreme.astype(np.float64), 120 if kind is np.float32 else 1040))
+    )
+    expected = measure.function(back, Y)
+    close = 1e-6 if measure.distance else 1e-8
+    assert measure.function(extreme, Y) == pytest.approx(expected, abs=close)
+    in_matrix = compare({"x": extreme}, {"y": Y.astype(kind)}, name).values[0, 0]
+    assert in_matrix == pytest.approx(measure.function(back, Y.astype(kind)), abs=1e-5)
+
+
+def test_streams_at_the_ends_of_a_type_give_no_nan() -> None:
+    for factor in (1e-315, 1e-200, 1e200, 1e307):
+        X = A["x"] * factor
+        batches = MinibatchCKA()
+        for start in (0, 30):
+            batches.update({"x": X[start : start + 30]}, {"y": B["y"][start : start + 30]})
+        plain = MinibatchCKA()
+        for start in (0, 30):
+            plain.update({"x": A["x"][start : start + 30]}, {"y": B["y"][start : start + 30]})
+        assert batches.compare().values == pytest.approx(plain.compare().values, abs=1e-6)
+        with np.errstate(all="ignore"), pytest.raises(ActivationError):
+            accumulate([({"x": X}, B)]).compare()
+    huge = MinibatchCKA()
+    huge.update({"x": A["x"] * 1e-150})
+    with pytest.raises(ActivationError, match="so much larger"):
+        huge.update({"x": A["x"] * 1e150})
+    assert huge.compare().values == pytest.approx(1.0)
+
+
+def few(rows: int, units: int, seed: int = 0) -> Matrix:
+    return layer(seed, rows, units)
+
+
+def test_few_rows_are_warned_of_where_both_models_have_a_layer_of_that_name() -> None:
+    for wide in ("a", "b"):
+        a = {"block": few(30, 80 if wide == "a" else 5)}
+        b = {"block": few(30, 5 if wide == "a" else 80, 1)}
+        with pytest.warns(RowsFewerThanUnitsWarning, match=r"block \(80\)"):
+            found = compare(a, b, "mean_cca")
+        assert "unbiased_linear_cka" in found.warnings[0]
+        assert "highest value" in found.warnings[0]
+    with pytest.warns(RowsFewerThanUnitsWarning, match=r"block \(80\), block \(90\): "):
+        compare({"block": few(30, 80)}, {"block": few(30, 90, 1)}, "mean_cca")
+    same = {"block": few(30, 80)}
+    with pytest.warns(RowsFewerThanUnitsWarning, match=r"units of block \(80\): "):
+        compare(same, same, "mean_cca")
+
+
+def test_of_a_distance_few_rows_make_the_lowest_value() -> None:
+    with pytest.warns(RowsFewerThanUnitsWarning, match="close to its lowest value"):
+        compare({"x": few(30, 80)}, {"y": few(30, 90, 1)}, "shape_metric")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        compare({"x": few(30, 80)}, {"y": few(30, 90, 1)}, "unbiased_linear_cka")
+
+
+# --- measures of users -------------------------------------------------------------------------
+
+
+def total_covariance() -> MomentPlan:
+    """||X'Y|| over units: what it is of a layer with itself depends on the layer."""
+
+    def prepare(moments: LayerMoments) -> LayerMoments:
+        return moments
+
+    def combine(x: LayerMoments, y: LayerMoments, cross: Cross) -> float:
+        return float(np.linalg.norm(cross.covariance)) / np.sqrt(x.units * y.units)
+
+    return MomentPlan(prepare, combine)
+
+
+OWN = replace(
+    MEASURES["linear_cka"],
+    name="total_covariance",
+    title="Total covariance",
+    high=np.inf,
+    self_value=None,
+    invariances=("permutation", "unit sign", "translation", "linear"),
+    function=lambda X, Y: float("nan"),
+    plan=total_covariance,
+    sampled=False,
+)
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_a_moment_measure_of_a_user_without_a_value_for_itself(kind: type) -> None:
+    layers = {"x": layer(0).astype(kind), "z": layer(1, units=7).astype(kind)}
+    copies = {name: values.copy() for name, values in layers.items()}
+    expected = compare(layers, copies, OWN).values
+    np.testing.assert_allclose(compare(layers, layers, OWN).values, expected, rtol=1e-6)
+    stream = MomentStream()
+    stream.update(layers)
+    np.testing.assert_allclose(stream.compare(OWN).values, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("same", [False, True])
+def test_a_measure_of_a_user_that_is_linear_and_does_not_whiten_has_intervals(same: bool) -> None:
+    b = A if same else B
+    found = compare(A, b, OWN, permutations=3, resamples=40, seed=1)
+    assert found.low is not None
+    assert found.high is not None
+    assert (found.low < found.values).all()
+    assert (found.values < found.high).all()
+    from tb_modelcompare.similarity.significance import resamples_of
+
+    drawn = []
+    for rows in resamples_of(np.arange(60), 40, False, 1):
+        left, right = ({name: v[rows] for name, v in side.items()} for side in (A, b))
+        drawn.append(compare(left, right, OWN).values)
+    width = np.diff(np.quantile(drawn, [0.025, 0.975], axis=0), axis=0)[0]
+    np.testing.assert_allclose(found.high - found.low, width, atol=1e-9)
