@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from tb_modelcompare.errors import ActivationError, ProbeError
 from tb_modelcompare.preprocessing import Preprocessing, unit_range
-from tb_modelcompare.sampling import Reading, Reduction, sample
+from tb_modelcompare.sampling import Reading, Reduction, real_numbers, sample
 
 __all__ = ["ARRAY_DTYPES", "Preprocessing", "Probe", "unit_range"]
 
@@ -174,8 +174,8 @@ class Probe:
         ActivationError
             If `output` has another shape or is not of real numbers.
         """
-        array = np.asarray(output)
-        if array.ndim == 0 or len(array) != len(self) or array.dtype.kind not in "fiub":
+        array = real_numbers(output, "output")
+        if array.ndim == 0 or len(array) != len(self):
             raise ActivationError(
                 f"output is {array.dtype} of shape {array.shape}; give real numbers, one entry "
                 f"for each of {len(self)} images"

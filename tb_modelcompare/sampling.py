@@ -114,6 +114,28 @@ def sample(
     return Sampled(np.asarray(values.reshape(index.size, -1), np.float32), place.spatial)
 
 
+def real_numbers(array: npt.ArrayLike, what: str) -> npt.NDArray[Any]:
+    """An array of real numbers, in a type that numpy computes with.
+
+    Types that numpy does not know itself, such as bfloat16 (JAX's, from ml_dtypes), become
+    float32 where that holds all their values.
+
+    Raises
+    ------
+    ActivationError
+        If it is none, saying what `what` is instead.
+    """
+    try:
+        values = np.asarray(array)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ActivationError(f"{what} is no array: {error}; give real numbers") from error
+    if values.dtype.kind in "fiub":
+        return values
+    if values.dtype.names is None and np.can_cast(values.dtype, np.float32):
+        return values.astype(np.float32)
+    raise ActivationError(f"{what} holds {values.dtype}; give real numbers")
+
+
 def unusable(layer: str, shape: Sequence[Any]) -> ActivationError:
     """The error for an output that has no fixed map of units."""
     return ActivationError(

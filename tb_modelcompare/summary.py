@@ -29,7 +29,7 @@ from tb_modelcompare.errors import (
 from tb_modelcompare.graph import LayerGraph, Node, annotate
 from tb_modelcompare.graphs_tab import graphs_tab_event, run_graph_event
 from tb_modelcompare.probe import Preprocessing, Probe
-from tb_modelcompare.sampling import Reduction, Sampled
+from tb_modelcompare.sampling import Reduction, Sampled, real_numbers
 from tb_modelcompare.store import local_directory
 
 
@@ -302,9 +302,7 @@ def _with_progress(
 def _as_sampled(layer: str, array: npt.ArrayLike) -> Sampled:
     if not isinstance(layer, str) or not 0 < len(layer) <= 1024:
         raise ActivationError(f"layer name {layer!r:.100} is not a string of 1 to 1024 characters")
-    values = np.asarray(array)
-    if values.dtype.kind not in "fiub":
-        raise ActivationError(f"layer {layer!r} holds {values.dtype}; give real numbers")
+    values = real_numbers(array, f"layer {layer!r}")
     if values.ndim != 2 or values.shape[1] == 0:
         raise ActivationError(
             f"layer {layer!r} has shape {values.shape}; give (rows, units), sampled at the "

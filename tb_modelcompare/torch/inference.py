@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import random
 from collections.abc import Iterator
 from typing import Any
@@ -80,8 +81,16 @@ def _fixed_draws(module: torch.nn.Module) -> Iterator[None]:
 @contextlib.contextmanager
 def _fixed_device_draws(device: torch.device) -> Iterator[None]:
     backend = torch.get_device_module(device)
-    index = device.index or 0
-    with torch.random.fork_rng(devices=[index], device_type=device.type):
-        with backend.device(index) if hasattr(backend, "device") else contextlib.nullcontext():
-            backend.manual_seed(_SEED)
+    generators = getattr(backend, "default_generators", None)
+    if generators is None:  # a backend of one device
+        state = backend.get_rng_state()
+        backend.manual_seed(_SEED)
+        restore = functools.partial(backend.set_rng_state, state)
+    else:
+        generator = generators[device.index or 0]
+        restore = functools.partial(generator.set_state, generator.get_state())
+        generator.manual_seed(_SEED)
+    try:
         yield
+    finally:
+        restore()

@@ -11,7 +11,12 @@ import numpy as np
 import pytest
 
 from tb_modelcompare import Preprocessing, Probe, SummaryWriter
-from tb_modelcompare.errors import CorruptSnapshotError, ModelFileError, ProbeError
+from tb_modelcompare.errors import (
+    ActivationError,
+    CorruptSnapshotError,
+    ModelFileError,
+    ProbeError,
+)
 from tb_modelcompare.snapshot import snapshot_from_index
 from tb_modelcompare.store import open_snapshot
 
@@ -200,3 +205,32 @@ def test_tables_and_series(tmp_path: Path) -> None:
     rows = log(tmp_path / "series", series, net).activations("conv")
     expected = at_tokens(net.predict(series.images, verbose=0), series)
     np.testing.assert_allclose(rows, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["bfloat16", "float8_e4m3fn", "float16"])
+def test_types_that_numpy_does_not_know_are_read_as_float32(
+    tmp_path: Path, texts: Probe, kind: str
+) -> None:
+    ml_dtypes = pytest.importorskip("ml_dtypes")
+    dtype = np.dtype(getattr(ml_dtypes, kind, kind))
+    output = np.random.default_rng(0).normal(size=(len(texts), LENGTH, 5)).astype(dtype)
+    sampled = texts.sample(output)
+    assert sampled.dtype == np.float32
+    np.testing.assert_array_equal(sampled, texts.sample(output.astype(np.float32)))
+    assert texts.sample(output, "mean").dtype == np.float32
+    with SummaryWriter(tmp_path / "run", texts) as writer:
+        writer.add_activations("net", {"layer": sampled.astype(dtype)})
+    found = open_snapshot(tmp_path, "run").activations("layer")
+    np.testing.assert_array_equal(found, sampled)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        np.zeros((6, 2), np.complex64), np.zeros((6, 2), "V2"), np.zeros((6, 2), "M8[s]"),
+        [[1.0], [1.0, 2.0]], np.array([["x"]] * 6), np.zeros((6, 2), [("a", "f4")]),
+    ],
+)  # fmt: skip
+def test_what_is_no_real_number_is_refused(texts: Probe, values: Any) -> None:
+    with pytest.raises(ActivationError, match="give real numbers"):
+        texts.sample(values)

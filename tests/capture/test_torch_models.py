@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import types
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from tb_modelcompare.errors import ActivationError, ModelFileError
 from tb_modelcompare.store import Snapshot, list_snapshots, open_snapshot
 
 torch = pytest.importorskip("torch")
+inference = pytest.importorskip("tb_modelcompare.torch.inference").inference
 nn = torch.nn
 
 
@@ -305,6 +307,24 @@ def test_a_snapshot_moves_no_generator(tmp_path: Path, probe: Probe, draw: str) 
             log(tmp_path, probe, net)
         found.append(draws[draw]())
     assert found[0] == found[1]
+
+
+def test_only_the_modules_own_accelerator_is_seeded(monkeypatch: pytest.MonkeyPatch) -> None:
+    class OnAccelerator(nn.Module):
+        def buffers(self, recurse: bool = True) -> Any:
+            yield types.SimpleNamespace(device=torch.device("cuda:1"))
+
+    generators = [torch.Generator().manual_seed(i) for i in (5, 6)]
+    before = [generator.get_state() for generator in generators]
+    backend = types.SimpleNamespace(default_generators=generators)
+    monkeypatch.setattr(torch, "get_device_module", lambda device: backend)
+    draws = []
+    for _ in range(2):
+        with inference(OnAccelerator()):
+            assert torch.equal(generators[0].get_state(), before[0])
+            draws.append(torch.rand(3, generator=generators[1]).tolist())
+        assert torch.equal(generators[1].get_state(), before[1])
+    assert draws[0] == draws[1]
 
 
 def test_branches_on_values(tmp_path: Path, probe: Probe) -> None:
