@@ -5,8 +5,8 @@
 import { mount } from 'svelte';
 import { staticSource, type ReportData } from './api/static';
 import { arrange } from './layout/arrange';
-import App from './views/App.svelte';
-import './views/theme.css';
+import App from './App.svelte';
+import './ui/theme.css';
 
 const data = JSON.parse(
   document.getElementById('modelcompare-data')?.textContent ?? '',

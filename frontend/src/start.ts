@@ -1,8 +1,8 @@
 import { mount } from 'svelte';
 import { httpSource } from './api/http';
 import { workerPlacer } from './layout/client';
-import App from './views/App.svelte';
-import './views/theme.css';
+import App from './App.svelte';
+import './ui/theme.css';
 
 export function start(target: HTMLElement): void {
   document.title = 'Model Compare';

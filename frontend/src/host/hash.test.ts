@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { OWNED_KEYS, readView, writeView } from '../views/address';
+import { OWNED_KEYS, readView, writeView } from '../state/address';
 import { formatHash, parseHash } from './hash';
 
 describe('the address', () => {

@@ -1,0 +1,61 @@
+import { range, strength, type Sign, type Table } from '../../align/matrix';
+import { shareOfTheWay } from '../../align/steps';
+import type { Cells } from '../../api/types';
+import type { Encoding } from '../../draw/encode';
+
+/** Cells as they are drawn. */
+export interface Drawn {
+  cells: Cells;
+  /** Values as a reader is told them. */
+  table: Table;
+  /** The same with distances turned round, so that more is more alike. */
+  alike: Table;
+  encoding: Encoding;
+  /** What values can be, whatever the colours span. */
+  whole: Encoding;
+  /** Steps of rows (of a map of steps) and of columns. */
+  rows: number[];
+  columns: number[];
+}
+
+/** `way`: as a share of the way; `fit`: in colours that span what is there. */
+export function drawCells(
+  cells: Cells,
+  { way, fit }: { way: boolean; fit: boolean },
+  stepsOf: (ids: readonly string[]) => number[],
+): Drawn {
+  const raw = { rows: cells.rows.length, columns: cells.columns.length, values: cells.values };
+  const table = way ? shareOfTheWay(raw) : raw;
+  const sign: Sign = cells.distance && !way ? -1 : 1;
+  const alike = { ...table, values: strength(table.values, sign) };
+  const [low, high] = range(alike);
+  const ends = [cells.low ?? sign * low, cells.high ?? sign * high].map((end) => sign * end);
+  const whole = way
+    ? { low: 0, high: 1, sign }
+    : { low: Math.min(...ends), high: Math.max(...ends), sign };
+  return {
+    cells,
+    table,
+    alike,
+    encoding: fit && !way ? { low, high, sign } : whole,
+    whole,
+    rows: stepsOf(cells.rows),
+    columns: stepsOf(cells.columns),
+  };
+}
+
+/** What values can be, as a reader is told them, and whether small ones mean alike (-1). */
+export function limitsOf(drawn: Drawn | null): { low: number; high: number; sign: Sign } {
+  if (drawn === null) return { low: 0, high: 1, sign: 1 };
+  const { low, high, sign } = drawn.whole;
+  return sign > 0 ? { low, high, sign } : { low: -high, high: -low, sign };
+}
+
+/** Where in a list of steps the nearest one is, -1 if there is none. */
+export function nearestStep(steps: readonly number[], wanted: number | undefined): number {
+  if (wanted === undefined || steps.length === 0) return -1;
+  return steps.reduce(
+    (best, step, i) => (Math.abs(step - wanted) < Math.abs(steps[best]! - wanted) ? i : best),
+    0,
+  );
+}
