@@ -3,6 +3,7 @@ import type { Rule } from '../align/select';
 import type { Side } from '../draw/figure';
 import type { Parameters } from '../host/hash';
 
+export const SIDES = ['a', 'b'] as const;
 export const OTHER: Record<Side, Side> = { a: 'b', b: 'a' };
 
 export interface Selection {
@@ -10,7 +11,9 @@ export interface Selection {
   layer: string;
 }
 
-const PANES = ['graph', 'matrix', 'both', 'models', 'training'] as const;
+export const PANES = ['graph', 'matrix', 'both', 'models', 'training'] as const;
+const SCALES = ['raw', 'fit', 'rank', 'null'] as const;
+export const RULES = ['top', 'best', 'one', 'path', 'all'] as const;
 export const PER = ['last', 'some', 'all'] as const;
 export const METRICS = ['angular_cka', 'procrustes_angle'] as const;
 
@@ -45,137 +48,176 @@ export interface View {
   metric: (typeof METRICS)[number];
 }
 
-export const DEFAULTS: View = {
-  a: null,
-  b: null,
-  measure: null,
-  selection: null,
-  unit: null,
-  pane: 'graph',
-  scale: 'raw',
-  rule: 'top',
-  top: 1,
-  threshold: null,
-  folded: { a: [], b: [] },
-  unfolded: { a: [], b: [] },
-  image: null,
-  graphs: null,
-  reference: null,
-  partner: null,
-  freeze: null,
-  way: false,
-  per: 'some',
-  metric: 'angular_cka',
+/** How a value stands in an address; nothing where it is not there. */
+interface Codec<T> {
+  /** Whatever the address says, a value comes out: null where it says none. */
+  read: (text: string) => T | null;
+  write: (value: NonNullable<T>) => string;
+}
+
+const text: Codec<string> = { read: (t) => t || null, write: (value) => value };
+const flag: Codec<boolean> = {
+  read: (t) => (t === '1' ? true : null),
+  write: (value) => (value ? '1' : ''),
 };
-
-const SCALES = ['raw', 'fit', 'rank', 'null'] as const;
-export const RULES = ['top', 'best', 'one', 'path', 'all'] as const;
-
-export const OWNED_KEYS = [
-  'a',
-  'b',
-  'measure',
-  'side',
-  'layer',
-  'unit',
-  'view',
-  'scale',
-  'lines',
-  'top',
-  'min',
-  'foldA',
-  'foldB',
-  'openA',
-  'openB',
-  'image',
-  'graphs',
-  'ref',
-  'with',
-  'freeze',
-  'way',
-  'per',
-  'metric',
-] as const;
-
-function oneOf<T extends string>(text: string | undefined, allowed: readonly T[], other: T): T {
-  return allowed.find((value) => value === text) ?? other;
-}
-
-function whole(text: string | undefined): number | null {
-  return text !== undefined && /^\d{1,9}$/.test(text) ? Number(text) : null;
-}
-
-function decimal(text: string | undefined): number | null {
-  const value = text === undefined || text === '' ? NaN : Number(text);
-  return Number.isFinite(value) ? value : null;
-}
-
-function names(text: string | undefined): string[] {
-  if (!text) return [];
-  return text.split(',').flatMap((name) => {
-    try {
-      return [decodeURIComponent(name)];
-    } catch {
-      return [];
-    }
-  });
-}
-
-/** Whatever the address says, a view comes out. */
-export function readView(p: Parameters): View {
+const whole: Codec<number> = {
+  read: (t) => (/^\d{1,9}$/.test(t) ? Number(t) : null),
+  write: String,
+};
+const decimal: Codec<number> = {
+  read: (t) => (t !== '' && Number.isFinite(Number(t)) ? Number(t) : null),
+  write: String,
+};
+const names: Codec<string[]> = {
+  read: (t) =>
+    t
+      .split(',')
+      .filter((name) => name !== '')
+      .flatMap((name) => {
+        try {
+          return [decodeURIComponent(name)];
+        } catch {
+          return [];
+        }
+      }),
+  write: (list) => list.map(encodeURIComponent).join(','),
+};
+const image: Codec<number | string> = {
+  read: (t) => whole.read(t) ?? (/^[0-9a-f]{64}$/.test(t) ? t : null),
+  write: String,
+};
+function within(least: number, most: number): Codec<number> {
   return {
-    a: p.a || null,
-    b: p.b || null,
-    measure: p.measure || null,
-    selection: p.layer ? { side: oneOf(p.side, ['a', 'b'], 'a'), layer: p.layer } : null,
-    unit: p.layer ? whole(p.unit) : null,
-    pane: oneOf(p.view, PANES, DEFAULTS.pane),
-    scale: oneOf(p.scale, SCALES, DEFAULTS.scale),
-    rule: oneOf(p.lines, RULES, DEFAULTS.rule),
-    top: Math.min(20, Math.max(1, whole(p.top) ?? DEFAULTS.top)),
-    threshold: decimal(p.min),
-    folded: { a: names(p.foldA), b: names(p.foldB) },
-    unfolded: { a: names(p.openA), b: names(p.openB) },
-    image: whole(p.image) ?? (/^[0-9a-f]{64}$/.test(p.image ?? '') ? p.image! : null),
-    graphs: p.graphs === 'a' || p.graphs === 'b' ? p.graphs : null,
-    reference: p.ref || null,
-    partner: p.with || null,
-    freeze: decimal(p.freeze),
-    way: p.way === '1',
-    per: oneOf(p.per, PER, DEFAULTS.per),
-    metric: oneOf(p.metric, METRICS, DEFAULTS.metric),
+    read: (t) => {
+      const value = whole.read(t);
+      return value === null ? null : Math.min(most, Math.max(least, value));
+    },
+    write: String,
+  };
+}
+function oneOf<T extends string>(allowed: readonly T[]): Codec<T> {
+  return { read: (t) => allowed.find((value) => value === t) ?? null, write: (value) => value };
+}
+
+/** One key of the address and the part of the view that it holds. */
+interface Key {
+  key: string;
+  read: (into: View, parameters: Parameters) => void;
+  /** Null for the default: addresses stay short. */
+  write: (view: View) => string | null;
+}
+
+function part<T>(
+  key: string,
+  codec: Codec<T>,
+  otherwise: T,
+  get: (view: View) => T,
+  set: (view: View, value: T) => void,
+): Key {
+  return {
+    key,
+    read: (into, parameters) => {
+      const found = parameters[key];
+      set(into, (found === undefined ? null : codec.read(found)) ?? otherwise);
+    },
+    write: (view) => {
+      const value = get(view);
+      if (value === null || value === undefined || value === otherwise) return null;
+      return codec.write(value) || null;
+    },
   };
 }
 
-/** Only what differs from the defaults: addresses stay short. */
+function field<K extends keyof View>(
+  key: string,
+  name: K,
+  codec: Codec<View[K]> | Codec<NonNullable<View[K]>>,
+  otherwise: View[K],
+): Key {
+  return part<View[K]>(
+    key,
+    codec as Codec<View[K]>,
+    otherwise,
+    (view) => view[name],
+    (view, value) => {
+      view[name] = value;
+    },
+  );
+}
+
+/** Every key of the address: what it is called, how it is read and written, and its default. */
+const KEYS: readonly Key[] = [
+  field('a', 'a', text, null),
+  field('b', 'b', text, null),
+  field('measure', 'measure', text, null),
+  part<string | null>(
+    'layer',
+    text as Codec<string | null>,
+    null,
+    (view) => view.selection?.layer ?? null,
+    (view, layer) => (view.selection = layer === null ? null : { side: 'a', layer }),
+  ),
+  part<Side | null>(
+    'side',
+    oneOf<Side>(['a', 'b']) as Codec<Side | null>,
+    null,
+    (view) => view.selection?.side ?? null,
+    (view, side) => {
+      if (view.selection && side) view.selection.side = side;
+    },
+  ),
+  // A unit is one of the chosen layer.
+  part<number | null>(
+    'unit',
+    whole as Codec<number | null>,
+    null,
+    (view) => view.unit,
+    (view, unit) => (view.unit = view.selection ? unit : null),
+  ),
+  field('view', 'pane', oneOf(PANES), 'graph'),
+  field('scale', 'scale', oneOf(SCALES), 'raw'),
+  field('lines', 'rule', oneOf(RULES), 'top'),
+  field('top', 'top', within(1, 20), 1),
+  field('min', 'threshold', decimal, null),
+  ...SIDES.flatMap((side) => [
+    part<string[]>(
+      `fold${side.toUpperCase()}`,
+      names,
+      [],
+      (view) => view.folded[side],
+      (view, list) => (view.folded[side] = [...list]),
+    ),
+    part<string[]>(
+      `open${side.toUpperCase()}`,
+      names,
+      [],
+      (view) => view.unfolded[side],
+      (view, list) => (view.unfolded[side] = [...list]),
+    ),
+  ]),
+  field('image', 'image', image, null),
+  field('graphs', 'graphs', oneOf<Side>(['a', 'b']), null),
+  field('ref', 'reference', text, null),
+  field('with', 'partner', text, null),
+  field('freeze', 'freeze', decimal, null),
+  field('way', 'way', flag, false),
+  field('per', 'per', oneOf(PER), 'some'),
+  field('metric', 'metric', oneOf(METRICS), 'angular_cka'),
+];
+
+export const OWNED_KEYS: readonly string[] = KEYS.map(({ key }) => key);
+
+export function readView(parameters: Parameters): View {
+  const view = { folded: {}, unfolded: {} } as View;
+  for (const key of KEYS) key.read(view, parameters);
+  return view;
+}
+
 export function writeView(view: View): Parameters {
-  const list = (items: readonly string[]): string => items.map(encodeURIComponent).join(',');
-  const all: [string, string | null][] = [
-    ['a', view.a],
-    ['b', view.b],
-    ['measure', view.measure],
-    ['side', view.selection?.side ?? null],
-    ['layer', view.selection?.layer ?? null],
-    ['unit', view.unit === null ? null : String(view.unit)],
-    ['view', view.pane === DEFAULTS.pane ? null : view.pane],
-    ['scale', view.scale === DEFAULTS.scale ? null : view.scale],
-    ['lines', view.rule === DEFAULTS.rule ? null : view.rule],
-    ['top', view.top === DEFAULTS.top ? null : String(view.top)],
-    ['min', view.threshold === null ? null : String(view.threshold)],
-    ['foldA', list(view.folded.a)],
-    ['foldB', list(view.folded.b)],
-    ['openA', list(view.unfolded.a)],
-    ['openB', list(view.unfolded.b)],
-    ['image', view.image === null ? null : String(view.image)],
-    ['graphs', view.graphs],
-    ['ref', view.reference],
-    ['with', view.partner],
-    ['freeze', view.freeze === null ? null : String(view.freeze)],
-    ['way', view.way ? '1' : null],
-    ['per', view.per === DEFAULTS.per ? null : view.per],
-    ['metric', view.metric === DEFAULTS.metric ? null : view.metric],
-  ];
   return Object.fromEntries(
-    all.filter((pair): pair is [string, string] => pair[1] !== null && pair[1] !== ''),
+    KEYS.flatMap(({ key, write }) => {
+      const written = write(view);
+      return written === null ? [] : [[key, written]];
+    }),
   );
 }
