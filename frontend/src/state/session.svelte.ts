@@ -7,10 +7,9 @@ import {
   strength,
   type Table,
 } from '../align/matrix';
-import { follow, type Source } from '../api/source';
+import type { Source } from '../api/source';
 import type {
   Chance,
-  Job,
   JobRequest,
   LayerGraph,
   Listing,
@@ -23,7 +22,7 @@ import { domain, format, type Encoding } from '../draw/encode';
 import type { Side } from '../draw/figure';
 import type { Parameters } from '../host/hash';
 import { OTHER, readView, type Selection, type View } from './address';
-import { asNamedError, createWatch } from './watch.svelte';
+import { asNamedError, createFollower } from './jobs.svelte';
 
 export { asNamedError, OTHER };
 export type { Selection, Side };
@@ -44,8 +43,7 @@ export function createSession(source: Source, parameters: Parameters) {
     measures: MeasureInfo[];
     graphs: Record<Side, LayerGraph | null>;
     graphErrors: Record<Side, NamedError | null>;
-    job: Job | null;
-    matrixError: NamedError | null;
+    measuresError: NamedError | null;
     hover: Selection | null;
   }>({
     listing: null,
@@ -53,20 +51,24 @@ export function createSession(source: Source, parameters: Parameters) {
     measures: [],
     graphs: { a: null, b: null },
     graphErrors: { a: null, b: null },
-    job: null,
-    matrixError: null,
+    measuresError: null,
     hover: null,
   });
   // Large and never changed in place: proxies would only cost.
   let loaded = $state.raw<Matrix | null>(null);
   let chanceOf = $state.raw<{ matrix: Matrix; values: Float64Array; of: string } | null>(null);
-  const chance = createWatch(source);
+  const comparison = createFollower(source);
+  const chance = createFollower(source);
 
   const measure = $derived(data.measures.find((m) => m.name === view.measure) ?? null);
   const sign = $derived(measure?.distance ? -1 : 1);
   /** Never a matrix of something else than what is chosen now. */
   const matrix = $derived(
-    loaded?.a === view.a && loaded?.b === view.b && loaded?.measure === view.measure
+    loaded?.a === view.a &&
+      loaded?.b === view.b &&
+      loaded?.measure === view.measure &&
+      !comparison.error &&
+      !comparison.cancelled
       ? loaded
       : null,
   );
@@ -131,7 +133,7 @@ export function createSession(source: Source, parameters: Parameters) {
       data.measures = measures.measures;
       view.measure ??= measures.default;
     } catch (thrown) {
-      data.matrixError = asNamedError(thrown);
+      data.measuresError = asNamedError(thrown);
     }
   }
 
@@ -151,53 +153,44 @@ export function createSession(source: Source, parameters: Parameters) {
     }
   }
 
-  async function compare(request: JobRequest, signal: AbortSignal): Promise<void> {
-    data.matrixError = null;
+  function compare(request: JobRequest): void {
     let revision = 0;
-    const report = (job: Job): void => {
-      data.job = job;
-      if (job.look !== 'first' || (job.revision ?? 0) <= revision) return;
-      revision = job.revision ?? 0;
-      source.matrix(job.id).then(
-        (first) => {
-          if (!signal.aborted && data.job?.status !== 'done') loaded = first;
-        },
-        // A later look has taken its place, or the job has ended: its own answer follows.
-        () => undefined,
-      );
-    };
-    try {
-      const job = await follow(source, request, report, signal);
-      if (signal.aborted) return;
-      if (job.status === 'done') {
+    void comparison.ask(request, {
+      onReport(job, signal) {
+        if (job.look !== 'first' || (job.revision ?? 0) <= revision) return;
+        revision = job.revision ?? 0;
+        source.matrix(job.id).then(
+          (estimate) => {
+            if (!signal.aborted && comparison.job?.status !== 'done') loaded = estimate;
+          },
+          // A later one has taken its place, or the job has ended: its own answer follows.
+          () => undefined,
+        );
+      },
+      async onDone(job, signal) {
         const exact = await source.matrix(job.id);
         if (!signal.aborted) loaded = exact;
-      } else {
-        loaded = null;
-        data.matrixError = job.error ?? {
-          type: 'Cancelled',
-          message: 'The comparison was cancelled.',
-        };
-      }
-    } catch (thrown) {
-      if (signal.aborted) return;
-      loaded = null;
-      data.job = null;
-      data.matrixError = asNamedError(thrown);
-    }
+      },
+    });
   }
 
-  /** What the measure gives when the images of B are shuffled. */
-  async function shuffle(): Promise<void> {
+  /** What the measure gives when the images of B are permuted. */
+  function computeNull(): void {
     const [{ a, b, measure: name }, of] = [view, matrix];
     if (!a || !b || !name || !of || nullMean) return;
-    const job = await chance.ask({ kind: 'chance', a, b, measure: name });
-    if (!job) return;
-    const [values, { shuffles }] = await Promise.all([
-      source.array(job.id, 'null_mean'),
-      source.result<Chance>(job.id),
-    ]);
-    chanceOf = { matrix: of, values, of: `${shuffles ?? 'all'} shuffles of B's images` };
+    void chance.ask(
+      { kind: 'chance', a, b, measure: name },
+      {
+        async onDone(job, signal) {
+          const [values, { shuffles }] = await Promise.all([
+            source.array(job.id, 'null_mean'),
+            source.result<Chance>(job.id),
+          ]);
+          if (signal.aborted) return;
+          chanceOf = { matrix: of, values, of: `${shuffles ?? 'all'} shuffles of B's images` };
+        },
+      },
+    );
   }
 
   function layerNames(side: Side): string[] {
@@ -250,9 +243,11 @@ export function createSession(source: Source, parameters: Parameters) {
     get matrix() {
       return matrix;
     },
-    /** The null of the whole matrix, asked for by `shuffle`. */
+    /** The job of the matrix, asked for by `compare`. */
+    comparison,
+    /** The job of its null, asked for by `computeNull`. */
     chance,
-    shuffle,
+    computeNull,
     get nullMean() {
       return nullMean;
     },
