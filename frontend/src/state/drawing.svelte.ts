@@ -1,0 +1,94 @@
+import { untrack } from 'svelte';
+import type { Placer } from '../layout/client';
+import type { Layout } from '../layout/place';
+import { SIDES, type Selection } from './address';
+import { asNamedError } from './jobs.svelte';
+import type { Session, Side } from './session.svelte';
+
+/** Where the boxes of both models are drawn, and in which colours. */
+export function createDrawing(session: Pick<Session, 'view' | 'data'>, place: Placer) {
+  const { view, data } = session;
+  let layouts = $state.raw<Record<Side, Layout | null>>({ a: null, b: null });
+  let error = $state<string | null>(null);
+  /** Of the room for the drawing. */
+  let width = $state(0);
+  let zoom = $state(1);
+  let dark = $state(false);
+
+  for (const side of SIDES) {
+    $effect(() => {
+      const graph = data.graphs[side];
+      const [folded, unfolded] = [[...view.folded[side]], [...view.unfolded[side]]];
+      const [w, z] = [width, zoom];
+      if (!graph || w === 0) {
+        layouts = { ...untrack(() => layouts), [side]: null };
+        return;
+      }
+      let stale = false;
+      place({ graph: $state.snapshot(graph), folded, unfolded, width: w, zoom: z }).then(
+        (layout) => {
+          if (stale) return;
+          error = null;
+          layouts = { ...layouts, [side]: layout };
+        },
+        (thrown: unknown) => {
+          if (!stale) error = asNamedError(thrown).message;
+        },
+      );
+      return () => {
+        stale = true;
+      };
+    });
+  }
+
+  const complete = $derived(
+    layouts.a && layouts.b ? ({ a: layouts.a, b: layouts.b } as Record<Side, Layout>) : null,
+  );
+  function layersOfBoxes(side: Side): string[] {
+    return layouts[side]?.boxes.flatMap((box) => box.layers.at(-1) ?? []) ?? [];
+  }
+  const layers = $derived({ a: layersOfBoxes('a'), b: layersOfBoxes('b') });
+
+  return {
+    /** Of both models, once both are there. */
+    get layouts() {
+      return complete;
+    },
+    get error() {
+      return error;
+    },
+    /** One layer per drawn box of each model. */
+    get layers(): Record<Side, readonly string[]> {
+      return layers;
+    },
+    /** All layers of the box that a layer is drawn in. */
+    siblings({ side, layer }: Selection): readonly string[] {
+      return layouts[side]?.boxes.find((box) => box.layers.includes(layer))?.layers ?? [];
+    },
+    fold(side: Side, block: string, isFolded: boolean): void {
+      view.folded[side] = view.folded[side].filter((name) => name !== block);
+      view.unfolded[side] = view.unfolded[side].filter((name) => name !== block);
+      (isFolded ? view.folded : view.unfolded)[side].push(block);
+    },
+    get width() {
+      return width;
+    },
+    set width(next: number) {
+      width = next;
+    },
+    get zoom() {
+      return zoom;
+    },
+    set zoom(next: number) {
+      zoom = next;
+    },
+    get dark() {
+      return dark;
+    },
+    set dark(next: boolean) {
+      dark = next;
+    },
+  };
+}
+
+export type Drawing = ReturnType<typeof createDrawing>;
