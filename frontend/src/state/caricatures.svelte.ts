@@ -5,13 +5,18 @@ import type { Session, Side } from './session.svelte';
 /** Caricatures that were made since the tab was opened: what hovering shows. */
 const made = new SvelteMap<string, { address: string; size: number }>();
 
-function key(session: Session, side: Side, layer: string, image: number | string): string {
+function key(
+  session: Pick<Session, 'snapshot'>,
+  side: Side,
+  layer: string,
+  image: number | string,
+): string {
   return [session.snapshot(side)?.digest, layer, image].join('\n');
 }
 
 /** Keep the pictures of a job; larger ones stay when smaller ones come. */
 export function remember(
-  session: Session,
+  session: Pick<Session, 'snapshot' | 'source'>,
   side: Side,
   image: number | string,
   size: number,
@@ -29,7 +34,11 @@ export function remember(
 }
 
 /** The chosen photo as a layer sees it, if that was drawn. */
-export function pictureOf(session: Session, side: Side, layer: string): string | null {
+export function pictureOf(
+  session: Pick<Session, 'snapshot' | 'view'>,
+  side: Side,
+  layer: string,
+): string | null {
   const { image } = session.view;
   return image === null ? null : (made.get(key(session, side, layer, image))?.address ?? null);
 }
