@@ -62,31 +62,31 @@ def test_matches_come_with_intervals_and_units_with_how_far_they_are_shared(
     assert r2 == sorted(r2)
     assert sorted(shares) == [pytest.approx(value, abs=1e-3) for value in r2 if value >= 0]
 
-    only = tab.frame.get_by_test_id("only-here")
+    only = tab.frame.get_by_test_id("without-counterpart")
     only.get_by_role("button").click()
     threshold = only.get_by_label("R² below which")
     threshold.wait_for(timeout=60_000)
-    only.get_by_text("at first look").wait_for(state="hidden", timeout=60_000)
+    only.get_by_text("as estimated").wait_for(state="hidden", timeout=60_000)
     threshold.select_option("0.3")
     many = number(only.locator("p").inner_text())
     assert only.locator(".units button").count() == many
     threshold.select_option("0.05")
     assert number(only.locator("p").inner_text()) <= many
-    alone = listed("Export the units that are only here")
+    alone = listed("Export the units without a counterpart")
     assert all(float(one["r2"]) < 0.05 for one in alone)
 
 
-def test_values_can_be_read_above_chance(tab: Tab, board: Board) -> None:
+def test_values_can_be_read_above_the_null(tab: Tab, board: Board) -> None:
     tab.open(board.url, **PAIR, view="both").settle()
     tab.frame.get_by_label("scale").select_option("null")
     title = tab.frame.locator(".legend .scale").first
-    title.get_by_text("above the mean of all shuffles").wait_for(timeout=60_000)
+    title.get_by_text("above the mean of all permutations").wait_for(timeout=60_000)
     tab.page.wait_for_timeout(300)
     assert tab.parameters["scale"] == "null"
-    drawn = tab.frame.get_by_test_id("matrix").get_by_text("above the mean of all shuffles")
+    drawn = tab.frame.get_by_test_id("matrix").get_by_text("above the mean of all permutations")
     assert drawn.count() == 1
-    # Pairs that are no more alike than chance are not joined.
-    assert "none at chance or below" in tab.frame.locator(COUNT).inner_text()
+    # Pairs that are no more alike than the null are not joined.
+    assert "none at the null or below" in tab.frame.locator(COUNT).inner_text()
     assert tab.frame.get_by_role("slider", name="Least similarity").get_attribute("min") == "0"
 
 
@@ -314,7 +314,7 @@ def test_a_first_look_is_drawn_marked_and_replaced_in_place(tab: Tab, board: Boa
     tab.page.route(re.compile(r"/(jobs?(\?.*)?|matrix_info.*)$"), look_first)
     tab.page.route(re.compile(r"/matrix\?.*which="), ends)
     tab.open(board.url, **PAIR).settle()
-    mark = tab.frame.locator(".legend").get_by_text("first look, exact values follow")
+    mark = tab.frame.locator(".legend").get_by_text("progressive estimate, exact values follow")
     mark.wait_for()
     tab.box("b", "stem").hover()
     best = tab.frame.get_by_role("tooltip").locator(".match").first.inner_text()
@@ -326,12 +326,12 @@ def test_a_first_look_is_drawn_marked_and_replaced_in_place(tab: Tab, board: Boa
     assert mark.get_attribute("title") == "Made from 40 of 160 rows."
     tab.frame.locator(".legend").get_by_role("progressbar").wait_for()
     tab.box("a", "module_3x3").click()
-    tab.frame.get_by_text("at first look").wait_for()
+    tab.frame.get_by_text(", estimated").wait_for()
     held = False
     mark.wait_for(state="detached")
     assert tab.parameters["layer"] == "module_3x3"
     assert tab.frame.locator(".model.a [aria-selected=true]").count() == 1
-    assert tab.frame.get_by_text("at first look").count() == 0
+    assert tab.frame.get_by_text(", estimated").count() == 0
     tab.box("b", "stem").hover()
     best = tab.frame.get_by_role("tooltip").locator(".match").first
     assert len(re.findall(r"\d\.\d+", best.inner_text())) == 1

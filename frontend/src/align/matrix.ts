@@ -9,7 +9,7 @@ export interface Table {
 
 /**
  * `raw` and `fit` show the values themselves and differ in what the ends of the scale are; `null`
- * shows how far they are above the mean of shuffled images.
+ * shows how far they are above the mean of the null, in which images are permuted.
  */
 export type Scale = 'raw' | 'fit' | 'rank' | 'null';
 

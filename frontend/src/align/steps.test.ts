@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { bottomUp, frozenFrom, line, sameStep, shareOfTheWay, spread } from './steps';
+import { bottomUp, frozenFrom, line, sameStep, shareOfChange, spread } from './steps';
 
 const table = (rows: number[][]) => ({
   rows: rows.length,
@@ -18,7 +18,7 @@ test('a layer is frozen from where it stays similar, and not before', () => {
 });
 
 test('the share of the way begins at 0, ends at 1 and is nothing for what hardly moved', () => {
-  const share = shareOfTheWay(
+  const share = shareOfChange(
     table([
       [0.6, 0.8, 1],
       [0.99, 0.7, 1],

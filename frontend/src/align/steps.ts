@@ -2,21 +2,21 @@
 
 import { ranks, type Table } from './matrix';
 
-/** Layers that hardly move have no share of the way: it would be noise over noise. */
-const LEAST_WAY = 0.02;
+/** Layers that hardly move have no share of their change: it would be noise over noise. */
+const LEAST_CHANGE = 0.02;
 
 /**
  * How far each layer has come from its first column to its last, which is 1. Similarities begin
  * at different heights: untrained layers near the input may resemble trained ones at once.
  */
-export function shareOfTheWay(table: Table): Table {
+export function shareOfChange(table: Table): Table {
   const values = new Float64Array(table.values.length).fill(NaN);
   for (let row = 0; row < table.rows; row++) {
     const at = row * table.columns;
     const line = table.values.subarray(at, at + table.columns);
     const present = [...line].filter(Number.isFinite);
     const [first, last] = [present[0] ?? NaN, present.at(-1) ?? NaN];
-    if (!(Math.abs(last - first) >= LEAST_WAY)) continue;
+    if (!(Math.abs(last - first) >= LEAST_CHANGE)) continue;
     line.forEach((value, column) => {
       values[at + column] = (value - first) / (last - first);
     });

@@ -82,7 +82,8 @@ export interface LayerInfo {
   units: number;
   rows: number;
   spatial: [number, number] | null;
-  op: string;
+  /** Null where the model's graph does not know the layer. */
+  op: string | null;
   block: string | null;
   stats: { mean: number[]; max: number[]; active: number[] };
 }
@@ -116,16 +117,18 @@ export interface MatrixInfo {
   low: number | null;
   high: number | null;
   warnings: string[];
-  /** `first`: from a sample of rows; the exact values follow. Reports have none. */
+  /** `first`: a progressive estimate; the exact values follow. Reports have none. */
   look?: 'first' | 'exact';
-  /** Whether a first look says how far the exact values may be from it. */
+  /** How many matrices the job had when this was read. Reports have none. */
+  revision?: number;
+  /** Whether an estimate says how far the exact values may be from it. */
   interval?: boolean;
 }
 
 export interface Matrix extends MatrixInfo {
   /** rows × columns, row after row. */
   values: Float64Array;
-  /** Of a first look: between which the exact values are. */
+  /** Of an estimate: between which the exact values are. */
   ends?: { low: Float64Array; high: Float64Array } | null;
 }
 
@@ -141,7 +144,7 @@ export type JobRequest =
       permutations: number;
       resamples: number;
     }
-  /** What all pairs would have if the images of B were shuffled. */
+  /** What all pairs would have if the images of B were permuted: the null. */
   | { kind: 'chance'; a: string; b: string; measure: string }
   | { kind: 'shared_units'; a: string; layer: string; b: string; layers: string[] | null }
   | {
@@ -226,7 +229,7 @@ export interface KnownSignificance {
 }
 
 export interface Chance {
-  /** Over how many shuffles; null for the mean over all that there are. */
+  /** Over how many permutations; null for the mean over all that there are. */
   shuffles: number | null;
 }
 
@@ -244,6 +247,8 @@ export interface JobItem {
   role: 'source' | 'difference' | 'analogy' | 'caricature';
   r2: number | null;
   best_unit: { unit: number; correlation: number } | null;
+  /** Key of the finished picture in the cache. */
+  picture: string;
   /** Relative address of the picture, once there is one. */
   image: string | null;
   step: number;

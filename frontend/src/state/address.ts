@@ -41,7 +41,7 @@ export interface View {
   /** Over training: the other side's layer, and from what value on a layer is frozen. */
   partner: string | null;
   freeze: number | null;
-  /** Whether colours show the share of the way from the first step to the last. */
+  /** Whether colours show the share of the change from the first step to the last. */
   way: boolean;
   /** How many steps of each run are models on the map, and by which metric. */
   per: (typeof PER)[number];

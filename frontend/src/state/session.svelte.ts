@@ -31,7 +31,7 @@ export type { Selection, Side };
 export interface Interval {
   low: number;
   high: number;
-  chance: number | null;
+  nullMean: number | null;
 }
 
 /** The state of one tab and the loading of what it shows. */
@@ -56,9 +56,9 @@ export function createSession(source: Source, parameters: Parameters) {
   });
   // Large and never changed in place: proxies would only cost.
   let loaded = $state.raw<Matrix | null>(null);
-  let chanceOf = $state.raw<{ matrix: Matrix; values: Float64Array; of: string } | null>(null);
+  let nullOf = $state.raw<{ matrix: Matrix; values: Float64Array; of: string } | null>(null);
   const comparison = createFollower(source);
-  const chance = createFollower(source);
+  const nullJob = createFollower(source);
 
   const measure = $derived(data.measures.find((m) => m.name === view.measure) ?? null);
   const sign = $derived(measure?.distance ? -1 : 1);
@@ -90,7 +90,7 @@ export function createSession(source: Source, parameters: Parameters) {
       b: Array.from({ length: of.columns }, (_, column) => bestInColumn(of, column)),
     };
   });
-  const nullMean = $derived(chanceOf?.matrix === matrix ? (chanceOf?.values ?? null) : null);
+  const nullMean = $derived(nullOf?.matrix === matrix ? (nullOf?.values ?? null) : null);
   /** The chosen scale, or plain values as long as there is no null. */
   const scale = $derived(view.scale === 'null' && !nullMean ? 'raw' : view.scale);
   const shown = $derived.by<Table | null>(() => {
@@ -115,7 +115,7 @@ export function createSession(source: Source, parameters: Parameters) {
       data.listingError = null;
       if (listing === listed) return false;
       data.listing = listed = listing;
-      // A first look should show something: two snapshots of one probe.
+      // At first something should be seen: two snapshots of one probe.
       const probe = (snapshot('a') ?? snapshot('b') ?? listing.snapshots[0])?.probe_id;
       const fitting = listing.snapshots.filter((s) => s.probe_id === probe);
       view.a ??= fitting[0]?.id ?? null;
@@ -178,7 +178,7 @@ export function createSession(source: Source, parameters: Parameters) {
   function computeNull(): void {
     const [{ a, b, measure: name }, of] = [view, matrix];
     if (!a || !b || !name || !of || nullMean) return;
-    void chance.ask(
+    void nullJob.ask(
       { kind: 'chance', a, b, measure: name },
       {
         async onDone(job, signal) {
@@ -187,7 +187,7 @@ export function createSession(source: Source, parameters: Parameters) {
             source.result<Chance>(job.id),
           ]);
           if (signal.aborted) return;
-          chanceOf = { matrix: of, values, of: `${shuffles ?? 'all'} shuffles of B's images` };
+          nullOf = { matrix: of, values, of: `${shuffles ?? 'all'} permutations of B's images` };
         },
       },
     );
@@ -220,7 +220,7 @@ export function createSession(source: Source, parameters: Parameters) {
     return sign > 0 ? [low, high] : [-high || 0, -low || 0];
   }
 
-  /** Between what the exact value of a match will be, while there is only a first look. */
+  /** Between what the exact value of a match will be, while there is only an estimate. */
   function firstInterval({ side, layer }: Selection, other: string): Interval | null {
     if (!matrix?.ends) return null;
     const [mine, theirs] = [
@@ -231,7 +231,7 @@ export function createSession(source: Source, parameters: Parameters) {
     const width = matrix.columns.length;
     const at = side === 'a' ? mine * width + theirs : theirs * width + mine;
     const [low, high] = [matrix.ends.low[at]!, matrix.ends.high[at]!];
-    return { low: sign > 0 ? low : -high, high: sign > 0 ? high : -low, chance: null };
+    return { low: sign > 0 ? low : -high, high: sign > 0 ? high : -low, nullMean: null };
   }
 
   return {
@@ -246,7 +246,7 @@ export function createSession(source: Source, parameters: Parameters) {
     /** The job of the matrix, asked for by `compare`. */
     comparison,
     /** The job of its null, asked for by `computeNull`. */
-    chance,
+    nullJob,
     computeNull,
     get nullMean() {
       return nullMean;
@@ -254,7 +254,7 @@ export function createSession(source: Source, parameters: Parameters) {
     get scale() {
       return scale;
     },
-    /** Whether the matrix holds the values themselves, not a first look. */
+    /** Whether the matrix holds the values themselves, not an estimate of them. */
     get exact() {
       return matrix !== null && matrix.look !== 'first';
     },
@@ -263,7 +263,7 @@ export function createSession(source: Source, parameters: Parameters) {
       const said = matrix?.warnings ?? [];
       return matrix?.look === 'first' ? said.slice(0, -1) : said;
     },
-    /** What a first look was made from, which its last warning says; null of exact values. */
+    /** What a progressive estimate was made from, which its last warning says; null of exact values. */
     get madeFrom(): string | null {
       return matrix?.look === 'first' ? (matrix.warnings.at(-1) ?? null) : null;
     },
@@ -278,7 +278,7 @@ export function createSession(source: Source, parameters: Parameters) {
     get measure() {
       return measure;
     },
-    /** Pairs below this are never joined: no more alike than chance. */
+    /** Pairs below this are never joined: no more alike than the null. */
     get least(): number {
       return least;
     },
@@ -311,7 +311,7 @@ export function createSession(source: Source, parameters: Parameters) {
       const title = measure?.title ?? view.measure ?? '';
       if (scale === 'rank') return `Rank of ${title} among all pairs`;
       if (scale === 'null') {
-        return `${title}, how far ${sign > 0 ? 'above' : 'below'} the mean of ${chanceOf?.of}`;
+        return `${title}, how far ${sign > 0 ? 'above' : 'below'} the mean of ${nullOf?.of}`;
       }
       return title;
     },

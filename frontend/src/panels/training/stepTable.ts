@@ -1,10 +1,10 @@
 import { range, strength, type Sign, type Table } from '../../align/matrix';
-import { shareOfTheWay } from '../../align/steps';
+import { shareOfChange } from '../../align/steps';
 import type { Cells } from '../../api/types';
 import type { Encoding } from '../../draw/encode';
 
 /** Cells as they are drawn. */
-export interface Drawn {
+export interface StepTable {
   cells: Cells;
   /** Values as a reader is told them. */
   table: Table;
@@ -18,14 +18,14 @@ export interface Drawn {
   columns: number[];
 }
 
-/** `way`: as a share of the way; `fit`: in colours that span what is there. */
-export function drawCells(
+/** `way`: as a share of the change from the first step to the last; `fit`: in colours that span what is there. */
+export function stepTable(
   cells: Cells,
   { way, fit }: { way: boolean; fit: boolean },
   stepsOf: (ids: readonly string[]) => number[],
-): Drawn {
+): StepTable {
   const raw = { rows: cells.rows.length, columns: cells.columns.length, values: cells.values };
-  const table = way ? shareOfTheWay(raw) : raw;
+  const table = way ? shareOfChange(raw) : raw;
   const sign: Sign = cells.distance && !way ? -1 : 1;
   const alike = { ...table, values: strength(table.values, sign) };
   const [low, high] = range(alike);
@@ -45,7 +45,7 @@ export function drawCells(
 }
 
 /** What values can be, as a reader is told them, and whether small ones mean alike (-1). */
-export function limitsOf(drawn: Drawn | null): { low: number; high: number; sign: Sign } {
+export function limitsOf(drawn: StepTable | null): { low: number; high: number; sign: Sign } {
   if (drawn === null) return { low: 0, high: 1, sign: 1 };
   const { low, high, sign } = drawn.whole;
   return sign > 0 ? { low, high, sign } : { low: -high, high: -low, sign };
