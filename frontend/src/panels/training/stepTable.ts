@@ -29,7 +29,9 @@ export function stepTable(
   const sign: Sign = cells.distance && !way ? -1 : 1;
   const alike = { ...table, values: strength(table.values, sign) };
   const [low, high] = range(alike);
-  const ends = [cells.low ?? sign * low, cells.high ?? sign * high].map((end) => sign * end);
+  const [least, most] = range(table);
+  // Where the measure has no bound, what is there stands for it.
+  const ends = [cells.low ?? least, cells.high ?? most].map((end) => sign * end);
   const whole = way
     ? { low: 0, high: 1, sign }
     : { low: Math.min(...ends), high: Math.max(...ends), sign };

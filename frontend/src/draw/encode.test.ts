@@ -1,0 +1,39 @@
+import { describe, expect, it } from 'vitest';
+import { format, fraction, heat, readableTicks, stroke, lineTicks } from './encode';
+
+describe('encoding', () => {
+  const encoding = { low: 0.2, high: 0.8, sign: 1 as const };
+
+  it('is linear between its ends and does not exaggerate beyond them', () => {
+    expect(fraction(0.5, encoding)).toBeCloseTo(0.5);
+    const [low, middle, high] = [0.2, 0.5, 0.8].map((v) => stroke(v, encoding));
+    expect(middle!.width).toBeCloseTo((low!.width + high!.width) / 2);
+    expect(middle!.opacity).toBeCloseTo((low!.opacity + high!.opacity) / 2);
+    expect(stroke(5, encoding)).toEqual(high);
+  });
+
+  it('prints ticks with as many digits as tell them apart', () => {
+    expect(readableTicks({ low: 0.31, high: 0.94, sign: 1 }).map((t) => t.text)).toContain('0.4');
+    expect(readableTicks({ low: 0.9, high: 0.94, sign: 1 }).map((t) => t.text)).toContain('0.91');
+  });
+
+  it('grows lighter with the value', () => {
+    const light = (colour: string): number => Number.parseInt(colour.slice(3, 5), 16);
+    expect(light(heat(0.2, encoding))).toBeLessThan(light(heat(0.5, encoding)));
+    expect(light(heat(0.5, encoding))).toBeLessThan(light(heat(0.8, encoding)));
+  });
+
+  it('prints what is not a number as a dash', () => {
+    expect(format(NaN)).toBe('–');
+    expect(format(0.12345)).toBe('0.123');
+    expect(format(12345)).toBe('1.23e+4');
+  });
+});
+
+describe('the scale above the null', () => {
+  it('has no tick for what is not joined', () => {
+    const scale = { low: 0, high: 0.4, sign: 1 as const };
+    expect(lineTicks(scale).map((tick) => tick.value)).toContain(0);
+    expect(lineTicks({ ...scale, open: true }).map((tick) => tick.value)).not.toContain(0);
+  });
+});

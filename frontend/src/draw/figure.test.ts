@@ -1,0 +1,48 @@
+import { describe, expect, it } from 'vitest';
+import { chain } from '../layout/fixture';
+import { place } from '../layout/place';
+import { anchor, composeFigure, escape, figureSvg } from './figure';
+import { linePath, type Scene } from './lines';
+
+const NOTHING = new Set<string>();
+
+describe('figure', () => {
+  const layouts = {
+    a: place(chain('one', 'two'), NOTHING, 300, 1),
+    b: place(chain('<img src=x onerror=alert(1)>', 'y & z'), NOTHING, 300, 1),
+  };
+  const figure = composeFigure(layouts, 190);
+  const scene: Scene = {
+    table: { rows: 2, columns: 2, values: Float64Array.of(0, 1, 0, 0) },
+    rows: layouts.a.boxes.map((box) => anchor(figure, 'a', box)),
+    columns: layouts.b.boxes.map((box) => anchor(figure, 'b', box)),
+    gap: figure.gap,
+    encoding: { low: 0, high: 1, sign: 1 },
+  };
+
+  const pairs = Uint32Array.of(1);
+
+  it('draws lines from the lower edge of a box of A to the upper edge of a box of B', () => {
+    const [from, to] = [scene.rows[0]!, scene.columns[1]!];
+    const [a, b] = [layouts.a.boxes[0]!, layouts.b.boxes[1]!];
+    expect(from).toEqual({ x: a.x, y: figure.tops.a + a.y + a.height / 2 });
+    expect(to).toEqual({ x: b.x, y: figure.tops.b + b.y - b.height / 2 });
+    const numbers = linePath(from, to, figure.gap)
+      .match(/-?[\d.]+/g)!
+      .map(Number);
+    expect(numbers[0]).toBeCloseTo(from.x, 1);
+    expect(numbers.at(-1)).toBeCloseTo(to.y, 1);
+  });
+
+  it('exports names as text, never as markup', () => {
+    const svg = figureSvg(figure, scene, pairs, { a: 'A', b: 'B' }, 'caption', () => '#123456');
+    expect(svg).not.toContain('<img');
+    expect(svg).toContain('&lt;img src=x onerror=alert(1)&gt;');
+    expect(svg).toContain('y &amp; z');
+    expect(svg).not.toMatch(/https?:\/\/(?!www\.w3\.org\/2000\/svg)/);
+  });
+
+  it('keeps the exported document well formed whatever a name holds', () => {
+    expect(escape('\u0000"<&>\u0007')).toBe('\ufffd&quot;&lt;&amp;&gt;\ufffd');
+  });
+});

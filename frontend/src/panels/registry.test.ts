@@ -1,0 +1,54 @@
+import { describe, expect, it } from 'vitest';
+import { readView, type View } from '../state/address';
+import type { Drawing } from '../state/drawing.svelte';
+import type { Session } from '../state/session.svelte';
+import { PANELS, VIEWS } from './registry';
+
+const TABLE = { rows: 1, columns: 1, values: new Float64Array(1) };
+
+function titles(parameters: Record<string, string>, live = true, laidOut = true): string[] {
+  const session = { source: { live }, view: readView(parameters), shown: TABLE, table: TABLE };
+  const drawing = { layouts: laidOut ? {} : null };
+  return PANELS.filter(({ shown }) =>
+    shown(session as unknown as Session, drawing as unknown as Drawing),
+  ).map(({ title }) => title);
+}
+
+const COMPARED = ['What is drawn', 'Warnings'];
+
+describe('panels', () => {
+  it.each<[View['pane'], string[]]>([
+    ['graph', [...COMPARED, 'Alignment graph', 'Inspector']],
+    ['matrix', [...COMPARED, 'Progress', 'Matrix', 'Inspector']],
+    ['both', [...COMPARED, 'Alignment graph', 'Matrix', 'Inspector']],
+    ['models', ['Models']],
+    ['training', ['Training']],
+  ])('of the view %s', (view, expected) => {
+    expect(titles({ view })).toEqual(expected);
+  });
+
+  it('show how far a comparison is while there is no drawing', () => {
+    expect(titles({}, true, false)).toEqual([...COMPARED, 'Progress', 'Inspector']);
+  });
+
+  it('show what a chosen unit is in the other model, and keep the warnings', () => {
+    const chosen = { layer: 'conv', unit: '3', graphs: 'a' };
+    expect(titles(chosen)).toEqual([
+      ...COMPARED,
+      'Alignment graph',
+      'Analogies',
+      "TensorBoard's own graph",
+      'Inspector',
+    ]);
+  });
+
+  it('leave out of a report what only a server can compute', () => {
+    const chosen = { layer: 'conv', unit: '3', graphs: 'a', view: 'training' };
+    expect(titles(chosen, false)).toEqual([...COMPARED, 'Alignment graph', 'Matrix', 'Inspector']);
+  });
+
+  it('have a name each, and every view shows some', () => {
+    expect(new Set(PANELS.map(({ title }) => title)).size).toBe(PANELS.length);
+    for (const { name } of VIEWS) expect(titles({ view: name })).not.toEqual([]);
+  });
+});
