@@ -21,10 +21,10 @@ import type {
 import { domain, format, type Encoding } from '../draw/encode';
 import type { Side } from '../draw/figure';
 import type { Parameters } from '../host/hash';
-import { OTHER, readView, type Selection, type View } from './address';
+import { OTHER, readView, SIDES, type Selection, type View } from './address';
 import { asNamedError, createFollower } from './jobs.svelte';
 
-export { asNamedError, OTHER };
+export { asNamedError, OTHER, SIDES };
 export type { Selection, Side };
 
 /** In the sign of the measure's strength. */
