@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from hashlib import blake2b
 
 import numpy as np
 import numpy.typing as npt
 
 from tb_modelcompare.errors import ActivationError
 from tb_modelcompare.similarity.activations import Layer, Matrix, row_blocks
+from tb_modelcompare.similarity.distances import (
+    Indices,
+    distinct_rows,
+    rounding,
+    squares_of_pairs,
+    varying_values,
+)
 from tb_modelcompare.similarity.options import whole
 from tb_modelcompare.similarity.registry import Measure, RowPlan, evaluate
 
-Indices = npt.NDArray[np.intp]
 Pairs = Callable[[Indices, Indices], tuple[Matrix, Matrix]]
 
 AT_ONCE = 2**22
@@ -90,22 +95,11 @@ class Ranking:
 
 
 def _distinct(layer: Layer) -> DistinctRows:
-    values = layer.values.astype(np.float64)
-    values = np.ascontiguousarray(values[:, (values != values[0]).any(axis=0)])
-    values = layer.scaled(values)
-    values += 0.0  # which makes 0 of -0, so that equal rows have equal bytes
-    seen: dict[bytes, int] = {}
-    digests = (blake2b(row, digest_size=16).digest() for row in values)
-    of_row = np.fromiter((seen.setdefault(one, len(seen)) for one in digests), np.intp, len(values))
+    values = varying_values(layer)
+    of_row = distinct_rows(values)
     members = np.argsort(of_row, kind="stable")
-    starts = np.searchsorted(of_row[members], np.arange(len(seen) + 1))
+    starts = np.searchsorted(of_row[members], np.arange(of_row.max() + 2))
     return DistinctRows(values[members[starts[:-1]]], of_row, members, starts)
-
-
-def _rounding(values: Matrix) -> float:
-    """Error of a sum over units, or of a map of the units such as a rotation, relative to the
-    sum of the sizes of what is added."""
-    return float(np.finfo(np.float64).eps * (4.0 + np.sqrt(values.shape[1])))
 
 
 def _centred(rows: DistinctRows) -> Matrix:
@@ -114,9 +108,9 @@ def _centred(rows: DistinctRows) -> Matrix:
 
 
 def _by_distance(rows: DistinctRows) -> Ranking:
-    values, centred, rounding = rows.values, _centred(rows), _rounding(rows.values)
+    values, centred, unit = rows.values, _centred(rows), rounding(rows.values)
     energy = np.einsum("ij,ij->i", centred, centred)
-    slack = 4.0 * rounding * (energy + np.einsum("ij,ij->i", values, values))
+    slack = 4.0 * unit * (energy + np.einsum("ij,ij->i", values, values))
 
     def rough(some: slice) -> tuple[Matrix, Matrix]:
         squares = centred[some] @ centred.T
@@ -125,30 +119,22 @@ def _by_distance(rows: DistinctRows) -> Ranking:
         squares += energy[some, None]
         return squares, slack[some, None] + slack
 
-    def exact(i: Indices, j: Indices) -> tuple[Matrix, Matrix]:
-        """Squared distances, and how much they change where each value is rounded once more."""
-        x, y = values[i], values[j]
-        difference = np.abs(x - y)
-        size = np.abs(x) + np.abs(y)
-        squares = np.einsum("ij,ij->i", difference, difference)
-        return squares, rounding * np.einsum("ij,ij->i", difference, size)
-
-    return Ranking(rough, exact)
+    return Ranking(rough, lambda i, j: squares_of_pairs(values[i], values[j]))
 
 
 def _by_product(rows: DistinctRows) -> Ranking:
     """By the negative inner product `x_i · x_j` less its mean over j, which is `x_i · (x_j - m)`
     with m the mean row: a constant unit changes nothing."""
-    values, centred, rounding = rows.values, _centred(rows), _rounding(rows.values)
+    values, centred, unit = rows.values, _centred(rows), rounding(rows.values)
     lengths, centred_lengths = (np.linalg.norm(some, axis=1) for some in (values, centred))
 
     def rough(some: slice) -> tuple[Matrix, Matrix]:
-        slack = np.outer(4.0 * rounding * lengths[some], centred_lengths)
+        slack = np.outer(4.0 * unit * lengths[some], centred_lengths)
         return -(values[some] @ centred.T), slack
 
     def exact(i: Indices, j: Indices) -> tuple[Matrix, Matrix]:
         terms = values[i] * centred[j]
-        return -terms.sum(axis=1), rounding * np.abs(terms).sum(axis=1)
+        return -terms.sum(axis=1), unit * np.abs(terms).sum(axis=1)
 
     return Ranking(rough, exact)
 

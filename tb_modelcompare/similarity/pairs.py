@@ -211,7 +211,7 @@ def _by_precision(
 
 
 def _vector_pairs(plan: VectorPlan, xs: list[Layer], ys: list[Layer], settings: Settings) -> Matrix:
-    """Inner products of one long vector per layer, by groups of layers that fit in memory."""
+    """Cosines of one long vector per layer, by groups of layers that fit in memory."""
     dtype = settings.dtype([*xs, *ys])
     size = plan.length(xs[0].rows) * np.dtype(dtype).itemsize
     sizes_x, sizes_y = [size] * len(xs), [size] * len(ys)
@@ -233,7 +233,7 @@ def _vector_pairs(plan: VectorPlan, xs: list[Layer], ys: list[Layer], settings: 
         if held != g:
             left, held = vectors(xs[g.start : g.stop]), g
         right = left if ys is xs and h == g else vectors(ys[h.start : h.stop])
-        values[g.start : g.stop, h.start : h.stop] = products.inner_products(left, right)
+        values[g.start : g.stop, h.start : h.stop] = products.cosines(left, right)
         if ys is xs:
             values[h.start : h.stop, g.start : g.stop] = values[
                 g.start : g.stop, h.start : h.stop

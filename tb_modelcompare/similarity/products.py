@@ -172,3 +172,20 @@ def inner_products(left: Array, right: Array) -> Matrix:
 def gram_cost(rows: int, units: int, layers: int) -> float:
     """Multiply-adds of `gram_squares`."""
     return rows**2 / 2 * (units + layers**2 / 2)
+
+
+def cosines(left: Array, right: Array) -> Matrix:
+    """Cosines between long lines, in float64 also of lines that are stored in float32.
+
+    Sums of many entries of one size and sign, as distances from one row far away are, drift in
+    float32. The lengths are those of the lines as stored, so that no cosine is above 1.
+    """
+    total = np.zeros((len(left), len(right)))
+    squares_left, squares_right = np.zeros(len(left)), np.zeros(len(right))
+    for part in row_blocks(left.shape[1], SUM_LENGTH):
+        some = left[:, part].astype(np.float64, copy=False)
+        others = some if right is left else right[:, part].astype(np.float64, copy=False)
+        total += some @ others.T
+        squares_left += np.einsum("ij,ij->i", some, some)
+        squares_right += np.einsum("ij,ij->i", others, others)
+    return np.asarray(total / np.sqrt(np.outer(squares_left, squares_right)))

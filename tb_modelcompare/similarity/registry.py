@@ -54,7 +54,8 @@ class KernelPlan(MomentPlan):
 
 @dataclass(frozen=True)
 class VectorPlan:
-    """A measure that is the inner product of one vector per layer (its pairs of rows)."""
+    """A measure that is the inner product of one vector of length 1 per layer (its pairs of
+    rows)."""
 
     prepare: Callable[[Layer], Array]
     length: Callable[[int], int]

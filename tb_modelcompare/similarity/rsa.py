@@ -7,81 +7,70 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-import scipy  # scipy.stats takes half a second to import, and one measure needs it
 
 from tb_modelcompare.errors import ActivationError
-from tb_modelcompare.similarity.activations import Layer, Matrix, row_blocks
+from tb_modelcompare.similarity.activations import Layer, Matrix
+from tb_modelcompare.similarity.distances import (
+    Points,
+    all_equal,
+    errors_of,
+    points_of,
+    ranks,
+    squared_distances,
+    varying_values,
+)
+from tb_modelcompare.similarity.options import number, one_of
 from tb_modelcompare.similarity.registry import Measure, VectorPlan, evaluate
 
 Comparison = Literal["pearson", "spearman", "cosine"]
 Distance = Literal["squared_euclidean", "euclidean", "correlation"]
+COMPARISONS: tuple[Comparison, ...] = ("pearson", "spearman", "cosine")
+DISTANCES: tuple[Distance, ...] = ("squared_euclidean", "euclidean", "correlation")
 
 
-def squared_distances(layer: Layer) -> Matrix:
-    """Squared Euclidean distance of every pair of rows, (rows (rows - 1) / 2,), i < j.
-
-    In the layer's scale, from one product. What is below the rounding of that product is 0,
-    so that equal rows have distance 0 exactly.
-    """
-    layer.require_variation("a distance between rows")
-    return _condensed(layer.centred(slice(0, layer.rows)))
-
-
-def _condensed(values: Matrix) -> Matrix:
-    rows = len(values)
-    energy = np.einsum("ij,ij->i", values, values)
-    result = np.empty(rows * (rows - 1) // 2)
-    noise = np.finfo(np.float64).eps * 4.0 * np.sqrt(values.shape[1])
-    end = 0
-    for block in row_blocks(rows, 512):
-        product = values[block] @ values[block.start :].T
-        for index in range(block.start, block.stop):
-            others = slice(index + 1, rows)
-            both = energy[index] + energy[others]
-            distance = both - 2.0 * product[index - block.start, index + 1 - block.start :]
-            distance[distance <= noise * both] = 0.0
-            start, end = end, end + len(distance)
-            result[start:end] = distance
-    return result
-
-
-def _dissimilarities(layer: Layer, distance: Distance) -> Matrix:
+def _points(layer: Layer, distance: Distance) -> Points:
+    """Rows whose Euclidean distances are those of the layer: of "correlation" they are
+    standardised over units, and half of their squared distance is meant."""
     if distance != "correlation":
-        squares = squared_distances(layer)
-        return squares if distance == "squared_euclidean" else np.sqrt(squares)
-    values = layer.values.astype(np.float64)
-    values -= values.mean(axis=1, keepdims=True)
-    norms = np.linalg.norm(values, axis=1)
-    if not norms.all():
+        layer.require_variation("a distance between rows")
+        return points_of(varying_values(layer))
+    values = layer.scaled(layer.values.astype(np.float64))
+    flat = np.flatnonzero((values == values[:, :1]).all(axis=1))
+    if len(flat):
         raise ActivationError(
-            f"{layer.name} has the same value in all units on row {int(np.argmin(norms))}, so the "
+            f"{layer.name} has the same value in all units on row {flat[0]}, so the "
             "correlation with that row is not defined. Use a Euclidean distance."
         )
-    return _condensed(values / norms[:, None]) / 2.0
+    lengths = np.linalg.norm(values, axis=1)
+    values -= values.mean(axis=1, keepdims=True)
+    norms = np.linalg.norm(values, axis=1)
+    return points_of(values / norms[:, None], lengths / norms)
+
+
+def _no_geometry(layer: Layer) -> ActivationError:
+    return ActivationError(
+        f"{layer.name} has the same distance between all pairs of its {layer.rows} rows, so "
+        "its geometry cannot be compared. Leave it out, or use a probe with more images."
+    )
 
 
 def _normalised(vector: Matrix, layer: Layer) -> Matrix:
     norm = float(np.linalg.norm(vector))
-    if norm <= np.finfo(np.float64).eps * len(vector) * float(np.abs(vector).max(initial=0.0)):
-        raise ActivationError(
-            f"{layer.name} has the same distance between all pairs of its {layer.rows} rows, so "
-            "its geometry cannot be compared. Leave it out, or use a probe with more images."
-        )
+    if not norm > 0.0:
+        raise _no_geometry(layer)
     return vector / norm
 
 
 def _representation(layer: Layer, comparison: Comparison, distance: Distance) -> Matrix:
-    vector = _dissimilarities(layer, distance)
-    if comparison == "spearman":
-        # Distances that differ by rounding alone are ties, whatever the unit of the layer.
-        largest = float(vector.max())
-        vector = scipy.stats.rankdata(np.round(vector * (2.0**36 / largest)) if largest else vector)
-    if comparison != "cosine":
-        mean = vector.mean()
-        vector = vector - mean
-        if np.abs(vector).max() <= np.finfo(np.float64).eps * 8.0 * abs(mean):
-            vector = np.zeros_like(vector)
-    return _normalised(vector, layer)
+    points = _points(layer, distance)
+    squares = squared_distances(points)
+    if comparison != "cosine" and all_equal(points, squares):
+        raise _no_geometry(layer)
+    if comparison == "spearman":  # a root, or a half, has the same ranks
+        vector = ranks(squares, errors_of(points, squares))
+    else:
+        vector = np.sqrt(squares) if distance == "euclidean" else squares
+    return _normalised(vector if comparison == "cosine" else vector - vector.mean(), layer)
 
 
 def _pairs(rows: int) -> int:
@@ -89,6 +78,8 @@ def _pairs(rows: int) -> int:
 
 
 def _rsa_plan(comparison: Comparison, distance: Distance = "squared_euclidean") -> VectorPlan:
+    comparison = one_of("comparison", comparison, COMPARISONS)
+    distance = one_of("distance", distance, DISTANCES)
     return VectorPlan(
         lambda layer: _representation(layer, comparison, distance),
         _pairs,
@@ -124,7 +115,7 @@ def rsa(
 
 
 def _rbf_kernel(layer: Layer, bandwidth: float) -> Matrix:
-    squares = squared_distances(layer)
+    squares = squared_distances(_points(layer, "euclidean"))
     median = float(np.median(squares))
     if median == 0.0:
         raise ActivationError(
@@ -132,22 +123,22 @@ def _rbf_kernel(layer: Layer, bandwidth: float) -> Matrix:
             "is 0, and so is the kernel's width. Use a probe on which the layer responds."
         )
     rows = layer.rows
-    kernel = np.exp(squares / (-2.0 * bandwidth**2 * median))
+    with np.errstate(over="ignore"):  # the kernel of rows that are far apart is 0
+        exponents = squares / median / (-2.0 * bandwidth) / bandwidth
+    kernel = np.expm1(exponents)  # centring takes the 1 off anyway, and this keeps all digits
     i, j = np.triu_indices(rows, 1)
-    sums = 1.0 + np.bincount(i, kernel, rows) + np.bincount(j, kernel, rows)
-    means = sums / rows
+    means = (np.bincount(i, kernel, rows) + np.bincount(j, kernel, rows)) / rows
     overall = means.mean()
     kernel += overall
     kernel -= means[i]
     kernel -= means[j]
     kernel *= np.sqrt(2.0)
-    diagonal = 1.0 - 2.0 * means + overall
+    diagonal = overall - 2.0 * means
     return _normalised(np.concatenate([kernel, diagonal]), layer)
 
 
 def _rbf_plan(bandwidth: float = 0.4) -> VectorPlan:
-    if bandwidth <= 0.0:
-        raise ActivationError(f"bandwidth is {bandwidth}; it must be positive.")
+    bandwidth = number("bandwidth", bandwidth, above=0.0, most=1e6)
     return VectorPlan(
         lambda layer: _rbf_kernel(layer, bandwidth), lambda rows: rows * (rows + 1) // 2
     )

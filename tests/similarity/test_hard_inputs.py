@@ -248,9 +248,9 @@ def test_equal_rows_are_at_distance_zero():
     X = np.maximum(random.standard_normal((60, 8)) - 0.5, 0) + 1e3
     X[::4] = 1e3
     from tb_modelcompare.similarity.activations import open_layer
-    from tb_modelcompare.similarity.rsa import squared_distances
+    from tb_modelcompare.similarity.distances import points_of, squared_distances, varying_values
 
-    distances = squared_distances(open_layer(X))
+    distances = squared_distances(points_of(varying_values(open_layer(X))))
     equal = (X[:, None] == X[None]).all(axis=2)[np.triu_indices(60, 1)]
     assert (distances[equal] == 0.0).all()
     assert (distances[~equal] > 0.0).all()
