@@ -14,6 +14,8 @@ from tb_modelcompare.similarity.moments import (
     RCOND,
     Cross,
     LayerMoments,
+    at_least_rounding,
+    check_rcond,
     nuclear_norm,
     squared_norm,
     triangular_product,
@@ -89,7 +91,8 @@ def _whiten_uncentred(layer: LayerMoments, rcond: float) -> WhiteLayer:
     relative = layer.mean / deviation
     outside = whitening.absent @ relative
     matrix = whitening.matrix
-    if outside @ outside > rcond * (rank + relative @ relative):
+    absent = at_least_rounding(rcond, layer.units)
+    if outside @ outside > absent * (rank + relative @ relative):
         matrix = np.concatenate([matrix, np.zeros((1, layer.units), matrix.dtype)])
         constant = np.append(np.zeros(rank), 1.0)
         return WhiteLayer(matrix, whitening.amplification, constant=constant)
@@ -145,6 +148,7 @@ mean_squared_correlation = SpectralMean(squared=True, over=min)
 
 
 def _whitened_correlation_plan(rcond: float = RCOND) -> MomentPlan:
+    rcond = check_rcond(rcond)
     return MomentPlan(
         lambda layer: _whiten_uncentred(layer, rcond),
         SpectralMean(squared=False, over=max),
@@ -155,6 +159,7 @@ def _whitened_correlation_plan(rcond: float = RCOND) -> MomentPlan:
 
 
 def _mean_cca_plan(rcond: float = RCOND) -> MomentPlan:
+    rcond = check_rcond(rcond)
     return MomentPlan(
         lambda layer: whiten_centred(layer, rcond),
         mean_correlation,
@@ -164,6 +169,7 @@ def _mean_cca_plan(rcond: float = RCOND) -> MomentPlan:
 
 
 def _r2_cca_plan(rcond: float = RCOND) -> MomentPlan:
+    rcond = check_rcond(rcond)
     return MomentPlan(
         lambda layer: whiten_centred(layer, rcond),
         mean_squared_correlation,

@@ -14,9 +14,11 @@ import scipy  # its parts are imported where they are first used: some take long
 from tb_modelcompare.errors import ActivationError
 from tb_modelcompare.similarity.activations import Matrix
 from tb_modelcompare.similarity.moments import Cross, LayerMoments
+from tb_modelcompare.similarity.options import one_of
 from tb_modelcompare.similarity.registry import Measure, MomentPlan, evaluate
 
 Direction = Literal["x_to_y", "y_to_x"]
+DIRECTIONS: tuple[Direction, ...] = ("x_to_y", "y_to_x")
 
 REPLICAS = 2048
 """Up to this many replicated units, the transport of soft matching is one assignment."""
@@ -83,7 +85,7 @@ def _soft_plan() -> MomentPlan:
 
 
 def _semi_plan(direction: Direction) -> MomentPlan:
-    axis = 1 if direction == "x_to_y" else 0
+    axis = 1 if one_of("direction", direction, DIRECTIONS) == "x_to_y" else 0
     return MomentPlan(
         _prepare, lambda x, y, cross: float(correlations(x, y, cross).max(axis=axis).mean())
     )

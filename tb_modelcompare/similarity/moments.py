@@ -15,10 +15,24 @@ from tb_modelcompare.similarity.activations import (
     require_same_rows,
     row_blocks,
 )
+from tb_modelcompare.similarity.options import number
 
 RCOND = 1e-10
 """A direction whose variance is below this share of the largest one (after every unit is
 brought to variance one) counts as absent: it is rounding, not signal."""
+
+
+def check_rcond(rcond: float) -> float:
+    """The share of the largest variance below which a direction is absent, in [0, 1)."""
+    return number("rcond", rcond, least=0.0, below=1.0)
+
+
+def at_least_rounding(rcond: float, units: int) -> float:
+    """`rcond`, or the share of the largest variance that rounding alone leaves, if that is more.
+
+    So 0 keeps every direction that there is.
+    """
+    return max(rcond, 16.0 * units * float(np.finfo(np.float64).eps))
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,6 +142,7 @@ def whiten(covariance: Array, rcond: float = RCOND) -> Whitening:
     Cholesky is taken only where it proves that no direction would have been dropped.
     """
     dtype = covariance.dtype
+    rcond = at_least_rounding(rcond, len(covariance))
     variance = np.diagonal(covariance).astype(np.float64)
     deviation = np.sqrt(np.maximum(variance, 0.0))
     alive = np.flatnonzero(deviation > 0.0)

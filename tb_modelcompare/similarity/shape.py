@@ -15,11 +15,15 @@ from tb_modelcompare.similarity.moments import (
     RCOND,
     Cross,
     LayerMoments,
+    at_least_rounding,
+    check_rcond,
     nuclear_norm,
 )
+from tb_modelcompare.similarity.options import number, one_of
 from tb_modelcompare.similarity.registry import Measure, MomentPlan, evaluate
 
 Form = Literal["similarity", "angle", "distance"]
+FORMS: tuple[Form, ...] = ("similarity", "angle", "distance")
 
 ROUNDING = {np.dtype(np.float64): 1e-9, np.dtype(np.float32): 1e-4}
 """How far above 1 rounding alone can bring a cosine; further is an error, not clamped."""
@@ -50,7 +54,7 @@ def _partly_whitened(layer: LayerMoments, alpha: float, rcond: float) -> Shape:
         return Shape(norm)
     covariance = layer.covariance.astype(np.float64)
     values, vectors = np.linalg.eigh(covariance)
-    present = values > rcond * values[-1]
+    present = values > at_least_rounding(rcond, len(values)) * values[-1]
     values, vectors = values[present], vectors[:, present]
     level = values.mean()
     factor = alpha + (1.0 - alpha) * np.sqrt(level / values)
@@ -79,6 +83,7 @@ def _form(value: float, form: Form) -> float:
 
 
 def _procrustes_plan(form: Form) -> MomentPlan:
+    form = one_of("form", form, FORMS)
     return MomentPlan(
         _norm,
         lambda x, y, cross: _form(cosine(x, y, cross), form),
@@ -106,8 +111,7 @@ def procrustes(X: npt.ArrayLike, Y: npt.ArrayLike, *, form: Form = "similarity")
 
 
 def _shape_plan(alpha: float = 0.5, rcond: float = RCOND) -> MomentPlan:
-    if not 0.0 <= alpha <= 1.0:
-        raise ActivationError(f"alpha is {alpha}; it goes from 0 (CCA) to 1 (Procrustes).")
+    alpha, rcond = number("alpha", alpha, least=0.0, most=1.0), check_rcond(rcond)
     return MomentPlan(
         lambda layer: _partly_whitened(layer, alpha, rcond),
         lambda x, y, cross: _form(cosine(x, y, cross), "angle"),

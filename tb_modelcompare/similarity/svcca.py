@@ -9,8 +9,10 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 import scipy.linalg
+import scipy.special
 
 from tb_modelcompare.errors import ActivationError
+from tb_modelcompare.similarity.activations import Array, Matrix
 from tb_modelcompare.similarity.cca import (
     WhiteLayer,
     mean_correlation,
@@ -19,10 +21,23 @@ from tb_modelcompare.similarity.cca import (
     white_cross,
     whiten_centred,
 )
-from tb_modelcompare.similarity.moments import RCOND, Cross, LayerMoments
+from tb_modelcompare.similarity.moments import (
+    RCOND,
+    Cross,
+    LayerMoments,
+    at_least_rounding,
+    check_rcond,
+)
+from tb_modelcompare.similarity.options import number, one_of, whole
 from tb_modelcompare.similarity.registry import Measure, MomentPlan, evaluate
 
 Side = Literal["x", "y"]
+SIDES: tuple[Side, ...] = ("x", "y")
+Summary = Literal["mean", "r2"]
+SUMMARIES: tuple[Summary, ...] = ("mean", "r2")
+
+TIE = 1e-6
+"""Canonical correlations closer than this are tied, the more so the closer they are."""
 
 
 def principal_components(
@@ -38,7 +53,7 @@ def principal_components(
             f"{layer.name} does not vary on its {layer.rows} row(s), so it has no principal "
             "components. Leave it out, or use a probe on which it responds."
         )
-    present = int((values > rcond * values[0]).sum())
+    present = int((values > at_least_rounding(rcond, len(values)) * values[0]).sum())
     share = np.cumsum(values[:present]) / values[:present].sum()
     wanted = int(np.searchsorted(share, threshold)) + 1 if components is None else components
     count = min(wanted, present)
@@ -48,15 +63,15 @@ def principal_components(
 
 
 def _svcca_plan(
-    summary: Literal["mean", "r2"],
+    summary: Summary,
     threshold: float = 0.99,
     components: int | None = None,
     rcond: float = RCOND,
 ) -> MomentPlan:
-    if not 0.0 < threshold <= 1.0:
-        raise ActivationError(f"threshold is {threshold}; it is a share of the variance, (0, 1].")
-    if components is not None and components < 1:
-        raise ActivationError(f"components is {components}; at least one is needed.")
+    summary = one_of("summary", summary, SUMMARIES)
+    threshold, rcond = number("threshold", threshold, above=0.0, most=1.0), check_rcond(rcond)
+    if components is not None:
+        components = whole("components", components, least=1)
     return MomentPlan(
         lambda layer: principal_components(layer, threshold, components, rcond),
         mean_correlation if summary == "mean" else mean_squared_correlation,
@@ -70,7 +85,7 @@ def svcca(
     *,
     threshold: float = 0.99,
     components: int | None = None,
-    summary: Literal["mean", "r2"] = "mean",
+    summary: Summary = "mean",
     rcond: float = RCOND,
 ) -> float:
     """CCA after each side is reduced to its leading principal components.
@@ -101,21 +116,54 @@ def _with_loadings(layer: LayerMoments, rcond: float) -> WhiteLayer:
     return replace(white, loadings=layer.covariance @ white.matrix.T)
 
 
+def _weights(weigher: Matrix, variates: Array, correlations: Array) -> Matrix:
+    """What the canonical variates explain of the weighing side, (variates,).
+
+    `weigher` (units, rank) are covariances of its units with its whitened variates, `variates`
+    (rank, variates) the canonical ones in these.
+
+    The variate of a correlation of its own weighs `Σ_j |p_j|`, p_j its covariance with unit j.
+    Variates with one correlation can be turned into each other, and any choice of them is as
+    good: of m of them, each gets the mean over all choices, `Σ_j c(m) |p_j|` with p_j a vector
+    of m covariances and c(m) the mean length of a coordinate of a unit vector in m dimensions.
+    What counts as one correlation fades out over `TIE`, so that no small change of the data
+    makes the value jump.
+    """
+    squares = np.square(weigher @ variates, dtype=np.float64)
+    tied = _tied(correlations[:, None] - correlations)
+    count, total = tied.sum(axis=1), squares @ tied
+    without_partner = variates.shape[0] - variates.shape[1]
+    if without_partner:  # those have the correlation 0, and tie with others that have it
+        rest = np.square(weigher, dtype=np.float64).sum(axis=1) - squares.sum(axis=1)
+        count += without_partner * _tied(correlations)
+        total += np.outer(np.maximum(rest, 0.0), _tied(correlations))
+    length = np.exp(scipy.special.gammaln(count / 2.0) - scipy.special.gammaln((count + 1.0) / 2.0))
+    return np.asarray(length / np.sqrt(np.pi) * np.sqrt(total).sum(axis=0))
+
+
+def _tied(apart: Matrix) -> Matrix:
+    """1 for correlations that are equal, 0 from `TIE` on, smooth between."""
+    return np.square(np.maximum(1.0 - np.square(apart / TIE), 0.0))
+
+
 def _projection_weighted(x: WhiteLayer, y: WhiteLayer, cross: Cross, side: Side) -> float:
     weigher, white = (x, white_cross(x, y, cross.covariance))
     if side == "y":
         weigher, white = y, white.T
     variates, correlations, _ = scipy.linalg.svd(white, full_matrices=False, check_finite=False)
     assert weigher.loadings is not None
-    weights = np.abs(weigher.loadings @ variates).sum(axis=0, dtype=np.float64)
+    weights = _weights(weigher.loadings, variates, correlations.astype(np.float64))
     return float(weights @ correlations / weights.sum())
 
 
 def _pwcca_plan(side: Side, rcond: float = RCOND) -> MomentPlan:
+    side, rcond = one_of("weights", side, SIDES), check_rcond(rcond)
     return MomentPlan(
         lambda layer: _with_loadings(layer, rcond),
         lambda x, y, cross: _projection_weighted(x, y, cross, side),
-        single_precision=well_conditioned,
+        # Rounding turns variates of near correlations into each other: much more than it
+        # changes the correlations themselves.
+        single_precision=lambda _: False,
     )
 
 
@@ -125,7 +173,7 @@ def pwcca(
     """Canonical correlations weighted by how much of one side their variates explain.
 
     `Σ α_i ρ_i / Σ α_i` with `α_i = Σ_j |<h_i, z_j>|`, where h_i is the i-th canonical variate
-    of the weighing side and z_j its j-th unit, both centred. Range [0, 1]. Not symmetric.
+    of the weighing side and z_j its j-th unit, both centred. Not symmetric.
 
     Parameters
     ----------
@@ -133,6 +181,32 @@ def pwcca(
     weights : {"x", "y"}
         The side whose units weigh the variates. The sum is over the `min(rank X, rank Y)`
         variates that have a partner.
+    rcond : float
+        Directions with less than this share of the largest variance (every unit at variance
+        one) are absent.
+
+    Returns
+    -------
+    float
+        In [0, 1].
+
+    Raises
+    ------
+    ActivationError
+        If a side is not a matrix of finite real numbers, if the rows differ in number, or if a
+        side does not vary.
+    OptionError
+        If an option is none of the values above.
+
+    Notes
+    -----
+    Where m canonical correlations are equal, their variates are any orthonormal basis of an
+    m-dimensional space, and the formula depends on the basis. Then α_i is the mean over all
+    bases: `c(m) Σ_j |P z_j|`, with P the projection on that space and
+    `c(m) = Γ(m/2) / (√π Γ((m+1)/2))`. This is so for the correlations of 1 that layers have when
+    d1 + d2 is at least the number of rows, or when they share directions. Correlations that
+    differ by less than 1e-6 count as equal in part, so that the value is continuous; others are
+    weighted as in the paper.
 
     References
     ----------
@@ -141,7 +215,7 @@ def pwcca(
     return evaluate(_pwcca_plan(weights, rcond), X, Y)
 
 
-def _svcca_measure(name: str, title: str, summary: Literal["mean", "r2"], formula: str) -> Measure:
+def _svcca_measure(name: str, title: str, summary: Summary, formula: str) -> Measure:
     return Measure(
         name=name,
         title=title,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import pickle
 from fractions import Fraction
 
 import numpy as np
 import pytest
 
+from tb_modelcompare import similarity
 from tb_modelcompare.errors import ActivationError, OptionError
 from tb_modelcompare.similarity import MEASURES, MomentStream, compare, refine
 from tb_modelcompare.similarity.options import number, one_of, only_known, whole
@@ -101,3 +103,68 @@ def test_the_doors_of_streams_and_first_looks_check_names_as_well():
     ):
         with pytest.raises(OptionError, match="there are threshold, components and rcond"):
             call()
+
+
+WORDS = [
+    (similarity.rsa, "comparison", "kendall", "'pearson', 'spearman' or 'cosine'"),
+    (similarity.rsa, "distance", "cosine", "'squared_euclidean', 'euclidean' or 'correlation'"),
+    (similarity.svcca, "summary", "max", "'mean' or 'r2'"),
+    (similarity.pwcca, "weights", "z", "'x' or 'y'"),
+    (similarity.procrustes, "form", "dist", "'similarity', 'angle' or 'distance'"),
+    (similarity.semi_matching, "direction", "X", "'x_to_y' or 'y_to_x'"),
+]
+
+
+@pytest.mark.parametrize(("function", "name", "wrong", "allowed"), WORDS)
+def test_a_measure_takes_no_other_word_than_those_it_lists(function, name, wrong, allowed):
+    for value in (wrong, None, True, 1, np.nan, [wrong], "", "Pearson"):
+        with pytest.raises(OptionError, match=f"{name} is .*; it must be {allowed}"):
+            function(X, Y, **{name: value})
+
+
+NUMBERS = {
+    "rcond": (0.5, [-1.0, 1.0, -1e-12, 2]),
+    "threshold": (1, [0.0, -0.5, 1.5]),
+    "alpha": (0, [-0.1, 1.1]),
+    "bandwidth": (1, [0.0, -0.4, 1e7]),
+    "k": (np.int64(3), [0, -1, 2.5, 3.0]),
+    "components": (2, [0, -1, 2.5, 2.0]),
+}
+NO_NUMBERS = [np.nan, np.inf, -np.inf, True, np.True_, "1", [1], 1j, np.array([1.0, 2.0])]
+WITH_NUMBERS = [
+    (measure, option)
+    for measure, declared in MEASURES.items()
+    for option in declared.options
+    if option in NUMBERS and not measure.startswith("linear_regression")
+]
+
+
+@pytest.mark.parametrize(("measure", "option"), WITH_NUMBERS)
+def test_a_measure_takes_no_number_out_of_bounds(measure, option):
+    """Neither on arrays nor in `compare`, and never with NaN as the value."""
+    right, wrong = NUMBERS[option]
+    function = MEASURES[measure].function
+    assert np.isfinite(function(X, Y, **{option: right}))
+    assert np.isfinite(compare(*ROWS, measure, **{option: right}).values).all()
+    for value in [*wrong, *NO_NUMBERS]:
+        for call in (
+            lambda value=value: function(X, Y, **{option: value}),
+            lambda value=value: compare(*ROWS, measure, **{option: value}),
+        ):
+            with pytest.raises(OptionError, match=f"{option} is .*; it must be"):
+                call()
+
+
+def test_rcond_of_zero_keeps_what_is_more_than_rounding():
+    doubled = np.hstack([X, X @ np.ones((4, 2))])
+    for measure, option in WITH_NUMBERS:
+        if option == "rcond":
+            function = MEASURES[measure].function
+            assert function(doubled, Y, rcond=0) == pytest.approx(function(doubled, Y), abs=1e-9)
+            value = function(doubled, doubled.copy(), rcond=0)
+            assert value == pytest.approx(MEASURES[measure].self_value, abs=1e-6)
+
+
+@pytest.mark.parametrize("name", ["svcca_r2", "pwcca_y", "rsa_spearman", "semi_matching_x_to_y"])
+def test_measures_can_be_sent_to_other_processes(name):
+    assert pickle.dumps(MEASURES[name])
