@@ -199,6 +199,8 @@ def whitened_correlation(X: npt.ArrayLike, Y: npt.ArrayLike, *, rcond: float = R
     ActivationError
         If a side is not a matrix of finite real numbers, if the rows differ in number, or if
         a side is zero everywhere.
+    OptionError
+        If rcond is no number in [0, 1).
     """
     return evaluate(_whitened_correlation_plan(rcond), X, Y)
 
@@ -207,6 +209,21 @@ def mean_cca(X: npt.ArrayLike, Y: npt.ArrayLike, *, rcond: float = RCOND) -> flo
     """Mean canonical correlation, the sum of all over `min(rank X, rank Y)`.
 
     Centred. Range [0, 1]; 1 where one side's span contains the other's.
+
+    Parameters
+    ----------
+    X, Y : array (rows, d1), (rows, d2)
+    rcond : float
+        Directions with less than this share of the largest variance (every unit at variance
+        one) are absent; in [0, 1).
+
+    Raises
+    ------
+    ActivationError
+        If a side is not a matrix of finite real numbers, if rows differ in number or are too few,
+        or if a side has one value on all rows.
+    OptionError
+        If an option is none of the values above.
 
     References
     ----------
@@ -217,6 +234,21 @@ def mean_cca(X: npt.ArrayLike, Y: npt.ArrayLike, *, rcond: float = RCOND) -> flo
 
 def r2_cca(X: npt.ArrayLike, Y: npt.ArrayLike, *, rcond: float = RCOND) -> float:
     """Mean squared canonical correlation, the sum of squares over `min(rank X, rank Y)`.
+
+    Parameters
+    ----------
+    X, Y : array (rows, d1), (rows, d2)
+    rcond : float
+        Directions with less than this share of the largest variance (every unit at variance
+        one) are absent; in [0, 1).
+
+    Raises
+    ------
+    ActivationError
+        If a side is not a matrix of finite real numbers, if rows differ in number or are too few,
+        or if a side has one value on all rows.
+    OptionError
+        If an option is none of the values above.
 
     References
     ----------

@@ -122,6 +122,20 @@ def semi_matching(X: npt.ArrayLike, Y: npt.ArrayLike, *, direction: Direction = 
 
     Range [-1, 1]. Not symmetric.
 
+    Parameters
+    ----------
+    X, Y : array (rows, d1), (rows, d2)
+    direction : {"x_to_y", "y_to_x"}
+        Of which side each unit looks for its best one: "x_to_y" takes the mean over units of X.
+
+    Raises
+    ------
+    ActivationError
+        If a side is not a matrix of finite real numbers, if rows differ in number or are too few,
+        or if a side has one value on all rows.
+    OptionError
+        If an option is none of the values above.
+
     References
     ----------
     Li et al. 2016, Convergent Learning ("semi-matching").

@@ -107,6 +107,14 @@ def rsa(
     distance : {"squared_euclidean", "euclidean", "correlation"}
         "correlation" is 1 - Pearson's correlation of two rows over units.
 
+    Raises
+    ------
+    ActivationError
+        If a side is not a matrix of finite real numbers, if rows differ in number or are too few,
+        or if a side has one value on all rows.
+    OptionError
+        If an option is none of the values above.
+
     References
     ----------
     Kriegeskorte, Mur and Bandettini 2008.
@@ -149,6 +157,20 @@ def rbf_cka(X: npt.ArrayLike, Y: npt.ArrayLike, *, bandwidth: float = 0.4) -> fl
 
     `K_ij = exp(-|x_i - x_j|² / (2 σ²))`, σ = `bandwidth` times the median distance between
     two different rows of X; L likewise from Y. Range [0, 1].
+
+    Parameters
+    ----------
+    X, Y : array (rows, d1), (rows, d2)
+    bandwidth : float
+        Above 0.
+
+    Raises
+    ------
+    ActivationError
+        If a side is not a matrix of finite real numbers, if rows differ in number or are too few,
+        or if a side has one value on all rows.
+    OptionError
+        If an option is none of the values above.
 
     References
     ----------

@@ -102,6 +102,19 @@ def procrustes(X: npt.ArrayLike, Y: npt.ArrayLike, *, form: Form = "similarity")
 
     Near 0 the angle and the distance are good to about 1e-8.
 
+    Parameters
+    ----------
+    X, Y : array (rows, d1), (rows, d2)
+    form : {"similarity", "angle", "distance"}
+
+    Raises
+    ------
+    ActivationError
+        If a side is not a matrix of finite real numbers, if rows differ in number or are too few,
+        or if a side has one value on all rows.
+    OptionError
+        If an option is none of the values above.
+
     References
     ----------
     Ding, Denain and Steinhardt 2021, Grounding Representation Similarity (their d_Proc is
@@ -128,6 +141,22 @@ def shape_metric(
     `alpha I + (1 - alpha) C^(-1/2)`, scaled to norm 1; then the Procrustes angle. A metric,
     in [0, π/2]. Because the scale is taken out first, it does not depend on the unit of the
     activations; netrep takes X as it is, and agrees where X'X has trace = rank.
+
+    Parameters
+    ----------
+    X, Y : array (rows, d1), (rows, d2)
+    alpha : float
+        From 0 (CCA) to 1 (Procrustes).
+    rcond : float
+        Directions with less than this share of the largest variance are absent; in [0, 1).
+
+    Raises
+    ------
+    ActivationError
+        If a side is not a matrix of finite real numbers, if rows differ in number or are too few,
+        or if a side has one value on all rows.
+    OptionError
+        If an option is none of the values above.
 
     References
     ----------

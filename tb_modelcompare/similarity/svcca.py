@@ -104,6 +104,14 @@ def svcca(
     rcond : float
         Components with less than this share of the largest one's variance are absent.
 
+    Raises
+    ------
+    ActivationError
+        If a side is not a matrix of finite real numbers, if rows differ in number or are too few,
+        or if a side has one value on all rows.
+    OptionError
+        If an option is none of the values above.
+
     References
     ----------
     Raghu et al. 2017, SVCCA; the two summaries as in Kornblith et al. 2019.

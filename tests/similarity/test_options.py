@@ -135,7 +135,7 @@ WITH_NUMBERS = [
     (measure, option)
     for measure, declared in MEASURES.items()
     for option in declared.options
-    if option in NUMBERS and not measure.startswith("linear_regression")
+    if option in NUMBERS
 ]
 
 
