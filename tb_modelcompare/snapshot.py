@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tokenize
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,12 +19,15 @@ from tb_modelcompare.disk.index import (
     ProbeRecord,
     content_digest,
     expect,
+    expect_bounded,
     is_count,
     is_time,
     parse_frozen,
+    parse_json_asset,
     parse_layer,
     parse_probe,
 )
+from tb_modelcompare.disk.text import parse_json
 from tb_modelcompare.errors import (
     CorruptSnapshotError,
     NotRenderableError,
@@ -39,9 +43,21 @@ from tb_modelcompare.metadata import (
 )
 from tb_modelcompare.probe import ARRAY_DTYPES, Preprocessing, Probe
 
-_MAX_GRAPH_BYTES = 64 * 2**20
-_MAX_PROBE_META_BYTES = 64 * 2**20
 _BLOCK_VALUES = 2**22
+
+# What numpy raises of a .npy header, which is a literal of Python, or of the size that it claims.
+_HEADER_ERRORS = (
+    ValueError,
+    TypeError,
+    ArithmeticError,
+    LookupError,
+    SyntaxError,
+    tokenize.TokenError,
+    RecursionError,
+    MemoryError,
+    EOFError,
+    OSError,
+)
 
 # Activation files in which no NaN or infinity was found, by file identity.
 _finite: set[tuple[str, int, int, int]] = set()
@@ -136,9 +152,7 @@ class Snapshot:
         MissingAssetError, CorruptSnapshotError
             If its file is not there, or not what was logged.
         """
-        return LayerGraph.from_json(
-            _load_json(self.graph_asset, self.run_dir, _MAX_GRAPH_BYTES, "layer graph")
-        )
+        return LayerGraph.from_json(_load_json(self.graph_asset, self.run_dir, "layer graph"))
 
     def probe(self) -> Probe:
         """The probe; its pixels are memory-mapped.
@@ -149,7 +163,7 @@ class Snapshot:
             If a file is not there, or not the probe whose id the snapshot names.
         """
         record = self.probe_record
-        meta = _load_json(record.meta, self.run_dir, _MAX_PROBE_META_BYTES, "probe")
+        meta = _load_json(record.meta, self.run_dir, "probe")
         names, dtype = meta.get("names"), meta.get("dtype")
         if (
             dtype not in (("uint8", "float32") if record.is_of_images else ARRAY_DTYPES)
@@ -226,8 +240,8 @@ def snapshot_from_index(run_dir: str, run: str, index_json: str | bytes) -> Snap
     if len(index_json) > MAX_INDEX_BYTES:
         raise CorruptSnapshotError(f"index in run {run!r} is longer than {MAX_INDEX_BYTES} bytes")
     try:
-        index = json.loads(index_json)
-    except (ValueError, RecursionError) as error:
+        index = parse_json(index_json)
+    except ValueError as error:
         raise CorruptSnapshotError(
             f"index in run {run!r} is not JSON, perhaps cut off ({error}); log the model again"
         ) from error
@@ -241,7 +255,7 @@ def snapshot_from_index(run_dir: str, run: str, index_json: str | bytes) -> Snap
         )
     try:
         return _parse(run_dir, run, index)
-    except (KeyError, TypeError, AttributeError, OverflowError) as error:
+    except (LookupError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
         raise CorruptSnapshotError(
             f"index in run {run!r} lacks or misuses a field ({error!r:.200}); log the model again"
         ) from error
@@ -279,8 +293,10 @@ def _parse(run_dir: str, run: str, index: dict[str, Any]) -> Snapshot:
     )
     layers = tuple(parse_layer(raw, probe.rows, where) for raw in raw_layers)
     expect(len({layer.name for layer in layers}) == len(layers), f"{where}: a layer comes twice")
-    graph = Asset.from_json(index["graph"], "graph")
+    graph = parse_json_asset(index["graph"], "layer graph", where)
     frozen = None if index["frozen"] is None else parse_frozen(index["frozen"], where)
+    assets = [graph, probe.images, probe.positions, probe.meta, *(one.asset for one in layers)]
+    expect_bounded([*assets, frozen.asset] if frozen else assets, where)
     problem = index.get("frozen_problem")
     expect(problem is None or isinstance(problem, str), f"{where}: bad frozen_problem")
     try:
@@ -311,12 +327,11 @@ def _parse(run_dir: str, run: str, index: dict[str, Any]) -> Snapshot:
     )
 
 
-def _load_json(asset: Asset, run_dir: str, limit: int, what: str) -> Any:
-    if asset.bytes > limit:
-        raise CorruptSnapshotError(f"{what} {asset.path} is larger than {limit} bytes; refused")
+def _load_json(asset: Asset, run_dir: str, what: str) -> Any:
+    content = asset.read(run_dir)
     try:
-        value = json.loads(asset.verify(run_dir).read_bytes())
-    except (ValueError, RecursionError) as error:
+        value = parse_json(content)
+    except ValueError as error:
         raise CorruptSnapshotError(f"{what} {asset.path} is not JSON ({error})") from error
     if not isinstance(value, dict):
         raise CorruptSnapshotError(f"{what} {asset.path} is not a JSON object")
@@ -326,8 +341,8 @@ def _load_json(asset: Asset, run_dir: str, limit: int, what: str) -> Any:
 def _load_array(file: Path, dtype: np.dtype[Any], shape: tuple[int, ...]) -> npt.NDArray[Any]:
     try:
         array = np.load(file, mmap_mode="r", allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
-        raise CorruptSnapshotError(f"{file} is no plain .npy array ({error})") from error
+    except _HEADER_ERRORS as error:
+        raise CorruptSnapshotError(f"{file} is no plain .npy array ({error!s:.200})") from error
     if not isinstance(array, np.ndarray) or array.dtype != dtype or array.shape != shape:
         found = f"{getattr(array, 'dtype', '?')} {getattr(array, 'shape', '?')}"
         raise CorruptSnapshotError(f"{file} holds {found} and its index says {dtype} {shape}")

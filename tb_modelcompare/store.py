@@ -2,61 +2,61 @@
 
 from __future__ import annotations
 
+import functools
 import os
-import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
-from tb_modelcompare.disk.assets import PARTIAL_PREFIX
-from tb_modelcompare.disk.events import EventScan, read_index_records
+from tb_modelcompare.disk.records import IndexRecord
+from tb_modelcompare.disk.runs import Problem, RunScan, find_runs, scan_run, unlisted
 from tb_modelcompare.errors import (
     CorruptSnapshotError,
     LogDirectoryError,
     ProbeMismatchError,
     UnknownSnapshotError,
 )
-from tb_modelcompare.metadata import ASSET_ROOT
 from tb_modelcompare.snapshot import Snapshot, nearest, snapshot_from_index
 
 __all__ = [
     "Listing",
+    "LoggedRun",
     "Problem",
     "Snapshot",
-    "is_removed",
     "list_snapshots",
+    "listing_of",
     "open_snapshot",
     "open_steps",
     "require_same_probe",
     "snapshot_from_index",
 ]
 
-# A writer that has been silent for so long was stopped: while it computes activations, and
-# between the assets' appearance and their index.
-_PARTIAL_SECONDS = 3600
-_UNNAMED_SECONDS = 60
-
-_MAX_CACHED = 4_000
-_scans: dict[tuple[str, int], EventScan] = {}
-_parsed: dict[tuple[str, str, bytes], Snapshot] = {}
-_lock = threading.Lock()
-
-
-@dataclass(frozen=True)
-class Problem:
-    """Something in a log directory that cannot be used; the rest can."""
-
-    where: str
-    message: str
+# While a writer replaces a directory, it is not there for a moment.
+_MOMENT = 0.02
 
 
 @dataclass(frozen=True)
 class Listing:
-    """Snapshots in order of run, name and step, and what could not be read."""
+    """Snapshots in order of run, name and step, and what could not be read.
+
+    `gone` are the ids of those whose files were deleted or not copied.
+    """
 
     snapshots: tuple[Snapshot, ...]
     problems: tuple[Problem, ...]
+    gone: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class LoggedRun:
+    """A run: its index records, whoever read them, and our own look at its event files."""
+
+    name: str
+    directory: Path
+    records: Sequence[IndexRecord]
+    scan: RunScan
 
 
 def list_snapshots(logdir: str | Path) -> Listing:
@@ -72,29 +72,40 @@ def list_snapshots(logdir: str | Path) -> Listing:
     root = local_directory(logdir)
     if not root.is_dir():
         raise LogDirectoryError(f"{root} is no directory; give the one that models were logged to")
+    found, problems = find_runs(root)
+    scans = [(name, directory, scan_run(directory)) for name, directory in found]
+    runs = [LoggedRun(name, directory, scan.records, scan) for name, directory, scan in scans]
+    return listing_of(runs, problems)
+
+
+def listing_of(runs: Iterable[LoggedRun], problems: Iterable[Problem] = ()) -> Listing:
+    """Snapshots of runs: of records with the same id the latest, less those that were removed.
+
+    Whatever cannot be used becomes one problem, after those given, and the rest is listed.
+    """
     latest: dict[str, Snapshot] = {}
-    problems: list[Problem] = []
-    for run, directory, files in _runs(root):
-        used: set[str] = set()
-        for file in files:
-            scan = _scan(file)
-            if scan.problem:
-                problems.append(Problem(str(file), f"event file {scan.problem}"))
-            for record in scan.records:
-                try:
-                    snapshot = _snapshot(str(directory), run, record.text)
-                except CorruptSnapshotError as error:
-                    problems.append(Problem(f"{run}/{record.tag}@{record.step}", str(error)))
-                    continue
-                used.add(os.path.dirname(snapshot.graph_asset.path))
-                if is_removed(snapshot):
-                    continue
-                before = latest.get(snapshot.id)
-                if before is None or snapshot.wall_time >= before.wall_time:
-                    latest[snapshot.id] = snapshot
-        problems.extend(orphans(directory, used))
+    found = list(problems)
+    for run in runs:
+        found.extend(run.scan.problems)
+        for record in run.records:
+            parsed = _parsed(str(run.directory), run.name, record.text)
+            if isinstance(parsed, str):
+                found.append(Problem(f"{run.name}/{record.tag}@{record.step}", parsed))
+                continue
+            before = latest.get(parsed.id)
+            if before is None or parsed.wall_time >= before.wall_time:
+                latest[parsed.id] = parsed
+        found.extend(unlisted(run.directory, run.scan))
     ordered = sorted(latest.values(), key=lambda s: (s.run, s.name, s.step))
-    return Listing(tuple(ordered), tuple(problems))
+    files = _look_for_files(ordered)
+    gone = [snapshot for snapshot in ordered if files[snapshot.id] == "gone"]
+    found.extend(_gone_problems(gone))
+    return Listing(
+        # A record cannot be taken back; whoever removes a snapshot empties its directory.
+        tuple(snapshot for snapshot in ordered if files[snapshot.id] != "removed"),
+        tuple(found),
+        frozenset(snapshot.id for snapshot in gone),
+    )
 
 
 def open_snapshot(logdir: str | Path, name: str) -> Snapshot:
@@ -138,16 +149,6 @@ def open_steps(logdir: str | Path, name: str) -> list[Snapshot]:
     )
 
 
-def is_removed(snapshot: Snapshot) -> bool:
-    """Whether the files of a snapshot were deleted on purpose: their directory is empty."""
-    directory = os.path.join(snapshot.run_dir, os.path.dirname(snapshot.graph_asset.path))
-    try:
-        with os.scandir(directory) as entries:
-            return next(entries, None) is None
-    except OSError:
-        return False
-
-
 def require_same_probe(a: Snapshot, b: Snapshot) -> None:
     """Refuse to relate rows that are not of the same images and positions.
 
@@ -186,63 +187,54 @@ def _aliases(snapshot: Snapshot) -> set[str]:
     return {run, f"{run}@{step}", model, f"{run}/{name}", f"{run}/{name}@{step}"}
 
 
-def _runs(root: Path) -> Iterator[tuple[str, Path, list[Path]]]:
-    """Directories with event files, as TensorBoard names them; links are followed once."""
-    seen: set[str] = set()
-    for parent, directories, files in os.walk(root, followlinks=True):
-        real = os.path.realpath(parent)
-        if real in seen:
-            directories.clear()
-            continue
-        seen.add(real)
-        directories.sort()
-        if parent.endswith(os.sep + ASSET_ROOT.replace("/", os.sep)):
-            directories.clear()
-            continue
-        events = sorted(Path(parent, name) for name in files if "tfevents" in name)
-        if events:
-            yield os.path.relpath(parent, root), Path(parent), events
+# As many as TensorBoard keeps of one tag; it holds all records in memory as well.
+@functools.lru_cache(maxsize=100_000)
+def _parsed(run_dir: str, run: str, text: bytes) -> Snapshot | str:
+    """A snapshot, or why the record is none. The same one as long as the record is the same."""
+    try:
+        return snapshot_from_index(run_dir, run, text)
+    except CorruptSnapshotError as error:
+        return str(error)
 
 
-def _scan(file: Path) -> EventScan:
-    with _lock:
-        status = file.stat()
-        key = (str(file), status.st_ino)
-        before = _scans.get(key)
-        if before and before.offset == status.st_size:
-            return before
-        if before is None or before.offset > status.st_size:
-            before = EventScan((), 0, None)
-        more = read_index_records(file, before.offset)
-        scan = EventScan(before.records + more.records, more.offset, more.problem)
-        if len(_scans) >= _MAX_CACHED:
-            _scans.clear()
-        _scans[key] = scan
-        return scan
+def _look_for_files(
+    snapshots: Sequence[Snapshot],
+) -> dict[str, Literal["there", "removed", "gone"]]:
+    found = {snapshot.id: _files_of(snapshot) for snapshot in snapshots}
+    gone = [snapshot for snapshot in snapshots if found[snapshot.id] == "gone"]
+    if gone:
+        time.sleep(_MOMENT)
+        found.update((snapshot.id, _files_of(snapshot)) for snapshot in gone)
+    return found
 
 
-def _snapshot(run_dir: str, run: str, text: bytes) -> Snapshot:
-    key = (run_dir, run, text)
-    snapshot = _parsed.get(key)
-    if snapshot is None:
-        snapshot = snapshot_from_index(run_dir, run, text)
-        if len(_parsed) >= _MAX_CACHED:
-            _parsed.clear()
-        _parsed[key] = snapshot
-    return snapshot
+def _files_of(snapshot: Snapshot) -> Literal["there", "removed", "gone"]:
+    """Whether a snapshot's directory has files, is empty, or is not there."""
+    try:
+        with os.scandir(os.path.join(snapshot.run_dir, _directory_of(snapshot))) as entries:
+            return "removed" if next(entries, None) is None else "there"
+    except (FileNotFoundError, NotADirectoryError):
+        return "gone"
+    except OSError:  # whoever reads an asset is told
+        return "there"
 
 
-def orphans(run_dir: Path, used: set[str]) -> Iterator[Problem]:
-    """Assets that no index names: their writer was stopped before it wrote one."""
-    snapshots = run_dir / ASSET_ROOT / "snapshots"
-    if not snapshots.is_dir():
-        return
-    for entry in sorted(snapshots.iterdir()):
-        if f"{ASSET_ROOT}/snapshots/{entry.name}" in used:
-            continue
-        partial = entry.name.startswith(PARTIAL_PREFIX)
-        patience = _PARTIAL_SECONDS if partial else _UNNAMED_SECONDS
-        if time.time() - entry.stat().st_mtime > patience:
-            yield Problem(
-                str(entry), "no index names these files, so their writer was stopped; delete them"
-            )
+def _directory_of(snapshot: Snapshot) -> str:
+    return os.path.dirname(snapshot.graph_asset.path)
+
+
+def _gone_problems(gone: Iterable[Snapshot]) -> list[Problem]:
+    """One for each model."""
+    models: dict[str, list[Snapshot]] = {}
+    for snapshot in gone:
+        models.setdefault(snapshot.id.rpartition("@")[0], []).append(snapshot)
+    return [
+        Problem(
+            model,
+            f"the files of {len(steps)} of its snapshots are not there "
+            f"({_directory_of(steps[0])}{', …' if len(steps) > 1 else ''}); copy the whole run "
+            f"directory, log the model again, or make an empty directory in the place of one "
+            f"that you deleted on purpose",
+        )
+        for model, steps in models.items()
+    ]

@@ -18,6 +18,7 @@ from tb_modelcompare import capture
 from tb_modelcompare.disk.assets import empty_directory
 from tb_modelcompare.disk.events import EventFile, index_event
 from tb_modelcompare.disk.index import ProbeRecord
+from tb_modelcompare.disk.runs import discard_unnamed
 from tb_modelcompare.disk.writing import index_text, store_probe, write_snapshot
 from tb_modelcompare.errors import (
     ActivationError,
@@ -113,6 +114,9 @@ class SummaryWriter:
             If `layers` matches nothing.
         ActivationError
             If a layer gives NaN or infinity.
+        LogDirectoryError
+            If there is no room for it, or the directory cannot be written. Nothing of it is
+            left then, and later calls log as usual.
         """
         self._check(name, step)
         recording = capture.prepare(
@@ -175,6 +179,8 @@ class SummaryWriter:
         ActivationError
             If an array has another shape than (probe.rows, units), is not of real numbers,
             or holds NaN, infinity or values beyond float32.
+        LogDirectoryError
+            As `add_model`.
         """
         self._check(name, step)
         if not activations:
@@ -232,17 +238,21 @@ class SummaryWriter:
         if self._events is None:
             self._events = EventFile(self._run_dir)
         name, step, wall_time = index["name"], index["step"], index["wall_time"]
-        self._events.write(index_event(name, step, wall_time, index_text(index)))
         files = posixpath.dirname(index["graph"]["path"])
+        try:
+            if not self._graphs:  # a run has one op graph: that of its first model
+                self._events.write(run_graph_event(graph, wall_time))
+            if self._graphs.get(name) != graph:
+                # A tag belongs to one plugin, and `name` is the index's.
+                self._events.write(graphs_tab_event(graph, f"graph of {name}", step, wall_time))
+                self._graphs[name] = graph
+            self._events.write(index_event(name, step, wall_time, index_text(index)))
+        except LogDirectoryError:
+            discard_unnamed(self._run_dir, posixpath.basename(files))
+            raise
         if self._written.get((name, step), files) != files:
             self.remove(name, step)  # superseded
         self._written[name, step] = files
-        if not self._graphs:  # a run has one op graph: that of its first model
-            self._events.write(run_graph_event(graph, wall_time))
-        if self._graphs.get(name) != graph:
-            # A tag belongs to one plugin, and `name` is the index's.
-            self._events.write(graphs_tab_event(graph, f"graph of {name}", step, wall_time))
-            self._graphs[name] = graph
 
 
 def open_model(model: Any, probe: Probe) -> capture.Model:

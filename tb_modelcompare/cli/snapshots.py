@@ -17,7 +17,7 @@ def run(arguments: argparse.Namespace) -> int:
     listing = list_snapshots(arguments.logdir)
     if listing.snapshots:
         columns = ("SNAPSHOT", ">LAYERS", ">UNITS", ">ROWS", "PROBE", "PICTURES", "LOGGED")
-        print(table(columns, [_row(snapshot) for snapshot in listing.snapshots]))
+        print(table(columns, [_row(one, one.id in listing.gone) for one in listing.snapshots]))
     for problem in listing.problems:
         print(f"tb-modelcompare: {problem.where}: {problem.message}", file=sys.stderr)
     if not listing.snapshots and not listing.problems:
@@ -28,7 +28,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 2 if listing.problems else 0
 
 
-def _row(snapshot: Snapshot) -> tuple[str, ...]:
+def _row(snapshot: Snapshot, gone: bool) -> tuple[str, ...]:
     logged = datetime.datetime.fromtimestamp(snapshot.wall_time)
     return (
         snapshot.id,
@@ -37,5 +37,5 @@ def _row(snapshot: Snapshot) -> tuple[str, ...]:
         str(snapshot.rows),
         snapshot.probe_id[:8],
         "yes" if snapshot.frozen else "no",
-        f"{logged:%Y-%m-%d %H:%M}",
+        f"{logged:%Y-%m-%d %H:%M}" + (", its files are gone" if gone else ""),
     )

@@ -6,29 +6,43 @@ inside its run directory, and a file's bytes are trusted only once their digest 
 
 from __future__ import annotations
 
+import builtins
 import contextlib
+import errno
 import hashlib
 import os
 import re
 import secrets
 import shutil
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tb_modelcompare.errors import CorruptSnapshotError, MissingAssetError
+from tb_modelcompare.disk.hashing import file_digest, file_identity, known_digest, open_regular
+from tb_modelcompare.disk.text import is_text
+from tb_modelcompare.errors import CorruptSnapshotError, LogDirectoryError, MissingAssetError
 from tb_modelcompare.metadata import ASSET_ROOT
+
+__all__ = [
+    "PARTIAL_PREFIX",
+    "Asset",
+    "assembling",
+    "describe",
+    "empty_directory",
+    "file_identity",
+    "publish",
+    "slug",
+    "sync",
+    "writing_to",
+]
 
 # Directories being written; readers pass them over.
 PARTIAL_PREFIX = ".partial-"
 
-_CHUNK = 4 * 2**20
 _HEX_DIGEST = re.compile(r"[0-9a-f]{64}\Z")
-
-# What was verified, by file identity: a changed file has another identity.
-_verified: dict[tuple[str, int, int, int], str] = {}
-_MAX_VERIFIED = 100_000
+_MAX_PATH, _MAX_PART = 4096, 255
 
 
 @dataclass(frozen=True)
@@ -79,14 +93,9 @@ class Asset:
         real = os.path.realpath(os.path.join(root, *self.path.split("/")))
         if os.path.commonpath([root, real]) != root:
             raise CorruptSnapshotError(f"{self.path} leads out of the run directory; refused")
-        try:
+        with self._readable(run_dir):
             status = os.stat(real)
-        except (FileNotFoundError, NotADirectoryError) as error:
-            raise MissingAssetError(
-                f"{self.path} is missing from {run_dir}; copy the whole run directory, "
-                f"or log the model again"
-            ) from error
-        if not os.path.isfile(real):
+        if not stat.S_ISREG(status.st_mode):
             raise CorruptSnapshotError(f"{self.path} in {run_dir} is no file")
         if status.st_size != self.bytes:
             raise CorruptSnapshotError(
@@ -102,36 +111,51 @@ class Asset:
         ------
         MissingAssetError, CorruptSnapshotError
             As `locate`; CorruptSnapshotError if the contents were altered.
+        LimitError
+            If hashing takes longer than `hashing.time_limit` allows.
         """
         file = self.locate(run_dir)
-        identity = file_identity(file)
-        digest = _verified.get(identity)
-        if digest is None:
-            digest = file_digest(file)
-            if len(_verified) >= _MAX_VERIFIED:
-                _verified.clear()
-            _verified[identity] = digest
+        with self._readable(run_dir):
+            digest = known_digest(file)
+        self._expect(digest, run_dir)
+        return file
+
+    def read(self, run_dir: str) -> builtins.bytes:
+        """The contents of a small file, the very bytes of which were verified.
+
+        Raises
+        ------
+        MissingAssetError, CorruptSnapshotError
+            As `verify`.
+        """
+        file = self.locate(run_dir)
+        with self._readable(run_dir), open_regular(file) as stream:
+            content = stream.read(self.bytes)
+        self._expect(hashlib.sha256(content).hexdigest(), run_dir)
+        return content
+
+    def _expect(self, digest: str, run_dir: str) -> None:
         if digest != self.sha256:
             raise CorruptSnapshotError(
                 f"{self.path} in {run_dir} is not what was logged (its SHA-256 differs); "
                 f"log the model again"
             )
-        return file
 
-
-def file_identity(file: Path) -> tuple[str, int, int, int]:
-    """What changes when a file's contents are replaced: path, size, mtime, inode."""
-    status = os.stat(file)
-    return str(file), status.st_size, status.st_mtime_ns, status.st_ino
-
-
-def file_digest(file: Path) -> str:
-    """SHA-256 of a file's contents, in hex."""
-    digest = hashlib.sha256()
-    with open(file, "rb") as stream:
-        while chunk := stream.read(_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
+    @contextlib.contextmanager
+    def _readable(self, run_dir: str) -> Iterator[None]:
+        """What the operating system says of a file that cannot be read, as errors of ours."""
+        try:
+            yield
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise MissingAssetError(
+                f"{self.path} is missing from {run_dir}; copy the whole run directory, "
+                f"or log the model again"
+            ) from error
+        except OSError as error:
+            raise CorruptSnapshotError(
+                f"{self.path} in {run_dir} cannot be read ({error.strerror}); make it readable, "
+                f"or log the model again"
+            ) from error
 
 
 def slug(name: str) -> str:
@@ -140,11 +164,38 @@ def slug(name: str) -> str:
 
 
 @contextlib.contextmanager
+def writing_to(directory: Path) -> Iterator[None]:
+    """What the operating system says of a write that failed, as an error of ours.
+
+    Raises
+    ------
+    LogDirectoryError
+        If the body ends in an OSError.
+    """
+    try:
+        yield
+    except OSError as error:
+        # numpy's own error of a file that it could not write whole has no number.
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, None)
+        reason = "there is no room" if full else f"{error.strerror}"
+        raise LogDirectoryError(
+            f"cannot write to {directory}: {reason}; what was logged before is as it was. Make "
+            f"room there, or make it writable, and log again"
+        ) from error
+
+
+@contextlib.contextmanager
 def assembling(parent: Path) -> Iterator[Path]:
-    """A new directory to fill under `parent`; removed if the body fails or leaves it there."""
-    parent.mkdir(parents=True, exist_ok=True)
-    partial = parent / f"{PARTIAL_PREFIX}{os.getpid()}-{secrets.token_hex(6)}"
-    partial.mkdir()
+    """A new directory to fill under `parent`; removed if the body fails or leaves it there.
+
+    Raises
+    ------
+    LogDirectoryError
+        If it cannot be made.
+    """
+    partial = _new_name(parent)
+    with writing_to(parent):
+        partial.mkdir(parents=True)
     try:
         yield partial
     finally:
@@ -156,29 +207,47 @@ def publish(partial: Path, final: Path) -> None:
 
     `final` is named after its contents: one that is there already holds the same, or is
     damaged and makes room.
+
+    Raises
+    ------
+    LogDirectoryError
+        If that fails.
     """
-    for file in partial.iterdir():
-        sync(file)
-    sync(partial)
-    while True:
-        try:
-            os.rename(partial, final)
-            break
-        except OSError:
-            if not final.is_dir():
-                raise
-            retired = partial.with_name(f"{partial.name}-old")
-            os.rename(final, retired)
-            shutil.rmtree(retired, ignore_errors=True)
-    sync(final.parent)
+    with writing_to(final.parent):
+        for file in partial.iterdir():
+            sync(file)
+        sync(partial)
+        while True:
+            try:
+                os.rename(partial, final)
+                break
+            except OSError:
+                if not final.is_dir():
+                    raise
+                retired = partial.with_name(f"{partial.name}-old")
+                os.rename(final, retired)
+                shutil.rmtree(retired, ignore_errors=True)
+        sync(final.parent)
 
 
 def empty_directory(directory: Path) -> None:
-    """Delete the files of a snapshot; the empty directory says that this was on purpose."""
-    retired = directory.with_name(f"{PARTIAL_PREFIX}{os.getpid()}-{secrets.token_hex(6)}")
-    os.rename(directory, retired)
-    directory.mkdir()
+    """Delete the files of a snapshot; the empty directory says that this was on purpose.
+
+    Raises
+    ------
+    LogDirectoryError
+        If that fails.
+    """
+    empty, retired = _new_name(directory.parent), _new_name(directory.parent)
+    with writing_to(directory.parent):
+        empty.mkdir()  # first: where there is no room for it, nothing was touched
+        os.rename(directory, retired)
+        os.rename(empty, directory)
     shutil.rmtree(retired, ignore_errors=True)
+
+
+def _new_name(parent: Path) -> Path:
+    return parent / f"{PARTIAL_PREFIX}{os.getpid()}-{secrets.token_hex(6)}"
 
 
 def sync(path: Path) -> None:
@@ -201,9 +270,11 @@ def describe(file: Path, path: str) -> Asset:
 def _is_confined(path: str) -> bool:
     parts = path.split("/")
     return (
-        len(path) <= 4096
+        len(path) <= _MAX_PATH
         and path.startswith(ASSET_ROOT + "/")
         and "\\" not in path
         and "\0" not in path
         and not any(part in ("", ".", "..") for part in parts)
+        and is_text(path)
+        and all(len(part.encode()) <= _MAX_PART for part in parts)
     )

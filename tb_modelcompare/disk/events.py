@@ -1,9 +1,4 @@
-"""Event files, read and written without TensorFlow.
-
-The framing of a record is: length (uint64), masked CRC-32C of the length, data, masked
-CRC-32C of the data, all little-endian. Records of other plugins may be large and many: they
-are passed over without being parsed.
-"""
+"""Event files, written without TensorFlow; `disk.records` says how they are read."""
 
 from __future__ import annotations
 
@@ -12,112 +7,86 @@ import os
 import socket
 import struct
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tb_modelcompare.disk.assets import writing_to
 from tb_modelcompare.disk.checksum import masked_crc32c
-from tb_modelcompare.metadata import MAX_INDEX_BYTES, PLUGIN_NAME, summary_metadata
+from tb_modelcompare.metadata import PLUGIN_NAME, summary_metadata
 
-_HEADER = struct.Struct("<QI")
-_FOOTER = struct.Struct("<I")
 _counter = itertools.count()
 
 
-@dataclass(frozen=True)
-class IndexRecord:
-    """An index as it stood in an event."""
-
-    tag: str
-    step: int
-    wall_time: float
-    text: bytes
-
-
-@dataclass(frozen=True)
-class EventScan:
-    """What was found up to `offset`, where reading goes on once the file has grown."""
-
-    records: tuple[IndexRecord, ...]
-    offset: int
-    problem: str | None
-
-
-def read_index_records(file: Path, offset: int = 0) -> EventScan:
-    """Our index records of one event file, from `offset` on.
-
-    A record that is cut off, as by a writer that was killed or is at work, ends the reading
-    and is reported as a problem; so does a record whose checksum is wrong.
-    """
-    from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import masked_crc32c as short_crc32c
-
-    found: list[IndexRecord] = []
-    size = file.stat().st_size
-    with open(file, "rb") as stream:
-        stream.seek(offset)
-        while header := stream.read(_HEADER.size):
-            if len(header) < _HEADER.size:
-                return EventScan(tuple(found), offset, "ends in the middle of a record")
-            length, check = _HEADER.unpack(header)
-            if check != short_crc32c(header[:8]):
-                return EventScan(tuple(found), offset, "is damaged: a record's checksum is wrong")
-            end = offset + _HEADER.size + length + _FOOTER.size
-            if end > size:
-                return EventScan(tuple(found), offset, "ends in the middle of a record")
-            if length <= MAX_INDEX_BYTES + 4096:
-                data = stream.read(length)
-                if PLUGIN_NAME.encode() in data:
-                    if masked_crc32c(data) != _FOOTER.unpack(stream.read(_FOOTER.size))[0]:
-                        problem = "is damaged: a record's checksum is wrong"
-                        return EventScan(tuple(found), offset, problem)
-                    found.extend(_index_records(data))
-            offset = end
-            stream.seek(offset)
-    return EventScan(tuple(found), offset, None)
-
-
-def _index_records(data: bytes) -> list[IndexRecord]:
-    from google.protobuf.message import DecodeError
-    from tensorboard.compat.proto import event_pb2
-
-    event = event_pb2.Event()
-    try:
-        event.ParseFromString(data)
-    except DecodeError:
-        return []  # its checksum is right, so another program meant it so
-    return [
-        IndexRecord(value.tag, event.step, event.wall_time, b"".join(value.tensor.string_val))
-        for value in event.summary.value
-        if value.metadata.plugin_data.plugin_name == PLUGIN_NAME
-    ]
-
-
 class EventFile:
-    """An event file being written: every record is on the disk when `write` returns."""
+    """Event files being written: every record is on the disk when `write` returns.
+
+    A record that could not be written whole is cut off again. The next one then begins another
+    file, as a reader may have seen a part of the first.
+    """
 
     def __init__(self, run_dir: Path) -> None:
-        from tensorboard.compat.proto import event_pb2
-        from tensorboard.summary.writer.record_writer import RecordWriter
+        self._run_dir = run_dir
+        self._descriptor: int | None = None
+        self._end = 0
 
-        run_dir.mkdir(parents=True, exist_ok=True)
+    def write(self, event: Any) -> None:
+        """Append one `Event` protocol buffer.
+
+        Raises
+        ------
+        LogDirectoryError
+            If it is not on the disk; what was written before is.
+        """
+        with writing_to(self._run_dir):
+            if self._descriptor is None:
+                self._open()
+            self._append(event)
+
+    def close(self) -> None:
+        """Close the file. Idempotent; a later record would begin another file."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def _open(self) -> None:
+        from tensorboard.compat.proto import event_pb2
+
+        self._run_dir.mkdir(parents=True, exist_ok=True)
         # TensorBoard takes what it reads last, and reads a run's files in order of their names.
-        name = (
+        file = self._run_dir / (
             f"events.out.tfevents.{int(time.time()):010d}.{socket.gethostname()}"
             f".{os.getpid()}.{next(_counter):06d}.{PLUGIN_NAME}"
         )
-        self._stream = open(run_dir / name, "xb")  # noqa: SIM115 (closed by close)
-        self._writer = RecordWriter(self._stream)
-        self.write(event_pb2.Event(wall_time=time.time(), file_version="brain.Event:2"))
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
+        self._descriptor, self._end = os.open(file, flags, 0o666), 0
+        try:
+            self._append(event_pb2.Event(wall_time=time.time(), file_version="brain.Event:2"))
+        except OSError:
+            file.unlink()
+            raise
 
-    def write(self, event: Any) -> None:
-        """Append one `Event` protocol buffer."""
-        self._writer.write(event.SerializeToString())
-        self._stream.flush()
-        os.fsync(self._stream.fileno())
+    def _append(self, event: Any) -> None:
+        assert self._descriptor is not None
+        data = event.SerializeToString()
+        length = struct.pack("<Q", len(data))
+        record = b"".join((length, _checksum(length), data, _checksum(data)))
+        try:
+            rest = memoryview(record)
+            while rest:
+                rest = rest[os.write(self._descriptor, rest) :]
+            os.fsync(self._descriptor)
+            self._end += len(record)
+        except BaseException:  # an interrupt leaves no part of a record either
+            descriptor, self._descriptor = self._descriptor, None
+            try:
+                os.ftruncate(descriptor, self._end)
+            finally:
+                os.close(descriptor)
+            raise
 
-    def close(self) -> None:
-        """Close the file; nothing can be written afterwards."""
-        self._stream.close()
+
+def _checksum(data: bytes) -> bytes:
+    return struct.pack("<I", masked_crc32c(data))
 
 
 def index_event(tag: str, step: int, wall_time: float, text: str) -> Any:

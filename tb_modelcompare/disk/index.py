@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,19 @@ from tb_modelcompare.disk.assets import Asset
 from tb_modelcompare.errors import CorruptSnapshotError
 
 ACTIVATION_DTYPE = "float32"
+
+# What a record may claim, so that no reader hashes a file without end. The header of a .npy
+# file is at most a few hundred bytes.
+MAX_JSON_BYTES = 64 * 2**20
+_MAX_ARRAY_BYTES = 64 * 2**30
+_MAX_SNAPSHOT_BYTES = 2**40
+_MAX_FROZEN_BYTES = 2**31  # of a protocol buffer
+_MAX_HEADER_BYTES = 1024
+
+# Bytes of one value of a probe: uint8, float32 or int32, int64.
+_PROBE_WIDTHS = (1, 4, 8)
+
+_LAST_TIME = 250_000_000_000
 
 
 @dataclass(frozen=True)
@@ -132,11 +145,22 @@ def parse_probe(raw: dict[str, Any], where: str) -> ProbeRecord:
         f"{where}: probe rows are not count × positions_per_image",
     )
     expect(isinstance(raw["id"], str) and len(raw["id"]) == 64, f"{where}: bad probe id")
+    images = Asset.from_json(raw["images"], "probe images")
+    positions = Asset.from_json(raw["positions"], "probe positions")
+    values = math.prod((raw["count"], *shape))
+    expect(
+        any(_holds(images, values * width) for width in _PROBE_WIDTHS),
+        f"{where}: {images.bytes} bytes do not hold {raw['count']} × {shape} values",
+    )
+    expect(
+        _holds(positions, raw["rows"] * 2 * 8),
+        f"{where}: {positions.bytes} bytes do not hold {raw['rows']} positions",
+    )
     return ProbeRecord(
         id=raw["id"],
-        images=Asset.from_json(raw["images"], "probe images"),
-        positions=Asset.from_json(raw["positions"], "probe positions"),
-        meta=Asset.from_json(raw["meta"], "probe"),
+        images=images,
+        positions=positions,
+        meta=parse_json_asset(raw["meta"], "probe", where),
         rows=raw["rows"],
         positions_per_image=raw["positions_per_image"],
         count=raw["count"],
@@ -159,9 +183,8 @@ def parse_layer(raw: dict[str, Any], rows: int, where: str) -> LayerRecord:
         f"{where}: bad spatial",
     )
     asset = Asset.from_json(raw["asset"], f"layer {name!r:.80}")
-    # The .npy header is at most a few hundred bytes: a wild shape is caught before any read.
     expect(
-        0 < asset.bytes - rows * units * 4 <= 1024,
+        _holds(asset, rows * units * 4),
         f"{where}: {asset.bytes} bytes do not hold {rows} × {units} float32",
     )
     place = None if spatial is None else (spatial[0], spatial[1])
@@ -184,7 +207,35 @@ def parse_frozen(raw: dict[str, Any], where: str) -> FrozenRecord:
         f"{where}: bad tensor names of the frozen graph",
     )
     asset = Asset.from_json(raw["asset"], "frozen graph")
+    expect(
+        asset.bytes <= _MAX_FROZEN_BYTES,
+        f"{where}: its frozen graph has {asset.bytes} bytes, more than any graph can have",
+    )
     return FrozenRecord(asset, raw["input"], (shape[0], shape[1], shape[2]), tensors)
+
+
+def parse_json_asset(raw: Any, what: str, where: str) -> Asset:
+    """A JSON file that an index names, which is read whole."""
+    asset = Asset.from_json(raw, what)
+    expect(
+        asset.bytes <= MAX_JSON_BYTES,
+        f"{where}: {what} of {asset.bytes} bytes is larger than {MAX_JSON_BYTES}; refused",
+    )
+    return asset
+
+
+def expect_bounded(assets: Iterable[Asset], where: str) -> None:
+    """Refuse a snapshot whose files claim more bytes than any that we would read."""
+    claimed = sum(asset.bytes for asset in assets)
+    expect(
+        claimed <= _MAX_SNAPSHOT_BYTES,
+        f"{where}: its files claim {claimed} bytes, more than {_MAX_SNAPSHOT_BYTES}; refused",
+    )
+
+
+def _holds(asset: Asset, size: int) -> bool:
+    """Whether a .npy file can hold exactly `size` bytes of values, and is not absurdly large."""
+    return size <= _MAX_ARRAY_BYTES and 0 < asset.bytes - size <= _MAX_HEADER_BYTES
 
 
 def expect(condition: bool, complaint: str) -> None:
@@ -199,5 +250,7 @@ def is_count(value: Any) -> bool:
 
 
 def is_time(value: Any) -> bool:
-    """Whether a JSON value is a finite number."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    """Whether a JSON value is a time in seconds that calendars know, which end in the year 9999."""
+    return (
+        isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < _LAST_TIME
+    )

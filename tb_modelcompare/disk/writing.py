@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from tb_modelcompare.capture import FrozenGraph
-from tb_modelcompare.disk.assets import assembling, describe, publish, slug
+from tb_modelcompare.disk.assets import assembling, describe, publish, slug, writing_to
 from tb_modelcompare.disk.index import (
     ACTIVATION_DTYPE,
     FrozenRecord,
@@ -34,9 +34,15 @@ from tb_modelcompare.sampling import Sampled, Spatial
 
 
 def store_probe(run_dir: Path, probe: Probe) -> ProbeRecord:
-    """Write a probe below a run directory, unless it is there already, intact."""
+    """Write a probe below a run directory, unless it is there already, intact.
+
+    Raises
+    ------
+    LogDirectoryError
+        If it cannot be written; nothing of it is left then.
+    """
     folder = f"{ASSET_ROOT}/probes/{probe.id[:16]}"
-    with assembling(run_dir / ASSET_ROOT / "probes") as partial:
+    with assembling(run_dir / ASSET_ROOT / "probes") as partial, writing_to(run_dir):
         np.save(partial / "images.npy", probe.images, allow_pickle=False)
         np.save(partial / "positions.npy", probe.positions, allow_pickle=False)
         meta = {
@@ -89,6 +95,8 @@ def write_snapshot(
     ------
     ActivationError
         If rows are missing or too many, or a value is NaN or infinite.
+    LogDirectoryError
+        If the files cannot be written; none of them is left then.
     """
     if len(layers) > MAX_LAYERS:
         raise ActivationError(f"{len(layers)} layers; log at most {MAX_LAYERS}")
@@ -98,7 +106,8 @@ def write_snapshot(
         _write_json(partial / "graph.json", _mark_logged(graph, layers).to_json())
         frozen_record = None
         if frozen is not None:
-            (partial / "frozen.pb").write_bytes(frozen.graph_def)
+            with writing_to(partial):
+                (partial / "frozen.pb").write_bytes(frozen.graph_def)
             frozen_record = FrozenRecord(
                 describe(partial / "frozen.pb", "frozen.pb"),
                 frozen.input,
@@ -155,7 +164,8 @@ def _own_assets(index: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _write_json(file: Path, value: Any) -> None:
-    file.write_text(json.dumps(value, separators=(",", ":"), allow_nan=False), encoding="utf-8")
+    with writing_to(file.parent):
+        file.write_text(json.dumps(value, separators=(",", ":"), allow_nan=False), encoding="utf-8")
 
 
 def _write_activations(
@@ -182,7 +192,7 @@ def _write_activations(
                     f"the preprocessing, or compute in float32 rather than float16"
                 )
             # Opened anew each time: a model may have more layers than a process may open files.
-            with open(directory / _layer_file(i), "ab") as stream:
+            with writing_to(directory), open(directory / _layer_file(i), "ab") as stream:
                 stream.write(np.ascontiguousarray(sampled.values, "<f4").data)
         start = end
     if start != rows:
@@ -192,7 +202,7 @@ def _write_activations(
 
 def _begin_matrix(file: Path, rows: int, units: int) -> None:
     """The header of a .npy file whose rows are then appended in order."""
-    with open(file, "xb") as stream:
+    with writing_to(file.parent), open(file, "xb") as stream:
         np.lib.format.write_array_header_1_0(
             stream, {"descr": "<f4", "fortran_order": False, "shape": (rows, units)}
         )

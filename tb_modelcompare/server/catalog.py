@@ -5,22 +5,29 @@ from __future__ import annotations
 import os
 import threading
 import time
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tensorboard.data import provider
 from tensorboard.plugins import base_plugin
 
-from tb_modelcompare.errors import CorruptSnapshotError, UnknownSnapshotError
-from tb_modelcompare.metadata import PLUGIN_NAME
+from tb_modelcompare.disk.records import IndexRecord
+from tb_modelcompare.disk.runs import RunScan, scan_run
+from tb_modelcompare.disk.text import is_text, shown
+from tb_modelcompare.errors import UnknownSnapshotError
+from tb_modelcompare.metadata import ASSET_ROOT, PLUGIN_NAME
 from tb_modelcompare.probe import Probe
-from tb_modelcompare.snapshot import Snapshot, nearest, snapshot_from_index
-from tb_modelcompare.store import Problem, is_removed, orphans
+from tb_modelcompare.snapshot import Snapshot, nearest
+from tb_modelcompare.store import LoggedRun, Problem, listing_of
 
 # A call to TensorBoard's data server takes some 45 ms, and a tab asks many things at once.
 _FRESH_SECONDS = 2.0
 _MAX_STEPS_PER_TAG = 100_000
 _MAX_PROBES = 4
+# For reading event files on, beside TensorBoard, which may hold gigabytes of others' data.
+_SCAN_SECONDS = 0.25
 
 
 @dataclass(frozen=True)
@@ -36,7 +43,7 @@ class Contents:
 class _Seen:
     at: float
     signature: set[tuple[str, str, str, str]]
-    recorded: dict[str, Snapshot]
+    records: dict[str, list[IndexRecord]]
     unreadable: list[Problem]
     contents: Contents
 
@@ -51,7 +58,6 @@ class Catalog:
         self._context = context
         self._lock = threading.Lock()
         self._seen: dict[str, _Seen] = {}
-        self._parsed: dict[tuple[str, bytes], Snapshot | str] = {}
         self._probes: dict[str, Probe] = {}
 
     def contents(self, request_context: Any, experiment: str) -> Contents:
@@ -97,30 +103,31 @@ class Catalog:
         context = self._context
         if context.data_provider is None:
             return "this TensorBoard has no data provider; start it with --logdir"
-        if context.multiplexer is not None:
-            return None
-        if not context.logdir:
-            return (
-                "model comparison needs to know the log directory; start TensorBoard with --logdir"
-            )
-        if "://" in context.logdir:
+        if context.logdir and _is_remote(context.logdir):
             return (
                 f"the log directory {context.logdir} is remote, which is not supported yet; "
                 f"copy it to this machine, or mount it"
             )
+        if context.multiplexer is None and not context.logdir:
+            return (
+                "model comparison needs to know the log directory; start TensorBoard with --logdir"
+            )
         return None
 
-    def _run_directory(self, run: str) -> str:
+    def _directories(self, runs: Iterable[str]) -> dict[str, str]:
+        """Where runs are; those that TensorBoard forgot meanwhile are left out."""
         multiplexer = self._context.multiplexer
         if multiplexer is not None:
-            return str(multiplexer.RunPaths()[run])
-        return os.path.normpath(os.path.join(os.path.expanduser(self._context.logdir), run))
+            paths: Mapping[str, Any] = multiplexer.RunPaths()
+            return {run: str(paths[run]) for run in runs if run in paths}
+        logdir = os.path.expanduser(self._context.logdir)
+        return {run: os.path.normpath(os.path.join(logdir, run)) for run in runs}
 
     def _look(self, request_context: Any, experiment: str, before: _Seen | None) -> _Seen:
         """Ask what there is, and read records only if there are other ones than before."""
-        provider = self._context.data_provider
-        runs = provider.list_runs(request_context, experiment_id=experiment)
-        series = provider.list_tensors(
+        source = self._context.data_provider
+        runs = source.list_runs(request_context, experiment_id=experiment)
+        series = source.list_tensors(
             request_context, experiment_id=experiment, plugin_name=PLUGIN_NAME
         )
         signature = {
@@ -129,61 +136,87 @@ class Catalog:
             for tag, one in tags.items()
         }
         if before is None or signature != before.signature:
-            snapshots, problems = self._read(request_context, experiment) if series else ({}, [])
+            records, unreadable = self._read(request_context, experiment, series)
         else:
-            snapshots, problems = before.recorded, before.unreadable
-        named: dict[str, set[str]] = {run.run_name: set() for run in runs}
-        for snapshot in snapshots.values():
-            assets = os.path.dirname(snapshot.graph_asset.path)
-            named.setdefault(snapshot.run, set()).add(assets)
-        left = [
-            problem
-            for run, used in sorted(named.items())
-            for problem in orphans(Path(self._run_directory(run)), used)
-        ]
-        # A record cannot be taken back; `keep` of the callback deletes the files instead.
-        present = {name: one for name, one in snapshots.items() if not is_removed(one)}
-        contents = Contents(present, (*problems, *left))
-        return _Seen(time.monotonic(), signature, snapshots, problems, contents)
+            records, unreadable = before.records, before.unreadable
+        names = sorted({run.run_name for run in runs} | set(records))
+        problems = list(unreadable)
+        logged: list[LoggedRun] = []
+        deadline = time.monotonic() + _SCAN_SECONDS
+        for name, place in self._directories(names).items():
+            complaint = _unusable(name, place)
+            if complaint is None:
+                directory = Path(place)
+                ours = name in records or (directory / ASSET_ROOT).is_dir()
+                scan = scan_run(directory, deadline) if ours else RunScan()
+                logged.append(LoggedRun(name, directory, records.get(name, ()), scan))
+            elif name in records:
+                problems.append(Problem(shown(name), complaint))
+        listing = listing_of(logged, problems)
+        present = {snapshot.id: snapshot for snapshot in listing.snapshots}
+        contents = Contents(present, listing.problems)
+        return _Seen(time.monotonic(), signature, records, unreadable, contents)
 
     def _read(
-        self, request_context: Any, experiment: str
-    ) -> tuple[dict[str, Snapshot], list[Problem]]:
-        """Snapshots by id, where logged again the latest, and records that are none."""
-        tensors = self._context.data_provider.read_tensors(
-            request_context,
-            experiment_id=experiment,
-            plugin_name=PLUGIN_NAME,
-            downsample=_MAX_STEPS_PER_TAG,
-        )
-        snapshots: dict[str, Snapshot] = {}
+        self, request_context: Any, experiment: str, series: Mapping[str, Mapping[str, Any]]
+    ) -> tuple[dict[str, list[IndexRecord]], list[Problem]]:
+        """Records by run, and what TensorBoard cannot read of them.
+
+        All at once; only if that fails, one tag after the other, to find out which it is.
+        """
+        everything = provider.RunTagFilter()
+        wanted = [everything] if series else []
+        records: dict[str, list[IndexRecord]] = {}
         problems: list[Problem] = []
-        parsed: dict[tuple[str, bytes], Snapshot | str] = {}
-        for run, tags in sorted(tensors.items()):
-            directory = self._run_directory(run)
-            for tag, series in sorted(tags.items()):
-                for datum in series:
-                    key = (run, _text(datum.numpy))
-                    found = self._parsed.get(key) or _parse(directory, *key)
-                    parsed[key] = found
-                    if isinstance(found, str):
-                        problems.append(Problem(f"{run}/{tag}@{datum.step}", found))
-                    else:
-                        before = snapshots.get(found.id)
-                        if before is None or found.wall_time >= before.wall_time:
-                            snapshots[found.id] = found
-        self._parsed = parsed
-        return snapshots, problems
+        while wanted:
+            which = wanted.pop()
+            try:
+                tensors = self._context.data_provider.read_tensors(
+                    request_context,
+                    experiment_id=experiment,
+                    plugin_name=PLUGIN_NAME,
+                    downsample=_MAX_STEPS_PER_TAG,
+                    run_tag_filter=which,
+                )
+                read = {
+                    run: [
+                        IndexRecord.of(tag, datum.step, _text(datum.numpy))
+                        for tag, data in sorted(tags.items())
+                        for datum in data
+                    ]
+                    for run, tags in sorted(tensors.items())
+                }
+            except Exception as error:  # noqa: BLE001  a foreign reader, and hostile tensors
+                if which is everything:
+                    wanted.extend(
+                        provider.RunTagFilter(runs=[run], tags=[tag])
+                        for run, tags in series.items()
+                        for tag in tags
+                    )
+                else:
+                    (run,), (tag,) = which.runs, which.tags
+                    reason = f"TensorBoard cannot read its records ({error!r:.200})"
+                    problems.append(Problem(shown(f"{run}/{tag}"), reason))
+                continue
+            for run, found in read.items():
+                records.setdefault(run, []).extend(found)
+        return records, problems
+
+
+def _is_remote(place: str) -> bool:
+    return "://" in place
+
+
+def _unusable(run: str, place: str) -> str | None:
+    """Why a run cannot be read; None if it can."""
+    if _is_remote(place):
+        return f"{place} is remote, which is not supported yet; copy it to this machine"
+    if not is_text(run) or not is_text(place):
+        return "the name of this directory is not UTF-8; rename it"
+    return None
 
 
 def _text(value: Any) -> bytes:
     """The bytes in a scalar string tensor; anything else will not parse, and be reported."""
     item = value.item() if value.size == 1 else b""
     return item if isinstance(item, bytes) else str(item).encode()
-
-
-def _parse(directory: str, run: str, text: bytes) -> Snapshot | str:
-    try:
-        return snapshot_from_index(directory, run, text)
-    except CorruptSnapshotError as error:
-        return str(error)
