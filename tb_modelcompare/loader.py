@@ -44,8 +44,8 @@ class ModelCompareLoader(base_plugin.TBLoader):  # type: ignore[misc]
             "--modelcompare_hosts",
             metavar="HOST[,HOST]",
             default="",
-            help="Names under which a proxy reaches a TensorBoard that listens on localhost "
-            "only; * for any. Requests under other names are refused.",
+            help="Names under which TensorBoard is reached, beside localhost, by a proxy or with "
+            "--bind_all; * for any. If given, requests under other names are refused.",
         )
 
     def fix_flags(self, flags: argparse.Namespace) -> None:

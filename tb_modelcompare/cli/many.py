@@ -43,15 +43,16 @@ def dynamics(arguments: argparse.Namespace) -> int:
     measure = find_measure(arguments.measure)
     run = open_steps(arguments.logdir, arguments.run_name)
     name = arguments.reference
-    reference = run[-1] if name is None else open_snapshot(arguments.logdir, name)
-    require_same_probe(run[-1], reference)
+    reference = None if name is None else open_snapshot(arguments.logdir, name)
+    if reference is not None:
+        require_same_probe(run[-1], reference)
     threshold = _threshold(measure, arguments.threshold)
     csv_file, png_file = output_file(arguments.csv), output_file(arguments.png)
     with _bar(measure.title) as bar:
         found = trend(run, reference, measure, work=_work(bar))
     _print_notes(found.notes)
     frozen = freezing_steps(found.values, found.steps, threshold, distance=measure.distance)
-    print(f"{measure.title} of {len(run)} steps to {reference.id}; {run[-1].rows} rows")
+    print(f"{measure.title} of {len(found.steps)} steps to {found.reference}; {run[-1].rows} rows")
     header = ("LAYER", "COMPARED WITH", ">FIRST STEP", ">LAST STEP", ">FROZEN FROM")
     print(
         table(
@@ -70,7 +71,7 @@ def dynamics(arguments: argparse.Namespace) -> int:
         rows = zip(found.layers, found.values.tolist(), strict=True)
         _write_csv(csv_file, [measure.name, *found.steps], rows)
     if png_file is not None:
-        title = f"{measure.title} of {arguments.run_name} over steps to {reference.id}"
+        title = f"{measure.title} of {arguments.run_name} over steps to {found.reference}"
         columns = [str(step) for step in found.steps]
         picture = heat_map(found.values, found.layers, columns, title, measure)
         picture.save(png_file, format="PNG")

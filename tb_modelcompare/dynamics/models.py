@@ -9,7 +9,14 @@ from typing import Literal
 import numpy as np
 
 from tb_modelcompare.dynamics.embedding import Embedding, embed
-from tb_modelcompare.dynamics.pairs import Grid, LoggedLayer, Matrix, Work, fill_grids
+from tb_modelcompare.dynamics.pairs import (
+    Grid,
+    LoggedLayer,
+    Matrix,
+    Work,
+    fill_grids,
+    with_files,
+)
 from tb_modelcompare.dynamics.training import find_layer
 from tb_modelcompare.errors import ActivationError, UnknownSnapshotError
 from tb_modelcompare.server.values import PairValues
@@ -109,7 +116,7 @@ def model_distances(
     Parameters
     ----------
     snapshots : sequence of Snapshot
-        Two or more, of one probe.
+        Two or more, of one probe. Those whose files were deleted are left out, with a note.
     metric : {"angular_cka", "procrustes_angle"}
     work : Work, optional
         Where known values are kept, progress and cancelling.
@@ -132,12 +139,13 @@ def model_distances(
     """
     if metric not in METRICS:
         raise ActivationError(f"no metric {metric!r:.100}; there are {', '.join(METRICS)}")
+    work = work or Work(PairValues(None))
+    snapshots = with_files(snapshots, work)
     if len(snapshots) < 2:
         raise UnknownSnapshotError("a map of models takes two snapshots or more")
     for snapshot in snapshots[1:]:
         require_same_probe(snapshots[0], snapshot)
     chosen = METRICS[metric]
-    work = work or Work(PairValues(None))
     matching, places = matched_layers(snapshots)
     grids = [Grid.of(layers, layers) for layers in places]
     fill_grids(grids, MEASURES[chosen.measure], work, "double")

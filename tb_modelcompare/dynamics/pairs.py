@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import os
+import posixpath
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -11,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tb_modelcompare.disk.index import LayerRecord
-from tb_modelcompare.errors import RowsFewerThanUnitsWarning
+from tb_modelcompare.errors import MissingAssetError, RowsFewerThanUnitsWarning
 from tb_modelcompare.server.values import PairValues, pair_key
 from tb_modelcompare.similarity import ComparisonCancelled, Measure, compare
 from tb_modelcompare.similarity.settings import Precision
@@ -22,6 +24,7 @@ Matrix = npt.NDArray[np.float64]
 # Layers that are open at a time are bounded by their units: each holds matrices of units².
 _UNITS_AT_ONCE = 8192
 _STRIDES = (16, 4, 1)
+_NAMED = 5  # snapshots in one note
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,6 +95,39 @@ class Grid:
     @classmethod
     def of(cls, rows: Sequence[LoggedLayer | None], columns: Sequence[LoggedLayer | None]) -> Grid:
         return cls(rows, columns, np.full((len(rows), len(columns)), np.nan))
+
+
+def with_files(snapshots: Sequence[Snapshot], work: Work) -> list[Snapshot]:
+    """The snapshots whose activations are there, in the same order; a note tells of the others.
+
+    A snapshot that was deleted to save space leaves the others comparable.
+
+    Raises
+    ------
+    MissingAssetError
+        If it is so of none.
+    """
+    there = [snapshot for snapshot in snapshots if _has_files(snapshot)]
+    gone = [snapshot.id for snapshot in snapshots if snapshot not in there]
+    if gone:
+        named = ", ".join(gone[:_NAMED]) + (", …" if len(gone) > _NAMED else "")
+        note = f"Left out {len(gone)} of {len(snapshots)} snapshots, whose files are gone: {named}."
+        if not there:
+            raise MissingAssetError(f"{note} Copy the whole run directory, or log the model again.")
+        work.notes[note] = None
+    return there
+
+
+def _has_files(snapshot: Snapshot) -> bool:
+    paths = {posixpath.split(layer.asset.path) for layer in snapshot.layers}
+    try:
+        return all(
+            {name for folder, name in paths if folder == each}
+            <= set(os.listdir(os.path.join(snapshot.run_dir, each)))
+            for each in {folder for folder, _ in paths}
+        )
+    except OSError:
+        return False
 
 
 def fill_grids(

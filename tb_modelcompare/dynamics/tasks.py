@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from tb_modelcompare.dynamics.models import METRICS, model_distances
-from tb_modelcompare.dynamics.pairs import Matrix, Work
+from tb_modelcompare.dynamics.pairs import Matrix, Work, with_files
 from tb_modelcompare.dynamics.training import (
     fill_trend,
     find_partners,
@@ -87,6 +87,7 @@ def _trend(payload: dict[str, Any], job: Progress) -> dict[str, Any]:
     measure = MEASURES[payload["measure"]]
     message = f"{measure.title} to {reference.id}, {len(snapshots)} steps"
     work = _work(payload, job, message)
+    snapshots = with_files(snapshots, work)
     # Readers take a share of work done to mean that there are values.
     work.publish = lambda _: job.publish(0.0, f"matching layers with {reference.id}")
     partners = find_partners(snapshots[-1], reference, measure, work)
@@ -117,6 +118,7 @@ def _steps(payload: dict[str, Any], job: Progress) -> dict[str, Any]:
     layer_a, layer_b = payload["layer_a"], payload["layer_b"]
     message = f"{measure.title} over {len(a)} × {len(b)} steps"
     work = _work(payload, job, message)
+    a, b = with_files(a, work), with_files(b, work)
     grid = step_grid(a, layer_a, b, layer_b)
     rows, columns = ([one.id for one in in_order(side)] for side in (a, b))
 

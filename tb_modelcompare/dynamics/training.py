@@ -9,7 +9,14 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from tb_modelcompare.dynamics.pairs import Grid, LoggedLayer, Matrix, Work, fill_grids
+from tb_modelcompare.dynamics.pairs import (
+    Grid,
+    LoggedLayer,
+    Matrix,
+    Work,
+    fill_grids,
+    with_files,
+)
 from tb_modelcompare.errors import ActivationError, UnknownSnapshotError
 from tb_modelcompare.server.values import PairValues
 from tb_modelcompare.similarity import Measure
@@ -143,6 +150,8 @@ def trend(
 ) -> Trend:
     """How similar each layer is, at each step, to what it becomes (or to any other model).
 
+    Snapshots whose files were deleted are left out, with a note.
+
     Parameters
     ----------
     snapshots : sequence of Snapshot
@@ -161,6 +170,8 @@ def trend(
         If no snapshots are given.
     ProbeMismatchError
         If they were made on different probes.
+    MissingAssetError
+        If the files of the reference, or of all snapshots, are gone.
     ComparisonCancelled
 
     References
@@ -168,9 +179,9 @@ def trend(
     Raghu, Gilmer, Yosinski and Sohl-Dickstein 2017, SVCCA (section 4.1: networks converge
     bottom up); there by SVCCA, here by any measure.
     """
-    ordered = in_order(snapshots)
     chosen = find_measure(measure)
     work = work or Work(PairValues(None))
+    ordered = with_files(in_order(snapshots), work)
     against = reference or ordered[-1]
     partners = find_partners(ordered[-1], against, chosen, work)
     values = np.full((len(partners.layers), len(ordered)), np.nan)
@@ -202,6 +213,8 @@ def step_map(
 ) -> StepMap:
     """One layer of A at step s against one of B at step t, for all s and t.
 
+    Snapshots whose files were deleted are left out, with a note, unless `grid` is given.
+
     Parameters
     ----------
     a, b : sequence of Snapshot
@@ -221,7 +234,9 @@ def step_map(
     """
     chosen = find_measure(measure)
     work = work or Work(PairValues(None))
-    grid = grid or step_grid(a, layer_a, b, layer_b)
+    if grid is None:
+        a, b = with_files(a, work), with_files(b, work)
+        grid = step_grid(a, layer_a, b, layer_b)
     fill_grids([grid], chosen, work)
     return StepMap(
         grid.values,

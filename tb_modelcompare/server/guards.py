@@ -23,11 +23,15 @@ from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 from werkzeug.wrappers import Request, Response
 
 from tb_modelcompare import errors
+from tb_modelcompare.disk.hashing import time_limit
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
 HEADER = "X-Modelcompare"
+
+# For verifying files of a log directory, per request: browsers and proxies wait some 30 s.
+_CHECK_SECONDS = 10.0
 
 Handler = Callable[[Request], Response]
 WSGIApplication = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
@@ -75,9 +79,10 @@ class Guard:
     Attributes
     ----------
     any_host : bool
-        TensorBoard listens on the network, under names that we cannot know.
+        Any name is allowed: TensorBoard listens on the network, under names that we cannot know,
+        and none was given.
     hosts : frozenset of str
-        Names allowed beside localhost where it does not.
+        Names allowed beside localhost where not any is.
     """
 
     any_host: bool = False
@@ -96,9 +101,10 @@ class Guard:
         bound = (getattr(flags, "host", None) or "localhost").lower().strip("[]")
         proxy = urlsplit(environ.get("TENSORBOARD_PROXY_URL", "")).hostname
         listens_outside = getattr(flags, "bind_all", False) or not _is_loopback(bound)
+        given = named - {""}
         return cls(
-            any_host=bool(listens_outside) or "*" in named,
-            hosts=frozenset(named - {""}) | ({proxy} if proxy else frozenset()),
+            any_host="*" in given or bool(listens_outside and not given),
+            hosts=frozenset(given) | ({proxy} if proxy else frozenset()),
         )
 
     def route(
@@ -125,7 +131,8 @@ class Guard:
             _check_site(request)
             if request.method == "POST":
                 _check_post(request, upload)
-            return handler(request)
+            with time_limit(_CHECK_SECONDS):
+                return handler(request)
         except RequestError as error:
             return _error(request, error, error.status, error.headers)
         except errors.ModelCompareError as error:
@@ -155,8 +162,9 @@ class Guard:
         host = _host_name(request.headers.get("Host", ""))
         if not _is_loopback(host) and host not in self.hosts:
             message = (
-                f"TensorBoard listens on localhost only and was reached as {host!r:.200}; if that "
-                f"is your proxy, start TensorBoard with --modelcompare_hosts and this name"
+                f"TensorBoard was reached as {host!r:.200}, which is neither localhost nor a name "
+                f"that it was given; if it is yours, start TensorBoard with --modelcompare_hosts "
+                f"and this name"
             )
             _logger.warning("Model comparison refused a request: %s", message)
             raise RequestError(message, 403)
@@ -263,7 +271,11 @@ def _check_post(request: Request, upload: Upload) -> None:
 
 
 def _authority(origin: str) -> str:
-    parts = urlsplit(origin)
+    """Host and port of an origin; "" if it is malformed."""
+    try:
+        parts = urlsplit(origin)
+    except ValueError:
+        return ""
     return _normal_authority(parts.netloc) if parts.scheme in ("http", "https") else ""
 
 
