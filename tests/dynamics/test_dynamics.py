@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +13,12 @@ from hypothesis import strategies as st
 
 from tb_modelcompare import Probe, SummaryWriter, similarity
 from tb_modelcompare.dynamics import Work, freezing_steps, model_distances, step_map, trend
-from tb_modelcompare.errors import CacheDirectoryError, ProbeMismatchError, UnknownSnapshotError
+from tb_modelcompare.errors import (
+    CacheDirectoryError,
+    MissingAssetError,
+    ProbeMismatchError,
+    UnknownSnapshotError,
+)
 from tb_modelcompare.server.values import PairValues
 from tb_modelcompare.snapshot import Snapshot
 from tb_modelcompare.store import list_snapshots
@@ -60,6 +66,37 @@ def test_each_value_is_that_of_the_measure_on_the_arrays(log: Log) -> None:
         for column, step in enumerate(found.steps):
             expected = similarity.linear_cka(steps[step][name], steps[STEPS - 1][name])
             assert found.values[row, column] == pytest.approx(expected, abs=1e-6)
+
+
+def delete_files(snapshot: Snapshot) -> None:
+    shutil.rmtree(Path(snapshot.run_dir, snapshot.graph_asset.path).parent)
+
+
+def test_snapshots_whose_files_are_gone_are_left_out_with_a_note(log: Log) -> None:
+    steps = converging(0)
+    run = log("run", steps)
+    last = trend(run[:-1])
+    for snapshot in (run[3], run[-1]):
+        delete_files(snapshot)
+    found = trend(run)
+    assert found.steps == (0, 1, 2, *range(4, STEPS - 1))
+    assert found.reference == run[-2].id
+    np.testing.assert_allclose(found.values, np.delete(last.values, 3, axis=1), atol=1e-6)
+    [note] = [note for note in found.notes if "gone" in note]
+    assert run[3].id in note
+    assert run[-1].id in note
+    assert step_map(run, "layer0", run[:5], "layer0").values.shape == (STEPS - 2, 4)
+    assert model_distances(run[1:5]).snapshots == tuple(run[i].id for i in (1, 2, 4))
+    with pytest.raises(MissingAssetError, match="are gone"):
+        trend([run[3], run[-1]])
+    with pytest.raises(MissingAssetError, match="missing"):
+        trend(run, reference=run[3])
+
+
+def test_a_snapshot_that_lacks_one_layer_is_left_out(log: Log) -> None:
+    run = log("run", converging(0))
+    Path(run[2].run_dir, run[2].layer("layer1").asset.path).unlink()
+    assert trend(run).steps == (0, 1, *range(3, STEPS))
 
 
 def test_layers_freeze_when_they_stop_changing(log: Log) -> None:

@@ -114,6 +114,28 @@ def test_where_tensorboard_listens_outside_any_name_is_served(
     assert server.get("measures", headers={"Host": "gpu3.lab.example:6006"}).status_code == 200
 
 
+@pytest.mark.parametrize("flags", LISTENS_OUTSIDE)
+def test_names_given_by_flag_are_the_only_ones_where_tensorboard_listens_outside(
+    session_logs: Path, serve: Callable[..., Server], flags: dict[str, Any]
+) -> None:
+    server = serve(session_logs, modelcompare_hosts="lab.example", **flags)
+
+    def status(host: str) -> int:
+        return server.get("measures", headers={"Host": host}).status_code
+
+    assert [status(host) for host in ("lab.example:6006", "localhost", "[::1]:80")] == [200] * 3
+    assert [status(host) for host in ("evil.com", "192.168.1.8", "")] == [403] * 3
+    anywhere = serve(session_logs, modelcompare_hosts="lab.example,*", **flags)
+    assert anywhere.get("measures", headers={"Host": "evil.com"}).status_code == 200
+
+
+@pytest.mark.parametrize("origin", ["http://[", "http://]:1", "//", "http://\u2100.example"])
+def test_an_origin_that_is_malformed_is_refused(server: Server, origin: str) -> None:
+    headers = {**POST_HEADERS, "Origin": origin}
+    response = server.client.post(f"{PREFIX}/jobs", json=SIMILARITY, headers=headers)
+    assert response.status_code == 403
+
+
 @pytest.mark.parametrize("named", ["hub.example", "other.example, HUB.example", "*"])
 def test_a_proxy_named_by_flag_is_served(
     session_logs: Path, serve: Callable[..., Server], named: str
