@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import posixpath
 import tokenize
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -203,6 +205,19 @@ class Snapshot:
         if self.frozen is None:
             raise NotRenderableError(f"{self.id} has no frozen graph: {self.why_no_frozen_graph}")
         return self.frozen.asset.verify(self.run_dir)
+
+    def has_activations(self) -> bool:
+        """Whether files of those names are there, as far as their directories say."""
+        paths = {posixpath.split(layer.asset.path) for layer in self.layers}
+        try:
+            there = {
+                (folder, name)
+                for folder in {folder for folder, _ in paths}
+                for name in os.listdir(os.path.join(self.run_dir, folder))
+            }
+        except OSError:
+            return False
+        return paths <= there
 
     def to_payload(self) -> dict[str, Any]:
         """What another process needs to open this snapshot, as JSON values."""

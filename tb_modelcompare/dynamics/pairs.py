@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
-import posixpath
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -107,7 +105,7 @@ def with_files(snapshots: Sequence[Snapshot], work: Work) -> list[Snapshot]:
     MissingAssetError
         If it is so of none.
     """
-    there = [snapshot for snapshot in snapshots if _has_files(snapshot)]
+    there = [snapshot for snapshot in snapshots if snapshot.has_activations()]
     gone = [snapshot.id for snapshot in snapshots if snapshot not in there]
     if gone:
         named = ", ".join(gone[:_NAMED]) + (", …" if len(gone) > _NAMED else "")
@@ -116,18 +114,6 @@ def with_files(snapshots: Sequence[Snapshot], work: Work) -> list[Snapshot]:
             raise MissingAssetError(f"{note} Copy the whole run directory, or log the model again.")
         work.notes[note] = None
     return there
-
-
-def _has_files(snapshot: Snapshot) -> bool:
-    paths = {posixpath.split(layer.asset.path) for layer in snapshot.layers}
-    try:
-        return all(
-            {name for folder, name in paths if folder == each}
-            <= set(os.listdir(os.path.join(snapshot.run_dir, each)))
-            for each in {folder for folder, _ in paths}
-        )
-    except OSError:
-        return False
 
 
 def fill_grids(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from tb_modelcompare.errors import ActivationError, LimitError
@@ -126,7 +126,7 @@ def _trend(body: dict[str, Any], find: FindSnapshot) -> Task:
         "reference": identity(reference),
         "measure": payload["measure"],
     }
-    return _task_of_many("trend", content, payload)
+    return _task_of_many("trend", content, payload, snapshots)
 
 
 def _steps(body: dict[str, Any], find: FindSnapshot) -> Task:
@@ -141,7 +141,7 @@ def _steps(body: dict[str, Any], find: FindSnapshot) -> Task:
     b[-1].layer(parameters["layer_b"])
     payload = {side: [s.to_payload() for s in which] for side, which in (("a", a), ("b", b))}
     content = {side: [identity(s) for s in which] for side, which in (("a", a), ("b", b))}
-    return _task_of_many("steps", {**content, **parameters}, {**payload, **parameters})
+    return _task_of_many("steps", {**content, **parameters}, {**payload, **parameters}, [*a, *b])
 
 
 def _models(body: dict[str, Any], find: FindSnapshot) -> Task:
@@ -155,10 +155,16 @@ def _models(body: dict[str, Any], find: FindSnapshot) -> Task:
         raise RequestError("a map of models takes two snapshots or more")
     payload = {"snapshots": [one.to_payload() for one in snapshots], "metric": metric}
     content = {"snapshots": [identity(one) for one in snapshots], "metric": metric}
-    return _task_of_many("models", content, payload)
+    return _task_of_many("models", content, payload, snapshots)
 
 
-def _task_of_many(kind: str, content: dict[str, Any], payload: dict[str, Any]) -> Task:
+def _task_of_many(
+    kind: str, content: dict[str, Any], payload: dict[str, Any], snapshots: Sequence[Snapshot]
+) -> Task:
+    """Snapshots whose files are gone are left out of the result: once they are back, ask anew."""
+    gone = sorted({one.digest for one in snapshots if not one.has_activations()})
+    if gone:
+        content = {**content, "gone": gone}
     asked = {"kind": kind, "version": code_version(), **payload}
     return Task(kind, MATHEMATICS, result_key(kind, content), asked)
 

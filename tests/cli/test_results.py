@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import shutil
 import sqlite3
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from PIL import Image
 
 from tb_modelcompare import SummaryWriter, __version__
 from tb_modelcompare.similarity import compare
-from tb_modelcompare.store import open_snapshot
+from tb_modelcompare.store import open_snapshot, open_steps
 
 
 def test_list_names_every_snapshot(command: Run, logdir: Path) -> None:
@@ -190,6 +191,23 @@ def test_dynamics_prints_when_layers_froze(command: Run, own_logdir: Path, tmp_p
     assert Image.open(files["--png"]).width > 100
     other = command("dynamics", own_logdir, "run", "--reference", "one@0", "--threshold", "0.99")
     assert "never" in other.stdout
+
+
+def test_dynamics_leaves_out_steps_that_were_deleted(command: Run, own_logdir: Path) -> None:
+    steps = open_steps(own_logdir, "one")
+    with SummaryWriter(own_logdir / "one", steps[0].probe()) as writer:
+        writer.add_activations("net", make_layers(7), step=9)
+    last = open_snapshot(own_logdir, "one@9")
+    shutil.rmtree(Path(last.run_dir, last.graph_asset.path).parent)
+    done = command("dynamics", own_logdir, "one")
+    assert done.returncode == 0, done.stderr
+    assert "Left out 1 of 3 snapshots" in done.stderr
+    assert "one/net@9" in done.stderr
+    assert "of 2 steps to one/net@5" in done.stdout
+    listed = command("list", own_logdir)
+    assert listed.returncode == 2
+    [marked] = [line for line in listed.stdout.splitlines() if "files are gone" in line]
+    assert marked.startswith("one/net@9")
 
 
 def test_values_that_are_known_are_not_computed_again(

@@ -50,6 +50,19 @@ def test_a_trend_has_a_row_per_layer_and_a_column_per_step(server: Server, tmp_p
     assert values[1, 0] == pytest.approx(expected, abs=1e-6)
 
 
+def test_a_deleted_step_is_left_out_until_it_is_back(server: Server, tmp_path: Path) -> None:
+    snapshot = store.open_snapshot(tmp_path / "logs", RUN[2])
+    files = Path(snapshot.run_dir, snapshot.graph_asset.path).parent
+    files.rename(tmp_path / "elsewhere")
+    info, values = cells(server, TREND)
+    assert info["columns"] == [*RUN[:2], *RUN[3:]]
+    assert values.shape == (3, 5)
+    assert RUN[2] in " ".join(info["notes"])
+    (tmp_path / "elsewhere").rename(files)
+    info, _ = cells(server, TREND)
+    assert (info["columns"], info["notes"]) == (RUN, [])
+
+
 def test_only_new_steps_are_computed(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
