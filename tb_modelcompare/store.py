@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import functools
 import os
-import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from tb_modelcompare.disk.assets import is_being_replaced
 from tb_modelcompare.disk.records import IndexRecord
 from tb_modelcompare.disk.runs import Problem, RunScan, find_runs, scan_run, unlisted
 from tb_modelcompare.errors import (
@@ -32,9 +32,6 @@ __all__ = [
     "require_same_probe",
     "snapshot_from_index",
 ]
-
-# While a writer replaces a directory, it is not there for a moment.
-_MOMENT = 0.02
 
 
 @dataclass(frozen=True)
@@ -97,7 +94,7 @@ def listing_of(runs: Iterable[LoggedRun], problems: Iterable[Problem] = ()) -> L
                 latest[parsed.id] = parsed
         found.extend(unlisted(run.directory, run.scan))
     ordered = sorted(latest.values(), key=lambda s: (s.run, s.name, s.step))
-    files = _look_for_files(ordered)
+    files = {snapshot.id: _files_of(snapshot) for snapshot in ordered}
     gone = [snapshot for snapshot in ordered if files[snapshot.id] == "gone"]
     found.extend(_gone_problems(gone))
     return Listing(
@@ -197,21 +194,19 @@ def _parsed(run_dir: str, run: str, text: bytes) -> Snapshot | str:
         return str(error)
 
 
-def _look_for_files(
-    snapshots: Sequence[Snapshot],
-) -> dict[str, Literal["there", "removed", "gone"]]:
-    found = {snapshot.id: _files_of(snapshot) for snapshot in snapshots}
-    gone = [snapshot for snapshot in snapshots if found[snapshot.id] == "gone"]
-    if gone:
-        time.sleep(_MOMENT)
-        found.update((snapshot.id, _files_of(snapshot)) for snapshot in gone)
+def _files_of(snapshot: Snapshot) -> Literal["there", "removed", "gone"]:
+    """Whether a snapshot's directory has files, is empty, or is not there."""
+    directory = Path(snapshot.run_dir, _directory_of(snapshot))
+    found = _contents_of(directory)
+    if found == "gone":
+        # A writer that replaces it may have done so since.
+        return "there" if is_being_replaced(directory) else _contents_of(directory)
     return found
 
 
-def _files_of(snapshot: Snapshot) -> Literal["there", "removed", "gone"]:
-    """Whether a snapshot's directory has files, is empty, or is not there."""
+def _contents_of(directory: Path) -> Literal["there", "removed", "gone"]:
     try:
-        with os.scandir(os.path.join(snapshot.run_dir, _directory_of(snapshot))) as entries:
+        with os.scandir(directory) as entries:
             return "removed" if next(entries, None) is None else "there"
     except (FileNotFoundError, NotADirectoryError):
         return "gone"

@@ -32,6 +32,7 @@ __all__ = [
     "describe",
     "empty_directory",
     "file_identity",
+    "is_being_replaced",
     "publish",
     "slug",
     "sync",
@@ -177,7 +178,8 @@ def writing_to(directory: Path) -> Iterator[None]:
     except OSError as error:
         # numpy's own error of a file that it could not write whole has no number.
         full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, None)
-        reason = "there is no room" if full else f"{error.strerror}"
+        said = error.strerror or str(error)
+        reason = f"there is no room ({said})" if full else said
         raise LogDirectoryError(
             f"cannot write to {directory}: {reason}; what was logged before is as it was. Make "
             f"room there, or make it writable, and log again"
@@ -224,7 +226,7 @@ def publish(partial: Path, final: Path) -> None:
             except OSError:
                 if not final.is_dir():
                     raise
-                retired = partial.with_name(f"{partial.name}-old")
+                retired = _new_name(final.parent, final.name)
                 os.rename(final, retired)
                 shutil.rmtree(retired, ignore_errors=True)
         sync(final.parent)
@@ -238,7 +240,7 @@ def empty_directory(directory: Path) -> None:
     LogDirectoryError
         If that fails.
     """
-    empty, retired = _new_name(directory.parent), _new_name(directory.parent)
+    empty, retired = (_new_name(directory.parent, directory.name) for _ in range(2))
     with writing_to(directory.parent):
         empty.mkdir()  # first: where there is no room for it, nothing was touched
         os.rename(directory, retired)
@@ -246,8 +248,19 @@ def empty_directory(directory: Path) -> None:
     shutil.rmtree(retired, ignore_errors=True)
 
 
-def _new_name(parent: Path) -> Path:
-    return parent / f"{PARTIAL_PREFIX}{os.getpid()}-{secrets.token_hex(6)}"
+def is_being_replaced(directory: Path) -> bool:
+    """Whether a directory that is not there is about to be: a former one is still beside it."""
+    try:
+        names = os.listdir(directory.parent)
+    except OSError:
+        return False
+    ending = f"-{directory.name}"
+    return any(name.startswith(PARTIAL_PREFIX) and name.endswith(ending) for name in names)
+
+
+def _new_name(parent: Path, takes_place_of: str = "") -> Path:
+    ending = takes_place_of and f"-{takes_place_of}"
+    return parent / f"{PARTIAL_PREFIX}{os.getpid()}-{secrets.token_hex(6)}{ending}"
 
 
 def sync(path: Path) -> None:

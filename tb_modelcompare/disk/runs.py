@@ -20,8 +20,8 @@ from tb_modelcompare.metadata import ASSET_ROOT
 # computes activations, and between the assets' appearance and their index.
 _PARTIAL_SECONDS = 3600
 _UNNAMED_SECONDS = 60
-# A record of which a part is there may be whole a moment later.
-_MOMENT = 0.02
+# A record of which a part is there may be whole a moment later, if the file was just written.
+_MOMENTS = (0.01, 0.02, 0.04, 0.08)
 _RECENT_SECONDS = 2
 
 _MAX_SCANS = 4_000
@@ -168,9 +168,12 @@ def _scan(file: Path, deadline: float) -> EventScan:
     elif before.whole and before.offset == status.st_size:
         return before
     scan = _read_on(file, before, deadline)
-    if scan.problem == TORN and time.time() - status.st_mtime < _RECENT_SECONDS:
-        time.sleep(_MOMENT)
-        scan = _read_on(file, scan, deadline)
+    if time.time() - status.st_mtime < _RECENT_SECONDS:
+        for moment in _MOMENTS:
+            if scan.problem != TORN:
+                break
+            time.sleep(moment)
+            scan = _read_on(file, scan, deadline)
     with _lock:
         if len(_scans) >= _MAX_SCANS:
             _scans.clear()

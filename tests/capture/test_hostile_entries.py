@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
@@ -14,26 +13,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from altered import Index, relog
 
 from tb_modelcompare import Probe, SummaryWriter
 from tb_modelcompare.cli import main
-from tb_modelcompare.disk.events import EventFile, index_event
-from tb_modelcompare.disk.index import content_digest
 from tb_modelcompare.store import Listing, list_snapshots, open_snapshot
 
 IDS = ["a/net@0", "a/net@5", "b/one@0", "b/two%2Fhalf@0"]
 SNAPSHOTS = "plugins/modelcompare/snapshots"
-
-
-def relog(run: Path, change: Callable[[dict[str, Any]], object]) -> None:
-    """Record an altered index of the run, its digest made to fit."""
-    index = json.loads(json.dumps(open_snapshot(run.parent, "a@0").index))
-    index["name"] = "altered"
-    change(index)
-    index["digest"] = content_digest(index)
-    events = EventFile(run)
-    events.write(index_event("altered", 0, time.time(), json.dumps(index)))
-    events.close()
 
 
 def ids(listing: Listing) -> list[str]:
@@ -166,9 +153,9 @@ def test_what_this_user_may_not_read_is_one_problem(
     ],
 )
 def test_an_index_that_no_reader_could_show_is_one_problem(
-    logdir: Path, change: Callable[[dict[str, Any]], object], capsys: pytest.CaptureFixture[str]
+    logdir: Path, change: Callable[[Index], object], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    relog(logdir / "a", change)
+    relog(logdir / "a", change, open_snapshot(logdir, "a@0"))
     assert main(["list", str(logdir)]) == 2
     printed = capsys.readouterr()
     assert all(one in printed.out for one in IDS)
@@ -239,14 +226,14 @@ def test_files_that_no_record_names_are_told_of_without_advice_to_delete(logdir:
 
 
 def test_files_of_a_record_that_cannot_be_parsed_are_no_second_problem(logdir: Path) -> None:
-    snapshots = logdir / "a" / SNAPSHOTS
-    folder = next(snapshots.iterdir()).name
-    relog(
-        logdir / "a", lambda i: (i["graph"].update(path=f"{SNAPSHOTS}/other/g"), i.update(step=-1))
-    )
-    (snapshots / "other").mkdir()
-    aged(snapshots / "other")
-    aged(snapshots / folder)
+    def misplace(index: Index) -> None:
+        index["graph"]["path"] = f"{SNAPSHOTS}/other/graph.json"
+        index["step"] = -1
+
+    relog(logdir / "a", misplace, open_snapshot(logdir, "a@0"))
+    other = logdir / "a" / SNAPSHOTS / "other"
+    other.mkdir()
+    aged(other)
     [problem] = list_snapshots(logdir).problems
     assert "bad step" in problem.message
 
