@@ -85,14 +85,16 @@ def test_a_name_that_vanishes_between_two_looks_is_none(
 ) -> None:
     partial = logs / "bad" / SNAPSHOTS / ".partial-1-x"
     partial.mkdir()
-    real = os.lstat
+    for name in ("stat", "lstat"):
+        real = getattr(os, name)
 
-    def vanish(path: Any, **more: Any) -> os.stat_result:
-        if os.fspath(path) == str(partial):
-            raise FileNotFoundError(2, "No such file or directory", path)
-        return real(path, **more)
+        def vanish(path: Any, *args: Any, real: Any = real, **more: Any) -> os.stat_result:
+            if path == partial or path == str(partial):
+                raise FileNotFoundError(2, "No such file or directory", path)
+            status: os.stat_result = real(path, *args, **more)
+            return status
 
-    monkeypatch.setattr(os, "lstat", vanish)
+        monkeypatch.setattr(os, name, vanish)
     ids, problems = served(serve(logs))
     assert (len(ids), problems) == (4, [])
 
