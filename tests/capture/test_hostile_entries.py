@@ -96,9 +96,10 @@ def test_directories_as_deep_as_there_can_be_are_passed_through(logdir: Path) ->
     """More than Python's own limit of calls within calls."""
     script = "import os\nfor _ in range(1500): os.mkdir('d'); os.chdir('d')"
     subprocess.run([sys.executable, "-c", script], cwd=logdir, check=True)
-    assert ids(list_snapshots(logdir)) == IDS
-    # rmtree of the fixture would call itself for each
-    subprocess.run(["rm", "-rf", str(logdir / "d")], check=True)
+    try:
+        assert ids(list_snapshots(logdir)) == IDS
+    finally:  # what deletes the directories of tests would call itself for each
+        subprocess.run(["rm", "-rf", str(logdir / "d")], check=True)
 
 
 @pytest.fixture
