@@ -7,10 +7,11 @@ before it is queued. TensorBoard's own copy of the protocol buffers does the par
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from tb_modelcompare.errors import CorruptSnapshotError, MissingAssetError, NotRenderableError
 from tb_modelcompare.probe import Preprocessing
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 # A protocol buffer cannot be larger.
 _MAX_BYTES = 2**31 - 1
+# Far beyond any network: a graph may come from anyone, and everything below is linear in these.
+MAX_NODES = 200_000
+_MAX_INPUTS = 2_000_000
 
 # Ops that only compute: no file, network, Python, debugging, printing, random state,
 # queue, variable, loop or dynamic library. Whatever is not here is refused.
@@ -156,13 +160,17 @@ def pruned_graph(model: FrozenModel, layers: Sequence[str], graph_def_type: Any)
     if all(node.name != model.input for node in whole.node):
         raise CorruptSnapshotError(f"the frozen graph lacks its input {model.input!r}")
     flat = inlined(subgraph(whole, [model.input, *map(model.tensor, layers)]))
+    require_ordered(flat.node)
     nodes = {node.name: node for node in flat.node}
     functions = {function.signature.name: function for function in flat.library.function}
+    seeing = readers_of(flat, model.input)
+    followed = readers_of(flat, model.input, _stops_gradients)
     for layer in layers:
-        reached = _ancestors(nodes, [_node_name(model.tensor(layer))])
-        if model.input not in reached:
+        name = _node_name(model.tensor(layer))
+        if name not in seeing:
             raise NotRenderableError(f"layer {layer!r} does not depend on the image")
-        _check_gradient(nodes, model, layer)
+        if name not in followed:
+            _refuse_without_gradient(nodes, model, layer, seeing)
     if nodes[model.input].op not in ("Placeholder", "PlaceholderWithDefault"):
         raise NotRenderableError(f"the frozen graph's input {model.input!r} is not a placeholder")
 
@@ -170,6 +178,8 @@ def pruned_graph(model: FrozenModel, layers: Sequence[str], graph_def_type: Any)
     kept = graph_def_type()
     kept.versions.CopyFrom(whole.versions)
     for node in flat.node:
+        if len(kept.node) > MAX_NODES:
+            raise NotRenderableError(f"the frozen graph amounts to more than {MAX_NODES} nodes")
         if node.name not in needed:
             continue
         if node.op == "Placeholder" and node.name != model.input:
@@ -214,20 +224,68 @@ def _node_name(tensor: str) -> str:
     return tensor.removeprefix("^").partition(":")[0]
 
 
-def _check_gradient(nodes: Mapping[str, Any], model: FrozenModel, layer: str) -> None:
-    """Refuse a layer that no gradient leads from to the image, naming where it ends."""
+def _refuse_without_gradient(
+    nodes: Mapping[str, Any], model: FrozenModel, layer: str, seeing: Set[str]
+) -> NoReturn:
+    """Of a layer that no gradient leads from to the image: where it ends."""
     reached = _ancestors(nodes, [_node_name(model.tensor(layer))], _stops_gradients)
-    if model.input in reached:
-        return
     ends = [
         f"{nodes[name].op} (node {name!r})"
-        for name in sorted(reached)
-        if _stops_gradients(nodes[name]) and model.input in _ancestors(nodes, [name])
+        for name in sorted(reached & seeing)
+        if _stops_gradients(nodes[name])
     ]
     raise NotRenderableError(
         f"layer {layer!r} has no gradient to the image, which is what renders follow: it ends at "
         f"{_some(ends)}; choose a layer before that"
     )
+
+
+def require_ordered(nodes: Iterable[Any]) -> None:
+    """Refuse a graph whose nodes read each other in a circle, or are too many.
+
+    Raises
+    ------
+    CorruptSnapshotError
+        If there is a circle (frozen graphs have no loops), or two nodes have one name.
+    NotRenderableError
+        If there are more than `MAX_NODES` nodes, or ten times as many inputs.
+    """
+    inputs: dict[str, list[str]] = {}
+    count = 0
+    for node in nodes:
+        if node.name in inputs:
+            raise CorruptSnapshotError(f"the frozen graph has two nodes {node.name!r:.200}")
+        count += len(node.input)
+        if len(inputs) >= MAX_NODES or count > _MAX_INPUTS:
+            raise NotRenderableError(
+                f"the frozen graph has more than {MAX_NODES} nodes or {_MAX_INPUTS} inputs"
+            )
+        inputs[node.name] = [_node_name(name) for name in node.input]
+    try:
+        TopologicalSorter(inputs).prepare()
+    except CycleError as error:
+        circle = error.args[1]
+        raise CorruptSnapshotError(
+            f"nodes of the frozen graph read each other in a circle of {len(circle) - 1}: "
+            f"{' → '.join(circle[:10])}; log the model again"
+        ) from error
+
+
+def readers_of(
+    graph: Any, source: str, stop: Callable[[Any], bool] = lambda node: False
+) -> set[str]:
+    """All nodes that depend on `source`, itself included; not looking behind or at a stop."""
+    readers: dict[str, list[Any]] = {}
+    for node in graph.node:
+        for name in node.input:
+            readers.setdefault(_node_name(name), []).append(node)
+    seen, waiting = {source}, [source]
+    while waiting:
+        for node in readers.get(waiting.pop(), []):
+            if node.name not in seen and not stop(node):
+                seen.add(node.name)
+                waiting.append(node.name)
+    return seen
 
 
 def _stops_gradients(node: Any) -> bool:

@@ -12,6 +12,9 @@ from collections.abc import Mapping
 from typing import Any
 
 _INT32 = 3  # DT_INT32
+# What a convolution amounts to here, and the function that it is called as.
+_MAX_GROUPS = 4096
+_MAX_NODES = 100
 _COPIED = ("T", "strides", "padding", "explicit_paddings", "data_format", "dilations")
 
 
@@ -26,10 +29,14 @@ def differentiable_convolution(
     if function is None:
         return None
     inner = {node.name: node for node in function.node_def}
+    if len(inner) > _MAX_NODES or len(call.input) != len(function.signature.input_arg):
+        return None
     (convolution, *others) = [n for n in inner.values() if n.op not in ("Identity", "NoOp")] or [
         None
     ]
     if others or convolution is None or convolution.op != "Conv2D":
+        return None
+    if len(convolution.input) != 2:
         return None
     if convolution.attr["data_format"].s not in (b"", b"NHWC"):
         return None
@@ -37,15 +44,16 @@ def differentiable_convolution(
     image, kernel = (_argument(name, inner, arguments) for name in convolution.input)
     if image is None or kernel is None:
         return None
-    constant = nodes.get(call.input[kernel].partition(":")[0])
-    while constant is not None and constant.op == "Identity":
-        constant = nodes.get(constant.input[0].partition(":")[0])
+    constant = behind_identities(call.input[kernel], nodes)
     shapes = function.arg_attr[image].attr["_output_shapes"].list.shape
     if constant is None or constant.op != "Const" or not shapes or len(shapes[0].dim) != 4:
         return None
     channels = shapes[0].dim[3].size
     kernel_shape = [d.size for d in constant.attr["value"].tensor.tensor_shape.dim]
-    if channels <= 0 or len(kernel_shape) != 4 or channels % kernel_shape[2]:
+    if channels <= 0 or len(kernel_shape) != 4 or min(kernel_shape) <= 0:
+        return None
+    groups, left = divmod(channels, kernel_shape[2])
+    if left or groups > _MAX_GROUPS:
         return None
     write = _depthwise if kernel_shape[2] == 1 else _one_by_one
     return write(call, convolution, call.input[image], call.input[kernel], channels, kernel_shape)
@@ -53,12 +61,22 @@ def differentiable_convolution(
 
 def _argument(name: str, inner: Mapping[str, Any], arguments: list[str]) -> int | None:
     """Which argument of the function arrives at `name`, unchanged."""
-    while name not in arguments:
+    for _ in inner:  # as many steps as there are nodes: a function may read itself in a circle
+        if name in arguments:
+            break
         node = inner.get(name.partition(":")[0])
-        if node is None or node.op != "Identity":
+        if node is None or node.op != "Identity" or len(node.input) == 0:
             return None
         name = node.input[0]
-    return arguments.index(name)
+    return arguments.index(name) if name in arguments else None
+
+
+def behind_identities(tensor: str, nodes: Mapping[str, Any]) -> Any:
+    """The node of an acyclic graph that `tensor` is, through identities; None if there is none."""
+    node = nodes.get(tensor.partition(":")[0])
+    while node is not None and node.op == "Identity":
+        node = nodes.get(node.input[0].partition(":")[0]) if len(node.input) else None
+    return node
 
 
 def _depthwise(

@@ -14,6 +14,7 @@ _CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
 
 # A few functions that call each other twice could otherwise fill any memory.
 _MAX_NODES = 200_000
+_MAX_ADDED_BYTES = 2**28
 
 # Position of an op's named outputs where it has more than one; all others begin at 0.
 _OUTPUTS = {
@@ -51,6 +52,7 @@ def inlined(graph_def: Any) -> Any:
     flat.versions.CopyFrom(graph_def.versions)
     waiting: list[tuple[Any, frozenset[str]]] = [(node, frozenset()) for node in graph_def.node]
     compiled = False
+    added = -sum(function.ByteSize() for function in functions.values())  # once is no repetition
     while waiting:
         node, inside = waiting.pop()
         if len(flat.node) + len(waiting) > _MAX_NODES:
@@ -67,6 +69,12 @@ def inlined(graph_def: Any) -> Any:
                     f"the function {name!r} of the frozen graph calls itself (node {node.name!r})"
                 )
             body, outputs = _body(node, functions[name])
+            added += sum(one.ByteSize() for one in body)
+            if added > _MAX_ADDED_BYTES:
+                raise NotRenderableError(
+                    f"the functions of the frozen graph amount to {_MAX_ADDED_BYTES} bytes more "
+                    f"than they have"
+                )
             waiting += [(one, inside | {name}) for one in body]
             flat.node.add().CopyFrom(outputs)
         elif node.op in _CALLS:

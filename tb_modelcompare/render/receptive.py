@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from graphlib import TopologicalSorter
 from typing import Any
 
-from tb_modelcompare.render.frozen import FrozenModel, pruned_graph
+from tb_modelcompare.errors import CorruptSnapshotError
+from tb_modelcompare.render.frozen import FrozenModel, pruned_graph, readers_of
+from tb_modelcompare.render.grouped import behind_identities
 
 _POINTWISE = frozenset(
     """
@@ -21,6 +24,9 @@ _POINTWISE = frozenset(
     """.split()  # noqa: SIM905 (hundreds of quotes would hide the names)
 )
 _WINDOWS = {"Conv2D": 1, "DepthwiseConv2dNative": 1, "MaxPool": 0, "AvgPool": 0}
+_PADDINGS = (b"SAME", b"VALID", b"EXPLICIT")
+# In pixels: far beyond any image, and numbers stay small however often they are multiplied.
+_FARTHEST = 2**40
 
 
 @dataclass(frozen=True)
@@ -53,13 +59,20 @@ class _Axis:
     stride: int
     size: int
 
-    def after(self, kernel: int, stride: int, padding: str, explicit: Sequence[int]) -> _Axis:
+    def __post_init__(self) -> None:
+        if self.length < 1 or max(abs(self.start), self.stride, self.size) > _FARTHEST:
+            raise CorruptSnapshotError(
+                f"a map of the frozen graph has {self.length} places, each of which sees "
+                f"{self.size:.3g} pixels; log the model again"
+            )
+
+    def after(self, kernel: int, stride: int, padding: bytes, explicit: Sequence[int]) -> _Axis:
         """Behind a window of `kernel` places that moves by `stride`."""
-        if padding == "SAME":
+        if padding == b"SAME":
             length = -(-self.length // stride)
             before = max((length - 1) * stride + kernel - self.length, 0) // 2
         else:
-            before, behind = explicit or (0, 0)
+            before, behind = explicit
             length = (self.length + before + behind - kernel) // stride + 1
         return _Axis(
             length,
@@ -78,7 +91,7 @@ def receptive_field(model: FrozenModel, layer: str) -> ReceptiveField | None:
     Raises
     ------
     NotRenderableError, MissingAssetError, CorruptSnapshotError
-        As `check_renderable`.
+        As `check_renderable`; CorruptSnapshotError also where a window or a padding is invalid.
     """
     from tensorboard.compat.proto.graph_pb2 import GraphDef
 
@@ -90,19 +103,13 @@ def receptive_field(model: FrozenModel, layer: str) -> ReceptiveField | None:
     maps: dict[str, tuple[_Axis, _Axis] | None] = {
         model.input: (_Axis(height, 0, 1, 1), _Axis(width, 0, 1, 1))
     }
-    seeing = _that_see_the_image(graph, model.input)
+    seeing = readers_of(graph, model.input)
     name = model.tensor(layer).partition(":")[0]
-    waiting = [name]
-    while waiting:
-        current = waiting[-1]
-        sources = [s for s in _sources(nodes[current]) if s in seeing]
-        missing = [s for s in sources if s not in maps]
-        if current in maps or not missing:
-            waiting.pop()
-            if current not in maps:
-                maps[current] = _behind(nodes[current], [maps[s] for s in sources], nodes)
-        else:
-            waiting += missing
+    inputs = {node.name: _sources(node) for node in graph.node if node.name in seeing}
+    for current in TopologicalSorter(inputs).static_order():
+        if current in seeing and current not in maps:
+            sources = [maps[source] for source in inputs[current] if source in seeing]
+            maps[current] = _behind(nodes[current], sources, nodes)
     found = maps[name]
     if found is None:
         return None
@@ -112,20 +119,6 @@ def receptive_field(model: FrozenModel, layer: str) -> ReceptiveField | None:
 
 def _sources(node: Any) -> list[str]:
     return [name.partition(":")[0] for name in node.input if not name.startswith("^")]
-
-
-def _that_see_the_image(graph: Any, source: str) -> set[str]:
-    readers: dict[str, list[str]] = {}
-    for node in graph.node:
-        for name in _sources(node):
-            readers.setdefault(name, []).append(node.name)
-    seeing, waiting = {source}, [source]
-    while waiting:
-        for name in readers.get(waiting.pop(), []):
-            if name not in seeing:
-                seeing.add(name)
-                waiting.append(name)
-    return seeing
 
 
 def _behind(
@@ -162,9 +155,7 @@ def _behind_window(
     if node.attr["data_format"].s not in (b"", b"NHWC"):
         return None
     if _WINDOWS[node.op]:
-        kernel = nodes.get(_sources(node)[1])
-        while kernel is not None and kernel.op == "Identity":
-            kernel = nodes.get(_sources(kernel)[0])
+        kernel = behind_identities(_source(node, 1), nodes)
         if kernel is None or kernel.op != "Const":
             return None
         sizes = [d.size for d in kernel.attr["value"].tensor.tensor_shape.dim][:2]
@@ -173,8 +164,21 @@ def _behind_window(
         sizes = list(node.attr["ksize"].list.i)[1:3]
         dilations = [1, 1]
     strides = list(node.attr["strides"].list.i)[1:3]
+    padding = node.attr["padding"].s
     explicit = list(node.attr["explicit_paddings"].list.i)[2:6]
-    padding = node.attr["padding"].s.decode()
+    if padding != b"EXPLICIT":
+        explicit = [0, 0, 0, 0]
+    if (
+        padding not in _PADDINGS
+        or len(explicit) != 4
+        or any(pad < 0 for pad in explicit)
+        or any(len(two) != 2 or min(two) < 1 for two in (sizes, strides, dilations))
+    ):
+        raise CorruptSnapshotError(
+            f"node {node.name!r:.200} of the frozen graph ({node.op}) has no valid window: "
+            f"size {sizes}, strides {strides}, dilations {dilations}, padding {padding!r:.50} "
+            f"{explicit}; log the model again"
+        )
     v, u = (
         axis.after(
             (sizes[i] - 1) * dilations[i] + 1, strides[i], padding, explicit[2 * i : 2 * i + 2]
@@ -201,8 +205,29 @@ def _constant(node: Any, nodes: Mapping[str, Any]) -> list[int] | None:
     """Paddings before and behind height and width, where a Pad's are a constant (4, 2)."""
     from tensorboard.util.tensor_util import make_ndarray
 
-    constant = nodes.get(_sources(node)[1])
+    constant = nodes.get(_source(node, 1))
     if constant is None or constant.op != "Const":
         return None
-    widths = make_ndarray(constant.attr["value"].tensor)
-    return [int(w) for w in widths[1:3].ravel()] if widths.shape == (4, 2) else None
+    tensor = constant.attr["value"].tensor
+    if [dim.size for dim in tensor.tensor_shape.dim] != [4, 2]:  # before numpy makes room for it
+        return None
+    try:
+        widths = [int(width) for width in make_ndarray(tensor)[1:3].ravel()]
+    except (TypeError, ValueError) as error:
+        raise CorruptSnapshotError(
+            f"the constant {constant.name!r:.200} of the frozen graph is malformed ({error})"
+        ) from error
+    if min(widths) < 0:
+        raise CorruptSnapshotError(f"node {node.name!r:.200} of the frozen graph pads by {widths}")
+    return widths
+
+
+def _source(node: Any, position: int) -> str:
+    """The node that is read at a position, which the op of `node` must have."""
+    sources = _sources(node)
+    if position >= len(sources):
+        raise CorruptSnapshotError(
+            f"node {node.name!r:.200} of the frozen graph ({node.op}) has {len(sources)} inputs; "
+            f"log the model again"
+        )
+    return sources[position]
