@@ -56,6 +56,10 @@ class NotRenderableError(ModelCompareError):
     """A snapshot or layer has no frozen graph, or none that we agree to run."""
 
 
+class DeviceError(ModelCompareError):
+    """The device that renders are to run on is misnamed, or is not there."""
+
+
 class PhotoError(ModelCompareError):
     """A photo cannot be decoded, is too large, or is no longer kept."""
 

@@ -13,6 +13,7 @@ from typing import Any
 from tensorboard.plugins import base_plugin
 from tensorboard.util import tb_logging
 
+from tb_modelcompare.device import DEFAULT_DEVICE, DEVICE_HELP, device_argument
 from tb_modelcompare.metadata import PLUGIN_NAME
 
 _logger = tb_logging.get_logger()
@@ -46,6 +47,13 @@ class ModelCompareLoader(base_plugin.TBLoader):  # type: ignore[misc]
             default="",
             help="Names under which TensorBoard is reached, beside localhost, by a proxy or with "
             "--bind_all; * for any. If given, requests under other names are refused.",
+        )
+        group.add_argument(
+            "--modelcompare_device",
+            metavar="DEVICE",
+            type=device_argument,
+            default=DEFAULT_DEVICE,
+            help=f"{DEVICE_HELP[0].upper()}{DEVICE_HELP[1:]} (default: {DEFAULT_DEVICE}).",
         )
 
     def fix_flags(self, flags: argparse.Namespace) -> None:

@@ -18,6 +18,7 @@ from tensorboard import plugin_util
 from tensorboard.plugins import base_plugin
 from werkzeug.wrappers import Request, Response
 
+from tb_modelcompare.device import DEFAULT_DEVICE, checked_device
 from tb_modelcompare.errors import PhotoError, UnknownJobError
 from tb_modelcompare.graph import LayerGraph
 from tb_modelcompare.metadata import PLUGIN_NAME
@@ -166,11 +167,13 @@ class ModelComparePlugin(base_plugin.TBPlugin):  # type: ignore[misc]
         limit = query.integer(request, "limit", 1, 100, 9)
 
         def describe() -> dict[str, Any]:
-            response = snapshot.activations(layer.name)[:, unit]
             probe = self._catalog.probe(snapshot)
+            top = top_places(snapshot, probe, layer.name, unit, limit)
             statistics = _statistics(snapshot, layer.name)
             return {
-                "top": top_places(snapshot, probe, layer.name, response, limit),
+                "top": top.places,
+                "tied": top.tied,
+                "ranked_by": top.ranked_by,
                 "mean": float(statistics.mean[unit]),
                 "max": float(statistics.max[unit]),
                 "active": float(statistics.active[unit]),
@@ -300,6 +303,7 @@ def _job_queue(results: ResultCache, flags: Any) -> JobQueue:
     return JobQueue(
         results,
         dict.fromkeys((MATHEMATICS, RENDERS), (cluster or local_executor, slots)),
+        device=checked_device(getattr(flags, "modelcompare_device", DEFAULT_DEVICE)),
     )
 
 
@@ -374,4 +378,4 @@ def _layer_graph(snapshot: Snapshot) -> LayerGraph:
 
 @functools.lru_cache(maxsize=512)
 def _statistics(snapshot: Snapshot, layer: str) -> UnitStatistics:
-    return unit_statistics(snapshot.activations(layer))
+    return unit_statistics(snapshot.stored_activations(layer))

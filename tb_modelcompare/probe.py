@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,9 @@ import numpy.typing as npt
 from tb_modelcompare.errors import ActivationError, ProbeError
 from tb_modelcompare.preprocessing import Preprocessing, unit_range
 from tb_modelcompare.sampling import Reading, Reduction, real_numbers, sample
+
+if TYPE_CHECKING:
+    from tb_modelcompare.disk.arrays import ArrayFile
 
 __all__ = ["ARRAY_DTYPES", "Preprocessing", "Probe", "unit_range"]
 
@@ -102,7 +105,7 @@ class Probe:
         object.__setattr__(self, "positions_per_image", len(places) // count)
         object.__setattr__(self, "names", texts)
         object.__setattr__(self, "is_of_images", is_of_images)
-        object.__setattr__(self, "id", _probe_id(items, places, is_of_images))
+        object.__setattr__(self, "id", probe_id(items, places, is_of_images))
 
     @classmethod
     def from_arrays(
@@ -280,9 +283,13 @@ def _checked_positions(positions: npt.ArrayLike, count: int) -> npt.NDArray[np.f
     return places
 
 
-def _probe_id(
-    images: npt.NDArray[Any], positions: npt.NDArray[np.float64], is_of_images: bool
+def probe_id(
+    images: npt.NDArray[Any] | ArrayFile, positions: npt.NDArray[np.float64], is_of_images: bool
 ) -> str:
+    """The id of a probe of these images, in memory or in a file, at these positions.
+
+    SHA-256 over kind, type and shape, each image in turn, and the positions.
+    """
     little = images.dtype.newbyteorder("<")
     header: dict[str, Any] = {
         "version": 1,

@@ -8,20 +8,29 @@ import sys
 import tempfile
 from collections.abc import Iterator
 
+from tb_modelcompare.device import use_device
+
 # Printed by native code before it looks at TF_CPP_MIN_LOG_LEVEL.
 _NOISE = (b"oneDNN custom operations are on", b"before absl::InitializeLog()")
 
 
-def import_tensorflow() -> None:
-    """Import TensorFlow, so that later imports of it say nothing.
+def import_tensorflow(device: str) -> None:
+    """Import TensorFlow for use on `device`, so that later imports of it say nothing.
 
     What it writes to standard error meanwhile is held back and then passed on, less the lines
     that are known to mean nothing.
+
+    Raises
+    ------
+    DeviceError
+        As `use_device`.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # also of sessions
     with _filtered_stderr():
         import tensorflow as tf
 
+        use_device(device)
         tf.zeros(())  # the first operation prints as well
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import posixpath
-import tokenize
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tb_modelcompare.disk.assets import Asset, file_identity
+from tb_modelcompare.disk.arrays import ArrayFile, Identity, open_array
+from tb_modelcompare.disk.assets import Asset
 from tb_modelcompare.disk.index import (
     FrozenRecord,
     LayerRecord,
@@ -43,26 +43,30 @@ from tb_modelcompare.metadata import (
     MAX_LAYERS,
     RECORD_VERSION,
 )
-from tb_modelcompare.probe import ARRAY_DTYPES, Preprocessing, Probe
+from tb_modelcompare.probe import ARRAY_DTYPES, Preprocessing, Probe, probe_id
 
 _BLOCK_VALUES = 2**22
 
-# What numpy raises of a .npy header, which is a literal of Python, or of the size that it claims.
-_HEADER_ERRORS = (
-    ValueError,
-    TypeError,
-    ArithmeticError,
-    LookupError,
-    SyntaxError,
-    tokenize.TokenError,
-    RecursionError,
-    MemoryError,
-    EOFError,
-    OSError,
-)
-
 # Activation files in which no NaN or infinity was found, by file identity.
-_finite: set[tuple[str, int, int, int]] = set()
+_finite: set[Identity] = set()
+
+
+@dataclass(frozen=True, eq=False)
+class StoredProbe:
+    """A probe as a server needs it: its images stay in their file and are read one at a time.
+
+    Attributes
+    ----------
+    names : tuple of str
+        One per image.
+    positions : array (rows, 2)
+        As of `Probe`.
+    images : ArrayFile (images, …)
+    """
+
+    names: tuple[str, ...]
+    positions: npt.NDArray[np.float64]
+    images: ArrayFile
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,6 +130,9 @@ class Snapshot:
     def activations(self, name: str) -> npt.NDArray[np.float32]:
         """(rows, units) float32, memory-mapped read-only; size and digest verified, finite.
 
+        A process that has to go on where a file is cut off under it reads
+        `stored_activations` instead.
+
         Raises
         ------
         UnknownSnapshotError
@@ -133,13 +140,21 @@ class Snapshot:
         MissingAssetError, CorruptSnapshotError
             If the file is not there, or not what was logged.
         """
+        return self.stored_activations(name).mapped()
+
+    def stored_activations(self, name: str) -> ArrayFile:
+        """The file of `activations`, checked in the same way, to be read in parts.
+
+        Raises
+        ------
+        UnknownSnapshotError, MissingAssetError, CorruptSnapshotError
+            As `activations`.
+        """
         layer = self.layer(name)
-        file = layer.asset.verify(self.run_dir)
-        array = _load_array(file, np.dtype("<f4"), (layer.rows, layer.units))
-        identity = file_identity(file)
-        if identity not in _finite:
+        array = self._stored(layer.asset, "<f4", (layer.rows, layer.units))
+        if array.identity not in _finite:
             _require_finite(array, f"{self.id} layer {name!r}")
-            _finite.add(identity)
+            _finite.add(array.identity)
         return array
 
     def all_activations(self) -> dict[str, npt.NDArray[np.float32]]:
@@ -164,6 +179,33 @@ class Snapshot:
         MissingAssetError, CorruptSnapshotError
             If a file is not there, or not the probe whose id the snapshot names.
         """
+        stored = self._probe_files()
+        try:
+            make = Probe if self.probe_record.is_of_images else Probe.from_arrays
+            probe = make(stored.images.mapped(), stored.positions, names=stored.names)
+        except ProbeError as error:
+            raise CorruptSnapshotError(f"probe of {self.id}: {error}") from error
+        self._require_own_probe(probe.id)
+        return probe
+
+    def stored_probe(self) -> StoredProbe:
+        """The probe, its images to be read one at a time.
+
+        Raises
+        ------
+        MissingAssetError, CorruptSnapshotError
+            As `probe`.
+        """
+        stored = self._probe_files()
+        of_images = self.probe_record.is_of_images
+        if of_images and stored.images.dtype.kind == "f":
+            for image in stored.images:
+                if not (image.min() >= 0.0 and image.max() <= 1.0):  # true for NaN as well
+                    raise CorruptSnapshotError(f"probe of {self.id} has pixels beyond [0, 1]")
+        self._require_own_probe(probe_id(stored.images, stored.positions, of_images))
+        return stored
+
+    def _probe_files(self) -> StoredProbe:
         record = self.probe_record
         meta = _load_json(record.meta, self.run_dir, "probe")
         names, dtype = meta.get("names"), meta.get("dtype")
@@ -171,26 +213,27 @@ class Snapshot:
             dtype not in (("uint8", "float32") if record.is_of_images else ARRAY_DTYPES)
             or not isinstance(names, list)
             or not all(isinstance(name, str) for name in names)
+            or len(names) != record.count
         ):
             raise CorruptSnapshotError(f"probe of {self.id} has bad names or dtype")
-        images = _load_array(
-            record.images.verify(self.run_dir),
-            np.dtype(dtype).newbyteorder("<"),
-            (record.count, *record.item_shape),
-        )
-        positions = _load_array(
-            record.positions.verify(self.run_dir), np.dtype("<f8"), (record.rows, 2)
-        )
-        try:
-            make = Probe if record.is_of_images else Probe.from_arrays
-            probe = make(images, positions, names=names)
-        except ProbeError as error:
-            raise CorruptSnapshotError(f"probe of {self.id}: {error}") from error
-        if probe.id != record.id:
+        little = np.dtype(dtype).newbyteorder("<").str
+        positions = self._stored(record.positions, "<f8", (record.rows, 2))[:]
+        if not (positions.min() >= 0.0 and positions.max() < 1.0):  # true for NaN as well
+            raise CorruptSnapshotError(f"probe of {self.id} has positions beyond [0, 1)")
+        images = self._stored(record.images, little, (record.count, *record.item_shape))
+        return StoredProbe(tuple(names), positions, images)
+
+    def _require_own_probe(self, found: str) -> None:
+        if found != self.probe_id:
             raise CorruptSnapshotError(
                 f"probe of {self.id} is not the one that its index names; log the model again"
             )
-        return probe
+
+    def _stored(self, asset: Asset, dtype: str, shape: tuple[int, ...]) -> ArrayFile:
+        """The array of an asset, verified."""
+        array = open_array(asset.verify(self.run_dir), np.dtype(dtype), shape)
+        asset.verify(self.run_dir)  # the same file, and none that came in between
+        return array
 
     def frozen_graph_path(self) -> Path:
         """The frozen graph's file, verified. Running it is for a worker process alone.
@@ -353,18 +396,7 @@ def _load_json(asset: Asset, run_dir: str, what: str) -> Any:
     return value
 
 
-def _load_array(file: Path, dtype: np.dtype[Any], shape: tuple[int, ...]) -> npt.NDArray[Any]:
-    try:
-        array = np.load(file, mmap_mode="r", allow_pickle=False)
-    except _HEADER_ERRORS as error:
-        raise CorruptSnapshotError(f"{file} is no plain .npy array ({error!s:.200})") from error
-    if not isinstance(array, np.ndarray) or array.dtype != dtype or array.shape != shape:
-        found = f"{getattr(array, 'dtype', '?')} {getattr(array, 'shape', '?')}"
-        raise CorruptSnapshotError(f"{file} holds {found} and its index says {dtype} {shape}")
-    return array
-
-
-def _require_finite(array: npt.NDArray[np.float32], what: str) -> None:
+def _require_finite(array: ArrayFile, what: str) -> None:
     step = max(1, _BLOCK_VALUES // array.shape[1])
     for start in range(0, len(array), step):
         if not np.isfinite(array[start : start + step]).all():

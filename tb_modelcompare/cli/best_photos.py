@@ -9,38 +9,48 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw
 
 from tb_modelcompare.probe import Probe
-from tb_modelcompare.snapshot import Snapshot
-from tb_modelcompare.units import top_places
+from tb_modelcompare.units import TopPlaces
 
 Picture = npt.NDArray[np.uint8]
 
 
-def best_photos(
-    snapshot: Snapshot,
-    probe: Probe,
-    layer: str,
-    response: npt.NDArray[np.floating[Any]],
-    *,
-    count: int,
-    size: int,
-) -> list[tuple[str, Picture]]:
-    """The `count` photos, strongest first, each with the activation as its caption.
+def best_photos(probe: Probe, top: TopPlaces, *, size: int) -> list[tuple[str, Picture]]:
+    """The photos, strongest first, each with the activation as its caption.
 
     A ring marks where the activation was read, a frame what the layer sees from there.
     """
     return [
-        (
-            f"{place['name']}\n{place['value']:.3g}",
-            _marked(probe.images[place["image"]], place, size),
-        )
-        for place in top_places(snapshot, probe, layer, response, count)
+        (_caption(place), _marked(probe.images[place["image"]], place, size))
+        for place in top.places
     ]
+
+
+def about_ties(top: TopPlaces) -> list[str]:
+    """Sentences on photos with equal activations, for whoever wonders about their order."""
+    said = []
+    if top.ranked_by is not None:
+        said.append(
+            f"Photos with equal activations are in the order of {top.ranked_by}, the value before "
+            f"the cap."
+        )
+    if top.tied:
+        value = f"{top.places[-1]['value']:.3g}"
+        more = "one more photo ties" if top.tied == 1 else f"{top.tied} more photos tie"
+        said.append(
+            f"At {value}, {more} with the last of these; those shown lie evenly over the probe."
+        )
+    return said
 
 
 def rgb_bytes(pixels: npt.NDArray[Any]) -> Picture:
     """Pixels of a probe, of 1 or 3 channels, as RGB bytes."""
     whole = pixels if pixels.dtype == np.uint8 else np.rint(255 * pixels).astype(np.uint8)
     return np.broadcast_to(whole, (*whole.shape[:2], 3))
+
+
+def _caption(place: dict[str, Any]) -> str:
+    before = "" if place["before"] is None else f" ({place['before']:.3g} before the cap)"
+    return f"{place['name']}\n{place['value']:.3g}{before}"
 
 
 def _marked(pixels: npt.NDArray[Any], place: dict[str, Any], size: int) -> Picture:

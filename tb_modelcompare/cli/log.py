@@ -31,7 +31,7 @@ def run(arguments: argparse.Namespace) -> int:
     _say(f"probe {probe.id[:8]}: {len(probe)} photos, {probe.rows} rows")
     if arguments.preprocessing is None:
         _say("no --preprocessing: the model is shown RGB in [0, 1]")
-    import_tensorflow()
+    import_tensorflow("auto")
     name = arguments.name or model.stem
     with SummaryWriter(arguments.logdir, probe) as writer:
         writer.add_model(

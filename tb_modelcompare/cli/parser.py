@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tb_modelcompare import __version__
+from tb_modelcompare.device import DEFAULT_DEVICE, DEVICE_HELP, device_argument
 from tb_modelcompare.sampling import REDUCTIONS
 
 _SNAPSHOT = "RUN, RUN@STEP or RUN/NAME@STEP, as `tb-modelcompare list` shows it"
@@ -352,6 +353,13 @@ def _rendering(parser: Any, of: str, size: int) -> None:
     )
     parser.add_argument(
         "--seed", metavar="N", type=_count(0), default=0, help="of the first noise (default: 0)"
+    )
+    parser.add_argument(
+        "--device",
+        metavar="DEVICE",
+        type=device_argument,
+        default=DEFAULT_DEVICE,
+        help=f"{DEVICE_HELP} (default: %(default)s)",
     )
 
 

@@ -21,7 +21,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from tb_modelcompare import errors
-from tb_modelcompare.cli.best_photos import best_photos, rgb_bytes
+from tb_modelcompare.cli.best_photos import about_ties, best_photos, rgb_bytes
 from tb_modelcompare.cli.files import BAR, output_directory
 from tb_modelcompare.cli.table import table
 from tb_modelcompare.disk.assets import slug
@@ -41,6 +41,7 @@ from tb_modelcompare.server.jobs import JobQueue
 from tb_modelcompare.server.photos import decode_photo, keep_photo
 from tb_modelcompare.snapshot import Snapshot, nearest
 from tb_modelcompare.store import open_snapshot
+from tb_modelcompare.units import top_places
 
 _POLL_SECONDS = 0.2
 # Photos of the probe that stand before a unit's pictures.
@@ -73,12 +74,13 @@ def analogies(arguments: argparse.Namespace) -> int:
     sign = "-" if arguments.negative else ""
     title = f"{sign}{layer}:{unit} of {a.id} in {', '.join(b.id for b in targets)}"
     out = _new_directory(arguments.out, f"analogies-{slug(layer)}-{unit}")
-    items, pictures = _compute(task, "analogies")
+    items, pictures = _compute(task, "analogies", arguments.device)
     print(table(("LAYER", ">R²", ">BEST UNIT", ">CORRELATION", ""), list(map(_numbers, items))))
-    response = np.asarray(a.activations(layer)[:, unit])
-    response = -response if arguments.negative else response
-    photos = best_photos(a, a.probe(), layer, response, count=PHOTOS, size=arguments.size)
-    _write(out, title, items, pictures, photos)
+    probe = a.probe()
+    top = top_places(a, probe, layer, unit, PHOTOS, negative=arguments.negative)
+    for sentence in about_ties(top):
+        print(sentence)
+    _write(out, title, items, pictures, best_photos(probe, top, size=arguments.size))
     return 0
 
 
@@ -103,7 +105,7 @@ def caricature(arguments: argparse.Namespace) -> int:
     }
     task = task_from_request(request, partial(open_snapshot, arguments.logdir))
     out = _new_directory(arguments.out, f"caricature-{slug(Path(arguments.image).stem)}")
-    items, pictures = _compute(task, "caricatures")
+    items, pictures = _compute(task, "caricatures", arguments.device)
     title = f"{Path(arguments.image).name} as {snapshot.id} sees it"
     shown = Image.fromarray(pixels)
     scale = arguments.size / max(shown.size)
@@ -165,7 +167,7 @@ def _photo(file: str, names: Sequence[str]) -> Picture:
         raise PhotoError(f"{file}: {error}") from error
 
 
-def _compute(task: Task, what: str) -> tuple[list[Item], list[Picture | None]]:
+def _compute(task: Task, what: str, device: str) -> tuple[list[Item], list[Picture | None]]:
     """Run a task in a worker process, or take its result from the cache.
 
     An item that can have no picture says why in "problem".
@@ -175,7 +177,7 @@ def _compute(task: Task, what: str) -> tuple[list[Item], list[Picture | None]]:
     JobFailedError
         If the worker did not finish.
     """
-    queue = JobQueue(ResultCache(), {RENDERS: (local_executor, 1)})
+    queue = JobQueue(ResultCache(), {RENDERS: (local_executor, 1)}, device=device)
     try:
         status = queue.submit(task)
         with tqdm(total=1000, desc=what, bar_format=BAR, disable=None, leave=False) as bar:

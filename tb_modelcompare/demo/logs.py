@@ -137,7 +137,7 @@ def _train_all(
     say: Callable[[str], None],
     check: Callable[[], None],
 ) -> dict[str, float]:
-    import_tensorflow()
+    import_tensorflow("auto")
     import keras
 
     from tb_modelcompare.demo import networks

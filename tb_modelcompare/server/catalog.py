@@ -18,8 +18,7 @@ from tb_modelcompare.disk.runs import RunScan, scan_run
 from tb_modelcompare.disk.text import is_text, shown
 from tb_modelcompare.errors import UnknownSnapshotError
 from tb_modelcompare.metadata import ASSET_ROOT, PLUGIN_NAME
-from tb_modelcompare.probe import Probe
-from tb_modelcompare.snapshot import Snapshot, nearest
+from tb_modelcompare.snapshot import Snapshot, StoredProbe, nearest
 from tb_modelcompare.store import LoggedRun, Problem, listing_of
 
 # A call to TensorBoard's data server takes some 45 ms, and a tab asks many things at once.
@@ -58,7 +57,7 @@ class Catalog:
         self._context = context
         self._lock = threading.Lock()
         self._seen: dict[str, _Seen] = {}
-        self._probes: dict[str, Probe] = {}
+        self._probes: dict[str, StoredProbe] = {}
 
     def contents(self, request_context: Any, experiment: str) -> Contents:
         """All snapshots of an experiment (TensorBoard's, "" where it serves a log directory)."""
@@ -87,12 +86,15 @@ class Catalog:
             raise UnknownSnapshotError(f"no snapshot {snapshot_id!r:.300}; {hint}")
         return snapshot
 
-    def probe(self, snapshot: Snapshot) -> Probe:
-        """The probe of a snapshot; opening one means to hash all its pixels, so few are kept."""
+    def probe(self, snapshot: Snapshot) -> StoredProbe:
+        """The probe of a snapshot; opening one means to hash all its pixels, so few are kept.
+
+        Another run may have logged it. If that run's file is gone or changed, this one's serves.
+        """
         with self._lock:
             probe = self._probes.pop(snapshot.probe_id, None)
-        if probe is None:
-            probe = snapshot.probe()
+        if probe is None or not probe.images.is_unchanged():
+            probe = snapshot.stored_probe()
         with self._lock:
             self._probes[snapshot.probe_id] = probe
             while len(self._probes) > _MAX_PROBES:

@@ -18,6 +18,7 @@ from typing import Any
 
 from tensorboard.util import tb_logging
 
+from tb_modelcompare.device import DEFAULT_DEVICE
 from tb_modelcompare.errors import LimitError, ModelCompareError, UnknownJobError
 from tb_modelcompare.server import progress, tasks
 from tb_modelcompare.server.cache import ResultCache
@@ -55,6 +56,9 @@ class JobQueue:
     cache : ResultCache
     lanes : mapping of str to (function () -> Executor, slots)
         How to make a lane's executor, and how many of its jobs run at the same time.
+    limits : Limits, optional
+    device : str
+        What the workers' TensorFlow computes on.
     """
 
     def __init__(
@@ -62,8 +66,10 @@ class JobQueue:
         cache: ResultCache,
         lanes: Mapping[str, tuple[Callable[[], Executor], int]],
         limits: Limits | None = None,
+        device: str = DEFAULT_DEVICE,
     ) -> None:
         self._cache = cache
+        self._device = device
         self._limits = limits or Limits()
         self._jobs: dict[str, Job] = {}
         self._changed = threading.Condition()
@@ -116,7 +122,7 @@ class JobQueue:
         """
         with self._changed:
             if self._lanes[RENDERS].local:
-                self._to_warm_up = payload
+                self._to_warm_up = {**payload, "device": self._device}
                 self._start_threads(RENDERS)
                 self._changed.notify_all()
 
@@ -304,7 +310,8 @@ class JobQueue:
             directory = self._cache.workspace()
             with self._changed:
                 job.directory = directory
-            call = (tasks.attempt, job.task.kind, job.task.payload, str(directory), self._cache)
+            payload = {**job.task.payload, "device": self._device}
+            call = (tasks.attempt, job.task.kind, payload, str(directory), self._cache)
             reasons = Reasons(lambda: self._reason_to_stop(job), self._ending)
             outcome = watched(lane, call, directory, reasons, self._limits.grace_seconds)
             if outcome["status"] == "done":

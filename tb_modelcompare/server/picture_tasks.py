@@ -47,7 +47,7 @@ Render = Callable[[Sequence[int], dict[str, Any]], npt.NDArray[np.uint8]]
 
 def prepare_layer(payload: dict[str, Any]) -> None:
     """Compile the program that draws a layer's units, so that the first picture comes sooner."""
-    _prepare_renderer()
+    _prepare_renderer(payload["device"])
     from tb_modelcompare.render import FrozenModel, render_directions
 
     snapshot = Snapshot.from_payload(payload["snapshot"])
@@ -56,9 +56,9 @@ def prepare_layer(payload: dict[str, Any]) -> None:
     render_directions(model, [(payload["layer"], direction)], size=payload["size"], steps=1)
 
 
-def _prepare_renderer() -> None:
+def _prepare_renderer(device: str) -> None:
     """Import what renders need, and use it once."""
-    import_tensorflow()  # on the console it says nothing of use
+    import_tensorflow(device)  # on the console it says nothing of use
     importlib.import_module("tb_modelcompare.render").warm_up()
 
 
@@ -80,6 +80,7 @@ def _analogies(payload: dict[str, Any], directory: Path, cache: ResultCache) -> 
     directions = {0: regression.direction}
 
     def render(batch: Sequence[int], callbacks: dict[str, Any]) -> npt.NDArray[np.uint8]:
+        _prepare_renderer(payload["device"])
         from tb_modelcompare.render import FrozenModel, render_directions
 
         return render_directions(
@@ -239,6 +240,7 @@ def _caricatures(payload: dict[str, Any], directory: Path, cache: ResultCache) -
         _recall_picture(item, payload["steps"], cache)
 
     def render(batch: Sequence[int], callbacks: dict[str, Any]) -> npt.NDArray[np.uint8]:
+        _prepare_renderer(payload["device"])
         from tb_modelcompare.render import FrozenModel, render_caricatures
 
         return render_caricatures(
@@ -294,7 +296,6 @@ def _draw(
     if not wanted:
         return
     job.publish(job.fraction, "preparing the renderer", force=True)
-    _prepare_renderer()
     from tb_modelcompare.render import RenderCancelled
 
     before = sum(_is_final(item) or item["problem"] is not None for item in job.items)

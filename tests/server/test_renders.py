@@ -294,7 +294,8 @@ def run_here(models: Path, body: dict[str, Any], work: Path) -> list[dict[str, A
     """The items of a job that is run in this process, as a worker would."""
     task = task_from_request(body, functools.partial(open_snapshot, models))
     work.mkdir()
-    return tasks.run(task.kind, task.payload, work, ResultCache())["items"]
+    payload = {**task.payload, "device": "cpu"}
+    return tasks.run(task.kind, payload, work, ResultCache())["items"]
 
 
 def test_no_direction_is_rendered_twice_whatever_layers_it_is_asked_in(
