@@ -39,7 +39,7 @@ from tb_modelcompare.server.guards import (
 from tb_modelcompare.server.job_records import MATHEMATICS, RENDERS
 from tb_modelcompare.server.jobs import JobQueue
 from tb_modelcompare.server.mathematics import array_file
-from tb_modelcompare.server.photos import cropped, decode_photo, keep_photo, shown_png
+from tb_modelcompare.server.photos import cropped, decode_in_turn, keep_photo, shown_png
 from tb_modelcompare.server.tasks import CELLS, matrix_file
 from tb_modelcompare.server.wire import listing_json, measure_json
 from tb_modelcompare.snapshot import Snapshot
@@ -217,7 +217,7 @@ class ModelComparePlugin(base_plugin.TBPlugin):  # type: ignore[misc]
         return _json(request, {})
 
     def _photo(self, request: Request) -> Response:
-        pixels = decode_photo(read_body(request))
+        pixels = decode_in_turn(read_body(request))
         digest = keep_photo(self._results, pixels)
         height, width = pixels.shape[:2]
         return _json(request, {"photo": digest, "width": width, "height": height})

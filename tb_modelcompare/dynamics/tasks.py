@@ -20,7 +20,7 @@ from tb_modelcompare.dynamics.training import (
     step_map,
 )
 from tb_modelcompare.server.cache import values_file
-from tb_modelcompare.server.progress import JobCancelledError, Progress
+from tb_modelcompare.server.progress import JobCancelledError, Progress, write_array
 from tb_modelcompare.server.tasks import CELLS
 from tb_modelcompare.server.values import PairValues
 from tb_modelcompare.server.wire import cells_json
@@ -77,7 +77,7 @@ def _show_meanwhile(
 
 def _save(job: Progress, values: Matrix) -> None:
     partial = job.directory / f"partial-{CELLS}"
-    np.save(partial, values.astype("<f8"), allow_pickle=False)
+    write_array(partial, values.astype("<f8"))
     os.replace(partial, job.directory / CELLS)
 
 

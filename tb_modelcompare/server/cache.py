@@ -7,6 +7,7 @@ size and digest of every file; what does not agree with its manifest counts as a
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
 import hashlib
 import json
@@ -27,6 +28,8 @@ VARIABLE = "TB_MODELCOMPARE_CACHE"
 DEFAULT_BYTES = 4 * 10**9
 
 _MANIFEST = "manifest.json"
+# A full disk, a quota, a limit on the size of files.
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _ABANDONED_SECONDS = 24 * 3600
 # Old results make room once more than this fraction of the limit is new.
 _WEIGHED = 256
@@ -76,8 +79,18 @@ def _make(directory: Path) -> None:
         raise _unwritable(directory, error) from error
 
 
-def _unwritable(directory: Path, error: OSError) -> CacheDirectoryError:
+def no_room(directory: Path, error: OSError) -> CacheDirectoryError | None:
+    """What to say of an error in writing below `directory`; None if it has room."""
+    if error.errno not in _NO_ROOM:
+        return None
     return CacheDirectoryError(
+        f"there is no room in the cache, for {directory} ({error.strerror}); make some, or set "
+        f"{VARIABLE} to a directory that has"
+    )
+
+
+def _unwritable(directory: Path, error: OSError) -> CacheDirectoryError:
+    return no_room(directory, error) or CacheDirectoryError(
         f"the cache directory {directory} cannot be written ({error.strerror}); "
         f"set {VARIABLE} to one that can"
     )
@@ -133,11 +146,16 @@ class ResultCache:
         shutil.rmtree(workspace, ignore_errors=True)
 
     def put(self, key: str, files: Mapping[str, bytes], report: dict[str, Any]) -> Result:
-        """Keep `files` (name → content) under `key`."""
+        """Keep `files` (name → content) under `key`; raises as `store`, leaving nothing."""
         workspace = self.workspace()
-        for name, content in files.items():
-            (workspace / name).write_bytes(content)
-        return self.store(key, workspace, report)
+        try:
+            for name, content in files.items():
+                (workspace / name).write_bytes(content)
+            return self.store(key, workspace, report)
+        except OSError as error:
+            raise _unwritable(self._directory, error) from error
+        finally:
+            self.discard(workspace)  # unless it has become the result
 
     def store(
         self, key: str, workspace: Path, report: dict[str, Any], parts: Iterable[str] = ()
@@ -145,7 +163,20 @@ class ResultCache:
         """Move all files of `workspace` into the cache under `key`.
 
         If another process stored the same key meanwhile, its result stays: both hold the same.
+
+        Raises
+        ------
+        CacheDirectoryError
+            If there is no room, or the directory cannot be written; the workspace may be left.
         """
+        try:
+            return self._store(key, workspace, report, parts)
+        except OSError as error:
+            raise _unwritable(self._directory, error) from error
+
+    def _store(
+        self, key: str, workspace: Path, report: dict[str, Any], parts: Iterable[str]
+    ) -> Result:
         files = {file.name: _fingerprint(file.read_bytes()) for file in sorted(workspace.iterdir())}
         whole = Result(report, files, tuple(parts))
         manifest = {"report": report, "files": files, "parts": whole.parts}
@@ -215,7 +246,7 @@ class ResultCache:
             if path.is_dir():
                 self._remove(path)
             return None
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             self._remove(path)
             return None
         return result

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tb_modelcompare.errors import ActivationError
-from tb_modelcompare.server.progress import JobCancelledError, Progress
+from tb_modelcompare.server.progress import JobCancelledError, Progress, write_array
 from tb_modelcompare.snapshot import Snapshot
 from tb_modelcompare.store import require_same_probe
 
@@ -136,7 +136,7 @@ def _saved(
 ) -> dict[str, Any]:
     """Leave arrays in files; the report that names them."""
     for name, values in arrays.items():
-        np.save(directory / array_file(name), values.astype("<f8"), allow_pickle=False)
+        write_array(directory / array_file(name), values.astype("<f8"))
     rows, columns = list(comparison.rows), list(comparison.columns)
     return {"rows": rows, "columns": columns, "arrays": list(arrays)}
 

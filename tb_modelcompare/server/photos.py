@@ -5,20 +5,30 @@ from __future__ import annotations
 import hashlib
 import io
 import math
+import threading
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from tb_modelcompare.errors import PhotoError
+from tb_modelcompare.errors import LimitError, PhotoError
 from tb_modelcompare.server.cache import ResultCache
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 PHOTO = "photo.png"
 
 # Nothing is drawn larger than this, and a larger photo costs time and room only.
 MAX_SIDE = 1024
-_MAX_PIXELS = 64 * 10**6
+# Of what is decoded, some 4 bytes a pixel and copies of it.
+_MAX_PIXELS = 16 * 10**6
+# A JPEG is decoded at half its size, a quarter or an eighth, where that is large enough.
+_MAX_JPEG_PIXELS = 100 * 10**6
+_decoding = threading.Lock()
+_TURN_SECONDS = 10.0
+_TILE_TAGS = (322, 323)  # width and length
 _FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 
 
@@ -37,24 +47,55 @@ def decode_photo(content: bytes) -> npt.NDArray[np.uint8]:
     Raises
     ------
     PhotoError
-        If it is none of these, is damaged, or has more than 64 million pixels.
+        If it is none of these, is damaged, or has too many pixels: more than 16 million, of a
+        JPEG more than 100 million. Nothing is decoded to find out.
     """
     from PIL import Image, ImageOps
 
     try:
         with Image.open(io.BytesIO(content), formats=_FORMATS) as photo:
-            width, height = photo.size  # known before anything is decoded
-            fits = width * height <= _MAX_PIXELS
-            upright = ImageOps.exif_transpose(photo).convert("RGB") if fits else None
+            _require_few_pixels(photo, _MAX_JPEG_PIXELS if photo.format == "JPEG" else _MAX_PIXELS)
+            if photo.format == "JPEG":
+                photo.draft(None, (2 * MAX_SIDE, 2 * MAX_SIDE))
+                _require_few_pixels(photo, _MAX_PIXELS)
+            ImageOps.exif_transpose(photo, in_place=True)
+            upright = photo if photo.mode == "RGB" else photo.convert("RGB")
+            upright.thumbnail((MAX_SIDE, MAX_SIDE), Image.Resampling.LANCZOS)
+            return np.asarray(upright)
+    except PhotoError:
+        raise
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise PhotoError(f"this cannot be decoded as an image ({error})") from error
-    if upright is None:
+
+
+def decode_in_turn(content: bytes) -> npt.NDArray[np.uint8]:
+    """`decode_photo`, for a server: one at a time, as each takes some hundred megabytes.
+
+    Raises
+    ------
+    PhotoError
+        As `decode_photo`.
+    LimitError
+        If others take too long.
+    """
+    if not _decoding.acquire(timeout=_TURN_SECONDS):
+        raise LimitError("other photos are being decoded; send this one again in a moment")
+    try:
+        return decode_photo(content)
+    finally:
+        _decoding.release()
+
+
+def _require_few_pixels(photo: Image, most: int) -> None:
+    """By what the header says; a TIFF may be made of tiles that are larger than it is."""
+    width, height = photo.size
+    tags = getattr(photo, "tag_v2", {})
+    tile = [value if isinstance(value, int) else 1 for value in map(tags.get, _TILE_TAGS)]
+    if max(width * height, math.prod(tile)) > most:
         raise PhotoError(
-            f"the photo has {width} × {height} pixels; at most {_MAX_PIXELS // 10**6} million are "
-            "read: make it smaller"
+            f"the photo has {width} × {height} pixels; at most {most // 10**6} million are read: "
+            f"make it smaller"
         )
-    upright.thumbnail((MAX_SIDE, MAX_SIDE), Image.Resampling.LANCZOS)
-    return np.asarray(upright)
 
 
 def keep_photo(cache: ResultCache, pixels: npt.NDArray[np.uint8]) -> str:

@@ -5,11 +5,15 @@ Files work over local processes, over a cluster with a shared disk, and outlive 
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import time
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 _PROGRESS = "progress.json"
 _CANCEL = "cancel"
@@ -63,6 +67,13 @@ class Progress:
         """Raise JobCancelledError if the job is to end."""
         if self.cancelled():
             raise JobCancelledError
+
+
+def write_array(file: Path, values: npt.NDArray[Any]) -> None:
+    """Leave an array in a .npy file. Unlike `numpy.save`, this says why it cannot."""
+    stream = io.BytesIO()
+    np.save(stream, values, allow_pickle=False)
+    file.write_bytes(stream.getvalue())
 
 
 def read_progress(directory: Path) -> dict[str, Any] | None:

@@ -11,13 +11,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from tb_modelcompare.errors import ModelCompareError
 from tb_modelcompare.server import mathematics
-from tb_modelcompare.server.cache import ResultCache
+from tb_modelcompare.server.cache import ResultCache, no_room
 from tb_modelcompare.server.picture_tasks import DRAWN, prepare_layer
-from tb_modelcompare.server.progress import JobCancelledError, Progress
+from tb_modelcompare.server.progress import JobCancelledError, Progress, write_array
 from tb_modelcompare.server.wire import matrix_info_json
 from tb_modelcompare.snapshot import Snapshot
 
@@ -42,12 +40,16 @@ def attempt(
         return {"status": "cancelled"}
     except ModelCompareError as error:
         return _failed(type(error).__name__, str(error))
+    except OSError as error:
+        problem = no_room(Path(directory), error)
+        return (
+            _unexpected(error) if problem is None else _failed("CacheDirectoryError", str(problem))
+        )
     except MemoryError:
         message = "the job needed more memory than there is; ask for fewer layers at a time"
         return _failed("LimitError", message)
     except Exception as error:  # noqa: BLE001  reported, and logged by the server
-        message = "an unexpected error; see TensorBoard's log"
-        return {**_failed(type(error).__name__, message), "traceback": traceback.format_exc()}
+        return _unexpected(error)
 
 
 def run(kind: str, payload: dict[str, Any], directory: Path, cache: ResultCache) -> dict[str, Any]:
@@ -86,6 +88,11 @@ def warm_up(payload: dict[str, Any]) -> None:
     prepare_layer(payload)
 
 
+def _unexpected(error: Exception) -> dict[str, Any]:
+    message = "an unexpected error; see TensorBoard's log"
+    return {**_failed(type(error).__name__, message), "traceback": traceback.format_exc()}
+
+
 def _failed(kind: str, message: str) -> dict[str, Any]:
     return {"status": "failed", "error": {"type": kind, "message": message}}
 
@@ -121,7 +128,7 @@ def _similarity(payload: dict[str, Any], directory: Path) -> dict[str, Any]:
             )
             for which in ("values", "low", "high") if info["interval"] else ("values",):
                 matrix = getattr(estimate.comparison, which).astype("<f8")
-                np.save(directory / matrix_file(info, which), matrix, allow_pickle=False)
+                write_array(directory / matrix_file(info, which), matrix)
             job.report["matrix"] = info
             job.publish(job.fraction, message, force=True)
     except ComparisonCancelled as error:

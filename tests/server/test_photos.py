@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import io
+import json
+import os
 import struct
+import subprocess
+import sys
+import threading
+import time
 import zlib
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -72,8 +79,125 @@ def test_a_photo_is_turned_upright() -> None:
 
 def test_large_photos_are_reduced_and_huge_ones_refused_unread() -> None:
     assert decode_photo(encoded(gradient(300, 3000))).shape == (102, 1024, 3)
-    with pytest.raises(PhotoError, match="9000 × 9000 pixels"):
-        decode_photo(png_header(9_000, 9_000))
+    with pytest.raises(PhotoError, match="5000 × 5000 pixels"):
+        decode_photo(png_header(5_000, 5_000))
+
+
+def test_a_large_jpeg_is_decoded_at_a_part_of_its_size() -> None:
+    large = np.repeat(np.repeat(gradient(60, 80), 100, axis=0), 100, axis=1)
+    small = decode_photo(encoded(large, "JPEG"))
+    assert small.shape == (768, 1024, 3)
+    expected = np.asarray(Image.fromarray(gradient(60, 80)).resize((1024, 768), 0))
+    assert np.abs(small.astype(int) - expected).mean() < 8
+
+
+def test_a_tiff_whose_tiles_are_larger_than_itself_is_refused_unread() -> None:
+    entries = {256: 10, 257: 10, 258: 8, 259: 8, 262: 1, 277: 1, 322: 2**15, 323: 2**15, 324: 8}
+    listed = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in entries.items())
+    body = struct.pack("<H", len(entries)) + listed + struct.pack("<I", 0)
+    with pytest.raises(PhotoError, match="16 million"):
+        decode_photo(b"II*\0" + struct.pack("<I", 8) + body)
+
+
+DECODE = """
+import io, resource, sys
+import numpy as np
+from PIL import Image
+from tb_modelcompare.errors import PhotoError
+from tb_modelcompare.server.photos import decode_photo
+
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+
+stream = io.BytesIO()
+Image.new(sys.argv[1], (int(sys.argv[3]), int(sys.argv[4]))).save(stream, sys.argv[2])
+before = peak()
+try:
+    decode_photo(stream.getvalue())
+except PhotoError as error:
+    print(error)
+print(peak() - before)
+"""
+
+
+@pytest.mark.parametrize(
+    ("mode", "kind", "width", "height"),
+    [("RGBA", "PNG", 4000, 4000), ("RGB", "JPEG", 10_000, 10_000), ("RGBA", "PNG", 8000, 8000)],
+)
+def test_one_photo_takes_a_bounded_memory(mode: str, kind: str, width: int, height: int) -> None:
+    """The last is a file of 249 kB that took 700 MB."""
+    command = [sys.executable, "-c", DECODE, mode, kind, str(width), str(height)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert int(done.stdout.splitlines()[-1]) < 200, done.stdout
+    assert ("8000 × 8000 pixels" in done.stdout) == (width == 8000)
+
+
+def test_photos_are_decoded_one_at_a_time(
+    session_logs: Path, serve: Callable[..., Server], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = serve(session_logs)
+    begun, most, lock = 0, 0, threading.Lock()
+
+    def slow(content: bytes) -> np.ndarray:
+        nonlocal begun, most
+        with lock:
+            begun += 1
+            most = max(most, begun)
+        time.sleep(0.1)
+        with lock:
+            begun -= 1
+        return gradient()
+
+    monkeypatch.setattr("tb_modelcompare.server.photos.decode_photo", slow)
+    with ThreadPoolExecutor(6) as threads:
+        answers = list(threads.map(lambda _: send(server, b"photo").status_code, range(6)))
+    assert (most, answers) == (1, [200] * 6)
+    monkeypatch.setattr("tb_modelcompare.server.photos._TURN_SECONDS", 0.01)
+    with ThreadPoolExecutor(6) as threads:
+        answers = list(threads.map(lambda _: send(server, b"photo").status_code, range(6)))
+    assert sorted(set(answers)) == [200, 429]
+
+
+FULL = """
+import io, json, resource, sys, time
+import numpy as np
+from pathlib import Path
+from PIL import Image
+from serving import Server
+from test_photos import send
+
+if __name__ == "__main__":
+    server = Server(sys.argv[1])
+    resource.setrlimit(resource.RLIMIT_FSIZE, (64, 64))  # as a disk on which 64 bytes are left
+    stream = io.BytesIO()
+    Image.new("RGB", (60, 40)).save(stream, "PNG")
+    answer = send(server, stream.getvalue())
+    body = {"kind": "similarity", "a": "first/net@0", "b": "second/net@0", "measure": "linear_cka"}
+    job = server.wait(server.ask(body)["id"])
+    left = [str(path) for path in Path(sys.argv[2]).rglob("work/*")]
+    server.plugin.close()
+    print(json.dumps([answer.status_code, answer.get_json()["error"], job["error"], left]))
+"""
+
+
+def test_a_full_disk_is_named_and_nothing_is_left(
+    session_logs: Path, cache_directory: Path
+) -> None:
+    here = Path(__file__).parent
+    done = subprocess.run(
+        [sys.executable, "-c", FULL, str(session_logs), str(cache_directory)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(here), str(here.parents[1])])},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    status, photo, job, left = json.loads(done.stdout.splitlines()[-1])
+    assert (status, photo["type"], job["type"]) == (507, "CacheDirectoryError", photo["type"])
+    assert "no room" in photo["message"]
+    assert "no room" in job["message"]
+    assert left == []
 
 
 @pytest.mark.parametrize(
