@@ -202,13 +202,17 @@ def _before_cap(
 
 # By how much of its range a response may miss being monotone: float32 rounds.
 _ROUNDING = 1e-5
+_FEWEST_VALUES = 4
 
 
 def _monotone(before: npt.NDArray[np.floating[Any]], after: npt.NDArray[np.floating[Any]]) -> int:
-    """1 if `after` never falls as `before` rises, -1 if it never rises; 0 if neither, or still."""
-    allowed = _ROUNDING * float(np.ptp(after))
-    if allowed == 0:
+    """1 if `after` never falls as `before` rises, -1 if it never rises, 0 if neither.
+
+    Also 0 if there are too few values of `after` to tell this from chance.
+    """
+    if len(np.unique(after)) < _FEWEST_VALUES:
         return 0
+    allowed = _ROUNDING * float(np.ptp(after))
     ordered = after[np.lexsort((after, before))]
     if (np.maximum.accumulate(ordered) - ordered).max() <= allowed:
         return 1
