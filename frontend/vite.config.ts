@@ -1,13 +1,16 @@
 import { svelte } from '@sveltejs/vite-plugin-svelte';
 import { defineConfig } from 'vitest/config';
+import { licences } from './licences.ts';
 
 // `npm run dev` shows the tab of a running TensorBoard: MODELCOMPARE_SERVER=http://localhost:6006
 const server = process.env.MODELCOMPARE_SERVER ?? 'http://localhost:6006';
 
+const notices = licences();
+
 export default defineConfig({
   base: './',
-  plugins: [svelte()],
-  worker: { format: 'es' },
+  plugins: [svelte(), notices.main],
+  worker: { format: 'es', plugins: () => [notices.worker] },
   server: {
     proxy: {
       '/data': {

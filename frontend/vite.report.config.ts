@@ -1,9 +1,10 @@
 import { svelte } from '@sveltejs/vite-plugin-svelte';
 import { defineConfig } from 'vite';
+import { licences } from './licences.ts';
 
 // One script and one style sheet, without imports, for `tb-modelcompare report` to inline.
 export default defineConfig({
-  plugins: [svelte()],
+  plugins: [svelte(), licences({ inside: true }).main],
   build: {
     outDir: '../tb_modelcompare/static/report',
     emptyOutDir: true,

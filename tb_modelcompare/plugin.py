@@ -213,7 +213,8 @@ class ModelComparePlugin(base_plugin.TBPlugin):  # type: ignore[misc]
         from tb_modelcompare.server.picture_requests import warm_up_payload
 
         find = functools.partial(self._catalog.snapshot, *_of(request))
-        self._jobs.warm_up(warm_up_payload(read_json(request), find))
+        payload = warm_up_payload(read_json(request), find)
+        self._jobs.warm_up({**payload, "device": self._jobs.device})
         return _json(request, {})
 
     def _photo(self, request: Request) -> Response:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import sysconfig
@@ -37,6 +38,23 @@ def test_wheel_holds_the_bundle_and_lucid_with_its_licence(wheel: zipfile.ZipFil
     assert "tb_modelcompare/render/_lucid/lucid/optvis/render.py" in names
     assert b"Apache License" in wheel.read("tb_modelcompare/render/_lucid/LICENSE")
     assert "tb_modelcompare/py.typed" in names
+
+
+def test_wheel_holds_the_licences_of_what_is_compiled_into_the_bundle(
+    wheel: zipfile.ZipFile,
+) -> None:
+    page = wheel.read("tb_modelcompare/static/report/report.js").decode()
+    assert page.startswith("/*!")
+    for text in (
+        wheel.read("tb_modelcompare/static/LICENSES.txt").decode(),
+        page.partition("*/")[0],  # pages hold the script, and so these
+    ):
+        packages = re.findall(r"^(\S+) \d+\.\d+\.\d+ \((\S+)\)$", text, re.MULTILINE)
+        found = dict(packages)
+        assert found["svelte"] == "MIT"
+        assert found["d3-array"] == found["d3-scale-chromatic"] == found["d3-color"] == "ISC"
+        assert text.count("Copyright") >= len(packages)
+        assert "THE SOFTWARE IS PROVIDED" in text
 
 
 def test_wheel_holds_nothing_else(wheel: zipfile.ZipFile) -> None:

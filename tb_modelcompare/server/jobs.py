@@ -58,7 +58,7 @@ class JobQueue:
         How to make a lane's executor, and how many of its jobs run at the same time.
     limits : Limits, optional
     device : str
-        What the workers' TensorFlow computes on.
+        What the workers' TensorFlow computes on; in the payload of every job.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class JobQueue:
         device: str = DEFAULT_DEVICE,
     ) -> None:
         self._cache = cache
-        self._device = device
+        self.device = device
         self._limits = limits or Limits()
         self._jobs: dict[str, Job] = {}
         self._changed = threading.Condition()
@@ -122,7 +122,7 @@ class JobQueue:
         """
         with self._changed:
             if self._lanes[RENDERS].local:
-                self._to_warm_up = {**payload, "device": self._device}
+                self._to_warm_up = payload
                 self._start_threads(RENDERS)
                 self._changed.notify_all()
 
@@ -310,7 +310,7 @@ class JobQueue:
             directory = self._cache.workspace()
             with self._changed:
                 job.directory = directory
-            payload = {**job.task.payload, "device": self._device}
+            payload = {**job.task.payload, "device": self.device}
             call = (tasks.attempt, job.task.kind, payload, str(directory), self._cache)
             reasons = Reasons(lambda: self._reason_to_stop(job), self._ending)
             outcome = watched(lane, call, directory, reasons, self._limits.grace_seconds)

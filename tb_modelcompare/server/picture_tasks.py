@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tb_modelcompare.device import DEFAULT_DEVICE
 from tb_modelcompare.quiet import import_tensorflow
 from tb_modelcompare.server.cache import ResultCache
 from tb_modelcompare.server.photos import encoded_png, read_photo
@@ -47,7 +48,7 @@ Render = Callable[[Sequence[int], dict[str, Any]], npt.NDArray[np.uint8]]
 
 def prepare_layer(payload: dict[str, Any]) -> None:
     """Compile the program that draws a layer's units, so that the first picture comes sooner."""
-    _prepare_renderer(payload["device"])
+    _prepare_renderer(payload)
     from tb_modelcompare.render import FrozenModel, render_directions
 
     snapshot = Snapshot.from_payload(payload["snapshot"])
@@ -56,9 +57,11 @@ def prepare_layer(payload: dict[str, Any]) -> None:
     render_directions(model, [(payload["layer"], direction)], size=payload["size"], steps=1)
 
 
-def _prepare_renderer(device: str) -> None:
-    """Import what renders need, and use it once."""
-    import_tensorflow(device)  # on the console it says nothing of use
+def _prepare_renderer(payload: dict[str, Any]) -> None:
+    """Import what renders need, and use it once, on the device that the payload names."""
+    import_tensorflow(
+        payload.get("device", DEFAULT_DEVICE)
+    )  # on the console it says nothing of use
     importlib.import_module("tb_modelcompare.render").warm_up()
 
 
@@ -80,7 +83,7 @@ def _analogies(payload: dict[str, Any], directory: Path, cache: ResultCache) -> 
     directions = {0: regression.direction}
 
     def render(batch: Sequence[int], callbacks: dict[str, Any]) -> npt.NDArray[np.uint8]:
-        _prepare_renderer(payload["device"])
+        _prepare_renderer(payload)
         from tb_modelcompare.render import FrozenModel, render_directions
 
         return render_directions(
@@ -240,7 +243,7 @@ def _caricatures(payload: dict[str, Any], directory: Path, cache: ResultCache) -
         _recall_picture(item, payload["steps"], cache)
 
     def render(batch: Sequence[int], callbacks: dict[str, Any]) -> npt.NDArray[np.uint8]:
-        _prepare_renderer(payload["device"])
+        _prepare_renderer(payload)
         from tb_modelcompare.render import FrozenModel, render_caricatures
 
         return render_caricatures(

@@ -12,7 +12,9 @@ from PIL import Image
 from skimage import data
 
 from tb_modelcompare.analogy import best_unit, prediction_r2
+from tb_modelcompare.cli.best_photos import about_ties
 from tb_modelcompare.store import open_snapshot
+from tb_modelcompare.units import TopPlaces
 
 QUICK = ("--size", 32, "--steps", 8)
 
@@ -150,3 +152,28 @@ def test_bad_requests(command: Run, demo: Path, logdir: Path) -> None:
         (line,) = done.stderr.splitlines()
         for text in naming:
             assert text in line, (text, line)
+
+
+@pytest.mark.parametrize(
+    ("tied", "ranked_by", "said"),
+    [
+        (0, None, []),
+        (1, None, ["At 6, one more photo ties with the last of these"]),
+        (14, None, ["At 6, 14 more photos tie with the last of these"]),
+        (0, "pre", ["Photos with equal activations are in the order of pre"]),
+    ],
+)
+def test_what_is_said_of_photos_that_tie(tied: int, ranked_by: str | None, said: list[str]) -> None:
+    sentences = about_ties(TopPlaces([{"value": 6.0}], tied, ranked_by))
+    assert [text[: len(start)] for text, start in zip(sentences, said, strict=True)] == said
+
+
+@pytest.mark.parametrize("kind", ["analogies", "caricature"])
+def test_a_device_that_is_not_there_is_named(
+    command: Run, half_dead: Path, tmp_path: Path, kind: str
+) -> None:
+    what = ("alive:1", "run") if kind == "analogies" else ("0",)
+    options = ("--layers", "alive", "--out", tmp_path / "out", "--seed", 9, "--device", "gpu:999")
+    done = command(kind, half_dead, "run", *what, *options)
+    assert done.returncode == 2
+    assert "gpu:999 was asked for and TensorFlow sees" in done.stderr

@@ -126,7 +126,9 @@ def logs(tmp_path_factory: pytest.TempPathFactory, chromium: str) -> Path:
         layers = {f"{HOSTILE}{i}": values for i, values in enumerate(activations(1).values())}
         writer.add_activations(HOSTILE, layers)
     with SummaryWriter(root / "elsewhere", Probe(probe_images(9), positions_per_image=4)) as writer:
-        writer.add_activations("elsewhere", activations(2))
+        bare, other = activations(2)["two"], activations(5)["one"]
+        capped = {"capped": np.minimum(bare, 0.5), "cut": np.minimum(other, 0.5)}
+        writer.add_activations("elsewhere", {**activations(2), **capped})
     with SummaryWriter(root / "damaged", probe) as writer:
         writer.add_activations("damaged", activations(3))
     for array in (root / "damaged").rglob("snapshots/*/*.npy"):

@@ -115,6 +115,26 @@ def test_a_unit_shows_its_images_and_its_analogies(tab: Tab, board: Board) -> No
     assert len(list(csv.DictReader(io.StringIO(top.decode())))) == 9
 
 
+def test_images_that_a_cap_makes_equal_are_said_to_be(tab: Tab, board: Board) -> None:
+    """The layer before `capped` was logged, that before `cut` was not."""
+    address = {"a": "elsewhere/elsewhere@0", "b": "elsewhere/elsewhere@0", "side": "a", "unit": 3}
+    panel = tab.frame.get_by_test_id("unit")
+    tab.open(board.url, **address, layer="capped")
+    panel.get_by_text("Equal activations are in the order of two, the value before").wait_for()
+    captions = panel.locator("figcaption").all_inner_texts()
+    assert len({text.partition(" ")[0] for text in captions}) == 1
+    before = [float(text.partition("before: ")[2].strip(")")) for text in captions]
+    assert before == sorted(before, reverse=True)
+    assert panel.get_by_test_id("tied").count() == 0
+
+    tab.open(board.url, **address, layer="cut")
+    tied = panel.get_by_test_id("tied")
+    tied.wait_for()
+    said = r"\d+ more images tie at 0\.500; those shown lie evenly over the probe\."
+    assert re.fullmatch(said, tied.inner_text())
+    assert panel.get_by_test_id("ranked-by").count() == 0
+
+
 def test_a_photo_of_ones_own_is_drawn_through_both(tab: Tab, board: Board, tmp_path: Path) -> None:
     address = {**PAIR, "side": "a", "layer": "module_3x3"}
     tab.open(board.url, **address).settle()

@@ -294,8 +294,7 @@ def run_here(models: Path, body: dict[str, Any], work: Path) -> list[dict[str, A
     """The items of a job that is run in this process, as a worker would."""
     task = task_from_request(body, functools.partial(open_snapshot, models))
     work.mkdir()
-    payload = {**task.payload, "device": "cpu"}
-    return tasks.run(task.kind, payload, work, ResultCache())["items"]
+    return tasks.run(task.kind, task.payload, work, ResultCache())["items"]
 
 
 def test_no_direction_is_rendered_twice_whatever_layers_it_is_asked_in(
@@ -394,3 +393,14 @@ def test_a_direction_less_what_another_model_has_of_it(models: Path, tmp_path: P
         b.activations("conv2"), a.activations("conv2")[:, 3], groups=groups
     )
     assert item["r2"] == pytest.approx(shared[0], abs=1e-6)
+
+
+def test_the_workers_obey_the_flag_for_the_device(
+    models: Path, serve: Callable[..., Server]
+) -> None:
+    server = serve(models, modelcompare_device="gpu:999")
+    target = {"snapshot": B, "layers": ["conv1"]}
+    body = {"kind": "analogies", "a": A, "layer": "conv1", "unit": 0, "targets": [target]}
+    status = server.wait(server.ask(body)["id"])
+    assert (status["status"], status["error"]["type"]) == ("failed", "DeviceError")
+    assert "gpu:999 was asked for" in status["error"]["message"]

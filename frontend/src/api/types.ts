@@ -92,6 +92,8 @@ export interface TopImage {
   image: number;
   name: string;
   value: number;
+  /** What the layer `UnitInfo.ranked_by` has there; null without one. */
+  before: number | null;
   /** Where the activation was sampled, in [0, 1): u down the height, v along the width. */
   u: number;
   v: number;
@@ -103,6 +105,10 @@ export type Box = [number, number, number, number];
 
 export interface UnitInfo {
   top: TopImage[];
+  /** How many more images equal the last of `top`. */
+  tied: number;
+  /** The layer before a cap by which images of equal activation are put in order. */
+  ranked_by: string | null;
   mean: number;
   max: number;
   active: number;
