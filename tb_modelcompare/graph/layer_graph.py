@@ -112,9 +112,11 @@ class LayerGraph:
             nodes.append(node)
         for node in nodes:
             _expect(node.group is None or node.group in seen, f"{node.name!r} has an unknown group")
+        _check_parents("node", {node.name: node.group for node in nodes})
         blocks = tuple(_block(raw, seen) for raw in raw_blocks)
         _expect(sum(len(b.nodes) for b in blocks) <= MAX_EDGES, "has too many block members")
-        _check_parents(blocks)
+        _expect(len({b.name for b in blocks}) == len(blocks), "has two blocks of one name")
+        _check_parents("block", {block.name: block.parent for block in blocks})
         return cls(tuple(nodes), blocks)
 
 
@@ -184,16 +186,15 @@ def _block(raw: Any, nodes: set[str]) -> Block:
     return block
 
 
-def _check_parents(blocks: tuple[Block, ...]) -> None:
-    parents = {block.name: block.parent for block in blocks}
-    _expect(len(parents) == len(blocks), "has two blocks of one name")
+def _check_parents(what: str, parents: dict[str, str | None]) -> None:
+    """Each is in one that is there, and none in itself, however many are between."""
     done: set[str] = set()
     for name in parents:
         path: set[str] = set()
         current: str | None = name
         while current is not None and current not in done:
-            _expect(current in parents, f"block {name!r} has an unknown parent")
-            _expect(current not in path, f"block {name!r} is its own ancestor")
+            _expect(current in parents, f"{what} {name!r} has an unknown parent")
+            _expect(current not in path, f"{what} {name!r} is its own ancestor")
             path.add(current)
             current = parents[current]
         done |= path

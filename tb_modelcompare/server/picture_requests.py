@@ -141,14 +141,23 @@ def _direction(body: dict[str, Any], units: int) -> list[list[float]]:
     if (
         not isinstance(weights, list)
         or len(weights) != units
-        or not all(isinstance(w, (int, float)) and not isinstance(w, bool) for w in weights)
-        or not all(math.isfinite(w) for w in weights)
+        or not all(_is_finite(weight) for weight in weights)
     ):
         raise RequestError(f"direction is not a list of {units} finite numbers, one per unit")
     pairs = [[unit, sign * float(weight)] for unit, weight in enumerate(weights) if weight]
     if not pairs:
         raise ActivationError("the direction is zero; there is nothing to render")
     return pairs
+
+
+def _is_finite(value: Any) -> bool:
+    """Whether a JSON value is a number that float64 has."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # an integer of hundreds of digits
+        return False
 
 
 def _minus(

@@ -59,9 +59,7 @@ def prepare_layer(payload: dict[str, Any]) -> None:
 
 def _prepare_renderer(payload: dict[str, Any]) -> None:
     """Import what renders need, and use it once, on the device that the payload names."""
-    import_tensorflow(
-        payload.get("device", DEFAULT_DEVICE)
-    )  # on the console it says nothing of use
+    import_tensorflow(payload.get("device", DEFAULT_DEVICE))
     importlib.import_module("tb_modelcompare.render").warm_up()
 
 

@@ -11,6 +11,8 @@ import pytest
 from graphs import add_node, graph_def, saved
 
 from tb_modelcompare.errors import CorruptSnapshotError, NotRenderableError
+from tb_modelcompare.graph import LayerGraph
+from tb_modelcompare.metadata import GRAPH_VERSION
 from tb_modelcompare.render import check_renderable
 from tb_modelcompare.render.receptive import receptive_field
 
@@ -213,3 +215,30 @@ def test_many_ends_of_the_gradient_are_found_in_one_walk(tmp_path: Path) -> None
     add_node(graph, "layer", "Relu", "sum", T=FLOAT)
     with pytest.raises(NotRenderableError, match="has no gradient"):
         check_renderable(saved(tmp_path, graph), ["layer"])
+
+
+def node_json(name: str, inputs: list[str], group: str | None = None) -> dict[str, Any]:
+    fields = {"name": name, "op": "Relu", "label": "", "inputs": inputs, "logged": False}
+    return {**fields, "group": group}
+
+
+@pytest.mark.parametrize(
+    ("nodes", "blocks", "words"),
+    [
+        ([node_json("a", ["a"])], [], "comes before its input"),
+        ([node_json("a", ["b"]), node_json("b", ["a"])], [], "comes before its input"),
+        ([node_json("a", [], "b"), node_json("b", ["a"], "a")], [], "node 'a' is its own"),
+        ([node_json("a", [], "a")], [], "node 'a' is its own"),
+        (
+            [node_json("a", [])],
+            [
+                {"name": x, "kind": "stage", "nodes": ["a"], "output": "a", "parent": y}
+                for x, y in (("x", "y"), ("y", "x"))
+            ],
+            "block 'x' is its own",
+        ),
+    ],
+)
+def test_a_layer_graph_with_a_circle_is_named(nodes: Any, blocks: Any, words: str) -> None:
+    with pytest.raises(CorruptSnapshotError, match=words):
+        LayerGraph.from_json({"version": GRAPH_VERSION, "nodes": nodes, "blocks": blocks})

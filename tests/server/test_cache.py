@@ -174,6 +174,14 @@ def test_the_default_is_the_users_cache_directory(
     assert directory.name == "tb-modelcompare"
 
 
+def test_a_manifest_of_any_depth_is_no_result(cache: ResultCache, cache_directory: Path) -> None:
+    store(cache, "a")
+    (entry(cache_directory, "a") / "manifest.json").write_text("[" * 100_000)
+    assert cache.find(key("a")) is None
+    store(cache, "a")
+    assert cache.find(key("a")) is not None
+
+
 def test_a_manifest_never_holds_what_is_no_json(cache: ResultCache) -> None:
     workspace = cache.workspace()
     with pytest.raises(ValueError, match="JSON"):

@@ -180,6 +180,7 @@ def post(server: Server, **options: Any) -> TestResponse:
         ({"Origin": "https://evil.example"}, 403),
         ({"Origin": "http://localhost:8888"}, 403),
         ({"Origin": "null"}, 403),
+        ({"Origin": "http://["}, 403),
         ({"Origin": ""}, 403),
         ({"Sec-Fetch-Site": "same-site"}, 403),
         ({"Sec-Fetch-Site": "cross-site"}, 403),

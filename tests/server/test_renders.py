@@ -235,6 +235,7 @@ def test_a_photo_of_ones_own_is_drawn_and_one_that_is_gone_named(
         ({"direction": [1.0] * 6}, 400, "RequestError"),
         ({"unit": None, "direction": [1.0] * 5}, 400, "RequestError"),
         ({"unit": None, "direction": [True] * 6}, 400, "RequestError"),
+        ({"unit": None, "direction": [10**400] * 6}, 400, "RequestError"),
         ({"unit": None, "direction": [0.0] * 6}, 422, "ActivationError"),
         ({"minus": "b"}, 400, "RequestError"),
         ({"minus": {"snapshot": B, "layer": "conv7"}}, 404, "UnknownSnapshotError"),
