@@ -12,7 +12,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy.typing as npt
+
 from tb_modelcompare.capture import Feed, Model
+from tb_modelcompare.capture.checking import Reference
 from tb_modelcompare.errors import ModelFileError
 from tb_modelcompare.graph import LayerGraph, Node, kind_of
 
@@ -177,10 +180,30 @@ def _open_graph_def(graph_def: Any, where: str) -> Model:
             feed,
             reading,
         ),
+        reference=lambda layers, images: _reference(
+            graph_def, placeholder.name, {layer: tensors[layer] for layer in layers}, images
+        ),
         freeze=lambda layers, _: freeze_function(
             lambda images: values(images, {layer: tensors[layer] for layer in layers}), shape
         ),
     )
+
+
+def _reference(
+    graph_def: Any, image: str, tensors: Mapping[str, str], images: npt.NDArray[Any]
+) -> dict[str, Reference]:
+    """What a session of the graph itself gives; nothing where it needs more than its constants."""
+    import tensorflow as tf
+
+    with tf.Graph().as_default() as graph:
+        tf.graph_util.import_graph_def(graph_def, name="")
+        fetches = {layer: f"{tensor}:0" for layer, tensor in tensors.items()}
+        with tf.compat.v1.Session(graph=graph) as session:
+            try:
+                found = session.run(fetches, {f"{image}:0": images})
+            except tf.errors.OpError:
+                return {}
+    return {layer: Reference([value]) for layer, value in found.items()}
 
 
 def _image_placeholder(graph_def: Any, where: str) -> Any:

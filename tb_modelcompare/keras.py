@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tb_modelcompare.capture import Feed, FrozenGraph, Model, Sampler
+from tb_modelcompare.capture.checking import Reference
 from tb_modelcompare.capture.keras_program import (
     Graph,
     Program,
@@ -19,6 +20,7 @@ from tb_modelcompare.capture.keras_program import (
     parameters,
     run_program,
 )
+from tb_modelcompare.capture.keras_reference import keras_references
 from tb_modelcompare.errors import ModelFileError, NotRenderableError
 from tb_modelcompare.graph import Block, LayerGraph, Node, kind_of
 from tb_modelcompare.sampling import Floats, Reading, Sampled, sample
@@ -80,6 +82,9 @@ def open_model(model: Any, feed: Feed | None = None) -> Model:
         input_shape=shape[1:],
         sampler=lambda layers, feed, reading: _sampler(
             program, {name: slots[name] for name in layers}, feed, reading
+        ),
+        reference=lambda layers, items: _reference(
+            model, program, {name: slots[name] for name in layers}, items
         ),
         freeze=lambda layers, images: _freeze(
             model,
@@ -222,6 +227,13 @@ def _sampler(program: Program, slots: Mapping[str, int], feed: Feed, reading: Re
         ]
 
     return run
+
+
+def _reference(
+    model: Any, program: Program, slots: Mapping[str, int], items: npt.NDArray[Any]
+) -> dict[str, Reference]:
+    with _no_gradients():
+        return keras_references(model, program, slots, items)
 
 
 def _no_gradients() -> contextlib.AbstractContextManager[Any]:

@@ -7,13 +7,15 @@ knows about frameworks.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from tb_modelcompare.capture import checking
+from tb_modelcompare.capture.checking import Reference
 from tb_modelcompare.errors import (
     LayerSelectionError,
     ModelCompareError,
@@ -77,6 +79,9 @@ class Model:
     input_shape : tuple of int or None
         (height, width, channels) of images, None where the model takes any.
     sampler : callable (layers, feed, reading) → Sampler
+    reference : callable (layers, items) → mapping of layer to Reference
+        What the framework's own forward pass gives for some prepared items, by another way than
+        the sampler's. Layers that it does not show are left out.
     freeze : callable (layers, images) → FrozenGraph
         Prepared images (n, h, w, c) are for frameworks whose graph is a translation that has to
         be compared with the model. Raises NotRenderableError where the model cannot be frozen.
@@ -87,6 +92,7 @@ class Model:
     passive: frozenset[str]
     input_shape: tuple[int | None, ...]
     sampler: Callable[[Sequence[str], Feed, Reading], Sampler]
+    reference: Callable[[Sequence[str], npt.NDArray[Any]], Mapping[str, Reference]]
     freeze: Callable[[Sequence[str], Floats], FrozenGraph]
 
 
@@ -154,6 +160,7 @@ class Recording:
     preprocessing: Preprocessing | None
     feed: Feed
     sampler: Sampler
+    reduction: Reduction = "sample"
 
     def batches(self, batch_size: int) -> Iterator[list[Sampled]]:
         """Feed the probe to the model; for each batch of items one `Sampled` per layer."""
@@ -161,7 +168,25 @@ class Recording:
         places = probe.positions.reshape(len(probe), probe.positions_per_image, 2)
         for start in range(0, len(probe), batch_size):
             batch = slice(start, start + batch_size)
-            yield self.sampler(self._prepared(batch), places[batch])
+            sampled = self.sampler(self._prepared(batch), places[batch])
+            if start == 0:
+                self._check(sampled, places[: min(checking.CHECKED, len(sampled[0].values))])
+            yield sampled
+
+    def _check(self, sampled: Sequence[Sampled], places: npt.NDArray[np.float64]) -> None:
+        """Compare what is logged of the first items with the framework's own forward pass."""
+        items = self._prepared(slice(len(places)))
+        references = self.model.reference(self.layers, items)
+        arguments = references, places, self.reduction
+        wrong = checking.problems(self.layers, sampled, *arguments)
+        if wrong:  # in a batch of their own, what items give cannot depend on others
+            alone = self.sampler(items, places)
+            if broken := checking.problems(self.layers, alone, *arguments):
+                checking.refuse(broken)
+            checking.warn_of_mixed(wrong)
+        unchecked = [layer for layer in self.layers if layer not in references]
+        if unchecked:
+            checking.warn_of_unchecked(unchecked)
 
     def freeze(self) -> FrozenGraph:
         """The model's frozen graph with the chosen layers; NotRenderableError if it has none."""
@@ -208,7 +233,8 @@ def prepare(
     elif preprocessing is not None:
         raise ProbeError("preprocessing is for images; prepare the arrays of the probe instead")
     reading = probe.reading(reduction)
-    return Recording(model, probe, chosen, fitted, feed, model.sampler(chosen, feed, reading))
+    sampler = model.sampler(chosen, feed, reading)
+    return Recording(model, probe, chosen, fitted, feed, sampler, reduction)
 
 
 def resize(images: Floats, height: int, width: int) -> Floats:

@@ -91,16 +91,33 @@ def open_onnx(path: Path) -> Model:
             found[tensor] = np.moveaxis(whole, 1, -1) if maps else whole
         return found
 
+    sizes_of = {tensor.name: tuple(tensor.dims) for tensor in model.graph.initializer}
     operations = [
         Operation(
             (node.name or node.output[0]).strip("/"),
             node.op_type,
             tuple(node.input),
             tuple(node.output),
+            _units(node, sizes_of),
         )
         for node in model.graph.node
     ]
     return model_of_operations(str(path), (height, width, channels or 3), operations, image, run)
+
+
+def _units(node: Any, sizes_of: Mapping[str, tuple[int, ...]]) -> int | None:
+    """How many units a node has by its weights; None where they do not say."""
+    weights = sizes_of.get(node.input[1]) if len(node.input) > 1 else None
+    if weights is None:
+        return None
+    options = {attribute.name: attribute.i for attribute in node.attribute}
+    if node.op_type == "Conv":
+        return weights[0]
+    if node.op_type == "ConvTranspose":
+        return weights[1] * int(options.get("group", 1))
+    if node.op_type == "Gemm":
+        return weights[0 if options.get("transB") else 1]
+    return None
 
 
 def _loaded(onnx: Any, path: Path) -> Any:

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tb_modelcompare.capture import FrozenGraph, Model, Sampler
+from tb_modelcompare.capture.checking import Reference
 from tb_modelcompare.errors import ModelFileError, NotRenderableError
 from tb_modelcompare.graph import LayerGraph, Node, kind_of
 from tb_modelcompare.sampling import Floats, Reading, Sampled, sample
@@ -26,12 +27,13 @@ _BATCH = 2
 
 @dataclass(frozen=True)
 class Operation:
-    """One operation; tensors go by keys of the file's own."""
+    """One operation; tensors go by keys of the file's own. `units` is what its weights say."""
 
     name: str
     op: str
     inputs: tuple[Any, ...]
     outputs: tuple[Any, ...]
+    units: int | None = None
 
 
 # Images (n, h, w, c) and the tensors wanted → their values, maps channels last.
@@ -71,6 +73,7 @@ def model_of_operations(
     nodes = [Node("input", "InputLayer", (), shape, shape[2], label="input", kind="input")]
     layer_of = {image: "input"}
     tensor_of: dict[str, Any] = {}
+    units_of: dict[str, int | None] = {}
     for operation in operations:
         known = [tensor for tensor in operation.inputs if tensor in layer_of]
         sources = tuple(dict.fromkeys(layer_of[tensor] for tensor in known))
@@ -82,6 +85,7 @@ def model_of_operations(
             name = _unique(operation.name, {"input", *tensor_of})
             nodes.append(Node(name, operation.op, sources, label=name, kind=kind))
             tensor_of[name] = operation.outputs[0]
+            units_of[name] = operation.units
         elif kind in _JOINS and tensor_of.get(name) == known[0] and uses[known[0]] == 1:
             tensor_of[name] = operation.outputs[0]  # a bias
         layer_of.update(dict.fromkeys(operation.outputs, name))
@@ -107,6 +111,12 @@ def model_of_operations(
         sampler=lambda layers, feed, reading: _sampler(
             run, {layer: tensor_of[layer] for layer in layers}, reading
         ),
+        reference=lambda layers, images: {
+            layer: Reference([values], units_of[layer])
+            for layer, values in zip(
+                layers, _values(run, images, [tensor_of[layer] for layer in layers]), strict=True
+            )
+        },
         freeze=lambda layers, images: _refuse(where),
     )
 
@@ -119,6 +129,11 @@ def _sampler(run: Run, tensors: Mapping[str, Any], reading: Reading) -> Sampler:
         ]
 
     return sampler
+
+
+def _values(run: Run, images: npt.NDArray[Any], tensors: Sequence[Any]) -> list[npt.NDArray[Any]]:
+    found = run(images, tensors)
+    return [found[tensor] for tensor in tensors]
 
 
 def _refuse(where: str) -> FrozenGraph:

@@ -65,6 +65,7 @@ def open_tflite(path: Path) -> Model:
             _OPS.get(step["op_name"], step["op_name"]),
             tuple(int(tensor) for tensor in step["inputs"]),
             tuple(int(tensor) for tensor in step["outputs"]),
+            _units(step, details),
         )
         for step in interpreter._get_ops_details()
         if len(step["outputs"])
@@ -72,6 +73,12 @@ def open_tflite(path: Path) -> Model:
     return model_of_operations(
         str(path), (height, width, channels), operations, int(image["index"]), run
     )
+
+
+def _units(step: Mapping[str, Any], details: Mapping[int, Any]) -> int | None:
+    """How many units an operation has by its weights; None where they do not say."""
+    axis = {"CONV_2D": 0, "FULLY_CONNECTED": 0, "DEPTHWISE_CONV_2D": 3}.get(step["op_name"])
+    return None if axis is None else int(details[int(step["inputs"][1])]["shape"][axis])
 
 
 def _interpreter(path: Path) -> Any:

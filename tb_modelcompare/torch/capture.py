@@ -24,6 +24,7 @@ from tb_modelcompare.sampling import Floats, Reading, Sampled, placement, unusab
 from tb_modelcompare.torch.axes import Arrangement, Axes, arranged
 from tb_modelcompare.torch.following import Follower
 from tb_modelcompare.torch.inference import as_batch, inference
+from tb_modelcompare.torch.reference import Origin, torch_references
 from tb_modelcompare.torch.running import Call, Run, run_of
 
 # What a module is described by; an output of another length is no row per image.
@@ -40,7 +41,7 @@ class _Seen:
     shape: tuple[int, ...]
     is_floating: bool
     is_passive: bool
-    is_module: bool
+    origin: Origin
 
 
 def open_model(module: torch.nn.Module, feed: Feed) -> Model:
@@ -86,17 +87,21 @@ def open_model(module: torch.nn.Module, feed: Feed) -> Model:
                 layout[name] = how
         else:
             nodes.append(call.node)
-            if call.is_floating and not call.is_passive and (how is not None or call.is_module):
+            if call.is_floating and not call.is_passive and (how or call.origin.path is not None):
                 lost[name] = how or "nothing shows that it depends on the probe's items"
         if call.is_passive:
             passive.add(name)
     _warn_of(lost)
+    origins = {call.node.name: call.origin for call in seen}
     return Model(
         graph=LayerGraph(tuple(nodes)),
         candidates=tuple(layout),
         passive=frozenset(passive.intersection(layout)),
         input_shape=shape,
         sampler=lambda layers, feed, reading: _sampler(module, run, layers, layout, feed, reading),
+        reference=lambda layers, items: torch_references(
+            module, run, {layer: origins[layer] for layer in layers}, layout, feed, items
+        ),
         freeze=lambda layers, images: _freeze(module, run, layers, layout, images),
     )
 
@@ -117,13 +122,18 @@ def _described(run: Run, items: torch.Tensor, feed: Feed) -> list[_Seen]:
                 tuple(call.value.shape),
                 call.value.is_floating_point(),
                 kind == "reshape" or step,
-                call.module is not None,
+                _origin(call),
             )
         )
 
     with follower:
         run.watch(items, visit)
     return [replace(call, axes=call.axes and follower.with_learned(call.axes)) for call in seen]
+
+
+def _origin(call: Call) -> Origin:
+    base = call.name.removesuffix(f":{call.output}") if call.output else call.name
+    return Origin(base, call.output, None if call.module is None else call.path, call.turn)
 
 
 def _with_shape(node: Node, shape: tuple[int, ...]) -> Node:

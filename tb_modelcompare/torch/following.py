@@ -45,7 +45,7 @@ from tb_modelcompare.torch.axes import (
     sizes_of,
     strength,
 )
-from tb_modelcompare.torch.declared import declared_units
+from tb_modelcompare.torch.declared import likely_units
 from tb_modelcompare.torch.functions import name_of, tensors
 
 # The sizes of a stand-in: no axis has them.
@@ -137,7 +137,7 @@ class Follower(TorchFunctionMode):  # type: ignore[misc]
         at = 0 if first is None or first else 1
         if counts and len(shape) > at and shape[at] == counts[0] and not has(axes, ITEMS):
             axes = replaced(axes, at, (Factor(ITEMS, counts[0]),))
-        units = None if module is None else declared_units(module)
+        units = None if module is None else likely_units(module)
         if units is not None and has(axes, ITEMS) and not has(axes, UNITS):
             free = [i for i, axis in enumerate(axes) if not is_only(axis, ITEMS)]
             fitting = [i for i in free if shape[i] == units[0]]
@@ -262,12 +262,13 @@ class Follower(TorchFunctionMode):  # type: ignore[misc]
                 if factor.role == UNKNOWN and (i == at or has(axes, ITEMS)):
                     self._learned[factor.key[0]] = UNITS if i == at else PLACES
         axes = self.with_learned(axes)
-        if any(factor.role not in (PLACES, BORROWED_PLACES) for factor in axes[at]):
-            return axes
+        own = any(factor.role not in (PLACES, BORROWED_PLACES) for factor in axes[at])
         others = {factor.role for i, axis in enumerate(axes) if i != at for factor in axis}
-        if axes[at] and UNITS in others:
-            here, there = {PLACES: BORROWED_UNITS}, {UNITS: BORROWED_PLACES}
-        else:
+        here: dict[str, str] = {}
+        there = {UNITS: BORROWED_PLACES}
+        if not own and axes[at] and UNITS in others:
+            here = {PLACES: BORROWED_UNITS}
+        elif not own:
             here = {PLACES: UNITS, BORROWED_PLACES: UNITS}
             there = {UNITS: PLACES, BORROWED_UNITS: PLACES}
         return tuple(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -66,11 +66,20 @@ Visit = Callable[[Call], None]
 class Run:
     """How a module is run with an eye on each call.
 
-    `module` is what is run, `unseen` are the paths of those inside that cannot be watched.
+    Attributes
+    ----------
+    module : torch.nn.Module
+        What is run.
+    watch : callable (items, visit)
+    functions : callable (items, names) → mapping of name to tensors
+        What calls of functions give, by code that torch.fx writes of the graph.
+    unseen : tuple of str
+        Paths of the modules inside that cannot be watched.
     """
 
     module: torch.nn.Module
     watch: Callable[[torch.Tensor, Visit], None]
+    functions: Callable[[torch.Tensor, Collection[str]], Mapping[str, list[torch.Tensor]]]
     unseen: tuple[str, ...] = ()
 
 
@@ -151,7 +160,27 @@ def _traced(module: torch.nn.Module) -> Run:
         interpreter.visit, interpreter.seen = visit, set()
         interpreter.run(images)
 
-    return Run(traced, run)
+    def functions(
+        images: torch.Tensor, wanted: Collection[str]
+    ) -> Mapping[str, list[torch.Tensor]]:
+        graph = torch.fx.Graph()
+        copies: dict[torch.fx.Node, torch.fx.Node] = {}
+        kept: dict[str, torch.fx.Node] = {}
+        for node in traced.graph.nodes:
+            if node.op != "output":
+                copies[node] = graph.node_copy(node, copies.__getitem__)
+            if names.get(node) in wanted:
+                kept[names[node]] = graph.call_function(copied, (copies[node],))
+        graph.output(tuple(kept.values()))
+        results = torch.fx.GraphModule(traced, graph)(images) if kept else ()
+        return dict(zip(kept, results, strict=True))
+
+    return Run(traced, run, functions)
+
+
+def copied(value: Any) -> list[torch.Tensor]:
+    """Copies of all tensors of an output, as an operation in place may follow."""
+    return [tensor.clone() for tensor in tensors(value)]
 
 
 def _hooked(module: torch.nn.Module) -> Run:
@@ -192,7 +221,7 @@ def _hooked(module: torch.nn.Module) -> Run:
         with watching(leaves, hook):
             module(images)
 
-    return Run(module, run, tuple(scripted))
+    return Run(module, run, lambda images, wanted: {}, tuple(scripted))
 
 
 @contextlib.contextmanager
