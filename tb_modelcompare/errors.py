@@ -78,3 +78,7 @@ class CacheDirectoryError(ModelCompareError):
 
 class RowsFewerThanUnitsWarning(UserWarning):
     """There are too few rows for the number of units: values are biased upward."""
+
+
+class SelfCheckWarning(UserWarning):
+    """A layer that is logged depends on its batch, or could not be compared with the framework."""

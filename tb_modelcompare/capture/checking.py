@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tb_modelcompare.errors import ActivationError
+from tb_modelcompare.errors import ActivationError, SelfCheckWarning
 from tb_modelcompare.sampling import Floats, Reduction, Sampled
 
 # Two items show whether a batch's items are mixed up.
@@ -155,6 +155,7 @@ def warn_of_mixed(wrong: Mapping[str, str]) -> None:
     warnings.warn(
         f"{_names(wrong)}: what an item gives depends on the other items of its batch, or on "
         f"random draws; such layers can be compared between snapshots of one batch_size alone",
+        SelfCheckWarning,
         stacklevel=2,
     )
 
@@ -164,6 +165,7 @@ def warn_of_unchecked(layers: Sequence[str]) -> None:
     warnings.warn(
         f"not checked against the framework's own forward pass, which does not show it: "
         f"{_names(layers)}",
+        SelfCheckWarning,
         stacklevel=2,
     )
 

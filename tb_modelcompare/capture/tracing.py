@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -93,6 +94,21 @@ def sample_function(
     return run
 
 
+@contextlib.contextmanager
+def without_gpus() -> Iterator[None]:
+    """Leave a GPU to the framework that trains on it: TensorFlow's first operation takes it whole.
+
+    TensorFlow sees none from here on. Where it is at work in this process already, it keeps what
+    it has, and computes on the CPU here.
+    """
+    import tensorflow as tf
+
+    with contextlib.suppress(RuntimeError):  # raised where it is at work
+        tf.config.set_visible_devices([], "GPU")
+    with tf.device("CPU"):
+        yield
+
+
 def freeze_function(
     function: LayerFunction, shape: tuple[int | None, int | None, int]
 ) -> FrozenGraph:
@@ -130,6 +146,7 @@ def freeze_function(
         raise NotRenderableError(f"TensorFlow cannot freeze it: {error}") from error
     for nodes in (graph_def.node, *(f.node_def for f in graph_def.library.function)):
         for node in nodes:
+            node.device = ""  # whoever renders it chooses
             # Names a gradient that lives in this process alone (swish has one).
             node.attr.pop("_gradient_op_type", None)
     if graph_def.ByteSize() > _MAX_BYTES:

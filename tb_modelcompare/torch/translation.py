@@ -18,7 +18,7 @@ import numpy.typing as npt
 import torch
 
 from tb_modelcompare.capture import FrozenGraph
-from tb_modelcompare.capture.tracing import freeze_function
+from tb_modelcompare.capture.tracing import freeze_function, without_gpus
 from tb_modelcompare.errors import NotRenderableError
 from tb_modelcompare.sampling import Floats
 from tb_modelcompare.torch import arithmetic, networks, shapes
@@ -78,8 +78,9 @@ def freeze_module(
         return dict(zip(layers, _translated(program, pixels), strict=True))
 
     try:
-        found = function(images)
-        frozen = freeze_function(function, (height, width, channels))
+        with without_gpus():
+            found = function(images)
+            frozen = freeze_function(function, (height, width, channels))
     except NotRenderableError:
         raise
     except (ValueError, TypeError) as error:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from tb_modelcompare import Probe, SummaryWriter, capture
-from tb_modelcompare.errors import ActivationError
+from tb_modelcompare.errors import ActivationError, SelfCheckWarning
 from tb_modelcompare.sampling import Placement, Sampled
 from tb_modelcompare.store import list_snapshots, open_snapshot
 from tb_modelcompare.summary import open_model
@@ -184,7 +184,7 @@ def test_layers_that_mix_the_items_of_a_batch_are_named(tmp_path: Path, probe: P
     net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4, track_running_stats=False))
     with (
         SummaryWriter(tmp_path / "run", probe) as writer,
-        pytest.warns(UserWarning, match="^1: what an item gives depends on the other items"),
+        pytest.warns(SelfCheckWarning, match="^1: what an item gives depends on the other items"),
     ):
         writer.add_model("net", net, frozen=False, progress=False)
     assert open_snapshot(tmp_path, "run").layer_names == ("0", "1")
@@ -205,7 +205,7 @@ def test_what_the_framework_does_not_show_is_said(tmp_path: Path, probe: Probe) 
 
     with (
         SummaryWriter(tmp_path / "run", probe) as writer,
-        pytest.warns(UserWarning, match=r"not checked against .*: conv$"),
+        pytest.warns(SelfCheckWarning, match=r"not checked against .*: conv$"),
     ):
         writer.add_model("net", Direct(), frozen=False, progress=False)
 
