@@ -17,10 +17,11 @@ import numpy.typing as npt
 
 from tb_modelcompare.errors import ActivationError
 from tb_modelcompare.similarity import products
-from tb_modelcompare.similarity.activations import Layer, Matrix, about_median, row_blocks
+from tb_modelcompare.similarity.activations import Array, Layer, Matrix, about_median
 from tb_modelcompare.similarity.moments import energy_of, squared_norm
 from tb_modelcompare.similarity.panels import multiply_adds, panels
 from tb_modelcompare.similarity.settings import Settings
+from tb_modelcompare.similarity.threads import spread
 
 LEAST_REMAINING = {np.dtype(np.float32): 0.05, np.dtype(np.float64): 1e-6}
 """Below this share, what remains of a sum in this type once the bias is taken off is inexact:
@@ -105,32 +106,27 @@ def _squares(
     """`||X'Y||²` of all pairs and of each layer with itself, and every row's squared length,
     (layers, rows) of each side."""
     layers = xs if ys is xs else [*xs, *ys]
-    gram = products.gram_cost(xs[0].rows, sum(layer.units for layer in layers), len(layers))
+    gram = products.gram_cost(xs, ys)
     covariances = sum(multiply_adds(xs, ys))
     if gram < covariances:
-        squares, energies = products.gram_squares(
-            layers, dtype, settings.memory, settings.tick(gram)
-        )
-        own_x, own_y = squares.diagonal()[: len(xs)], squares.diagonal()[-len(ys) :]
-        squares = squares[: len(xs), -len(ys) :]
-    else:
-        tick = settings.tick(covariances)
-        own_x = _own_squares(xs, dtype, tick)
-        own_y = own_x if ys is xs else _own_squares(ys, dtype, tick)
-        squares = _cross_squares(xs, ys, dtype, settings.memory, tick)
-        if ys is xs:
-            squares += squares.T + np.diag(own_x)
-        energies = np.stack([energy_of(layer, dtype) for layer in layers])
-    return squares, (own_x, own_y), (energies[: len(xs)], energies[-len(ys) :])
+        return products.gram_squares(xs, ys, dtype, settings.memory, settings.tick(gram))
+    tick = settings.tick(covariances)
+    own = _own_squares(layers, dtype, settings.memory, tick)
+    squares = _cross_squares(xs, ys, dtype, settings.memory, tick)
+    if ys is xs:
+        squares += squares.T + np.diag(own)
+    energies = np.stack(spread(lambda layer: energy_of(layer, dtype), layers))
+    x, y = slice(len(xs)), slice(-len(ys), None)
+    return squares, (own[x], own[y]), (energies[x], energies[y])
 
 
-def _own_squares(layers: Sequence[Layer], dtype: npt.DTypeLike, tick: products.Tick) -> Matrix:
-    squares = np.empty(len(layers))
-    for index, layer in enumerate(layers):
-        covariance = products.own_covariance(layer, dtype)
-        squares[index] = squared_norm(covariance) * layer.rows**2
-        tick(float(layer.rows) * layer.units**2)
-    return squares
+def _own_squares(
+    layers: Sequence[Layer], dtype: npt.DTypeLike, memory: int, tick: products.Tick
+) -> Matrix:
+    def of_layer(index: int, covariance: Array) -> float:
+        return squared_norm(covariance) * layers[index].rows ** 2
+
+    return np.array(products.with_covariances(of_layer, layers, dtype, memory, tick))
 
 
 def _cross_squares(
@@ -138,10 +134,14 @@ def _cross_squares(
 ) -> Matrix:
     """`||X'Y||²` through covariances; strictly above the diagonal where `ys is xs`."""
     squares = np.zeros((len(xs), len(ys)))
+
+    def of_panel(one: tuple[int, slice, Array]) -> None:
+        i, columns, panel = one
+        widths = [layer.units for layer in ys[columns]]
+        squares[i, columns] = products.block_squares(panel, widths) * xs[0].rows ** 2
+
     for some in panels(xs, ys, dtype, memory, tick):
-        for i, columns, panel in some:
-            widths = [layer.units for layer in ys[columns]]
-            squares[i, columns] = products.block_squares(panel, widths) * xs[0].rows ** 2
+        spread(of_panel, some)
     return squares
 
 
@@ -228,26 +228,16 @@ def without_diagonals(xs: list[Layer], ys: list[Layer], settings: Settings) -> H
 def _off_diagonal_squares(layers: list[Layer], settings: Settings) -> tuple[Matrix, Matrix]:
     """`<K, L>` of all pairs of Gram matrices whose diagonals are 0, and the sums of their rows,
     (layers, rows). By tiles, half of which are enough."""
-    rows = layers[0].rows
-    kept = products.reader(layers, np.float64, settings.memory / 2)
-    centred = kept or (lambda index, rows: layers[index].centred(rows))
-    side = min(products.TILE if kept else products.LARGE_TILE, rows)
-    while side > 64 and len(layers) * side * side * 8 > settings.memory / 2:
-        side //= 2
     tick = settings.without_progress().tick(1.0)
-    squares, sums = np.zeros((len(layers), len(layers))), np.zeros((len(layers), rows))
-    blocks = list(row_blocks(rows, side))
-    for i, first in enumerate(blocks):
-        for second in blocks[i:]:
-            tiles = np.empty((len(layers), (first.stop - first.start), second.stop - second.start))
-            for index in range(len(layers)):
-                np.matmul(centred(index, first), centred(index, second).T, out=tiles[index])
-                if second == first:
-                    np.fill_diagonal(tiles[index], 0.0)
-                tick(0.0)
-            lines = tiles.reshape(len(layers), -1)
-            squares += (1.0 if second == first else 2.0) * products.inner_products(lines, lines)
-            sums[:, first] += tiles.sum(axis=2)
-            if second != first:
-                sums[:, second] += tiles.sum(axis=1)
+    squares, sums = np.zeros((len(layers), len(layers))), np.zeros((len(layers), layers[0].rows))
+    for (first, second), lines in products.gram_tiles(layers, np.float64, settings.memory, tick):
+        height, width = first.stop - first.start, second.stop - second.start
+        if second == first:
+            lines[:, :: width + 1] = 0.0
+        tiles = lines.reshape(-1, height, width)
+        times = 1.0 if second == first else 2.0
+        squares += times * products.spread_inner_products(lines, lines)
+        sums[:, first] += tiles.sum(axis=2)
+        if second != first:
+            sums[:, second] += tiles.sum(axis=1)
     return squares, sums

@@ -23,7 +23,7 @@ from tb_modelcompare.similarity.registry import (
     VectorPlan,
 )
 from tb_modelcompare.similarity.settings import Settings
-from tb_modelcompare.similarity.threads import blas_threads, spread
+from tb_modelcompare.similarity.threads import spread
 
 
 def all_pairs(
@@ -164,31 +164,12 @@ def _prepared(
 ) -> list[Any]:
     """What the measure makes of each layer's own moments."""
 
-    def moments(index: int) -> LayerMoments:
+    def prepare(index: int, covariance: Array) -> Any:
         layer = layers[index]
-        covariance = products.own_covariance(
-            layer, dtype, None if centred is None else centred[index]
-        )
-        return LayerMoments(
-            layer.name, layer.rows, layer.mean, covariance.astype(dtype, copy=False)
-        )
+        moments = covariance.astype(dtype, copy=False)
+        return plan.prepare(LayerMoments(layer.name, layer.rows, layer.mean, moments))
 
-    def cost(index: int) -> float:
-        return float(layers[index].rows) * layers[index].units ** 2
-
-    sides: list[Any] = []
-    for group in products.groups([16 * layer.units**2 for layer in layers], memory):
-        if len(group) < blas_threads():  # which are then put to use within each product
-            some = [moments(index) for index in group]
-            sides += spread(plan.prepare, some, lambda one: tick(float(one.rows) * one.units**2))
-        else:
-            sides += spread(
-                lambda index: plan.prepare(moments(index)),
-                group,
-                lambda index: tick(cost(index)),
-                cost,
-            )
-    return sides
+    return products.with_covariances(prepare, layers, dtype, memory, tick, centred)
 
 
 def _blocks(panel: Array, ys: Sequence[Layer], among: slice) -> Iterator[tuple[int, Array]]:

@@ -16,9 +16,9 @@ def multiply_adds(xs: Sequence[Layer], ys: Sequence[Layer]) -> tuple[float, floa
     rows = float(xs[0].rows)
     layers = xs if ys is xs else [*xs, *ys]
     units_x, units_y = (sum(layer.units for layer in side) for side in (xs, ys))
-    own = rows * sum(layer.units**2 for layer in layers)
+    own = rows / 2 * sum(layer.units**2 for layer in layers)  # symmetric: half is enough
     across = rows * units_x * units_y
-    return own, (across - own) / 2 if ys is xs else across
+    return own, across / 2 - own if ys is xs else across
 
 
 def panels(

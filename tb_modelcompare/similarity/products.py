@@ -2,11 +2,19 @@
 
 Everything is read in blocks of rows or in tiles of the Gram matrix, from arrays that may be
 memory-mapped, as centred and scaled float32 or float64; sums over blocks are in float64.
+
+A large product is cut into tiles, and each tile is the work of one thread. BLAS would divide
+every product among all processors and wait for the slowest of them, which spins meanwhile:
+where other programs run, that takes several times the time of one thread. The tiles and the
+order in which they are added are fixed, so that the sums are the same bits on any number of
+threads.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +25,7 @@ from tb_modelcompare.similarity.activations import (
     Matrix,
     row_blocks,
 )
+from tb_modelcompare.similarity.threads import blas_threads, spread
 
 Tick = Callable[[float], None]
 """Told the number of multiply-adds done since the last call; raises to stop the work."""
@@ -25,10 +34,28 @@ TILE = 256
 """Side of a tile of a Gram matrix: some tens of layers' tiles stay in the processor's cache."""
 
 LARGE_TILE = 1024
-"""Where rows are centred anew for each tile, larger tiles mean fewer times."""
+"""Side of a tile of a Gram matrix that all threads fill together. Larger ones multiply a little
+faster and mean that rows are centred fewer times; half of those on the diagonal is wasted."""
 
-SUM_LENGTH = 16384
-"""Longest inner product left to float32; longer ones are added up in float64."""
+UNITS_AT_ONCE = 512
+"""Units of either side of a tile of a covariance; one thread takes tens of milliseconds for it
+with `ROWS_AT_ONCE` rows."""
+
+SUM_LENGTH = 4096
+"""Longest inner product left to float32; longer ones are added up in float64. So many entries
+of some tens of layers stay in the processor's cache."""
+
+PART = 65536
+"""Least number of entries of long lines whose inner products are the work of one thread."""
+
+MOST_PARTS = 64
+"""Most parts of long lines whose inner products are kept until they are added."""
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+Tile: TypeAlias = tuple[slice, slice]
+"""Rows and columns of a matrix."""
 
 
 def starts(layers: Sequence[Layer]) -> npt.NDArray[np.intp]:
@@ -40,8 +67,11 @@ def stack(layers: Sequence[Layer], rows: slice, dtype: npt.DTypeLike) -> Array:
     """Centred rows of all layers side by side, (rows, units of all)."""
     edges = starts(layers)
     block = np.empty((rows.stop - rows.start, edges[-1]), dtype)
-    for layer, start, stop in zip(layers, edges[:-1], edges[1:], strict=True):
-        layer.centred(rows, dtype, block[:, start:stop])
+
+    def fill(index: int) -> None:
+        layers[index].centred(rows, dtype, block[:, edges[index] : edges[index + 1]])
+
+    spread(fill, range(len(layers)), cost=lambda index: layers[index].units)
     return block
 
 
@@ -57,17 +87,77 @@ def groups(sizes: Sequence[int], limit: int) -> list[range]:
     return [*runs, range(start, len(sizes))] if sizes else runs
 
 
-def own_covariance(layer: Layer, dtype: npt.DTypeLike, centred: Array | None = None) -> Array:
+def own_covariance(
+    layer: Layer,
+    dtype: npt.DTypeLike,
+    centred: Array | None = None,
+    each: Callable[[Callable[[Tile], None], Sequence[Tile]], Iterable[None]] = map,
+) -> Array:
     """Covariance of one layer from products in `dtype`, summed over blocks in float64.
 
-    `centred` are all its centred rows, where they are at hand in that type.
+    `centred` are all its centred rows, where they are at hand in that type. `each` is `spread`
+    where the tiles of this one layer are to keep all threads busy.
     """
     total = np.zeros((layer.units, layer.units))
+    tiles = upper_tiles(layer.units)
     for rows in row_blocks(layer.rows):
         block = layer.centred(rows, dtype) if centred is None else centred[rows]
-        total += block.T @ block
+        list(each(_adding(total, block, block), tiles))
+    for first, second in tiles:
+        total[second, first] = total[first, second].T
     total /= layer.rows
     return total
+
+
+def upper_tiles(units: int) -> list[Tile]:
+    """Tiles of a symmetric matrix on its diagonal and above."""
+    return list(itertools.combinations_with_replacement(row_blocks(units, UNITS_AT_ONCE), 2))
+
+
+def _adding(total: Array, left: Array, right: Array) -> Callable[[Tile], None]:
+    """What adds one tile of `left.T @ right` to the total."""
+
+    def add(tile: Tile) -> None:
+        total[tile] += left[:, tile[0]].T @ right[:, tile[1]]
+
+    return add
+
+
+def with_covariances(
+    use: Callable[[int, Array], Result],
+    layers: Sequence[Layer],
+    dtype: npt.DTypeLike,
+    memory: int,
+    tick: Tick,
+    centred: Sequence[Array] | None = None,
+) -> list[Result]:
+    """`use(index, covariance)` of every layer, for as many at a time as fit in memory.
+
+    `centred` are all their centred rows, where they are at hand.
+    """
+
+    def covariance(index: int, each: Any = map) -> Array:
+        return own_covariance(
+            layers[index], dtype, None if centred is None else centred[index], each
+        )
+
+    def cost(index: int) -> float:
+        return float(layers[index].rows) * layers[index].units ** 2 / 2
+
+    results: list[Result] = []
+    for group in groups([16 * layer.units**2 for layer in layers], memory):
+        if len(group) < blas_threads():  # which then share each layer's tiles
+            some = [covariance(index, spread) for index in group]
+            pairs = list(zip(group, some, strict=True))
+            results += spread(lambda pair: use(*pair), pairs, lambda pair: tick(cost(pair[0])))
+        else:
+            results += spread(
+                lambda index: use(index, covariance(index)),
+                group,
+                lambda index: tick(cost(index)),
+                cost,
+            )
+    return results
 
 
 def cross_panels(
@@ -84,27 +174,47 @@ def cross_panels(
     """
     edges_x, edges_y = starts(xs), starts(ys)
     rows = xs[0].rows
-    firsts = [index + 1 if following else 0 for index in range(len(xs))]
-    wanted = [index for index, first in enumerate(firsts) if first < len(ys)]
+    panels = [
+        (index, first, np.s_[edges_x[index] : edges_x[index + 1], edges_y[first] :])
+        for index, first in ((i, i + 1 if following else 0) for i in range(len(xs)))
+        if first < len(ys)
+    ]
     blocks = list(row_blocks(rows))
-    sums: dict[int, Array] = {}
+    # Memory that no panel covers is never touched.
+    sums = np.zeros((edges_x[-1], edges_y[-1]), dtype if len(blocks) == 1 else np.float64)
+    tiles = _tiles_of_panels([place for _, _, place in panels], sums.shape[1])
+    wanted = sum(sums[place].size for _, _, place in panels)
+    share = wanted / max(1, sum(sums[tile].size for tile in tiles))
     for block in blocks:
         left = stack(xs, block, dtype)
         right = left if ys is xs else stack(ys, block, dtype)
-        for index in wanted:
-            x = left[:, edges_x[index] : edges_x[index + 1]]
-            y = right[:, edges_y[firsts[index]] :]
-            product = x.T @ y
-            if len(blocks) == 1:
-                sums[index] = product
-            elif index in sums:
-                sums[index] += product
-            else:
-                sums[index] = product.astype(np.float64)
-            tick(float(len(left)) * x.shape[1] * y.shape[1])
-    for panel in sums.values():
-        panel /= rows
-    return [(index, firsts[index], sums[index]) for index in wanted]
+        done = [share * len(left) * sums[tile].size for tile in tiles]
+        _spread_with_costs(_adding(sums, left, right), tiles, done, tick)
+    for _, _, place in panels:
+        sums[place] /= rows
+    return [(index, first, sums[place]) for index, first, place in panels]
+
+
+def _spread_with_costs(
+    function: Callable[[Item], None], items: Sequence[Item], costs: Sequence[float], tick: Tick
+) -> None:
+    spread(
+        lambda index: function(items[index]),
+        range(len(items)),
+        lambda index: tick(costs[index]),
+        costs.__getitem__,
+    )
+
+
+def _tiles_of_panels(panels: Sequence[Tile], width: int) -> list[Tile]:
+    """Tiles that cover panels, each of which begins further to the right than the one before
+    and reaches the right edge. One tile takes several narrow layers."""
+    tiles = []
+    for rows in row_blocks(panels[-1][0].stop if panels else 0, UNITS_AT_ONCE):
+        first = next(columns.start for lines, columns in panels if lines.stop > rows.start)
+        for columns in row_blocks(width - first, UNITS_AT_ONCE):
+            tiles.append((rows, slice(first + columns.start, first + columns.stop)))
+    return tiles
 
 
 def block_squares(panel: Array, widths: Sequence[int]) -> Matrix:
@@ -122,43 +232,84 @@ def reader(
     """Centred rows of a layer by its index, where those of all layers fit in memory."""
     if sum(layer.rows * layer.units for layer in layers) * np.dtype(dtype).itemsize > memory:
         return None
-    kept = [layer.centred(slice(0, layer.rows), dtype) for layer in layers]
+    kept = spread(lambda layer: layer.centred(slice(0, layer.rows), dtype), layers)
     return lambda index, rows: kept[index][rows]
 
 
 def gram_squares(
-    layers: Sequence[Layer], dtype: npt.DTypeLike, memory: int, tick: Tick
-) -> tuple[Matrix, Matrix]:
-    """`||X'Y||²` of all pairs of layers through their Gram matrices, `<XX', YY'>`; and the
-    diagonals of these, (layers, rows).
+    xs: Sequence[Layer], ys: Sequence[Layer], dtype: npt.DTypeLike, memory: int, tick: Tick
+) -> tuple[Matrix, tuple[Matrix, Matrix], tuple[Matrix, Matrix]]:
+    """`||X'Y||²` of all pairs of layers through their Gram matrices, `<XX', YY'>`; that of each
+    layer with itself; and the diagonals of the Gram matrices, (layers, rows) of each side."""
+    layers = xs if ys is xs else [*xs, *ys]
+    x, y = slice(len(xs)), slice(len(layers) - len(ys), None)
+    across, own = np.zeros((len(xs), len(ys))), np.zeros(len(layers))
+    diagonals = np.empty((len(layers), layers[0].rows))
+    for (first, second), tiles in gram_tiles(layers, dtype, memory, tick):
+        times = 1.0 if second == first else 2.0
+        products = times * spread_inner_products(tiles[x], tiles[y])
+        across += products
+        own += products.diagonal() if ys is xs else times * squared_lengths(tiles)
+        if second == first:
+            diagonals[:, first] = tiles[:, :: first.stop - first.start + 1]
+        tick(times / 2 * products.size * tiles.shape[1])
+    return across, (own[x], own[y]), (diagonals[x], diagonals[y])
 
-    Tile by tile: a tile of every layer's Gram matrix, then all inner products of these. Half
-    of the tiles are enough, as Gram matrices are symmetric.
+
+def gram_tiles(
+    layers: Sequence[Layer], dtype: npt.DTypeLike, memory: int, tick: Tick
+) -> Iterator[tuple[Tile, Array]]:
+    """A tile of every layer's Gram matrix, (layers, entries), one tile after another.
+
+    Those on the diagonal and above, as Gram matrices are symmetric. The array is overwritten by
+    the next tile.
     """
     kept = reader(layers, dtype, memory / 2)
     centred = kept or (lambda index, rows: layers[index].centred(rows, dtype))
-    side = min(TILE if kept else LARGE_TILE, layers[0].rows)
+    side = min(LARGE_TILE, layers[0].rows)
     while side > 64 and len(layers) * side * side * np.dtype(dtype).itemsize > memory / 2:
         side //= 2
-    total = np.zeros((len(layers), len(layers)))
-    diagonals = np.empty((len(layers), layers[0].rows))
-    tiles = np.empty((len(layers), side * side), dtype)
-    blocks = list(row_blocks(layers[0].rows, side))
-    for i, first in enumerate(blocks):
-        for second in blocks[i:]:
-            height, width = first.stop - first.start, second.stop - second.start
-            for index, layer in enumerate(layers):
-                left = centred(index, first)
-                right = left if second == first else centred(index, second)
-                tile = tiles[index, : height * width].reshape(height, width)
-                np.matmul(left, right.T, out=tile)
-                if second == first:
-                    diagonals[index, first] = tile.diagonal()
-                tick(float(height * width) * layer.units)
-            filled = tiles[:, : height * width]
-            total += (1.0 if second == first else 2.0) * inner_products(filled, filled)
-            tick(float(height * width) * len(layers) ** 2 / 2)
-    return total, diagonals
+    space = np.empty((len(layers), side * side), dtype)
+    for first, second in itertools.combinations_with_replacement(
+        row_blocks(layers[0].rows, side), 2
+    ):
+        height, width = first.stop - first.start, second.stop - second.start
+        tiles = space[:, : height * width]
+        times = 1.0 if second == first else 2.0
+
+        def fill(index: int, tiles: Array = tiles, tile: Tile = (first, second)) -> None:
+            left = centred(index, tile[0])
+            right = left if tile[0] == tile[1] else centred(index, tile[1])
+            np.matmul(left, right.T, out=tiles[index].reshape(len(left), len(right)))
+
+        done = [times / 2 * tiles.shape[1] * layer.units for layer in layers]
+        _spread_with_costs(fill, range(len(layers)), done, tick)
+        yield (first, second), tiles
+
+
+def _parts(length: int) -> list[slice]:
+    """Of long lines, each the work of one thread: so few that their sums fit in memory."""
+    return list(row_blocks(length, max(PART, -(-length // MOST_PARTS))))
+
+
+def spread_inner_products(left: Array, right: Array) -> Matrix:
+    """`inner_products` on all threads. The same lines twice cost half."""
+    parts = _parts(left.shape[1])
+    sums = spread(lambda part: inner_products(left[:, part], right[:, part]), parts)
+    return np.asarray(np.sum(sums, axis=0))
+
+
+def squared_lengths(lines: Array) -> Matrix:
+    """Sum of the squares of each long line, (lines,), on all threads."""
+
+    def of_part(part: slice) -> Matrix:
+        total = np.zeros(len(lines))
+        for few in row_blocks(part.stop - part.start, SUM_LENGTH):
+            some = lines[:, part][:, few]
+            total += np.vecdot(some, some)
+        return total
+
+    return np.asarray(np.sum(spread(of_part, _parts(lines.shape[1])), axis=0))
 
 
 def inner_products(left: Array, right: Array) -> Matrix:
@@ -169,9 +320,11 @@ def inner_products(left: Array, right: Array) -> Matrix:
     return total
 
 
-def gram_cost(rows: int, units: int, layers: int) -> float:
+def gram_cost(xs: Sequence[Layer], ys: Sequence[Layer]) -> float:
     """Multiply-adds of `gram_squares`."""
-    return rows**2 / 2 * (units + layers**2 / 2)
+    layers = xs if ys is xs else [*xs, *ys]
+    pairs = len(xs) * len(ys) / (2 if ys is xs else 1)
+    return layers[0].rows ** 2 / 2 * (sum(layer.units for layer in layers) + pairs)
 
 
 def cosines(left: Array, right: Array) -> Matrix:
