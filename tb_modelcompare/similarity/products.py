@@ -33,9 +33,9 @@ Tick = Callable[[float], None]
 TILE = 256
 """Side of a tile of a Gram matrix: some tens of layers' tiles stay in the processor's cache."""
 
-LARGE_TILE = 1024
-"""Side of a tile of a Gram matrix that all threads fill together. Larger ones multiply a little
-faster and mean that rows are centred fewer times; half of those on the diagonal is wasted."""
+LARGE_TILE = 512
+"""Side of a tile of a Gram matrix that all threads fill together, a layer each. Larger ones
+multiply hardly faster, and nearly half of those on the diagonal is wasted."""
 
 UNITS_AT_ONCE = 512
 """Units of either side of a tile of a covariance; one thread takes tens of milliseconds for it
@@ -53,6 +53,9 @@ MOST_PARTS = 64
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+Reader: TypeAlias = Callable[[int, slice | npt.NDArray[np.intp]], Array]
+"""Centred rows of a layer, by its index."""
 
 Tile: TypeAlias = tuple[slice, slice]
 """Rows and columns of a matrix."""
@@ -226,9 +229,7 @@ def block_squares(panel: Array, widths: Sequence[int]) -> Matrix:
     return np.asarray(np.add.reduceat(columns, edges))
 
 
-def reader(
-    layers: Sequence[Layer], dtype: npt.DTypeLike, memory: float
-) -> Callable[[int, slice | npt.NDArray[np.intp]], Array] | None:
+def reader(layers: Sequence[Layer], dtype: npt.DTypeLike, memory: float) -> Reader | None:
     """Centred rows of a layer by its index, where those of all layers fit in memory."""
     if sum(layer.rows * layer.units for layer in layers) * np.dtype(dtype).itemsize > memory:
         return None
@@ -266,25 +267,40 @@ def gram_tiles(
     """
     kept = reader(layers, dtype, memory / 2)
     centred = kept or (lambda index, rows: layers[index].centred(rows, dtype))
+    # What is not kept is centred anew for each tile, but for the rows of the tiles beside it.
+    units = 0 if kept else sum(layer.units for layer in layers)
+    limit = memory / np.dtype(dtype).itemsize * (0.5 if kept else 0.75)
     side = min(LARGE_TILE, layers[0].rows)
-    while side > 64 and len(layers) * side * side * np.dtype(dtype).itemsize > memory / 2:
+    while side > 64 and (len(layers) * side + units) * side > limit:
         side //= 2
     space = np.empty((len(layers), side * side), dtype)
-    for first, second in itertools.combinations_with_replacement(
-        row_blocks(layers[0].rows, side), 2
-    ):
-        height, width = first.stop - first.start, second.stop - second.start
-        tiles = space[:, : height * width]
-        times = 1.0 if second == first else 2.0
+    blocks = list(row_blocks(layers[0].rows, side))
+    for i, first in enumerate(blocks):
+        lefts = _of_all(layers, centred, first)
+        for second in blocks[i:]:
+            tiles = space[:, : (first.stop - first.start) * (second.stop - second.start)]
+            fill = _filling(tiles, lefts, centred, None if second == first else second)
+            times = 0.5 if second == first else 1.0
+            costs = [times * tiles.shape[1] * layer.units for layer in layers]
+            _spread_with_costs(fill, range(len(layers)), costs, tick)
+            yield (first, second), tiles
 
-        def fill(index: int, tiles: Array = tiles, tile: Tile = (first, second)) -> None:
-            left = centred(index, tile[0])
-            right = left if tile[0] == tile[1] else centred(index, tile[1])
-            np.matmul(left, right.T, out=tiles[index].reshape(len(left), len(right)))
 
-        done = [times / 2 * tiles.shape[1] * layer.units for layer in layers]
-        _spread_with_costs(fill, range(len(layers)), done, tick)
-        yield (first, second), tiles
+def _of_all(layers: Sequence[Layer], centred: Reader, rows: slice) -> list[Array]:
+    return spread(lambda index: centred(index, rows), range(len(layers)))
+
+
+def _filling(
+    tiles: Array, lefts: Sequence[Array], centred: Reader, rows: slice | None
+) -> Callable[[int], None]:
+    """What fills one layer's tile; rows None are those on the left."""
+
+    def fill(index: int) -> None:
+        left = lefts[index]
+        right = left if rows is None else centred(index, rows)
+        np.matmul(left, right.T, out=tiles[index].reshape(len(left), len(right)))
+
+    return fill
 
 
 def _parts(length: int) -> list[slice]:
