@@ -167,7 +167,9 @@ def unbiased_of(
         unbiased_hsic(square, np.square(energy).sum(axis=1), total**2, rows)
         for square, energy, total in zip(own, energies, totals, strict=True)
     )
-    cross = unbiased_hsic(squares, energies[0] @ energies[1].T, np.outer(*totals), rows)
+    cross = unbiased_hsic(
+        squares, products.spread_inner_products(*energies), np.outer(*totals), rows
+    )
     remaining = min(shares(new_x, own[0], 1.0).min(), shares(new_y, own[1], 1.0).min())
     largest = max(
         shares(np.square(energy).max(axis=1), square, 0.0).max()

@@ -185,7 +185,8 @@ def _hsic_of_draws(
                 energy[:, first] = diagonals
     # Of every layer, each row's inner products with the other rows that were drawn, summed.
     towards = np.stack(
-        [_sums_of_rows(centred(i, slice(0, rows)), counts) for i in range(len(layers))], axis=1
+        spread(lambda i: _sums_of_rows(centred(i, slice(0, rows)), counts), range(len(layers))),
+        axis=1,
     )
     towards -= energy
     draws = [(0, order, np.arange(rows)) for order in moved]

@@ -18,7 +18,6 @@ from tb_modelcompare.similarity.activations import (
     check_activations,
     check_model,
     require_same_rows,
-    row_blocks,
 )
 from tb_modelcompare.similarity.engine import Comparison
 from tb_modelcompare.similarity.hsic import (
@@ -28,7 +27,7 @@ from tb_modelcompare.similarity.hsic import (
     unbiased_of,
 )
 from tb_modelcompare.similarity.inputs import open_layers
-from tb_modelcompare.similarity.products import SUM_LENGTH, inner_products
+from tb_modelcompare.similarity.products import spread_inner_products
 from tb_modelcompare.similarity.settings import MEMORY, Precision, Settings
 from tb_modelcompare.similarity.threads import spread
 
@@ -125,8 +124,7 @@ class MinibatchCKA:
         variance = energies.mean(axis=1) / [one.shape[1] for one in arrays]
         if not ((variance > NEAR_ONE[0] ** 2) & (variance < NEAR_ONE[1] ** 2)).all():
             return None
-        parts = list(row_blocks(grams.shape[1], SUM_LENGTH))
-        squares = np.sum(spread(lambda part: inner_products(*[grams[:, part]] * 2), parts), axis=0)
+        squares = spread_inner_products(grams, grams)
         own, x, y = squares.diagonal(), slice(len(a)), slice(0 if b is None else len(a), None)
         hsic = unbiased_of(squares[x, y], (own[x], own[y]), (energies[x], energies[y]))
         if not hsic.is_exact(np.float32):

@@ -124,12 +124,13 @@ def _with_themselves(
     plan: MomentPlan, layers: Sequence[Layer], sides: Sequence[Any], exact: npt.NDArray[np.bool_]
 ) -> list[float]:
     """The values of a measure that differ from layer to layer where it meets itself."""
-    values = []
-    for layer, side, double in zip(layers, sides, exact, strict=True):
-        dtype = np.float64 if double else np.float32
-        covariance = products.own_covariance(layer, dtype).astype(dtype, copy=False)
-        values.append(float(plan.combine(side, side, Cross(covariance))))
-    return values
+
+    def value(index: int) -> float:
+        dtype = np.float64 if exact[index] else np.float32
+        covariance = products.own_covariance(layers[index], dtype).astype(dtype, copy=False)
+        return float(plan.combine(sides[index], sides[index], Cross(covariance)))
+
+    return spread(value, range(len(layers)), cost=lambda index: layers[index].units)
 
 
 def prepared(

@@ -45,7 +45,7 @@ SUM_LENGTH = 4096
 """Longest inner product left to float32; longer ones are added up in float64. So many entries
 of some tens of layers stay in the processor's cache."""
 
-PART = 65536
+PART = 16384
 """Least number of entries of long lines whose inner products are the work of one thread."""
 
 MOST_PARTS = 64
