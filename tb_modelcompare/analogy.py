@@ -14,6 +14,7 @@ import numpy.typing as npt
 import scipy.linalg
 
 from tb_modelcompare.errors import ActivationError
+from tb_modelcompare.options import number, whole
 from tb_modelcompare.similarity.activations import (
     Matrix,
     about_median,
@@ -21,7 +22,6 @@ from tb_modelcompare.similarity.activations import (
     require_same_rows,
     row_blocks,
 )
-from tb_modelcompare.similarity.options import number, whole
 from tb_modelcompare.similarity.regression import RIDGE, Folds, in_folds, ridge_factor
 from tb_modelcompare.similarity.threads import spread
 

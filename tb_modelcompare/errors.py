@@ -49,7 +49,7 @@ class ActivationError(ModelCompareError):
 
 
 class OptionError(ActivationError):
-    """An option of a measure has a name or a value that the measure does not take."""
+    """An option has a name or a value that is not taken where it was given."""
 
 
 class NotRenderableError(ModelCompareError):

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tb_modelcompare.errors import ActivationError, OptionError, RowsFewerThanUnitsWarning
+from tb_modelcompare.options import whole
 from tb_modelcompare.similarity.activations import (
     Layer,
     Matrix,
@@ -25,7 +26,6 @@ from tb_modelcompare.similarity.inputs import (
     open_both,
 )
 from tb_modelcompare.similarity.kernel_draws import mean_of_shuffles
-from tb_modelcompare.similarity.options import whole
 from tb_modelcompare.similarity.pairs import all_pairs
 from tb_modelcompare.similarity.registry import KernelPlan, Measure
 from tb_modelcompare.similarity.regression import image_indices

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import scipy.special
 
 from tb_modelcompare.errors import ActivationError
+from tb_modelcompare.options import whole
 from tb_modelcompare.similarity import quadrature
 from tb_modelcompare.similarity.activations import Array, Layer, open_layer
 from tb_modelcompare.similarity.cca import SpectralMean
@@ -22,7 +23,6 @@ from tb_modelcompare.similarity.engine import (
     warned_of_few_rows,
 )
 from tb_modelcompare.similarity.inputs import Dead, check_inputs, find_measure, open_both
-from tb_modelcompare.similarity.options import whole
 from tb_modelcompare.similarity.pairs import moment_pairs, prepared
 from tb_modelcompare.similarity.registry import KernelPlan, Measure, MomentPlan, Plan
 from tb_modelcompare.similarity.regression import image_indices

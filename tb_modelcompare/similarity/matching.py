@@ -12,9 +12,9 @@ import numpy.typing as npt
 import scipy  # its parts are imported where they are first used: some take long
 
 from tb_modelcompare.errors import ActivationError
+from tb_modelcompare.options import one_of
 from tb_modelcompare.similarity.activations import Matrix
 from tb_modelcompare.similarity.moments import Cross, LayerMoments
-from tb_modelcompare.similarity.options import one_of
 from tb_modelcompare.similarity.registry import Measure, MomentPlan, evaluate
 
 Direction = Literal["x_to_y", "y_to_x"]

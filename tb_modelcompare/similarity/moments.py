@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.linalg
 
+from tb_modelcompare.options import number
 from tb_modelcompare.similarity.activations import (
     Array,
     Layer,
@@ -15,7 +16,6 @@ from tb_modelcompare.similarity.activations import (
     require_same_rows,
     row_blocks,
 )
-from tb_modelcompare.similarity.options import number
 
 RCOND = 1e-10
 """A direction whose variance is below this share of the largest one (after every unit is

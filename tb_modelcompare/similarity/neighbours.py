@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tb_modelcompare.errors import ActivationError
+from tb_modelcompare.options import whole
 from tb_modelcompare.similarity.activations import Layer, Matrix, row_blocks
 from tb_modelcompare.similarity.distances import (
     Indices,
@@ -17,7 +18,6 @@ from tb_modelcompare.similarity.distances import (
     squares_of_pairs,
     varying_values,
 )
-from tb_modelcompare.similarity.options import whole
 from tb_modelcompare.similarity.registry import Measure, RowPlan, evaluate
 
 Pairs = Callable[[Indices, Indices], tuple[Matrix, Matrix]]

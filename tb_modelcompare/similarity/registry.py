@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from tb_modelcompare.options import only_known
 from tb_modelcompare.similarity.activations import (
     Array,
     Layer,
@@ -21,7 +22,6 @@ from tb_modelcompare.similarity.moments import (
     cross_of_layers,
     moments_of_layer,
 )
-from tb_modelcompare.similarity.options import only_known
 
 
 @dataclass(frozen=True)

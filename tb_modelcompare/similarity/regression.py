@@ -12,10 +12,10 @@ import numpy.typing as npt
 import scipy.linalg
 
 from tb_modelcompare.errors import ActivationError
+from tb_modelcompare.options import number, one_of, whole
 from tb_modelcompare.similarity.activations import Array, Layer, Matrix, about_median
 from tb_modelcompare.similarity.cca import well_conditioned
 from tb_modelcompare.similarity.moments import RCOND, Cross, LayerMoments, whiten
-from tb_modelcompare.similarity.options import number, one_of, whole
 from tb_modelcompare.similarity.registry import Measure, MomentPlan, RowPlan, evaluate
 from tb_modelcompare.similarity.threads import spread
 

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tb_modelcompare.errors import ActivationError
+from tb_modelcompare.options import number, one_of
 from tb_modelcompare.similarity.activations import Layer, Matrix
 from tb_modelcompare.similarity.distances import (
     Points,
@@ -19,7 +20,6 @@ from tb_modelcompare.similarity.distances import (
     squared_distances,
     varying_values,
 )
-from tb_modelcompare.similarity.options import number, one_of
 from tb_modelcompare.similarity.registry import Measure, VectorPlan, evaluate
 
 Comparison = Literal["pearson", "spearman", "cosine"]

@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from tb_modelcompare.errors import OptionError
+from tb_modelcompare.options import one_of, whole
 from tb_modelcompare.similarity import products
 from tb_modelcompare.similarity.activations import Layer
-from tb_modelcompare.similarity.options import one_of, whole
 
 Precision = Literal["auto", "single", "double"]
 PRECISIONS: tuple[Precision, ...] = ("auto", "single", "double")

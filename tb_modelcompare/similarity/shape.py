@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tb_modelcompare.errors import ActivationError
+from tb_modelcompare.options import number, one_of
 from tb_modelcompare.similarity.activations import Array
 from tb_modelcompare.similarity.moments import (
     RCOND,
@@ -19,7 +20,6 @@ from tb_modelcompare.similarity.moments import (
     check_rcond,
     nuclear_norm,
 )
-from tb_modelcompare.similarity.options import number, one_of
 from tb_modelcompare.similarity.registry import Measure, MomentPlan, evaluate
 
 Form = Literal["similarity", "angle", "distance"]

@@ -12,6 +12,7 @@ import scipy.linalg
 import scipy.special
 
 from tb_modelcompare.errors import ActivationError
+from tb_modelcompare.options import number, one_of, whole
 from tb_modelcompare.similarity.activations import Array, Matrix
 from tb_modelcompare.similarity.cca import (
     WhiteLayer,
@@ -28,7 +29,6 @@ from tb_modelcompare.similarity.moments import (
     at_least_rounding,
     check_rcond,
 )
-from tb_modelcompare.similarity.options import number, one_of, whole
 from tb_modelcompare.similarity.registry import Measure, MomentPlan, evaluate
 
 Side = Literal["x", "y"]

@@ -1,4 +1,8 @@
-"""Checks of what callers choose: a wrong option is an error that says what is allowed."""
+"""Checks of what callers choose: a wrong option is an error that says what is allowed.
+
+Each check takes `error`, the class of what it raises, for those whose errors have a name of
+their own.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +14,18 @@ from typing import TypeVar
 
 import numpy as np
 
-from tb_modelcompare.errors import OptionError
+from tb_modelcompare.errors import ModelCompareError, OptionError
 
 Choice = TypeVar("Choice", bound=str)
 
 
-def one_of(name: str, value: object, allowed: Sequence[Choice]) -> Choice:
+def one_of(
+    name: str,
+    value: object,
+    allowed: Sequence[Choice],
+    *,
+    error: type[ModelCompareError] = OptionError,
+) -> Choice:
     """The value, if it is one of the allowed words.
 
     Parameters
@@ -41,10 +51,17 @@ def one_of(name: str, value: object, allowed: Sequence[Choice]) -> Choice:
         if isinstance(value, str) and value == word:
             return word
     words = _listed([repr(word) for word in allowed], "or")
-    raise OptionError(f"{name} is {_shown(value)}; it must be {words}.")
+    raise error(f"{name} is {_shown(value)}; it must be {words}.")
 
 
-def whole(name: str, value: object, *, least: int | None = None, most: int | None = None) -> int:
+def whole(
+    name: str,
+    value: object,
+    *,
+    least: int | None = None,
+    most: int | None = None,
+    error: type[ModelCompareError] = OptionError,
+) -> int:
     """The value as an int, if it is a whole number within the bounds.
 
     A bool is not a number here, and neither is a float such as 10.0: both hint at a mistake.
@@ -70,7 +87,7 @@ def whole(name: str, value: object, *, least: int | None = None, most: int | Non
         or (least is not None and value < least)
         or (most is not None and value > most)
     ):
-        raise OptionError(f"{name} is {_shown(value)}; it must be a whole number{bounds}.")
+        raise error(f"{name} is {_shown(value)}; it must be a whole number{bounds}.")
     return int(value)
 
 
@@ -82,6 +99,7 @@ def number(
     least: float | None = None,
     below: float | None = None,
     most: float | None = None,
+    error: type[ModelCompareError] = OptionError,
 ) -> float:
     """The value as a float, if it is a finite real number within the bounds.
 
@@ -103,7 +121,7 @@ def number(
         the bounds.
     """
     bounds = _bounds(above=above, least=least, below=below, most=most)
-    wrong = OptionError(f"{name} is {_shown(value)}; it must be a finite number{bounds}.")
+    wrong = error(f"{name} is {_shown(value)}; it must be a finite number{bounds}.")
     if not isinstance(value, numbers.Real) or isinstance(value, bool | np.bool_):
         raise wrong
     try:
@@ -119,6 +137,28 @@ def number(
     ):
         raise wrong
     return converted
+
+
+def true_or_false(
+    name: str, value: object, *, error: type[ModelCompareError] = OptionError
+) -> bool:
+    """The value as a bool, if it is one: a word such as "none" would count as true.
+
+    Parameters
+    ----------
+    name : str
+        Of the option, for the message.
+    value : object
+        What the caller gave.
+
+    Raises
+    ------
+    OptionError
+        If the value is neither True nor False.
+    """
+    if not isinstance(value, bool | np.bool_):
+        raise error(f"{name} is {_shown(value)}; it must be True or False.")
+    return bool(value)
 
 
 def only_known(whose: str, given: Iterable[str], allowed: Sequence[str]) -> None:
@@ -152,7 +192,11 @@ def _shown(value: object) -> str:
 def _bounds(**bounds: float | None) -> str:
     """The bounds that there are, in words."""
     words = {"above": "above", "least": "at least", "below": "below", "most": "at most"}
-    parts = [f"{words[key]} {bound:g}" for key, bound in bounds.items() if bound is not None]
+    parts = [
+        f"{words[key]} {bound if isinstance(bound, int) else f'{bound:g}'}"
+        for key, bound in bounds.items()
+        if bound is not None
+    ]
     return f" {' and '.join(parts)}" if parts else ""
 
 

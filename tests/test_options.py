@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from tb_modelcompare import similarity
-from tb_modelcompare.errors import ActivationError, OptionError
+from tb_modelcompare.errors import ActivationError, OptionError, ProbeError
+from tb_modelcompare.options import number, one_of, only_known, true_or_false, whole
 from tb_modelcompare.similarity import MEASURES, MomentStream, compare, refine
-from tb_modelcompare.similarity.options import number, one_of, only_known, whole
 
 
 def test_a_word_of_the_list_is_taken():
@@ -68,6 +68,29 @@ def test_bounds_that_may_and_may_not_be_reached():
     for value in (-1e-9, 1.0):
         with pytest.raises(OptionError, match="at least 0 and below 1"):
             number("rcond", value, least=0.0, below=1.0)
+
+
+@pytest.mark.parametrize("value", [0, 1, "none", "", None, [], np.zeros(1, bool)])
+def test_what_is_neither_true_nor_false(value):
+    assert true_or_false("frozen", True) is true_or_false("frozen", np.True_) is True
+    with pytest.raises(OptionError, match=r"frozen is .*; it must be True or False"):
+        true_or_false("frozen", value)
+
+
+def test_large_bounds_are_shown_with_every_digit():
+    with pytest.raises(OptionError, match="at most 9007199254740991"):
+        whole("step", 2**53, most=2**53 - 1)
+
+
+def test_the_caller_names_the_error():
+    for check in (
+        lambda: one_of("o", 1, ("a",), error=ProbeError),
+        lambda: whole("o", 0.5, error=ProbeError),
+        lambda: number("o", np.nan, error=ProbeError),
+        lambda: true_or_false("o", 1, error=ProbeError),
+    ):
+        with pytest.raises(ProbeError):
+            check()
 
 
 def test_a_long_value_does_not_flood_the_message():
