@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from tb_modelcompare.errors import ProbeError
+from tb_modelcompare.options import number, true_or_false
 
+_LARGEST = float(np.finfo(np.float32).max)
 # ITU-R BT.601, what PIL's convert("L") uses.
 _LUMINANCE = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 
@@ -19,8 +21,8 @@ _LUMINANCE = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 class Preprocessing:
     """From RGB in [0, 1] to what a model wants: channels reversed if `bgr`, then x*scale + offset.
 
-    `scale` and `offset` hold one number per channel, in the model's order of channels, or a
-    single number for all channels. `Preprocessing()` leaves RGB in [0, 1] as it is.
+    `scale` and `offset` hold three numbers, one per channel in the model's order of channels, or
+    one number for all channels. `Preprocessing()` leaves RGB in [0, 1] as it is.
     """
 
     scale: tuple[float, ...] = (1.0,)
@@ -29,12 +31,10 @@ class Preprocessing:
 
     def __post_init__(self) -> None:
         for name in ("scale", "offset"):
-            values = tuple(float(value) for value in getattr(self, name))
-            if len(values) not in (1, 3) or not all(map(math.isfinite, values)):
-                raise ProbeError(f"preprocessing {name} is {values}; give 1 or 3 finite numbers")
-            object.__setattr__(self, name, values)
-        if 0.0 in self.scale:
+            object.__setattr__(self, name, _numbers(name, getattr(self, name), (1, 3)))
+        if 0.0 in np.asarray(self.scale, np.float32):
             raise ProbeError("preprocessing scale holds 0, which would erase the image")
+        true_or_false("preprocessing bgr", self.bgr, error=ProbeError)
 
     @classmethod
     def tf(cls) -> Preprocessing:
@@ -53,11 +53,21 @@ class Preprocessing:
     @classmethod
     def caffe(cls, mean: tuple[float, float, float] = (103.939, 116.779, 123.68)) -> Preprocessing:
         """BGR of 0..255 less `mean` (B, G, R), as `keras.applications` mode "caffe"."""
-        return cls(scale=(255.0,) * 3, offset=tuple(-m for m in mean), bgr=True)
+        offset = tuple(-value for value in _numbers("mean", mean, (3,)))
+        return cls(scale=(255.0,) * 3, offset=offset, bgr=True)
 
     @classmethod
     def range(cls, low: float, high: float) -> Preprocessing:
-        """RGB in [low, high]; `range(0, 255)` for models that rescale by themselves."""
+        """RGB in [low, high]; `range(0, 255)` for models that rescale by themselves.
+
+        Raises
+        ------
+        ProbeError
+            If these are not two finite numbers of which the first is the smaller.
+        """
+        (low,), (high,) = _numbers("low", [low], (1,)), _numbers("high", [high], (1,))
+        if not low < high:
+            raise ProbeError(f"the range goes from {low:g} to {high:g}; give the smaller one first")
         return cls(scale=(high - low,), offset=(low,))
 
     def for_channels(self, channels: int) -> Preprocessing:
@@ -106,6 +116,17 @@ class Preprocessing:
             ):
                 raise ProbeError("preprocessing scale and offset are not lists of numbers")
         return cls(tuple(scale or ()), tuple(offset or ()), value["bgr"])
+
+
+def _numbers(name: str, values: Any, counts: tuple[int, ...]) -> tuple[float, ...]:
+    """As many numbers as `counts` allows, each within float32, which images are computed in."""
+    if not isinstance(values, Iterable) or len(given := tuple(values)) not in counts:
+        wanted = " or ".join(map(str, counts))
+        raise ProbeError(f"preprocessing {name} is {values!r:.100}; give {wanted} finite numbers")
+    return tuple(
+        number(f"preprocessing {name}", v, least=-_LARGEST, most=_LARGEST, error=ProbeError)
+        for v in given
+    )
 
 
 def unit_range(images: npt.NDArray[Any], channels: int) -> npt.NDArray[np.float32]:

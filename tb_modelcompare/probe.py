@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+import os
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,8 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from tb_modelcompare.errors import ActivationError, ProbeError
+from tb_modelcompare.options import one_of, whole
 from tb_modelcompare.preprocessing import Preprocessing, unit_range
-from tb_modelcompare.sampling import Reading, Reduction, real_numbers, sample
+from tb_modelcompare.sampling import REDUCTIONS, Reading, Reduction, real_array, sample
 
 if TYPE_CHECKING:
     from tb_modelcompare.disk.arrays import ArrayFile
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 __all__ = ["ARRAY_DTYPES", "Preprocessing", "Probe", "unit_range"]
 
 _IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff"})
+_MAX_SIZE = 4096  # pixels of a side
+_MAX_POSITIONS = 2**16  # of one image or array
 # Of arrays that are no images.
 ARRAY_DTYPES = ("uint8", "int32", "int64", "float32")
 
@@ -87,15 +91,19 @@ class Probe:
         names: Sequence[str] | None,
     ) -> None:
         count = len(items)
+        per_item = "positions_per_image" if is_of_images else "positions_per_item"
+        k = whole(per_item, positions_per_image, least=1, most=_MAX_POSITIONS, error=ProbeError)
+        seed = whole("seed", seed, least=0, error=ProbeError)
         if positions is None:
-            if positions_per_image < 1:
-                raise ProbeError(f"positions_per_image is {positions_per_image}; give 1 or more")
-            places = np.random.default_rng(seed).random((count * positions_per_image, 2))
+            places = np.random.default_rng(seed).random((count * k, 2))
         else:
             places = _checked_positions(positions, count)
-        texts = tuple(map(str, range(count) if names is None else names))
-        if len(texts) != count:
-            raise ProbeError(f"{len(texts)} names for {count} items; give one per image or array")
+            if seed != 0 or k not in (1, len(places) // count):
+                raise ProbeError(
+                    f"{per_item} and seed are for positions that are drawn, and positions are "
+                    f"given; leave them out"
+                )
+        texts = _checked_names(names, count)
         if items.flags.writeable:  # the caller could change them under our id
             items = items.copy()
             items.flags.writeable = False
@@ -144,7 +152,14 @@ class Probe:
         return probe
 
     def reading(self, reduction: Reduction = "sample") -> Reading:
-        """How outputs on this probe become rows: of images, tokens can be a map of g × g."""
+        """How outputs on this probe become rows: of images, tokens can be a map of g × g.
+
+        Raises
+        ------
+        OptionError
+            If there is no such reduction.
+        """
+        one_of("reduction", reduction, REDUCTIONS)
         return Reading(not self.is_of_images and self.images.ndim <= 3, reduction)
 
     @property
@@ -176,12 +191,13 @@ class Probe:
         ------
         ActivationError
             If `output` has another shape or is not of real numbers.
+        OptionError
+            If there is no such reduction.
         """
-        array = real_numbers(output, "output")
+        array = real_array("output", output)
         if array.ndim == 0 or len(array) != len(self):
             raise ActivationError(
-                f"output is {array.dtype} of shape {array.shape}; give real numbers, one entry "
-                f"for each of {len(self)} images"
+                f"output has shape {array.shape}; give one entry for each of {len(self)} images"
             )
         places = self.positions.reshape(len(self), self.positions_per_image, 2)
         return sample(array, places, "output", self.reading(reduction)).values
@@ -208,11 +224,39 @@ class Probe:
         centre to `size` (one number, or height and width). Where there are more than `limit`,
         they are taken evenly over the sorted list, so that every subdirectory has its share.
 
+        Parameters
+        ----------
+        path : path
+            The directory.
+        size : int or (int, int)
+            In pixels, from 1 to 4096.
+        limit : int or None
+            Photos at most; all if None.
+        positions_per_image : int
+            Places drawn in each photo.
+        seed : int
+            Of the places, from 0.
+
         Raises
         ------
         ProbeError
-            If there is no such directory, no image in it, or a file that cannot be decoded.
+            If there is no such directory, no image in it, a file that cannot be decoded, or an
+            option is none of these.
         """
+        if not isinstance(path, (str, os.PathLike)) or not os.fspath(path):
+            raise ProbeError(f"path is {path!r:.100}; give a directory that holds images")
+        height, width = _checked_size(size)
+        if limit is not None:
+            whole("limit, where it is not None,", limit, least=1, error=ProbeError)
+        # Before thousands of photos are read.
+        whole(
+            "positions_per_image",
+            positions_per_image,
+            least=1,
+            most=_MAX_POSITIONS,
+            error=ProbeError,
+        )
+        whole("seed", seed, least=0, error=ProbeError)
         root = Path(path)
         if not root.is_dir():
             raise ProbeError(f"{root} is no directory; give one that holds images")
@@ -223,11 +267,8 @@ class Probe:
         )
         if not files:
             raise ProbeError(f"no image ({', '.join(sorted(_IMAGE_SUFFIXES))}) under {root}")
-        if limit is not None and limit < 1:
-            raise ProbeError(f"limit is {limit}; give 1 or more, or None for all")
         if limit is not None and len(files) > limit:
             files = [files[i * len(files) // limit] for i in range(limit)]
-        height, width = (size, size) if isinstance(size, int) else size
         images = np.empty((len(files), height, width, 3), dtype=np.uint8)
         for i, file in enumerate(files):
             images[i] = _read_photo(file, height, width)
@@ -236,7 +277,7 @@ class Probe:
 
 
 def _checked_images(images: npt.ArrayLike) -> npt.NDArray[Any]:
-    array = images if isinstance(images, np.ndarray) else np.asarray(images)
+    array = _array("images", images)
     if array.ndim == 3:
         array = array[..., None]
     if array.ndim != 4 or 0 in array.shape or array.shape[-1] not in (1, 3):
@@ -257,7 +298,7 @@ def _checked_images(images: npt.ArrayLike) -> npt.NDArray[Any]:
 
 
 def _checked_arrays(arrays: npt.ArrayLike) -> npt.NDArray[Any]:
-    array = np.asarray(arrays)
+    array = _array("arrays", arrays)
     if not 2 <= array.ndim <= 4 or 0 in array.shape:
         raise ProbeError(
             f"arrays have shape {array.shape}; give (n, …) with one to three dimensions each, n > 0"
@@ -272,8 +313,42 @@ def _checked_arrays(arrays: npt.ArrayLike) -> npt.NDArray[Any]:
     return array
 
 
+def _array(what: str, values: npt.ArrayLike) -> npt.NDArray[Any]:
+    if isinstance(values, np.ma.MaskedArray):
+        raise ProbeError(f"{what} are a masked array; fill in what is masked")
+    try:
+        return np.asarray(values)
+    except Exception as error:  # each framework has its own, as for a GPU's tensor
+        raise ProbeError(f"{what} are no array ({error}); give a numpy array") from error
+
+
+def _checked_size(size: Any) -> tuple[int, int]:
+    sides = tuple(size) if isinstance(size, (tuple, list)) else (size, size)
+    if len(sides) != 2:
+        raise ProbeError(f"size is {size!r:.100}; give one number, or (height, width)")
+    height, width = (whole("size", n, least=1, most=_MAX_SIZE, error=ProbeError) for n in sides)
+    return height, width
+
+
+def _checked_names(names: Any, count: int) -> tuple[str, ...]:
+    if names is None:
+        return tuple(map(str, range(count)))
+    if isinstance(names, str) or not isinstance(names, Iterable):
+        raise ProbeError(f"names is {names!r:.100}; give a sequence, one name per image or array")
+    texts = tuple(names)
+    if len(texts) != count:
+        raise ProbeError(f"{len(texts)} names for {count} items; give one per image or array")
+    for text in texts:
+        if not isinstance(text, str):
+            raise ProbeError(f"names holds {text!r:.100}; give strings")
+    return tuple(map(str, texts))
+
+
 def _checked_positions(positions: npt.ArrayLike, count: int) -> npt.NDArray[np.float64]:
-    places = np.array(positions, dtype=np.float64, order="C")
+    given = _array("positions", positions)
+    if given.dtype.kind not in "fiu":
+        raise ProbeError(f"positions are {given.dtype}; give numbers in [0, 1)")
+    places = np.array(given, dtype=np.float64, order="C")
     if places.ndim != 2 or places.shape[1] != 2 or len(places) == 0 or len(places) % count:
         raise ProbeError(
             f"positions have shape {places.shape}; give (k * {count}, 2), k for each image in turn"

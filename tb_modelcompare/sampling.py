@@ -15,7 +15,7 @@ from tb_modelcompare.errors import ActivationError
 Spatial = tuple[int, int] | None
 Floats = npt.NDArray[np.float32]
 Reduction = Literal["sample", "mean", "first", "flatten"]
-REDUCTIONS: tuple[str, ...] = get_args(Reduction)
+REDUCTIONS: tuple[Reduction, ...] = get_args(Reduction)
 
 
 @dataclass(frozen=True)
@@ -96,6 +96,30 @@ def placement(
     return Placement((tokens, 1), tokens)
 
 
+def real_array(what: str, values: npt.ArrayLike) -> npt.NDArray[Any]:
+    """Real numbers of any type as an array; bfloat16 and its kin, which numpy lacks, as float32.
+
+    Raises
+    ------
+    ActivationError
+        If `values` is no array of real numbers, or hides some of them behind a mask.
+    """
+    if isinstance(values, np.ma.MaskedArray):
+        raise ActivationError(f"{what} is a masked array; fill in what is masked")
+    try:
+        array = np.asarray(values)
+    except Exception as error:  # each framework has its own, as for a GPU's tensor
+        raise ActivationError(
+            f"{what} is a {type(values).__name__} that is no array of numbers ({error}); give a "
+            f"numpy array"
+        ) from error
+    if array.dtype.kind in "fiub":
+        return array
+    if array.dtype.names is None and np.can_cast(array.dtype, np.float32):
+        return array.astype(np.float32)
+    raise ActivationError(f"{what} holds {array.dtype}; give real numbers")
+
+
 def sample(
     output: npt.NDArray[Any],
     positions: npt.NDArray[np.float64],
@@ -112,28 +136,6 @@ def sample(
     index = place.index(positions)
     values = np.take_along_axis(tokens, index[..., None], axis=1)
     return Sampled(np.asarray(values.reshape(index.size, -1), np.float32), place.spatial)
-
-
-def real_numbers(array: npt.ArrayLike, what: str) -> npt.NDArray[Any]:
-    """An array of real numbers, in a type that numpy computes with.
-
-    Types that numpy does not know itself, such as bfloat16 (JAX's, from ml_dtypes), become
-    float32 where that holds all their values.
-
-    Raises
-    ------
-    ActivationError
-        If it is none, saying what `what` is instead.
-    """
-    try:
-        values = np.asarray(array)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise ActivationError(f"{what} is no array: {error}; give real numbers") from error
-    if values.dtype.kind in "fiub":
-        return values
-    if values.dtype.names is None and np.can_cast(values.dtype, np.float32):
-        return values.astype(np.float32)
-    raise ActivationError(f"{what} holds {values.dtype}; give real numbers")
 
 
 def unusable(layer: str, shape: Sequence[Any]) -> ActivationError:

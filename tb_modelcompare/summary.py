@@ -6,20 +6,33 @@ import contextlib
 import os
 import posixpath
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from tb_modelcompare import capture
+from tb_modelcompare.capture.chief import is_chief
 from tb_modelcompare.disk.assets import empty_directory
 from tb_modelcompare.disk.events import EventFile, index_event
 from tb_modelcompare.disk.index import ProbeRecord
 from tb_modelcompare.disk.runs import discard_unnamed
-from tb_modelcompare.disk.writing import index_text, store_probe, write_snapshot
+from tb_modelcompare.disk.writing import (
+    describe_left_out,
+    index_text,
+    store_probe,
+    write_snapshot,
+)
+from tb_modelcompare.entries import (
+    as_sampled,
+    chain,
+    check_options,
+    checked_name,
+    checked_run_dir,
+    checked_step,
+)
 from tb_modelcompare.errors import (
     ActivationError,
     LogDirectoryError,
@@ -27,11 +40,13 @@ from tb_modelcompare.errors import (
     ModelFileError,
     NotRenderableError,
 )
-from tb_modelcompare.graph import LayerGraph, Node, annotate
+from tb_modelcompare.graph import LayerGraph, annotate
 from tb_modelcompare.graphs_tab import graphs_tab_event, run_graph_event
+from tb_modelcompare.options import one_of
 from tb_modelcompare.probe import Preprocessing, Probe
-from tb_modelcompare.sampling import Reduction, Sampled, real_numbers
-from tb_modelcompare.store import local_directory
+from tb_modelcompare.sampling import REDUCTIONS, Reduction, Sampled
+from tb_modelcompare.snapshot import Snapshot
+from tb_modelcompare.store import list_snapshots
 
 
 class SummaryWriter:
@@ -47,19 +62,31 @@ class SummaryWriter:
     Use it as a context manager, or call `close`. A snapshot is visible to readers, whole,
     when the call that logged it returns; one that is interrupted appears in no listing.
     A snapshot logged again under the same name and step takes the place of the former.
+
+    Where several processes train together (torch.distributed, JAX, tf.distribute), call it in
+    all of them: every process computes, as one that holds only a part of the parameters cannot
+    compute without the others, and the first alone writes. In the others nothing is written.
+
+    A layer that holds NaN or infinity (float16 overflows beyond 65504) is left out of its
+    snapshot with a warning, and stays in the graph as a layer without activations.
+
+    Raises
+    ------
+    LogDirectoryError
+        If the directory is none that can be written, here or in a call that logs.
     """
 
     def __init__(self, logdir: str | Path, probe: Probe) -> None:
-        self._run_dir = local_directory(logdir)
-        if self._run_dir.exists() and not self._run_dir.is_dir():
-            raise LogDirectoryError(f"{self._run_dir} is a file; give a directory to log to")
+        self._run_dir = checked_run_dir(logdir)
         if not isinstance(probe, Probe):
             raise ModelCompareError(f"probe is a {type(probe).__name__}; give a Probe")
         self._probe = probe
         self._probe_record: ProbeRecord | None = None
         self._events: EventFile | None = None
         self._graphs: dict[str, LayerGraph] = {}
+        # Where the files of snapshots are, in the order in which they were logged.
         self._written: dict[tuple[str, int], str] = {}
+        self._log_was_read = False
         self._closed = False
 
     def add_model(
@@ -113,16 +140,26 @@ class SummaryWriter:
         LayerSelectionError
             If `layers` matches nothing.
         ActivationError
-            If a layer gives NaN or infinity.
+            If no layer is finite.
         LogDirectoryError
             If there is no room for it, or the directory cannot be written. Nothing of it is
             left then, and later calls log as usual.
+        OptionError
+            If an option is none of these.
         """
         self._check(name, step)
+        check_options(frozen, batch_size, progress)
+        # Before the model is opened, which may take long.
+        layers = capture.checked_filter(layers)
+        preprocessing = capture.checked_preprocessing(preprocessing, self._probe)
+        one_of("reduction", reduction, REDUCTIONS)
         recording = capture.prepare(
             open_model(model, self._probe), self._probe, preprocessing, layers, reduction
         )
-        self.add_recording(name, recording, step, frozen, batch_size, progress)
+        if is_chief(model):
+            self.add_recording(name, recording, step, frozen, batch_size, progress)
+        else:
+            recording.take_part(batch_size)
 
     def add_recording(
         self,
@@ -135,24 +172,35 @@ class SummaryWriter:
     ) -> None:
         """`add_model` for a model that was made ready before, as when it is logged repeatedly."""
         self._check(name, step)
-        if batch_size < 1:
-            raise ModelCompareError(f"batch_size is {batch_size}; give 1 or more")
+        check_options(frozen, batch_size, progress)
+        if not is_chief():
+            recording.take_part(batch_size)
+            return
         graph_def, problem = _freeze(name, recording) if frozen else (None, None)
         batches = recording.batches(batch_size)
+        if progress:
+            batches = _with_progress(batches, len(self._probe), batch_size, name)
         graph = annotate(recording.model.graph)
-        index = write_snapshot(
-            self._run_dir,
-            self._store_probe(),
-            name,
-            int(step),
-            recording.layers,
-            _with_progress(batches, len(self._probe), batch_size, name) if progress else batches,
-            graph,
-            frozen=graph_def,
-            frozen_problem=problem,
-            preprocessing=recording.preprocessing,
-        )
-        self._record(index, graph)
+        try:
+            with self._writing():
+                index, left_out = write_snapshot(
+                    self._run_dir,
+                    self._store_probe(),
+                    name,
+                    int(step),
+                    recording.layers,
+                    batches,
+                    graph,
+                    frozen=graph_def,
+                    frozen_problem=problem,
+                    preprocessing=recording.preprocessing,
+                )
+                self._record(index, graph)
+        except LogDirectoryError:
+            for _ in batches:  # other processes may be computing together with this one
+                pass
+            raise
+        _warn_of(name, left_out)
 
     def add_activations(
         self,
@@ -178,27 +226,55 @@ class SummaryWriter:
         ------
         ActivationError
             If an array has another shape than (probe.rows, units), is not of real numbers,
-            or holds NaN, infinity or values beyond float32.
+            or none is free of NaN, infinity and values beyond float32.
         LogDirectoryError
             As `add_model`.
         """
         self._check(name, step)
-        if not activations:
-            raise ActivationError("no activations; give at least one layer")
-        sampled = [_as_sampled(layer, array) for layer, array in activations.items()]
+        if not isinstance(activations, Mapping) or not activations:
+            raise ActivationError(
+                f"activations is {activations!r:.100}; give a mapping from at least one layer's "
+                f"name to its array"
+            )
+        if graph is not None and not isinstance(graph, LayerGraph):
+            raise ActivationError(f"graph is {graph!r:.100}; give a LayerGraph, or leave it out")
+        sampled = [as_sampled(layer, array) for layer, array in activations.items()]
         layers = tuple(activations)
         if graph is None:
-            graph = _chain(layers, [s.values.shape[1] for s in sampled])
-        index = write_snapshot(
-            self._run_dir, self._store_probe(), name, int(step), layers, [sampled], graph
-        )
-        self._record(index, graph)
+            graph = chain(layers, [s.values.shape[1] for s in sampled])
+        if not is_chief():
+            return
+        with self._writing():
+            index, left_out = write_snapshot(
+                self._run_dir, self._store_probe(), name, int(step), layers, [sampled], graph
+            )
+            self._record(index, graph)
+        _warn_of(name, left_out)
+
+    def logged_steps(self, name: str) -> list[int]:
+        """Steps at which the run holds a snapshot of `name`, in the order of their logging.
+
+        Those that earlier processes logged are among them.
+        """
+        if not self._log_was_read:
+            former = {
+                (s.name, s.step): posixpath.dirname(s.graph_asset.path)
+                for s in sorted(self._listed(), key=lambda s: s.wall_time)
+                if (s.name, s.step) not in self._written
+            }
+            self._written = former | self._written
+            self._log_was_read = True
+        return [step for written, step in self._written if written == name]
 
     def remove(self, name: str, step: int) -> None:
-        """Free the disk space of a snapshot that this writer logged; it is listed no more."""
-        files = self._written.pop((name, step), None)
-        if files is not None:
-            empty_directory(self._run_dir / files)
+        """Free the disk space of a snapshot of this run; it is listed no more.
+
+        Nothing happens if there is none, or in a process that does not write.
+        """
+        self._check(name, step)
+        if is_chief() and step in self.logged_steps(name):
+            with self._writing():
+                empty_directory(self._run_dir / self._written.pop((name, step)))
 
     def flush(self) -> None:
         """Nothing is held back: a snapshot is on the disk once logged."""
@@ -224,10 +300,26 @@ class SummaryWriter:
     def _check(self, name: str, step: int) -> None:
         if self._closed:
             raise ModelCompareError("this SummaryWriter is closed; make another")
-        if not isinstance(name, str) or not 0 < len(name.strip()) <= 200 or not name.isprintable():
-            raise ModelCompareError(f"name is {name!r:.250}; give 1 to 200 printable characters")
-        if not isinstance(step, (int, np.integer)) or not 0 <= step < 2**53:
-            raise ModelCompareError(f"step is {step!r}; give a whole number from 0")
+        checked_name(name)
+        checked_step(step)
+
+    def _listed(self) -> list[Snapshot]:
+        """What this run holds; runs in directories below it are others."""
+        if not self._run_dir.is_dir():
+            return []
+        return [s for s in list_snapshots(self._run_dir).snapshots if s.run == "."]
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        """What the file system refuses is an error that names the run's directory."""
+        try:
+            yield
+        except OSError as error:
+            if error.filename is not None and not _related(self._run_dir, error.filename):
+                raise
+            raise LogDirectoryError(
+                f"{self._run_dir} cannot be written: {error}; make room, or log elsewhere"
+            ) from error
 
     def _store_probe(self) -> ProbeRecord:
         if self._probe_record is None:
@@ -250,8 +342,9 @@ class SummaryWriter:
         except LogDirectoryError:
             discard_unnamed(self._run_dir, posixpath.basename(files))
             raise
-        if self._written.get((name, step), files) != files:
-            self.remove(name, step)  # superseded
+        superseded = self._written.pop((name, step), files)
+        if superseded != files:
+            empty_directory(self._run_dir / superseded)
         self._written[name, step] = files
 
 
@@ -309,23 +402,16 @@ def _with_progress(
             bar.update(min(batch_size, count - bar.n))
 
 
-def _as_sampled(layer: str, array: npt.ArrayLike) -> Sampled:
-    if not isinstance(layer, str) or not 0 < len(layer) <= 1024:
-        raise ActivationError(f"layer name {layer!r:.100} is not a string of 1 to 1024 characters")
-    values = real_numbers(array, f"layer {layer!r}")
-    if values.ndim != 2 or values.shape[1] == 0:
-        raise ActivationError(
-            f"layer {layer!r} has shape {values.shape}; give (rows, units), sampled at the "
-            f"probe's positions"
+def _warn_of(name: str, left_out: Mapping[str, str]) -> None:
+    if left_out:
+        warnings.warn(
+            f"{name!r} is logged without {len(left_out)} of its layers: "
+            f"{describe_left_out(left_out)}",
+            stacklevel=4,
         )
-    with np.errstate(over="ignore"):  # beyond float32 becomes infinity, which is refused later
-        return Sampled(np.asarray(values, dtype=np.float32), None)
 
 
-def _chain(layers: Sequence[str], units: Sequence[int]) -> LayerGraph:
-    return LayerGraph(
-        tuple(
-            Node(layer, "Activations", tuple(layers[max(i - 1, 0) : i]), (n,), n, True, layer)
-            for i, (layer, n) in enumerate(zip(layers, units, strict=True))
-        )
-    )
+def _related(run_dir: Path, file: Any) -> bool:
+    """Whether a file is below the run's directory, or a directory above it that is to be made."""
+    path = Path(os.fsdecode(file))
+    return path.is_relative_to(run_dir) or run_dir.is_relative_to(path)

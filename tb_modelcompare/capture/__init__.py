@@ -18,11 +18,11 @@ from tb_modelcompare.capture import checking
 from tb_modelcompare.capture.checking import Reference
 from tb_modelcompare.errors import (
     LayerSelectionError,
-    ModelCompareError,
     NotRenderableError,
     ProbeError,
 )
 from tb_modelcompare.graph import LayerGraph, Node
+from tb_modelcompare.options import one_of, whole
 from tb_modelcompare.probe import Preprocessing, Probe, unit_range
 from tb_modelcompare.sampling import REDUCTIONS, Floats, Reading, Reduction, Sampled
 from tb_modelcompare.snapshot import nearest
@@ -111,15 +111,13 @@ def select_layers(model: Model, layers: LayerFilter | None) -> tuple[str, ...]:
         If nothing matches, a name does not exist, or names a layer without usable output.
     """
     names = model.candidates
+    layers = checked_filter(layers)
     if layers is None:
         chosen = [name for name in names if name not in model.passive]
         wanted = "all layers"
     elif isinstance(layers, str):
         wanted = f"regular expression {layers!r}"
-        try:
-            pattern = re.compile(layers)
-        except re.error as error:
-            raise LayerSelectionError(f"{wanted} is malformed: {error}") from error
+        pattern = compiled(layers)
         chosen = [name for name in names if pattern.search(name)]
     elif callable(layers):
         wanted = "the layer predicate"
@@ -131,6 +129,65 @@ def select_layers(model: Model, layers: LayerFilter | None) -> tuple[str, ...]:
         guess = layers if isinstance(layers, str) else ""
         raise LayerSelectionError(f"{wanted} matches no layer; {nearest(guess, names)}")
     return tuple(chosen)
+
+
+def checked_filter(layers: Any) -> LayerFilter | None:
+    """A filter that can be asked about a model's layers.
+
+    Raises
+    ------
+    LayerSelectionError
+        If it is no filter, or a regular expression that does not compile.
+    """
+    if layers is None or callable(layers):
+        checked: LayerFilter | None = layers
+        return checked
+    if isinstance(layers, str):
+        compiled(layers)
+        return layers
+    names = None if isinstance(layers, bytes) or not isinstance(layers, Iterable) else tuple(layers)
+    if names is None or not all(isinstance(name, str) for name in names):
+        raise LayerSelectionError(
+            f"layers is {layers!r:.100}; give a list of names, a regular expression or a predicate "
+            f"of a Node"
+        )
+    return names
+
+
+def compiled(expression: str) -> re.Pattern[str]:
+    """A regular expression, ready to be searched for in layers' names.
+
+    Raises
+    ------
+    LayerSelectionError
+        If it does not compile.
+    """
+    try:
+        return re.compile(expression)
+    except (re.error, OverflowError, RecursionError) as error:
+        raise LayerSelectionError(
+            f"regular expression {expression!r:.200} is malformed: {error}"
+        ) from error
+
+
+def checked_preprocessing(preprocessing: Any, probe: Probe) -> Preprocessing | None:
+    """What a model wants of the images of a probe; None where nothing is chosen.
+
+    Raises
+    ------
+    ProbeError
+        If it is no `Preprocessing`, or the probe holds no images.
+    """
+    if preprocessing is None:
+        return None
+    if not isinstance(preprocessing, Preprocessing):
+        raise ProbeError(
+            f"preprocessing is {preprocessing!r:.100}; give a Preprocessing, such as "
+            f"Preprocessing.range(0, 255)"
+        )
+    if not probe.is_of_images:
+        raise ProbeError("preprocessing is for images; prepare the arrays of the probe instead")
+    return preprocessing
 
 
 def _select_by_name(model: Model, wanted: tuple[str, ...]) -> tuple[str, ...]:
@@ -163,7 +220,26 @@ class Recording:
     reduction: Reduction = "sample"
 
     def batches(self, batch_size: int) -> Iterator[list[Sampled]]:
-        """Feed the probe to the model; for each batch of items one `Sampled` per layer."""
+        """Feed the probe to the model; for each batch of items one `Sampled` per layer.
+
+        Raises
+        ------
+        OptionError
+            If `batch_size` is no whole number from 1.
+        """
+        batch_size = whole("batch_size", batch_size, least=1)
+        return self._batches(batch_size)
+
+    def take_part(self, batch_size: int) -> None:
+        """Compute what the chief computes, and keep nothing.
+
+        Where parameters are spread over processes, one of them cannot compute alone: it would
+        wait for the others' share for ever.
+        """
+        for _ in self.batches(batch_size):
+            pass
+
+    def _batches(self, batch_size: int) -> Iterator[list[Sampled]]:
         probe = self.probe
         places = probe.positions.reshape(len(probe), probe.positions_per_image, 2)
         for start in range(0, len(probe), batch_size):
@@ -217,11 +293,11 @@ def prepare(
         If `layers` matches nothing.
     ProbeError
         If the preprocessing is for another number of channels, or for what is no image.
-    ModelCompareError
+    OptionError
         If there is no such reduction.
     """
-    if reduction not in REDUCTIONS:
-        raise ModelCompareError(f"reduction is {reduction!r}; give one of {', '.join(REDUCTIONS)}")
+    one_of("reduction", reduction, REDUCTIONS)
+    preprocessing = checked_preprocessing(preprocessing, probe)
     chosen = select_layers(model, layers)
     feed = Feed.of(probe)
     fitted = None
@@ -230,8 +306,6 @@ def prepare(
         assert channels is not None
         feed = replace(feed, shape=(height or feed.shape[0], width or feed.shape[1], channels))
         fitted = (preprocessing or Preprocessing()).for_channels(channels)
-    elif preprocessing is not None:
-        raise ProbeError("preprocessing is for images; prepare the arrays of the probe instead")
     reading = probe.reading(reduction)
     sampler = model.sampler(chosen, feed, reading)
     return Recording(model, probe, chosen, fitted, feed, sampler, reduction)

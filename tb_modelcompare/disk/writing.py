@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,8 @@ from tb_modelcompare.metadata import (
 )
 from tb_modelcompare.probe import Preprocessing, Probe
 from tb_modelcompare.sampling import Sampled, Spatial
+
+_NAMED = 10  # layers in one message
 
 
 def store_probe(run_dir: Path, probe: Probe) -> ProbeRecord:
@@ -86,15 +88,23 @@ def write_snapshot(
     frozen: FrozenGraph | None = None,
     frozen_problem: str | None = None,
     preprocessing: Preprocessing | None = None,
-) -> dict[str, Any]:
-    """Write all assets of a snapshot and give its index, which is still to be recorded.
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Write all assets of a snapshot.
 
     `batches` give, for consecutive rows, one `Sampled` per layer.
+
+    Returns
+    -------
+    index : dict
+        Still to be recorded.
+    left_out : dict of str to str
+        Layers that hold NaN or infinity, and where. They have no activations in the snapshot,
+        and stay in its graph.
 
     Raises
     ------
     ActivationError
-        If rows are missing or too many, or a value is NaN or infinite.
+        If rows are missing or too many, or no layer is finite.
     LogDirectoryError
         If the files cannot be written; none of them is left then.
     """
@@ -102,8 +112,14 @@ def write_snapshot(
         raise ActivationError(f"{len(layers)} layers; log at most {MAX_LAYERS}")
     parent = run_dir / ASSET_ROOT / "snapshots"
     with assembling(parent) as partial:
-        shapes = _write_activations(partial, layers, probe.rows, batches)
-        _write_json(partial / "graph.json", _mark_logged(graph, layers).to_json())
+        shapes, left_out = _write_activations(partial, layers, probe.rows, batches)
+        kept = [(i, layer) for i, layer in enumerate(layers) if layer not in left_out]
+        if not kept:
+            raise ActivationError(f"no layer is finite: {describe_left_out(left_out)}")
+        _require_nodes(graph, layers)
+        _write_json(
+            partial / "graph.json", _mark_logged(graph, {name for _, name in kept}).to_json()
+        )
         frozen_record = None
         if frozen is not None:
             with writing_to(partial):
@@ -112,7 +128,7 @@ def write_snapshot(
                 describe(partial / "frozen.pb", "frozen.pb"),
                 frozen.input,
                 frozen.input_shape,
-                frozen.tensors,
+                {name: t for name, t in frozen.tensors.items() if name not in left_out},
             )
         index: dict[str, Any] = {
             "version": RECORD_VERSION if probe.is_of_images else ARRAYS_VERSION,
@@ -123,13 +139,13 @@ def write_snapshot(
             "layers": [
                 LayerRecord(
                     name=layer,
-                    units=units,
+                    units=shapes[i][0],
                     rows=probe.rows,
                     dtype=ACTIVATION_DTYPE,
                     asset=describe(partial / _layer_file(i), _layer_file(i)),
-                    spatial=spatial,
+                    spatial=shapes[i][1],
                 ).to_json()
-                for i, (layer, (units, spatial)) in enumerate(zip(layers, shapes, strict=True))
+                for i, layer in kept
             ],
             "graph": describe(partial / "graph.json", "graph.json").to_json(),
             "frozen": frozen_record and frozen_record.to_json(),
@@ -143,7 +159,18 @@ def write_snapshot(
         if len(index_text(index)) > MAX_INDEX_BYTES:
             raise ActivationError(f"index larger than {MAX_INDEX_BYTES} bytes; log fewer layers")
         publish(partial, parent / folder)
-    return index
+    return index, left_out
+
+
+def describe_left_out(left_out: Mapping[str, str]) -> str:
+    """Which layers are not finite and from where on, the first ones by name, and what to do."""
+    named = [f"layer {name!r} ({place})" for name, place in list(left_out.items())[:_NAMED]]
+    more = len(left_out) - len(named)
+    also = f" and {more} more" if more else ""
+    return (
+        f"{', '.join(named)}{also} hold NaN, infinity or values beyond float32; check the "
+        f"preprocessing, or compute in float32: float16 ends at 65504"
+    )
 
 
 def index_text(index: dict[str, Any]) -> str:
@@ -170,9 +197,13 @@ def _write_json(file: Path, value: Any) -> None:
 
 def _write_activations(
     directory: Path, layers: Sequence[str], rows: int, batches: Iterable[Sequence[Sampled]]
-) -> list[tuple[int, Spatial]]:
-    """Fill one .npy per layer batch by batch; gives each layer's units and map."""
+) -> tuple[list[tuple[int, Spatial]], dict[str, str]]:
+    """Fill one .npy per layer batch by batch; gives each layer's units and map.
+
+    Also the layers that are not finite, and where: of those there is no file.
+    """
     shapes: list[tuple[int, Spatial]] = []
+    left_out: dict[str, str] = {}
     start = 0
     for batch in batches:
         if not shapes:
@@ -186,18 +217,21 @@ def _write_activations(
                     f"layer {layer!r} has {start + len(sampled.values)} rows and the probe {rows}; "
                     f"give one row per position of the probe"
                 )
-            if not np.isfinite(sampled.values).all():
-                raise ActivationError(
-                    f"layer {layer!r} gives NaN or infinity (in rows {start} to {end - 1}); check "
-                    f"the preprocessing, or compute in float32 rather than float16"
-                )
+            if layer in left_out:
+                continue
+            finite = np.isfinite(sampled.values)
+            if not finite.all():
+                unit = int(np.argmin(finite.all(axis=0)))
+                left_out[layer] = f"unit {unit} in row {start + int(np.argmin(finite[:, unit]))}"
+                (directory / _layer_file(i)).unlink()
+                continue
             # Opened anew each time: a model may have more layers than a process may open files.
             with writing_to(directory), open(directory / _layer_file(i), "ab") as stream:
                 stream.write(np.ascontiguousarray(sampled.values, "<f4").data)
         start = end
     if start != rows:
         raise ActivationError(f"{start} rows of activations and the probe has {rows}")
-    return shapes
+    return shapes, left_out
 
 
 def _begin_matrix(file: Path, rows: int, units: int) -> None:
@@ -208,13 +242,15 @@ def _begin_matrix(file: Path, rows: int, units: int) -> None:
         )
 
 
-def _mark_logged(graph: LayerGraph, layers: Sequence[str]) -> LayerGraph:
+def _require_nodes(graph: LayerGraph, layers: Sequence[str]) -> None:
     there = {node.name for node in graph.nodes}
     for layer in layers:
         if layer not in there:
             raise ActivationError(
                 f"the graph has no node {layer!r}; name the layers as its nodes are named"
             )
-    logged = set(layers)
+
+
+def _mark_logged(graph: LayerGraph, logged: set[str]) -> LayerGraph:
     nodes = tuple(replace(node, logged=node.name in logged) for node in graph.nodes)
     return LayerGraph(nodes, graph.blocks)

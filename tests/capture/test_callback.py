@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import warnings
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 
 from tb_modelcompare import Probe
-from tb_modelcompare.errors import ModelCompareError
+from tb_modelcompare.errors import LogDirectoryError, ModelCompareError
 from tb_modelcompare.store import list_snapshots
 
 keras = pytest.importorskip("keras")
@@ -211,11 +212,42 @@ def test_workers_that_are_not_the_chief_log_nothing(
 
 
 @pytest.mark.parametrize(
-    "options",
-    [{"every": 0}, {"keep": 1}, {"frozen": "sometimes"}, {"unit": "hour"}, {"reduction": "sum"}],
+    ("options", "message"),
+    [
+        ({"every": 0}, "every is 0; it must be a whole number at least 1"),
+        ({"every": True}, "every is True"),
+        ({"every": 2.5}, "every is 2.5"),
+        ({"every": "2"}, "every is '2'"),
+        ({"keep": 1}, "keep is 1; it must be a whole number at least 2"),
+        ({"keep": 3.0}, "keep is 3.0"),
+        ({"frozen": "sometimes"}, "must be 'ends', 'all' or 'none'"),
+        ({"frozen": True}, "frozen is True"),
+        ({"unit": "hour"}, "must be 'epoch' or 'step'"),
+        ({"reduction": "sum"}, "'sample', 'mean', 'first' or 'flatten'"),
+        ({"batch_size": 0}, "batch_size is 0"),
+        ({"batch_size": 1.5}, "batch_size is 1.5"),
+        ({"name": ""}, "1 to 200 printable characters"),
+        ({"name": 7}, "name is 7"),
+        ({"name": "x" * 201}, "1 to 200 printable characters"),
+        ({"layers": "("}, "malformed"),
+        ({"layers": 3}, "layers is 3; give a list of names"),
+        ({"layers": [1, 2]}, "give a list of names"),
+        ({"preprocessing": "tf"}, "preprocessing is 'tf'; give a Preprocessing"),
+    ],
 )
 def test_bad_options_are_refused_before_training(
-    tmp_path: Path, probe: Probe, options: dict[str, Any]
+    tmp_path: Path, probe: Probe, options: dict[str, Any], message: str
 ) -> None:
-    with pytest.raises(ModelCompareError):
+    with pytest.raises(ModelCompareError, match=re.escape(message)):
         ModelCompareCallback(tmp_path, probe, **options)
+
+
+def test_what_is_no_log_directory_or_probe_is_refused_before_training(
+    tmp_path: Path, probe: Probe
+) -> None:
+    (tmp_path / "file").touch()
+    for log_dir in (tmp_path / "file", "", None, 3, "gs://bucket/run", "a\0b"):
+        with pytest.raises(LogDirectoryError):
+            ModelCompareCallback(log_dir, probe)  # type: ignore[arg-type]
+    with pytest.raises(ModelCompareError, match="give a Probe"):
+        ModelCompareCallback(tmp_path, DATA)  # type: ignore[arg-type]
