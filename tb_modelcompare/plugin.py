@@ -40,6 +40,7 @@ from tb_modelcompare.server.job_records import MATHEMATICS, RENDERS
 from tb_modelcompare.server.jobs import JobQueue
 from tb_modelcompare.server.mathematics import array_file
 from tb_modelcompare.server.photos import cropped, decode_in_turn, keep_photo, shown_png
+from tb_modelcompare.server.request_fields import only_fields, text
 from tb_modelcompare.server.tasks import CELLS, matrix_file
 from tb_modelcompare.server.wire import listing_json, measure_json
 from tb_modelcompare.snapshot import Snapshot
@@ -227,10 +228,9 @@ class ModelComparePlugin(base_plugin.TBPlugin):  # type: ignore[misc]
         return _json(request, self._jobs.status(query.text(request, "id"), query.watcher(request)))
 
     def _cancel(self, request: Request) -> Response:
-        job_id = read_json(request).get("id")
-        if not isinstance(job_id, str):
-            raise RequestError("id is missing; give that of a job")
-        watcher, jobs = query.watcher(request), self._jobs
+        body = read_json(request)
+        only_fields(body, "cancel", ("id",))
+        job_id, watcher, jobs = text(body, "id"), query.watcher(request), self._jobs
         return _json(request, jobs.leave(job_id, watcher) if watcher else jobs.cancel(job_id))
 
     def _matrix(self, request: Request) -> Response:

@@ -200,7 +200,7 @@ class SummaryWriter:
             for _ in batches:  # other processes may be computing together with this one
                 pass
             raise
-        _warn_of(name, left_out)
+        _warn_of(name, left_out, stacklevel=4)  # add_model is between
 
     def add_activations(
         self,
@@ -249,7 +249,7 @@ class SummaryWriter:
                 self._run_dir, self._store_probe(), name, int(step), layers, [sampled], graph
             )
             self._record(index, graph)
-        _warn_of(name, left_out)
+        _warn_of(name, left_out, stacklevel=3)
 
     def logged_steps(self, name: str) -> list[int]:
         """Steps at which the run holds a snapshot of `name`, in the order of their logging.
@@ -402,12 +402,12 @@ def _with_progress(
             bar.update(min(batch_size, count - bar.n))
 
 
-def _warn_of(name: str, left_out: Mapping[str, str]) -> None:
+def _warn_of(name: str, left_out: Mapping[str, str], stacklevel: int) -> None:
     if left_out:
         warnings.warn(
             f"{name!r} is logged without {len(left_out)} of its layers: "
             f"{describe_left_out(left_out)}",
-            stacklevel=4,
+            stacklevel=stacklevel,
         )
 
 

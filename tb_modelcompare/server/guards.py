@@ -10,6 +10,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -213,7 +214,11 @@ def read_json(request: Request) -> dict[str, Any]:
         If it is too large, or no JSON object.
     """
     try:
-        value = json.loads(read_body(request), parse_constant=_refuse_constant)
+        value = json.loads(
+            read_body(request), parse_constant=_refuse_constant, object_pairs_hook=_fields
+        )
+    except RequestError:
+        raise
     except (ValueError, RecursionError) as error:
         raise RequestError("the body is not JSON") from error
     if not isinstance(value, dict):
@@ -236,6 +241,15 @@ def read_body(request: Request) -> bytes:
         raise RequestError(f"the body is larger than {most} bytes", 413) from error
     except ClientDisconnected as error:
         raise RequestError("the body ended early") from error
+
+
+def _fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of which no field is given twice: one of the two would be ignored."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        (twice, _), *_ = Counter(name for name, _ in pairs).most_common(1)
+        raise RequestError(f"the field {twice!r:.100} is given twice")
+    return found
 
 
 def _refuse_constant(name: str) -> None:
@@ -271,7 +285,7 @@ def _check_post(request: Request, upload: Upload) -> None:
 
 
 def _authority(origin: str) -> str:
-    """Host and port of an origin; "" if it is malformed."""
+    """The host and port of an Origin header; "" if it is malformed, or of another scheme."""
     try:
         parts = urlsplit(origin)
     except ValueError:

@@ -14,6 +14,7 @@ from tb_modelcompare.server.request_fields import (
     FindSnapshot,
     identity,
     integer,
+    only_fields,
     result_key,
     text,
 )
@@ -46,9 +47,7 @@ def task_from_request(body: dict[str, Any], find: FindSnapshot) -> Task:
     if not isinstance(kind, str) or kind not in _KINDS:
         raise RequestError(f"kind is {kind!r:.100}; give one of {', '.join(_KINDS)}")
     make, fields = _KINDS[kind]
-    unknown = sorted(set(body) - {"kind", *fields})
-    if unknown:
-        raise RequestError(f"unknown field {unknown[0]!r:.100}; {kind} takes {', '.join(fields)}")
+    only_fields(body, kind, ("kind", *fields))
     return make(body, find)
 
 

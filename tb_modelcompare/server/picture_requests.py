@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import functools
-import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from tb_modelcompare.errors import ActivationError, LimitError, NotRenderableError
+from tb_modelcompare.options import number
 from tb_modelcompare.render.frozen import FrozenModel, check_renderable
 from tb_modelcompare.server.guards import RequestError
 from tb_modelcompare.server.job_records import RENDERS, Task
@@ -17,6 +17,7 @@ from tb_modelcompare.server.request_fields import (
     FindSnapshot,
     identity,
     integer,
+    only_fields,
     result_key,
     tensorflow_version,
     text,
@@ -30,6 +31,7 @@ SIZES = (32, 512)
 UNIT_SIZE = 96
 STEPS = 128
 _MAX_SEED = 2**31 - 1
+_LARGEST = 3.4e38  # renderers compute in float32
 _DIGEST = re.compile(r"[0-9a-f]{64}\Z")
 
 
@@ -58,6 +60,7 @@ def _analogies(body: dict[str, Any], find: FindSnapshot) -> Task:
         raise RequestError('targets is not a list of {"snapshot": ID, "layers": [NAME, …] or null}')
     strip = _Strip([(source, layer)], [])
     for target in targets:
+        only_fields(target, "a target", ("snapshot", "layers"))
         snapshot = find(text(target, "snapshot"))
         require_same_probe(source, snapshot)
         strip.add(snapshot, _layers(target, snapshot))
@@ -110,6 +113,7 @@ def _caricatures(body: dict[str, Any], find: FindSnapshot) -> Task:
 
 def warm_up_payload(body: dict[str, Any], find: FindSnapshot) -> dict[str, Any]:
     """What `tasks.warm_up` needs to be ready for units of the layer that a request names."""
+    only_fields(body, "warm_up", ("snapshot", "layer"))
     snapshot = find(text(body, "snapshot"))
     layer = snapshot.layer(text(body, "layer")).name
     _require_renderable([(snapshot, layer)])
@@ -138,26 +142,16 @@ def _direction(body: dict[str, Any], units: int) -> list[list[float]]:
         raise RequestError("give either unit, or direction, one number per unit of the layer")
     if weights is None:
         return [[integer(body, "unit", 0, units - 1), float(sign)]]
-    if (
-        not isinstance(weights, list)
-        or len(weights) != units
-        or not all(_is_finite(weight) for weight in weights)
-    ):
+    if not isinstance(weights, list) or len(weights) != units:
         raise RequestError(f"direction is not a list of {units} finite numbers, one per unit")
-    pairs = [[unit, sign * float(weight)] for unit, weight in enumerate(weights) if weight]
+    checked = [
+        number(f"direction[{unit}]", w, least=-_LARGEST, most=_LARGEST, error=RequestError)
+        for unit, w in enumerate(weights)
+    ]
+    pairs = [[unit, sign * weight] for unit, weight in enumerate(checked) if weight]
     if not pairs:
         raise ActivationError("the direction is zero; there is nothing to render")
     return pairs
-
-
-def _is_finite(value: Any) -> bool:
-    """Whether a JSON value is a number that float64 has."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return False
-    try:
-        return math.isfinite(value)
-    except OverflowError:  # an integer of hundreds of digits
-        return False
 
 
 def _minus(
@@ -167,8 +161,9 @@ def _minus(
     other = body.get("minus")
     if other is None:
         return None
-    if not isinstance(other, dict) or set(other) != {"snapshot", "layer"}:
+    if not isinstance(other, dict):
         raise RequestError('minus is neither null nor {"snapshot": ID, "layer": NAME}')
+    only_fields(other, "minus", ("snapshot", "layer"))
     snapshot = find(text(other, "snapshot"))
     require_same_probe(source, snapshot)
     return snapshot, snapshot.layer(text(other, "layer")).name

@@ -8,6 +8,8 @@ from werkzeug.wrappers import Request
 
 from tb_modelcompare.server.guards import RequestError
 
+_SHARE = re.compile(r"[01](\.[0-9]{1,20})?")
+
 
 def text(request: Request, name: str) -> str:
     """A parameter that has to be there."""
@@ -28,7 +30,7 @@ def watcher(request: Request) -> str:
 def integer(request: Request, name: str, low: int, high: int, default: int | None = None) -> int:
     """A whole number in [low, high]; one without a default has to be there."""
     value = request.args.get(name, None if default is None else str(default))
-    if value is None or not re.fullmatch(r"-?\d{1,10}", value) or not low <= int(value) <= high:
+    if value is None or not re.fullmatch(r"-?[0-9]{1,10}", value) or not low <= int(value) <= high:
         raise RequestError(f"{name} is {value!r:.50}; give an integer from {low} to {high}")
     return int(value)
 
@@ -36,6 +38,8 @@ def integer(request: Request, name: str, low: int, high: int, default: int | Non
 def box(request: Request) -> tuple[float, ...]:
     """Part of an image, as shares of it: top, left, height, width."""
     value = request.args.get("box", "0,0,1,1")
-    if not re.fullmatch(r"[01](\.\d{1,20})?(,[01](\.\d{1,20})?){3}", value):
+    shares = value.split(",")
+    numbers = tuple(float(share) for share in shares if _SHARE.fullmatch(share))
+    if len(shares) != 4 or len(numbers) != 4 or max(numbers) > 1:
         raise RequestError(f"box is {value!r:.100}; give TOP,LEFT,HEIGHT,WIDTH from 0 to 1")
-    return tuple(map(float, value.split(",")))
+    return numbers

@@ -6,7 +6,7 @@ import functools
 import hashlib
 import importlib.metadata
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from tb_modelcompare.errors import NotRenderableError
@@ -15,6 +15,13 @@ from tb_modelcompare.server.guards import RequestError
 from tb_modelcompare.snapshot import Snapshot
 
 FindSnapshot = Callable[[str], Snapshot]
+
+
+def only_fields(body: dict[str, Any], what: str, fields: Sequence[str]) -> None:
+    """Refuse a field that nothing would read, such as a mistyped one."""
+    for name in body:
+        if name not in fields:
+            raise RequestError(f"unknown field {name!r:.100}; {what} takes {', '.join(fields)}")
 
 
 def text(body: dict[str, Any], name: str) -> str:
