@@ -1,4 +1,6 @@
-"""TensorBoard's entry point: light, and unable to stop TensorBoard from starting.
+"""TensorBoard's entry point: light, and no reason for TensorBoard not to start.
+
+Only a value of our own flags that could not be followed is one.
 
 TensorBoard imports this module whenever it starts, in any project of the environment, and
 does not guard that import. So nothing here needs more than TensorBoard itself; the plugin
@@ -8,6 +10,8 @@ proper is imported inside `load`.
 from __future__ import annotations
 
 import argparse
+import math
+import re
 from typing import Any
 
 from tensorboard.plugins import base_plugin
@@ -17,6 +21,10 @@ from tb_modelcompare.device import DEFAULT_DEVICE, DEVICE_HELP, device_argument
 from tb_modelcompare.metadata import PLUGIN_NAME
 
 _logger = tb_logging.get_logger()
+
+_MOST_GB = 1_000_000
+_HOST = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*")  # or IPv6
+_SCHEDULER = re.compile(r"([a-z]+://)?[^\s/]+(/\S*)?")
 
 
 class ModelCompareLoader(base_plugin.TBLoader):  # type: ignore[misc]
@@ -57,7 +65,17 @@ class ModelCompareLoader(base_plugin.TBLoader):  # type: ignore[misc]
         )
 
     def fix_flags(self, flags: argparse.Namespace) -> None:
-        """Keep every step: a snapshot's record is small, and sampling would hide models."""
+        """Refuse what our flags do not take, and keep every step.
+
+        A snapshot's record is small, and sampling would hide models.
+
+        Raises
+        ------
+        FlagsError
+            If a flag of ours has a value that could not be followed; TensorBoard prints it and
+            does not start.
+        """
+        _check(flags)
         flags.samples_per_plugin.setdefault(PLUGIN_NAME, 0)
 
     def load(self, context: base_plugin.TBContext) -> Any:
@@ -75,3 +93,26 @@ class ModelCompareLoader(base_plugin.TBLoader):  # type: ignore[misc]
                 error,
             )
             return None
+
+
+def _check(flags: argparse.Namespace) -> None:
+    size = getattr(flags, "modelcompare_cache_gb", 0.0)
+    is_number = isinstance(size, (int, float)) and not isinstance(size, bool)
+    if not is_number or not math.isfinite(size) or not 0 <= size <= _MOST_GB:
+        raise base_plugin.FlagsError(
+            f"--modelcompare_cache_gb is {size!r:.50}; give a number of gigabytes from 0 to "
+            f"{_MOST_GB}"
+        )
+    for host in filter(
+        None, map(str.strip, (getattr(flags, "modelcompare_hosts", "") or "").split(","))
+    ):
+        if host != "*" and not _HOST.fullmatch(host):
+            raise base_plugin.FlagsError(
+                f"--modelcompare_hosts holds {host!r:.200}; give names such as lab.example, "
+                f"without a scheme, a port or a path, or * for any"
+            )
+    address = getattr(flags, "modelcompare_scheduler", "")
+    if address and not _SCHEDULER.fullmatch(address):
+        raise base_plugin.FlagsError(
+            f"--modelcompare_scheduler is {address!r:.200}; give an address such as tcp://host:8786"
+        )

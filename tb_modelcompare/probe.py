@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 __all__ = ["ARRAY_DTYPES", "Preprocessing", "Probe", "unit_range"]
 
 _IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff"})
-_MAX_SIZE = 4096  # pixels of a side
-_MAX_POSITIONS = 2**16  # of one image or array
+MAX_SIZE = 4096  # pixels of a side
+MAX_POSITIONS = 2**16  # of one image or array
 # Of arrays that are no images.
 ARRAY_DTYPES = ("uint8", "int32", "int64", "float32")
 
@@ -92,7 +92,7 @@ class Probe:
     ) -> None:
         count = len(items)
         per_item = "positions_per_image" if is_of_images else "positions_per_item"
-        k = whole(per_item, positions_per_image, least=1, most=_MAX_POSITIONS, error=ProbeError)
+        k = whole(per_item, positions_per_image, least=1, most=MAX_POSITIONS, error=ProbeError)
         seed = whole("seed", seed, least=0, error=ProbeError)
         if positions is None:
             places = np.random.default_rng(seed).random((count * k, 2))
@@ -253,7 +253,7 @@ class Probe:
             "positions_per_image",
             positions_per_image,
             least=1,
-            most=_MAX_POSITIONS,
+            most=MAX_POSITIONS,
             error=ProbeError,
         )
         whole("seed", seed, least=0, error=ProbeError)
@@ -326,7 +326,7 @@ def _checked_size(size: Any) -> tuple[int, int]:
     sides = tuple(size) if isinstance(size, (tuple, list)) else (size, size)
     if len(sides) != 2:
         raise ProbeError(f"size is {size!r:.100}; give one number, or (height, width)")
-    height, width = (whole("size", n, least=1, most=_MAX_SIZE, error=ProbeError) for n in sides)
+    height, width = (whole("size", n, least=1, most=MAX_SIZE, error=ProbeError) for n in sides)
     return height, width
 
 

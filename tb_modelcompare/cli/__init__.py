@@ -16,6 +16,7 @@ from typing import Any
 
 from tb_modelcompare.cli import interrupt
 from tb_modelcompare.cli.parser import build_parser
+from tb_modelcompare.cli.text import complain
 from tb_modelcompare.errors import ModelCompareError
 
 USER_ERROR = 2
@@ -36,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             sys.stdout.flush()
             return status
         except ModelCompareError as error:
-            print(f"tb-modelcompare: {error}", file=sys.stderr)
+            complain(error)
             return USER_ERROR
         except BrokenPipeError:
             # The reader (`| head`) has gone; Python would complain again when it flushes.
@@ -46,11 +47,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             # Not only KeyboardInterrupt: on its way through TensorFlow it may have become another.
             if not interrupt.asked():
                 raise
-            print("tb-modelcompare: stopped", file=sys.stderr)
+            complain("stopped")
             return _INTERRUPTED
 
 
 def _show_warning(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
     """A warning to the user as one line, without the place in our code; others not at all."""
     if issubclass(category, UserWarning):
-        print(f"tb-modelcompare: warning: {message}", file=sys.stderr)
+        complain(f"warning: {message}")

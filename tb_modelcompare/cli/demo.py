@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import sys
 
 from tb_modelcompare.cli import interrupt
+from tb_modelcompare.cli.text import printable, say
 from tb_modelcompare.demo.logs import make_logs
 from tb_modelcompare.demo.serve import TensorBoardError, comparison_address, tensorboard
 from tb_modelcompare.store import open_snapshot
@@ -17,14 +17,14 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.logdir,
         steps=arguments.steps,
         force=arguments.force,
-        say=_say,
+        say=say,
         check=interrupt.check,
     )
-    _say(f"trained and logged in {demo.seconds:.0f} s; share of the test windows that are right:")
+    say(f"trained and logged in {demo.seconds:.0f} s; share of the test windows that are right:")
     for snapshot, share in demo.accuracy.items():
         print(f"{snapshot:12} {share:7.1%}")
     if arguments.no_serve:
-        print(f"tensorboard --logdir {arguments.logdir}")
+        print(f"tensorboard --logdir {printable(arguments.logdir)}")
         return 0
     with tensorboard(demo.logdir, arguments.port) as (address, process):
         pairs = (
@@ -36,10 +36,6 @@ def run(arguments: argparse.Namespace) -> int:
             ids = (open_snapshot(demo.logdir, name).id for name in (a, b))
             print(f"{title + ':':32} {comparison_address(address, *ids)}")
         print(flush=True)
-        _say("open one of these addresses; Ctrl-C ends TensorBoard")
+        say("open one of these addresses; Ctrl-C ends TensorBoard")
         status = process.wait()
     raise TensorBoardError(f"TensorBoard ended with status {status}; its message is above")
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)

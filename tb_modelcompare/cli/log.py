@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
+from tb_modelcompare.capture import compiled
+from tb_modelcompare.cli.text import printable, say
+from tb_modelcompare.cli.values import number
+from tb_modelcompare.entries import checked_name, checked_run_dir, checked_step
 from tb_modelcompare.errors import ModelFileError, ProbeError
 from tb_modelcompare.probe import Preprocessing, Probe
 from tb_modelcompare.quiet import import_tensorflow
@@ -20,7 +23,13 @@ def run(arguments: argparse.Namespace) -> int:
     model = Path(arguments.model)
     if not model.exists():
         raise ModelFileError(f"{model} does not exist; give a model's file or directory")
+    # Before the photos are read and TensorFlow is loaded.
     preprocessing = _preprocessing(arguments.preprocessing)
+    name = checked_name(model.stem if arguments.name is None else arguments.name)
+    checked_step(arguments.step)
+    checked_run_dir(arguments.logdir)
+    if arguments.layers is not None:
+        compiled(arguments.layers)
     probe = Probe.from_directory(
         arguments.probe,
         size=arguments.size,
@@ -28,11 +37,10 @@ def run(arguments: argparse.Namespace) -> int:
         positions_per_image=arguments.positions,
         seed=arguments.seed,
     )
-    _say(f"probe {probe.id[:8]}: {len(probe)} photos, {probe.rows} rows")
+    say(f"probe {probe.id[:8]}: {len(probe)} photos, {probe.rows} rows")
     if arguments.preprocessing is None:
-        _say("no --preprocessing: the model is shown RGB in [0, 1]")
+        say("no --preprocessing: the model is shown RGB in [0, 1]")
     import_tensorflow("auto")
-    name = arguments.name or model.stem
     with SummaryWriter(arguments.logdir, probe) as writer:
         writer.add_model(
             name,
@@ -48,9 +56,12 @@ def run(arguments: argparse.Namespace) -> int:
         if (snapshot.run, snapshot.name, snapshot.step) == (".", name, arguments.step)
     )
     units = sum(layer.units for layer in snapshot.layers)
+    pictures = "with" if snapshot.frozen else "without"
     print(
-        f"{name}@{snapshot.step} in {arguments.logdir}: {len(snapshot.layers)} layers, {units} "
-        f"units, {snapshot.rows} rows, {'with' if snapshot.frozen else 'without'} pictures"
+        printable(
+            f"{name}@{snapshot.step} in {arguments.logdir}: {len(snapshot.layers)} layers, {units} "
+            f"units, {snapshot.rows} rows, {pictures} pictures"
+        )
     )
     return 0
 
@@ -61,13 +72,9 @@ def _preprocessing(text: str | None) -> Preprocessing:
     if text in _NAMED:
         return _NAMED[text]()
     try:
-        low, high = map(float, text.split(","))
-    except ValueError as error:
+        low, high = map(number, text.split(","))
+    except (ValueError, argparse.ArgumentTypeError) as error:
         raise ProbeError(
             f"--preprocessing {text!r} is none; give tf, torch, caffe, or a range such as 0,255"
         ) from error
     return Preprocessing.range(low, high)
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)

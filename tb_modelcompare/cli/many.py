@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import csv
 import math
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from tqdm import tqdm
 
 from tb_modelcompare.cli.files import BAR, output_file
 from tb_modelcompare.cli.heat_map import heat_map
-from tb_modelcompare.cli.table import table
+from tb_modelcompare.cli.text import complain, csv_text, printable, table
 from tb_modelcompare.dynamics import (
     METRICS,
     Work,
@@ -52,7 +51,8 @@ def dynamics(arguments: argparse.Namespace) -> int:
         found = trend(run, reference, measure, work=_work(bar))
     _print_notes(found.notes)
     frozen = freezing_steps(found.values, found.steps, threshold, distance=measure.distance)
-    print(f"{measure.title} of {len(found.steps)} steps to {found.reference}; {run[-1].rows} rows")
+    title = f"{measure.title} of {len(found.steps)} steps to {found.reference}; {run[-1].rows} rows"
+    print(printable(title))
     header = ("LAYER", "COMPARED WITH", ">FIRST STEP", ">LAST STEP", ">FROZEN FROM")
     print(
         table(
@@ -140,7 +140,7 @@ def _work(bar: Any) -> Work:
 
 def _print_notes(notes: Sequence[str]) -> None:
     for note in notes:
-        print(f"tb-modelcompare: warning: {note}", file=sys.stderr)
+        complain(f"warning: {note}")
 
 
 def _text(value: float) -> str:
@@ -155,6 +155,8 @@ def _write_csv(file: Path, header: Sequence[Any], rows: Any) -> None:
     """Every digit; a cell without a value is empty."""
     with file.open("w", newline="") as stream:
         writer = csv.writer(stream)
-        writer.writerow(header)
+        writer.writerow([csv_text(cell) if isinstance(cell, str) else cell for cell in header])
         for name, values in rows:
-            writer.writerow([name, *("" if math.isnan(value) else value for value in values)])
+            writer.writerow(
+                [csv_text(name), *("" if math.isnan(value) else value for value in values)]
+            )

@@ -5,18 +5,31 @@ from __future__ import annotations
 import argparse
 import importlib
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 from tb_modelcompare import __version__
+from tb_modelcompare.cli.text import complain
+from tb_modelcompare.cli.values import count, number, path
 from tb_modelcompare.device import DEFAULT_DEVICE, DEVICE_HELP, device_argument
+from tb_modelcompare.entries import MAX_STEP
+from tb_modelcompare.probe import MAX_POSITIONS, MAX_SIZE
 from tb_modelcompare.sampling import REDUCTIONS
 
 _SNAPSHOT = "RUN, RUN@STEP or RUN/NAME@STEP, as `tb-modelcompare list` shows it"
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, as all of the command line does."""
+
+    def error(self, message: str) -> NoReturn:
+        usage = " ".join(self.format_usage().split())
+        complain(f"{message} ({usage})")
+        raise SystemExit(2)
+
+
 def build_parser() -> argparse.ArgumentParser:
     """The parser; each command sets `run`, a function of its arguments to an exit status."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="tb-modelcompare",
         description="What did two models learn, where is it the same, and where does it differ?",
         epilog="A snapshot is a model at one step of its training, logged on a probe: a fixed set "
@@ -45,9 +58,9 @@ def _command(commands: Any, name: str, function: str, summary: str, description:
     return parser
 
 
-def _lazily(path: str) -> Callable[[argparse.Namespace], int]:
+def _lazily(where: str) -> Callable[[argparse.Namespace], int]:
     """A function of a module of this package ("demo.run"), imported when it is called."""
-    module, function = path.split(".")
+    module, function = where.split(".")
 
     def run(arguments: argparse.Namespace) -> int:
         imported = importlib.import_module(f"tb_modelcompare.cli.{module}")
@@ -69,21 +82,23 @@ def _demo(commands: Any) -> None:
     )
     parser.add_argument(
         "--logdir",
+        type=path,
         metavar="D",
         default="logs/tb_modelcompare_demo",
         help="where to log; a complete demo that is there is shown again (default: %(default)s)",
     )
-    parser.add_argument(
+    served = parser.add_mutually_exclusive_group()
+    served.add_argument(
         "--port",
         metavar="N",
-        type=_count(0, 65535),
+        type=count(0, 65535),
         help="TensorBoard's port, 0 for any free one (default: 6006, or a free one)",
     )
-    parser.add_argument("--no-serve", action="store_true", help="only write the log directory")
+    served.add_argument("--no-serve", action="store_true", help="only write the log directory")
     parser.add_argument(
         "--steps",
         metavar="N",
-        type=_count(1),
+        type=count(1, 10**6),
         default=400,
         help="training steps of each network (default: %(default)s)",
     )
@@ -106,11 +121,15 @@ def _log(commands: Any) -> None:
         help="a .keras or .h5 file, a SavedModel directory, a frozen .pb; .tflite and .onnx files "
         "without pictures",
     )
-    parser.add_argument("--probe", metavar="DIR", required=True, help="directory of photos")
-    parser.add_argument("--logdir", metavar="RUN", required=True, help="the run's directory")
+    parser.add_argument(
+        "--probe", type=path, metavar="DIR", required=True, help="directory of photos"
+    )
+    parser.add_argument(
+        "--logdir", type=path, metavar="RUN", required=True, help="the run's directory"
+    )
     parser.add_argument("--name", metavar="N", help="the model's name (default: its file's name)")
     parser.add_argument(
-        "--step", metavar="S", type=_count(0), default=0, help="of training (default: 0)"
+        "--step", metavar="S", type=count(0, MAX_STEP), default=0, help="of training (default: 0)"
     )
     parser.add_argument(
         "--preprocessing",
@@ -132,26 +151,26 @@ def _log(commands: Any) -> None:
     parser.add_argument(
         "--limit",
         metavar="N",
-        type=_count(1),
+        type=count(1),
         default=1000,
         help="photos at most, taken evenly over the directory (default: %(default)s)",
     )
     parser.add_argument(
         "--positions",
         metavar="N",
-        type=_count(1),
+        type=count(1, MAX_POSITIONS),
         default=4,
         help="places per photo, each a row of every layer (default: %(default)s)",
     )
     parser.add_argument(
         "--size",
         metavar="PIXELS",
-        type=_count(8),
+        type=count(8, MAX_SIZE),
         default=224,
         help="height and width that photos are cropped to (default: %(default)s)",
     )
     parser.add_argument(
-        "--seed", metavar="N", type=_count(0), default=0, help="of the places (default: 0)"
+        "--seed", metavar="N", type=count(0), default=0, help="of the places (default: 0)"
     )
 
 
@@ -164,7 +183,7 @@ def _list(commands: Any) -> None:
         "Lists the snapshots under a log directory. Files that cannot be used are named on "
         "standard error, and the exit status is then 2.",
     )
-    parser.add_argument("logdir", metavar="LOGDIR")
+    parser.add_argument("logdir", type=path, metavar="LOGDIR")
 
 
 def _similarity(commands: Any) -> None:
@@ -180,14 +199,14 @@ def _similarity(commands: Any) -> None:
     parser.add_argument(
         "--permutations",
         metavar="N",
-        type=_count(0),
+        type=count(0),
         default=0,
         help="shuffle the images of B so often, for the value that chance gives; 100 is usual",
     )
     parser.add_argument(
         "--resamples",
         metavar="N",
-        type=_count(0),
+        type=count(0),
         default=0,
         help="draw images anew so often, for a 95 %% interval over images; 200 is usual",
     )
@@ -198,11 +217,12 @@ def _similarity(commands: Any) -> None:
     )
     parser.add_argument(
         "--csv",
+        type=path,
         metavar="F",
         help="write the whole matrix to this file; with any of the three options above, a line "
         "for each pair of layers",
     )
-    parser.add_argument("--png", metavar="F", help="draw the whole matrix to this file")
+    parser.add_argument("--png", type=path, metavar="F", help="draw the whole matrix to this file")
 
 
 def _dynamics(commands: Any) -> None:
@@ -214,7 +234,7 @@ def _dynamics(commands: Any) -> None:
         "Compares every layer at every step of a run with the run's last step, or with another "
         "snapshot, and prints from which step on each layer is frozen.",
     )
-    parser.add_argument("logdir", metavar="LOGDIR")
+    parser.add_argument("logdir", type=path, metavar="LOGDIR")
     parser.add_argument("run_name", metavar="RUN", help="a run of several steps, or RUN/NAME")
     parser.add_argument(
         "--reference",
@@ -225,12 +245,12 @@ def _dynamics(commands: Any) -> None:
     parser.add_argument(
         "--threshold",
         metavar="X",
-        type=float,
+        type=number,
         help="a layer is frozen once it stays at X or above (of a distance, at X or below; "
         "default: nine tenths of the way to perfect similarity)",
     )
-    parser.add_argument("--csv", metavar="F", help="write layers by steps to this file")
-    parser.add_argument("--png", metavar="F", help="draw layers by steps to this file")
+    parser.add_argument("--csv", type=path, metavar="F", help="write layers by steps to this file")
+    parser.add_argument("--png", type=path, metavar="F", help="draw layers by steps to this file")
 
 
 def _models(commands: Any) -> None:
@@ -242,7 +262,7 @@ def _models(commands: Any) -> None:
         "Prints distances between models by a true metric, and their places on a map whose "
         "distances are as near to the true ones as they can be in the plane.",
     )
-    parser.add_argument("logdir", metavar="LOGDIR")
+    parser.add_argument("logdir", type=path, metavar="LOGDIR")
     parser.add_argument(
         "snapshots",
         metavar="SNAPSHOT",
@@ -256,8 +276,10 @@ def _models(commands: Any) -> None:
         default="angular_cka",
         help="angular_cka (the default) or procrustes_angle",
     )
-    parser.add_argument("--csv", metavar="F", help="write distances and places to this file")
-    parser.add_argument("--png", metavar="F", help="draw the distances to this file")
+    parser.add_argument(
+        "--csv", type=path, metavar="F", help="write distances and places to this file"
+    )
+    parser.add_argument("--png", type=path, metavar="F", help="draw the distances to this file")
 
 
 def _analogies(commands: Any) -> None:
@@ -311,7 +333,9 @@ def _report(commands: Any) -> None:
     )
     _snapshots(parser, "A", "B")
     _measure(parser)
-    parser.add_argument("--out", metavar="FILE.html", required=True, help="the file to write")
+    parser.add_argument(
+        "--out", type=path, metavar="FILE.html", required=True, help="the file to write"
+    )
 
 
 def _measure(parser: Any) -> None:
@@ -325,7 +349,7 @@ def _measure(parser: Any) -> None:
 
 
 def _snapshots(parser: Any, *names: str) -> None:
-    parser.add_argument("logdir", metavar="LOGDIR")
+    parser.add_argument("logdir", type=path, metavar="LOGDIR")
     for name in names:
         parser.add_argument(name.lower(), metavar=name, help=f"a snapshot: {_SNAPSHOT}")
 
@@ -336,23 +360,25 @@ def _rendering(parser: Any, of: str, size: int) -> None:
         metavar="REGEX",
         help=f"only layers {of} in whose name this is found (default: all that can be rendered)",
     )
-    parser.add_argument("--out", metavar="DIR", help="where to write (default: a new name here)")
+    parser.add_argument(
+        "--out", type=path, metavar="DIR", help="where to write (default: a new name here)"
+    )
     parser.add_argument(
         "--size",
         metavar="PIXELS",
-        type=_count(1),
+        type=count(1),
         default=size,
         help="height and width of a picture (default: %(default)s)",
     )
     parser.add_argument(
         "--steps",
         metavar="N",
-        type=_count(1),
+        type=count(1),
         default=128,
         help="of optimisation; more is sharper (default: %(default)s)",
     )
     parser.add_argument(
-        "--seed", metavar="N", type=_count(0), default=0, help="of the first noise (default: 0)"
+        "--seed", metavar="N", type=count(0), default=0, help="of the first noise (default: 0)"
     )
     parser.add_argument(
         "--device",
@@ -361,19 +387,3 @@ def _rendering(parser: Any, of: str, size: int) -> None:
         default=DEFAULT_DEVICE,
         help=f"{DEVICE_HELP} (default: %(default)s)",
     )
-
-
-def _count(low: int, high: int | None = None) -> Callable[[str], int]:
-    """A type of argument: an integer from `low` to `high`."""
-
-    def integer(text: str) -> int:
-        try:
-            value = int(text)
-        except ValueError:
-            value = low - 1
-        if value < low or (high is not None and value > high):
-            bounds = f"from {low}" + ("" if high is None else f" to {high}")
-            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number {bounds}")
-        return value
-
-    return integer

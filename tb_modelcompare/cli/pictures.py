@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import csv
 import io
-import re
 import time
 from collections.abc import Sequence
 from functools import partial
@@ -21,9 +20,10 @@ from PIL import Image
 from tqdm import tqdm
 
 from tb_modelcompare import errors
+from tb_modelcompare.capture import compiled
 from tb_modelcompare.cli.best_photos import about_ties, best_photos, rgb_bytes
 from tb_modelcompare.cli.files import BAR, output_directory
-from tb_modelcompare.cli.table import table
+from tb_modelcompare.cli.text import csv_text, printable, table
 from tb_modelcompare.disk.assets import slug
 from tb_modelcompare.errors import (
     LayerSelectionError,
@@ -124,7 +124,7 @@ def _minus(arguments: argparse.Namespace) -> dict[str, str] | None:
 def _unit(text: str, snapshot: Snapshot) -> tuple[str, int]:
     """LAYER:UNIT; the layer's name may itself contain colons."""
     layer, _, unit = text.rpartition(":")
-    if not layer or not unit.isdecimal():
+    if not layer or not (unit.isascii() and unit.isdecimal()):
         raise UnknownSnapshotError(f"{text!r} is no unit; give LAYER:UNIT, such as conv1:7")
     units = snapshot.layer(layer).units
     if int(unit) >= units:
@@ -137,10 +137,7 @@ def _unit(text: str, snapshot: Snapshot) -> tuple[str, int]:
 def _layers(pattern: str | None, snapshot: Snapshot) -> list[str] | None:
     if pattern is None:
         return None
-    try:
-        expression = re.compile(pattern)
-    except re.error as error:
-        raise LayerSelectionError(f"--layers {pattern!r} is malformed: {error}") from error
+    expression = compiled(pattern)
     names = [name for name in snapshot.layer_names if expression.search(name)]
     if not names:
         raise LayerSelectionError(
@@ -184,7 +181,7 @@ def _compute(task: Task, what: str, device: str) -> tuple[list[Item], list[Pictu
             while status["status"] in ACTIVE:
                 time.sleep(_POLL_SECONDS)
                 status = queue.status(task.key)
-                bar.set_description(status["message"] or what, refresh=False)
+                bar.set_description(printable(status["message"] or what), refresh=False)
                 bar.update(int(1000 * status["fraction"]) - bar.n)
         if status["status"] != "done":
             raise _failure(status["error"])
@@ -252,10 +249,10 @@ def _write(
         writer.writerow(["file", "snapshot", "layer", "role", *numbers, "problem"])
         for name, item in zip(files, items, strict=True):
             best = item["best_unit"] or {"unit": None, "correlation": None}
-            place = (name, item["snapshot"], item["layer"], item["role"])
+            place = (name, csv_text(item["snapshot"]), csv_text(item["layer"]), item["role"])
             found = (item["r2"], best["unit"], best["correlation"])
             writer.writerow([*place, *found, item["problem"]])
-    print(out / "contact_sheet.png")
+    print(printable(str(out / "contact_sheet.png")))
 
 
 def _caption(item: Item) -> str:

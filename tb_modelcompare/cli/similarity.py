@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from tqdm import tqdm
 
 from tb_modelcompare.cli.files import BAR, output_file
 from tb_modelcompare.cli.heat_map import heat_map
-from tb_modelcompare.cli.table import table
+from tb_modelcompare.cli.text import complain, csv_text, printable, table
 from tb_modelcompare.comparing import compare_snapshots
 from tb_modelcompare.report import report_html
 from tb_modelcompare.similarity import Comparison, Measure
@@ -52,7 +51,7 @@ def report(arguments: argparse.Namespace) -> int:
     file = output_file(arguments.out)
     assert file is not None
     file.write_text(report_html(a, b, _compared(measure, a, b)), encoding="utf-8")
-    print(file)
+    print(printable(str(file)))
     return 0
 
 
@@ -72,7 +71,7 @@ def _compared(measure: Measure, a: Snapshot, b: Snapshot, **asked: Any) -> Compa
 
         comparison = compare_snapshots(a, b, measure, progress=follow, **asked)
     for note in comparison.warnings:
-        print(f"tb-modelcompare: warning: {note}", file=sys.stderr)
+        complain(f"warning: {note}")
     return comparison
 
 
@@ -101,15 +100,16 @@ def _statistics(comparison: Comparison) -> dict[str, Matrix]:
 def _write_csv(file: Path, comparison: Comparison) -> None:
     """Layers of A down, of B across; with more than values, a line for each pair. Every digit."""
     beside = _statistics(comparison)
+    rows, columns = map(csv_text, comparison.rows), list(map(csv_text, comparison.columns))
     with file.open("w", newline="") as stream:
         writer = csv.writer(stream)
         if not beside:
-            writer.writerow([comparison.measure, *comparison.columns])
-            for name, values in zip(comparison.rows, comparison.values.tolist(), strict=True):
+            writer.writerow([comparison.measure, *columns])
+            for name, values in zip(rows, comparison.values.tolist(), strict=True):
                 writer.writerow([name, *values])
             return
         writer.writerow(["a", "b", comparison.measure, *beside])
         matrices = [comparison.values, *beside.values()]
-        for i, row in enumerate(comparison.rows):
-            for j, column in enumerate(comparison.columns):
+        for i, row in enumerate(rows):
+            for j, column in enumerate(columns):
                 writer.writerow([row, column, *(float(matrix[i, j]) for matrix in matrices)])

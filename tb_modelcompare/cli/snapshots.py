@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import argparse
 import datetime
-import sys
 
-from tb_modelcompare.cli.table import table
+from tb_modelcompare.cli.text import complain, table
 from tb_modelcompare.errors import UnknownSnapshotError
 from tb_modelcompare.snapshot import Snapshot
 from tb_modelcompare.store import list_snapshots
@@ -19,7 +18,7 @@ def run(arguments: argparse.Namespace) -> int:
         columns = ("SNAPSHOT", ">LAYERS", ">UNITS", ">ROWS", "PROBE", "PICTURES", "LOGGED")
         print(table(columns, [_row(one, one.id in listing.gone) for one in listing.snapshots]))
     for problem in listing.problems:
-        print(f"tb-modelcompare: {problem.where}: {problem.message}", file=sys.stderr)
+        complain(f"{problem.where}: {problem.message}")
     if not listing.snapshots and not listing.problems:
         raise UnknownSnapshotError(
             f"{arguments.logdir} holds no snapshot; log a model with `tb-modelcompare log`, or "

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tb_modelcompare.errors import LogDirectoryError
+from tb_modelcompare.options import number, true_or_false, whole
 from tb_modelcompare.probe import Preprocessing, Probe
 from tb_modelcompare.quiet import import_tensorflow
 from tb_modelcompare.store import list_snapshots, local_directory
@@ -78,7 +79,11 @@ def make_logs(
     ------
     LogDirectoryError
         If `logdir` holds something else.
+    OptionError
+        If `steps` is no whole number from 1.
     """
+    steps = whole("steps", steps, least=1)
+    true_or_false("force", force)
     root = local_directory(logdir)
     trainings = _trainings(steps)
     former = _former(root)
@@ -115,8 +120,12 @@ def _former(root: Path) -> Demo | None:
     marker = root / _MARKER
     if marker.is_file():
         try:
-            return Demo(**{**json.loads(marker.read_text()), "logdir": root})
-        except (ValueError, TypeError):
+            demo = Demo(**{**json.loads(marker.read_text()), "logdir": root})
+            whole("steps", demo.steps, least=1)
+            for value in (demo.seconds, *dict(demo.accuracy).values()):
+                number("a number of the demo", value)
+            return demo
+        except (ValueError, TypeError, RecursionError):
             return None
     if root.is_dir() and any(root.iterdir()):
         raise LogDirectoryError(

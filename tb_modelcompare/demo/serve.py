@@ -17,6 +17,7 @@ from pathlib import Path
 
 from tb_modelcompare.errors import ModelCompareError
 from tb_modelcompare.metadata import PLUGIN_NAME
+from tb_modelcompare.options import whole
 
 DEFAULT_PORT = 6006
 _START_SECONDS = 90.0
@@ -48,8 +49,10 @@ def tensorboard(
     Raises
     ------
     TensorBoardError
-        If the port is taken, or TensorBoard ends or is silent for 90 seconds.
+        If the port is none or taken, or TensorBoard ends or is silent for 90 seconds.
     """
+    if port is not None:
+        whole("port", port, least=0, most=65535, error=TensorBoardError)
     chosen = _choose_port(port)
     address = f"http://localhost:{chosen}/"
     command = [sys.executable, "-m", "tensorboard.main", "--logdir", str(logdir)]
@@ -80,7 +83,7 @@ def _choose_port(port: int | None) -> int:
                     stack.enter_context(
                         socket.create_server(("::1", number), family=socket.AF_INET6)
                     )
-            except (OSError, OverflowError):
+            except OSError:
                 continue
             return number
     raise TensorBoardError(f"port {port} is taken; give --port another number, or 0 for any")
