@@ -15,6 +15,7 @@ from tb_modelcompare.capture.keras_program import (
     Graph,
     Program,
     compiled,
+    fixed_draws,
     flatten,
     functional,
     parameters,
@@ -81,7 +82,7 @@ def open_model(model: Any, feed: Feed | None = None) -> Model:
         passive=frozenset(passive.intersection(slots)),
         input_shape=shape[1:],
         sampler=lambda layers, feed, reading: _sampler(
-            program, {name: slots[name] for name in layers}, feed, reading
+            model, program, {name: slots[name] for name in layers}, feed, reading
         ),
         reference=lambda layers, items: _reference(
             model, program, {name: slots[name] for name in layers}, items
@@ -210,7 +211,21 @@ def _scope_blocks(program: Program) -> tuple[Block, ...]:
     )
 
 
-def _sampler(program: Program, slots: Mapping[str, int], feed: Feed, reading: Reading) -> Sampler:
+def _sampler(
+    model: Any, program: Program, slots: Mapping[str, int], feed: Feed, reading: Reading
+) -> Sampler:
+    sampler = _free_sampler(program, slots, feed, reading)
+
+    def run(items: npt.NDArray[Any], positions: npt.NDArray[np.float64]) -> list[Sampled]:
+        with fixed_draws(model):
+            return sampler(items, positions)
+
+    return run
+
+
+def _free_sampler(
+    program: Program, slots: Mapping[str, int], feed: Feed, reading: Reading
+) -> Sampler:
     import keras
 
     if keras.backend.backend() == "tensorflow":
@@ -232,7 +247,7 @@ def _sampler(program: Program, slots: Mapping[str, int], feed: Feed, reading: Re
 def _reference(
     model: Any, program: Program, slots: Mapping[str, int], items: npt.NDArray[Any]
 ) -> dict[str, Reference]:
-    with _no_gradients():
+    with _no_gradients(), fixed_draws(model):
         return keras_references(model, program, slots, items)
 
 

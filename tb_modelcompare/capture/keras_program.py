@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
 
 from tb_modelcompare.graph.naming import unique_name
 
@@ -143,6 +146,22 @@ def run_program(program: Program, items: Any, wanted: set[int]) -> dict[int, Any
             if last_use[slot] == i and slot not in wanted:
                 values.pop(slot, None)
     return {slot: values[slot] for slot in wanted}
+
+
+@contextlib.contextmanager
+def fixed_draws(model: Any) -> Iterator[None]:
+    """Layers that draw random numbers start from a fixed seed, and go on afterwards as before."""
+    import keras
+
+    seeds = [v for v in model.variables if v.name == "seed_generator_state"]
+    states = [np.array(keras.ops.convert_to_numpy(seed)) for seed in seeds]
+    for seed, state in zip(seeds, states, strict=True):
+        seed.assign(np.zeros_like(state))
+    try:
+        yield
+    finally:
+        for seed, state in zip(seeds, states, strict=True):
+            seed.assign(state)
 
 
 def parameters(operation: Any) -> Mapping[str, Any]:

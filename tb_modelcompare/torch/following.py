@@ -192,10 +192,9 @@ class Follower(TorchFunctionMode):  # type: ignore[misc]
             return self._with_units(axes, -1) if along_last else axes
         if name in ("linear", "linear_dynamic"):
             return self._applied(axes, -1, shape[-1])
-        if name in ("embedding", "one_hot"):
-            return (*axes, new_units(shape[-1]))
-        if name == "embedding_bag":
-            return (axes[0], new_units(shape[-1]))
+        if name in ("embedding", "one_hot", "embedding_bag"):
+            kept = axes[:1] if name == "embedding_bag" else axes
+            return (*kept, new_units(shape[-1]))
         if name in functions.PRODUCTS:
             left, right = use.args[-2:] if name.startswith("add") else use.args[:2]
             return self._multiplied(self.axes_of(left), self.axes_of(right), shape)

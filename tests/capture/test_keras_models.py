@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from keras_nets import Subclass, functional, keras, layers, log, run_frozen, unit_images
 
-from tb_modelcompare import Preprocessing, Probe
+from tb_modelcompare import Preprocessing, Probe, SummaryWriter
 from tb_modelcompare.errors import ModelFileError
-from tb_modelcompare.store import Snapshot
+from tb_modelcompare.store import Snapshot, open_snapshot
 
 
 def at_positions(output: np.ndarray, probe: Probe) -> np.ndarray:
@@ -213,3 +213,27 @@ def test_batches_do_not_change_the_values(tmp_path: Path, probe: Probe) -> None:
     whole = log(tmp_path / "99", probe, model, batch_size=99).all_activations()
     for layer, values in small.items():
         np.testing.assert_allclose(values, whole[layer], atol=1e-5)
+
+
+def test_random_draws_leave_the_training_alone(tmp_path: Path, probe: Probe) -> None:
+    """A variational autoencoder draws while it is logged; training goes on as if it had not."""
+
+    class Draw(keras.layers.Layer):
+        def __init__(self) -> None:
+            super().__init__(name="draw")
+            self.seed = keras.random.SeedGenerator(7)
+
+        def call(self, x: Any) -> Any:
+            return x + keras.random.normal(keras.ops.shape(x), seed=self.seed)
+
+    image = keras.Input((32, 32, 3))
+    drawn = Draw()
+    net = keras.Model(image, keras.layers.Conv2D(4, 3, name="decoder")(drawn(image)))
+    before = keras.ops.convert_to_numpy(drawn.seed.state).tolist()
+    found = []
+    with SummaryWriter(tmp_path / "run", probe) as writer:
+        for step in (0, 1):
+            writer.add_model("net", net, step=step, frozen=False, progress=False)
+            found.append(open_snapshot(tmp_path, f"run@{step}").activations("decoder"))
+            assert keras.ops.convert_to_numpy(drawn.seed.state).tolist() == before
+    np.testing.assert_array_equal(found[0], found[1])
