@@ -110,8 +110,8 @@ def real_array(what: str, values: npt.ArrayLike) -> npt.NDArray[Any]:
         array = np.asarray(values)
     except Exception as error:  # each framework has its own, as for a GPU's tensor
         raise ActivationError(
-            f"{what} is a {type(values).__name__} that is no array of numbers ({error}); give a "
-            f"numpy array"
+            f"{what} is a {type(values).__name__} that is no array of numbers ({error}); give "
+            f"real numbers as a numpy array"
         ) from error
     if array.dtype.kind in "fiub":
         return array

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from tb_modelcompare import capture
 from tb_modelcompare.capture.chief import is_chief
-from tb_modelcompare.disk.assets import empty_directory
+from tb_modelcompare.disk.assets import empty_directory, writing_to
 from tb_modelcompare.disk.events import EventFile, index_event
 from tb_modelcompare.disk.index import ProbeRecord
 from tb_modelcompare.disk.runs import discard_unnamed
@@ -311,15 +311,14 @@ class SummaryWriter:
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:
-        """What the file system refuses is an error that names the run's directory."""
+        """`writing_to` the run, but for errors of files elsewhere, such as a model's own."""
         try:
             yield
         except OSError as error:
             if error.filename is not None and not _related(self._run_dir, error.filename):
                 raise
-            raise LogDirectoryError(
-                f"{self._run_dir} cannot be written: {error}; make room, or log elsewhere"
-            ) from error
+            with writing_to(self._run_dir):
+                raise
 
     def _store_probe(self) -> ProbeRecord:
         if self._probe_record is None:

@@ -152,7 +152,7 @@ def open_array(file: Path, dtype: np.dtype[Any], shape: tuple[int, ...]) -> Arra
         np.dtype(header["descr"]) != dtype
         or header["fortran_order"] is not False
         or found != shape
-        or any(isinstance(n, bool) for n in found)
+        or any(type(n) is not int for n in found)  # 4.0 and True equal integers
     ):
         order = " in Fortran order" if header["fortran_order"] else ""
         raise CorruptSnapshotError(

@@ -233,12 +233,12 @@ def test_directories_that_are_none(small: Probe, logdir: Any) -> None:
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write all")
 def test_a_directory_that_cannot_be_written(tmp_path: Path, small: Probe) -> None:
     tmp_path.chmod(0o500)
-    with pytest.raises(LogDirectoryError, match=r"cannot be written.*Permission denied"):
+    with pytest.raises(LogDirectoryError, match=r"cannot write to.*Permission denied"):
         SummaryWriter(tmp_path / "run", small).add_activations("net", layers(small))
 
 
 def test_a_file_system_that_cannot_be_written(small: Probe) -> None:
-    with pytest.raises(LogDirectoryError, match="cannot be written"):
+    with pytest.raises(LogDirectoryError, match="cannot write to"):
         SummaryWriter("/proc/modelcompare/run", small).add_activations("net", layers(small))
 
 
@@ -251,7 +251,7 @@ def test_an_error_of_the_model_is_none_of_the_directory(tmp_path: Path, small: P
         raise FileNotFoundError(2, "No such file or directory", "/weights/of/the/model")
 
     model = capture.Model(
-        graph, ("a",), frozenset(), (8, 8, 3), lambda *_: sampler, lambda *_: None
+        graph, ("a",), frozenset(), (8, 8, 3), lambda *_: sampler, lambda *_: {}, lambda *_: None
     )
     recording = capture.prepare(model, small, None, None)
     with SummaryWriter(tmp_path, small) as writer, pytest.raises(FileNotFoundError):

@@ -180,7 +180,7 @@ probe = Probe(np.zeros((2, 8, 8, 3), np.uint8))
 with SummaryWriter(sys.argv[1], probe) as writer:
     for step in range(10**9):
         writer.add_activations("net", {"l": np.full((2, 3), step)}, step)
-        writer.remove("net", step - 2)
+        writer.remove("net", max(step - 2, 0))
         if step == 5:
             print("ready", flush=True)
 """
