@@ -63,6 +63,11 @@ class Feed:
 Sampler = Callable[[npt.NDArray[Any], npt.NDArray[np.float64]], list[Sampled]]
 
 
+def _no_reference(layers: Sequence[str], items: npt.NDArray[Any]) -> Mapping[str, Reference]:
+    """Nothing to compare with, of which the self-check then warns."""
+    return {}
+
+
 @dataclass(frozen=True)
 class Model:
     """A model, opened for capture.
@@ -79,12 +84,12 @@ class Model:
     input_shape : tuple of int or None
         (height, width, channels) of images, None where the model takes any.
     sampler : callable (layers, feed, reading) → Sampler
-    reference : callable (layers, items) → mapping of layer to Reference
-        What the framework's own forward pass gives for some prepared items, by another way than
-        the sampler's. Layers that it does not show are left out.
     freeze : callable (layers, images) → FrozenGraph
         Prepared images (n, h, w, c) are for frameworks whose graph is a translation that has to
         be compared with the model. Raises NotRenderableError where the model cannot be frozen.
+    reference : callable (layers, items) → mapping of layer to Reference
+        What the framework's own forward pass gives for some prepared items, by another way than
+        the sampler's. Layers that it does not show are left out.
     """
 
     graph: LayerGraph
@@ -92,8 +97,8 @@ class Model:
     passive: frozenset[str]
     input_shape: tuple[int | None, ...]
     sampler: Callable[[Sequence[str], Feed, Reading], Sampler]
-    reference: Callable[[Sequence[str], npt.NDArray[Any]], Mapping[str, Reference]]
     freeze: Callable[[Sequence[str], Floats], FrozenGraph]
+    reference: Callable[[Sequence[str], npt.NDArray[Any]], Mapping[str, Reference]] = _no_reference
 
 
 def select_layers(model: Model, layers: LayerFilter | None) -> tuple[str, ...]:

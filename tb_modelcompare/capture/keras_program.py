@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from tb_modelcompare.graph.naming import unique_name
 
 
@@ -152,9 +154,9 @@ def fixed_draws(model: Any) -> Iterator[None]:
     import keras
 
     seeds = [v for v in model.variables if v.name == "seed_generator_state"]
-    states = [keras.ops.copy(seed.value) for seed in seeds]
+    states = [keras.ops.convert_to_numpy(keras.ops.convert_to_tensor(seed)) for seed in seeds]
     for seed, state in zip(seeds, states, strict=True):
-        seed.assign(keras.ops.zeros_like(state))
+        seed.assign(np.zeros_like(state))
     try:
         yield
     finally:

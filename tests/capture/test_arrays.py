@@ -232,5 +232,5 @@ def test_types_that_numpy_does_not_know_are_read_as_float32(
     ],
 )  # fmt: skip
 def test_what_is_no_real_number_is_refused(texts: Probe, values: Any) -> None:
-    with pytest.raises(ActivationError, match="give real numbers"):
+    with pytest.raises(ActivationError, match=r"give real numbers|no array of numbers"):
         texts.sample(values)

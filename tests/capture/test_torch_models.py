@@ -9,7 +9,7 @@ import pytest
 from torch_nets import Branching, Net, images, log, nn, same, torch
 
 from tb_modelcompare import Preprocessing, Probe, SummaryWriter
-from tb_modelcompare.errors import ActivationError, ModelFileError
+from tb_modelcompare.errors import ModelFileError
 from tb_modelcompare.store import list_snapshots
 
 
@@ -126,12 +126,22 @@ def test_hooks_and_flags_are_restored_after_a_failure(
     tmp_path: Path, probe: Probe, kind: Any
 ) -> None:
     net = kind().train()
-    with torch.no_grad():
-        net.layer1[1].conv2.bias.fill_(float("nan"))
-    with pytest.raises(ActivationError, match=r"layer1\.1\.conv2"):
+    net.layer1[1].conv2 = nn.Conv2d(7, 6, 3)
+    with pytest.raises(ModelFileError, match="cannot be run"):
         log(tmp_path, probe, net)
     assert all(m.training for m in net.modules())
     assert not any(m._forward_hooks for m in net.modules())
+
+
+@pytest.mark.parametrize("kind", [Net, Branching])
+def test_layers_that_are_not_finite_are_left_out(tmp_path: Path, probe: Probe, kind: Any) -> None:
+    net = kind()
+    with torch.no_grad():
+        net.layer1[1].conv2.bias.fill_(float("nan"))
+    with pytest.warns(UserWarning, match=r"layer1\.1\.conv2"):
+        names = log(tmp_path, probe, net).layer_names
+    assert "layer1.1.relu" in names
+    assert "head" not in names
 
 
 def test_preprocessing_and_half_precision(tmp_path: Path, probe: Probe) -> None:
