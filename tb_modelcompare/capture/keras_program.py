@@ -154,7 +154,7 @@ def fixed_draws(model: Any) -> Iterator[None]:
     import keras
 
     seeds = [v for v in model.variables if v.name == "seed_generator_state"]
-    states = [keras.ops.convert_to_numpy(keras.ops.convert_to_tensor(seed)) for seed in seeds]
+    states = [keras.ops.copy(seed.value) for seed in seeds]
     for seed, state in zip(seeds, states, strict=True):
         seed.assign(np.zeros_like(state))
     try:
