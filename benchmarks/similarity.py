@@ -1,14 +1,16 @@
 """Similarity of all pairs of layers: ours against peers, as ratios in one run.
 
-    python benchmarks/similarity.py [--only notebook whole minibatch wide] [--repeats 3]
+    python benchmarks/similarity.py [--only models all-layers notebook whole minibatch wide]
 
 Peers that are not installed are skipped, and said so: pip install pytorch-cka torch-cka ckatorch
 rsatoolbox netrep (and torch). Everything runs on identical float32 activations with the same
-threads (set OMP_NUM_THREADS). On a machine that others use too, `--clock cpu` with
-OMP_NUM_THREADS=1 counts this process's own CPU seconds instead. Each section measures this
-machine's sgemm beside it; the floor is the multiply-adds that are mathematically needed over
-that rate. Times are medians.
+threads (set OMP_NUM_THREADS). Every row is measured at rest and while another process keeps one
+core busy, in seconds of wall and of this process's CPU; times are medians, ratios are to ours in
+the same situation. Each section measures this machine's sgemm beside it; the floor is the
+multiply-adds that are mathematically needed at its rate.
 
+- models: linear CKA of 12 layers of GoogLeNet with 18 of MobileNetV2, and on one BLAS thread.
+- all-layers: the same of all 143 with all 100 layers.
 - notebook: the whitened correlation of 12 layers of InceptionV1's widths, all 144 pairs, as
   lucid's notebook computes it (C, Cholesky of the inverse, a full SVD for every pair), and ours,
   with its first look; memory-mapped.
@@ -20,19 +22,14 @@ that rate. Times are medians.
 from __future__ import annotations
 
 import argparse
-import contextlib
-import io
 import resource
-import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-import scipy.linalg
 from cka_peers import (
     ckatorch,
     ckatorch_by_batches,
@@ -42,98 +39,70 @@ from cka_peers import (
     rsatoolbox,
     torch_cka_by_batches,
 )
+from layers import (
+    GOOGLENET,
+    INCEPTION,
+    MOBILENET_V2,
+    Layers,
+    Matrix,
+    activations,
+    memory_mapped,
+    whole_googlenet,
+    whole_mobilenet_v2,
+)
+from seed_notebook import notebook, notebook_floor, singular_values_alone
 from threadpoolctl import threadpool_limits
+from timing import GEMM_SIZE, Measured, floor, gemm, head, measure, own_memory, row
 
 from tb_modelcompare import similarity
 
-Matrix = npt.NDArray[Any]
-Layers = dict[str, Matrix]
-
 WIDTHS = (64, 128, 256, 512, 1024)
-INCEPTION = (64, 64, 192, 256, 480, 508, 512, 512, 528, 832, 832, 1024)
+SGEMM = "sgemm"
 
 
-CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
-clock = CLOCKS["wall"]
+# --- two models ---------------------------------------------------------------------------------
 
 
-def timed(function: Callable[[], Any], repeats: int) -> tuple[float, Any]:
-    """Median seconds, and the last result. Interleave calls to compare under a varying load."""
-    seconds = []
-    for _ in range(repeats):
-        began = clock()
-        result = function()
-        seconds.append(clock() - began)
-    return statistics.median(seconds), result
+def two_models(options: argparse.Namespace) -> None:
+    linear_cka("models", options.models_rows, GOOGLENET, MOBILENET_V2, options.repeats)
 
 
-def gemm_rate(dtype: npt.DTypeLike, size: int = 2048) -> float:
-    """Multiply-adds per second of a square product, the median of five."""
-    a = np.random.default_rng(0).standard_normal((size, size)).astype(dtype)
-    a @ a
-    return size**3 / timed(lambda: a @ a, 5)[0]
+def all_layers_of_two_models(options: argparse.Namespace) -> None:
+    linear_cka("all-layers", options.models_rows, whole_googlenet(), whole_mobilenet_v2(), 1)
 
 
-def activations(rows: int, widths: tuple[int, ...], seed: int = 0) -> Layers:
-    """ReLU layers that share a signal, well conditioned, float32."""
-    random = np.random.default_rng(seed)
-    signal = random.standard_normal((rows, 64), dtype=np.float32)
-    layers = {}
-    for index, width in enumerate(widths):
-        mixing = random.standard_normal((64, width), dtype=np.float32) / 8
-        noise = random.standard_normal((rows, width), dtype=np.float32)
-        layers[f"layer{index}"] = np.maximum(signal @ mixing + noise, 0)
-    return layers
+def linear_cka(
+    section: str, rows: int, widths_a: Sequence[int], widths_b: Sequence[int], repeats: int
+) -> None:
+    print(f"\n{section}: linear CKA, {len(widths_a)} × {len(widths_b)} layers, {rows} rows")
+    a, b = activations(rows, widths_a), activations(rows, widths_b, seed=1)
 
+    def ours() -> Matrix:
+        return similarity.compare(a, b, "linear_cka").values
 
-def row(name: str, seconds: float, base: float, error: float | None = None, note: str = "") -> None:
-    deviation = "" if error is None else f"{error:9.1e}"
-    print(f"{name:44} {seconds:9.3f} s {seconds / base:7.2f} × {deviation:>10}  {note}")
+    def on_one_thread() -> Matrix:
+        with threadpool_limits(1, user_api="blas"):
+            return ours()
+
+    found = measure({SGEMM: gemm(), "ours": ours, "ours, one thread": on_one_thread}, repeats)
+    layers = len(widths_a) + len(widths_b)
+    needed = rows**2 / 2 * (sum(widths_a) + sum(widths_b) + len(widths_a) * len(widths_b) + layers)
+    row("ours", found["ours"], found["ours"])
+    row("ours, one thread", found["ours, one thread"], found["ours"])
+    row("floor, of Gram matrices", floor(found[SGEMM], needed), found["ours"])
+    same = (found["ours"].result == found["ours, one thread"].result).all()
+    print(f"  the same bits on one thread: {'yes' if same else 'no'}")
+    ratio = found["ours"].busy.cpu / found["ours, one thread"].rest.cpu
+    print(f"  CPU with one core busy / CPU of one thread at rest: {ratio:.2f}")
 
 
 # --- the seed notebook --------------------------------------------------------------------------
 
 
-def notebook(layers: Layers) -> Matrix:
-    """lucid's cells as they stand, on float32."""
-
-    def moment(X: Matrix, Y: Matrix) -> Matrix:
-        return X.T @ Y / len(X)
-
-    L = {key: np.linalg.cholesky(np.linalg.inv(moment(X, X))) for key, X in layers.items()}
-    values = np.empty((len(layers), len(layers)))
-    for i, (a, X) in enumerate(layers.items()):
-        for j, (b, Y) in enumerate(layers.items()):
-            singular = np.linalg.svd(L[a].T @ moment(X, Y) @ L[b])[1]
-            values[i, j] = singular.sum() / max(X.shape[1], Y.shape[1])
-    return values
-
-
-def singular_values_alone(layers: Layers) -> None:
-    """Singular values, without vectors, of one matrix of each pair's shape."""
-    random = np.random.default_rng(0)
-    widths = [X.shape[1] for X in layers.values()]
-    for i, d1 in enumerate(widths):
-        for d2 in widths[i + 1 :]:
-            matrix = random.standard_normal((d1, d2), dtype=np.float32)
-            scipy.linalg.svdvals(matrix, overwrite_a=True, check_finite=False)
-
-
-def notebook_floor(layers: Layers, rows: int) -> float:
-    """Multiply-adds: half of the covariance of all units, and whitening each pair from both
-    sides by triangular factors."""
-    widths = [X.shape[1] for X in layers.values()]
-    total = rows * sum(widths) ** 2 / 2
-    for i, d1 in enumerate(widths):
-        total += d1**3 / 2
-        total += sum((d1**2 * d2 + d1 * d2**2) / 2 for d2 in widths[i + 1 :])
-    return total
-
-
 def against_notebook(options: argparse.Namespace) -> None:
     for rows in options.rows:
         with tempfile.TemporaryDirectory() as folder:
-            layers = memory_mapped(activations(rows, tuple(options.widths)), Path(folder))
+            layers = memory_mapped(activations(rows, options.widths), Path(folder))
             repeats = options.repeats if rows < 50_000 else 1
             notebook_at(layers, rows, repeats, int(options.memory * 2**20))
 
@@ -142,61 +111,55 @@ def notebook_at(layers: Layers, rows: int, repeats: int, memory: int) -> None:
     size = sum(X.nbytes for X in layers.values()) / 2**30
     widths = ", ".join(str(X.shape[1]) for X in layers.values())
     print(f"\nnotebook: layers of {widths} units, {rows} rows, {size:.2f} GiB of float32")
-    theirs, ours, floors, singulars, looks = [], [], [], [], []
     peaks: list[float] = []
     before = own_memory()
-    for _ in range(repeats):
-        # Interleaved, as the machine's speed may vary during the run.
-        floors.append(notebook_floor(layers, rows) / gemm_rate(np.float32))
+
+    def singular_values() -> None:
         with threadpool_limits(1):  # where LAPACK is faster
-            singulars.append(timed(lambda: singular_values_alone(layers), 1)[0])
-        seconds, compared = timed(
-            lambda: similarity.compare(
+            singular_values_alone(layers)
+
+    found = measure(
+        {
+            SGEMM: gemm(),
+            "floor: singular values alone": singular_values,
+            "ours": lambda: similarity.compare(
                 layers,
                 layers,
                 "whitened_correlation",
                 memory=memory,
                 progress=lambda share: peaks.append(own_memory()),
             ),
-            1,
-        )
-        ours.append(seconds)
-        seconds, first = timed(
-            lambda: next(similarity.refine(layers, layers, "whitened_correlation", memory=memory)),
-            1,
-        )
-        looks.append(seconds)
-        seconds, reference = timed(lambda: notebook(layers), 1)
-        theirs.append(seconds)
-    values = compared.values
-    base = statistics.median(ours)
-    floor, singular = statistics.median(floors), statistics.median(singulars)
-    row("notebook", statistics.median(theirs), base, abs(reference - values).max())
-    row("ours", base, base)
+            "first look": lambda: next(
+                similarity.refine(layers, layers, "whitened_correlation", memory=memory)
+            ),
+            "notebook": lambda: notebook(layers),
+        },
+        repeats,
+    )
+    ours, values = found["ours"], found["ours"].result.values
+    row("notebook", found["notebook"], ours, abs(found["notebook"].result - values).max())
+    row("ours", ours, ours)
     if rows < 50_000:
         exact = similarity.compare(layers, layers, "whitened_correlation", precision="double")
         print(f"  error against float64: {abs(values - exact.values).max():.1e}")
-    row("floor: products", floor, base)
-    row("floor: singular values alone", singular, base)
-    ratios = [o / (1.4 * f + s) for o, f, s in zip(ours, floors, singulars, strict=True)]
-    print(f"  ours / (1.4 × products + singular values): {statistics.median(ratios):.2f}")
+    products, singular = (
+        floor(found[SGEMM], notebook_floor(layers, rows)),
+        found["floor: singular values alone"],
+    )
+    row("floor: products", products, ours)
+    row("floor: singular values alone", singular, ours)
+    ratio = ours.rest.wall / (1.4 * products.rest.wall + singular.rest.wall)
+    print(f"  ours / (1.4 × products + singular values): {ratio:.2f}")
     print(f"  own memory at most {max(peaks) - before:.2f} GiB above {before:.2f} before")
+    first = found["first look"].result
     if first.exact:
         print("  no first look: all rows do not fit in memory (--memory)")
         return
     look = first.comparison
-    row("first look", statistics.median(looks), base, abs(look.values - values).max())
+    row("first look", found["first look"], ours, abs(look.values - values).max())
     held = np.mean((look.low <= values) & (values <= look.high))
     wide = np.mean(look.high - look.low) / 2
     print(f"  its intervals, ± {wide:.3f} in the mean, hold {100 * held:.0f} % of the values")
-
-
-def memory_mapped(layers: Layers, folder: Path) -> Layers:
-    mapped = {}
-    for name in list(layers):
-        np.save(folder / f"{name}.npy", layers.pop(name))
-        mapped[name] = np.load(folder / f"{name}.npy", mmap_mode="r")
-    return mapped
 
 
 # --- CKA on whole arrays ------------------------------------------------------------------------
@@ -235,7 +198,7 @@ def against_cka_peers(options: argparse.Namespace) -> None:
             lambda name=name: similarity.compare(layers, layers, name).values,  # type: ignore[misc]
             {key: (lambda peer=peer: peer(layers)) for key, peer in of_estimator.items()},  # type: ignore[misc]
             exact,
-            min(half, covariances) / gemm_rate(np.float32),
+            min(half, covariances),
             options.repeats,
         )
 
@@ -250,30 +213,16 @@ def contest(
     ours: Callable[[], Matrix],
     peers: dict[str, Callable[[], Matrix]],
     exact: Matrix,
-    floor: float,
+    needed: float,
     repeats: int,
 ) -> None:
-    """Ours and every peer in turn, repeated; ratios of the medians."""
-    seconds: dict[str, list[float]] = {"ours": []}
-    errors: dict[str, float] = {}
-    for _ in range(repeats):
-        for key, function in {"ours": ours, **peers}.items():
-            try:
-                with contextlib.redirect_stdout(io.StringIO()):
-                    elapsed, values = timed(function, 1)
-            except ImportError as missing:
-                if key not in seconds:
-                    print(f"  {key}: not installed, skipped ({missing})")
-                    seconds[key] = []
-                continue
-            seconds.setdefault(key, []).append(elapsed)
-            errors[key] = float(abs(values - exact).max())
+    """Ours and every peer in turn, and the floor of the multiply-adds that are needed."""
     print(f"  {name}")
-    base = statistics.median(seconds["ours"])
-    for key, measured in seconds.items():
-        if measured:
-            row(f"  {key}", statistics.median(measured), base, errors[key])
-    row("  floor", floor, base)
+    found = measure({SGEMM: gemm(), "ours": ours, **peers}, repeats)
+    of_gemm = found.pop(SGEMM)
+    for key, measured in found.items():
+        row(f"  {key}", measured, found["ours"], float(abs(measured.result - exact).max()))
+    row("  floor", floor(of_gemm, needed), found["ours"])
 
 
 # --- CKA over minibatches -----------------------------------------------------------------------
@@ -294,7 +243,6 @@ def against_minibatch_peers(options: argparse.Namespace) -> None:
     layers = {key: X + np.float32(1.0) for key, X in activations(rows, widths).items()}
     print(f"\nminibatches of {size}: {len(widths)} layers, {rows} rows, float32")
     doubles = {key: X.astype(np.float64) for key, X in layers.items()}
-    floor = rows * size / 2 * (sum(widths) + len(widths) ** 2 / 2) / gemm_rate(np.float32)
     peers: dict[str, Callable[[], Matrix]] = {
         "pytorch-cka, all at once": lambda: pytorch_cka_by_batches(layers, size),
         "torch-cka, loops over pairs": lambda: torch_cka_by_batches(layers, size),
@@ -305,7 +253,7 @@ def against_minibatch_peers(options: argparse.Namespace) -> None:
         lambda: ours_by_batches(layers, size),
         without(options.without, peers),
         ours_by_batches(doubles, size),
-        floor,
+        rows * size / 2 * (sum(widths) + len(widths) ** 2 / 2),
         options.repeats,
     )
 
@@ -324,56 +272,68 @@ def many_wide_layers(options: argparse.Namespace) -> None:
             path = Path(folder) / f"{index}.npy"
             np.save(path, random.standard_normal((rows, int(width)), dtype=np.float32))
             layers[str(index)] = np.load(path, mmap_mode="r")
-        rate = gemm_rate(np.float32)
-        before, memory = own_memory(), 2**30
         for name in ("linear_cka", "unbiased_linear_cka"):
-            peaks: list[float] = []
-            seconds, _ = timed(
-                lambda name=name, peaks=peaks: similarity.compare(  # type: ignore[misc]
-                    layers,
-                    layers,
-                    name,
-                    progress=lambda share: peaks.append(own_memory()),
-                    memory=memory,
-                ),
-                1,
-            )
-            floor = rows**2 / 2 * (float(widths.sum()) + count**2 / 2) / rate
-            row(name, seconds, seconds, note=f"floor {floor:.1f} s, {len(peaks)} progress calls")
-            print(
-                f"  bound {memory / 2**30:.2f} GiB; own memory at most "
-                f"{max(peaks) - before:.2f} GiB above {before:.2f} before"
-            )
+            wide(name, layers, rows**2 / 2 * (float(widths.sum()) + count**2 / 2))
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         data = rows * float(widths.sum()) * 4
         print(
             f"activations {data / 2**30:.1f} GiB; peak resident memory {peak / 2**20:.2f} GiB, "
             "pages of the mapped files included"
         )
-        asked: list[float] = []
-        try:
-            similarity.compare(
-                layers,
-                layers,
-                progress=lambda share: asked.append(clock()) if share > 0.05 else None,
-                cancelled=lambda: bool(asked),
-            )
-        except similarity.ComparisonCancelled:
-            print(f"cancelled at 5 %: stopped {1000 * (clock() - asked[0]):.0f} ms later")
+        found = measure({"cancel": lambda: cancelled_at_5_percent(layers)}, 1)["cancel"]
+        print(f"cancelled at 5 %: stopped {1000 * found.result:.0f} ms later")
+        row("a comparison until then", found, found)
 
 
-def own_memory() -> float:
-    """GiB of resident memory that is no file's, of this process (Linux)."""
-    status = Path("/proc/self/status").read_text()
-    return int(status.split("RssAnon:")[1].split()[0]) / 2**20
+def wide(name: str, layers: Layers, needed: float) -> None:
+    peaks: list[float] = []
+    before, memory = own_memory(), 2**30
+
+    def ours() -> None:
+        similarity.compare(
+            layers,
+            layers,
+            name,
+            progress=lambda share: peaks.append(own_memory()),
+            memory=memory,
+        )
+
+    found = measure({SGEMM: gemm(), name: ours}, 1)
+    row(name, found[name], found[name])
+    row("  floor", floor(found[SGEMM], needed), found[name])
+    print(
+        f"  bound {memory / 2**30:.2f} GiB; own memory at most {max(peaks) - before:.2f} GiB above "
+        f"{before:.2f} before; {len(peaks) // 2} progress calls"
+    )
+
+
+def cancelled_at_5_percent(layers: Layers) -> float:
+    """Seconds from the wish to cancel to the end."""
+    asked: list[float] = []
+    try:
+        similarity.compare(
+            layers,
+            layers,
+            progress=lambda share: asked.append(time.perf_counter()) if share > 0.05 else None,
+            cancelled=lambda: bool(asked),
+        )
+    except similarity.ComparisonCancelled:
+        return time.perf_counter() - asked[0]
+    raise AssertionError("The comparison ended although it was cancelled.")
 
 
 SECTIONS = {
+    "models": two_models,
+    "all-layers": all_layers_of_two_models,
     "notebook": against_notebook,
     "whole": against_cka_peers,
     "minibatch": against_minibatch_peers,
     "wide": many_wide_layers,
 }
+
+
+def rate(of_gemm: Measured) -> float:
+    return 2 * GEMM_SIZE**3 / of_gemm.rest.wall / 1e9
 
 
 def main() -> None:
@@ -383,7 +343,11 @@ def main() -> None:
         "--rows", type=int, nargs="+", default=[10_000, 100_000], help="of the notebook section"
     )
     parser.add_argument(
-        "--widths", type=int, nargs="+", default=INCEPTION, help="of the notebook section's layers"
+        "--widths",
+        type=int,
+        nargs="+",
+        default=list(INCEPTION),
+        help="of the notebook section's layers",
     )
     parser.add_argument(
         "--memory",
@@ -392,6 +356,7 @@ def main() -> None:
         metavar="MIB",
         help="for work arrays, of the notebook section",
     )
+    parser.add_argument("--models-rows", type=int, default=4000, help="of both models' sections")
     parser.add_argument("--cka-rows", type=int, default=2048)
     parser.add_argument("--layers", type=int, default=20, help="of the CKA sections")
     parser.add_argument("--wide-rows", type=int, default=4096)
@@ -405,13 +370,11 @@ def main() -> None:
         "layers",
     )
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--clock", choices=list(CLOCKS), default="wall")
     options = parser.parse_args()
-    global clock
-    clock = CLOCKS[options.clock]
-    print(f"sgemm {2 * gemm_rate(np.float32) / 1e9:.0f} GFLOP/s, dgemm", end=" ")
-    print(f"{2 * gemm_rate(np.float64) / 1e9:.0f} GFLOP/s; {options.clock} seconds")
-    print(f"{'':44} {'time':>11} {'over ours':>9} {'error':>10}")
+    rates = measure({"sgemm": gemm(), "dgemm": gemm(np.float64)}, 5)
+    for name, found in rates.items():
+        print(f"{name} {rate(found):.0f} GFLOP/s at rest")
+    head()
     for section in options.only:
         SECTIONS[section](options)
 
