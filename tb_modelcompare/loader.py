@@ -24,7 +24,7 @@ _logger = tb_logging.get_logger()
 
 _MOST_GB = 1_000_000
 _HOST = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*")  # or IPv6
-_SCHEDULER = re.compile(r"([a-z]+://)?[^\s/]+(/\S*)?")
+_SCHEDULER = re.compile(r"([a-z]+://)?[^\s/]*[^\s/:](:\d+)?(/\S*)?")
 
 
 class ModelCompareLoader(base_plugin.TBLoader):  # type: ignore[misc]

@@ -79,7 +79,7 @@ def test_numbers(capsys: pytest.CaptureFixture[str], logdir: Path, value: str) -
     [
         ((*LOG[:-1], ""), "--logdir: '' is no path"),
         (("log", "model.keras", "--probe", "", "--logdir", "run"), "--probe: '' is no path"),
-        (("list", ""), "logdir: '' is no path"),
+        (("list", ""), "LOGDIR: '' is no path"),
         (("list", "a\0b"), "is no path"),
         (("demo", "--logdir", ""), "--logdir: '' is no path"),
         ((*PAIR, "--csv", ""), "--csv: '' is no path"),
@@ -189,7 +189,7 @@ def test_no_cell_of_a_csv_file_is_a_formula(
     run, file = "=run\x1b[2J", tmp_path / "values.csv"
     for arguments in (
         ("similarity", str(hostile), f"{run}@0", f"{run}@1"),
-        ("similarity", str(hostile), f"{run}@0", f"{run}@1", "--resamples", "2"),
+        ("similarity", str(hostile), f"{run}@0", f"{run}@1", "--resamples", "5"),
         ("dynamics", str(hostile), run),
         ("models", str(hostile), f"{run}@0", f"{run}@1"),
     ):
