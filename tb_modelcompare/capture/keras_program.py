@@ -8,8 +8,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from tb_modelcompare.graph.naming import unique_name
 
 
@@ -156,7 +154,7 @@ def fixed_draws(model: Any) -> Iterator[None]:
     seeds = [v for v in model.variables if v.name == "seed_generator_state"]
     states = [keras.ops.copy(seed.value) for seed in seeds]
     for seed, state in zip(seeds, states, strict=True):
-        seed.assign(np.zeros_like(state))
+        seed.assign(keras.ops.zeros_like(state))
     try:
         yield
     finally:
