@@ -74,7 +74,7 @@ def test_boxes_that_are_taken(server: Server, box: str) -> None:
             ({"kind": "significance", **PAIR, "permutations": n}, "permutations is")
             for n in (True, 1.0, "9", -1, 1001, HUGE, 1e3)
         ),
-        ({"kind": "significance", **PAIR, "resamples": 1}, "resamples of at least 2"),
+        ({"kind": "significance", **PAIR, "resamples": 1}, "resamples of at least 5"),
         ({"kind": "significance", **PAIR, "permutations": 9, "layers_a": []}, "layers_a is empty"),
         ({"kind": "significance", **PAIR, "permutations": 9, "layers_a": "conv1"}, "layers_a"),
         ({"kind": "trend", "snapshots": A, "reference": A, "measure": "linear_cka"}, "snapshots"),
