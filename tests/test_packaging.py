@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -19,10 +20,16 @@ ROOT = Path(__file__).resolve().parents[1]
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
-    """The wheel made from the source distribution, as an index would serve it."""
-    out = tmp_path_factory.mktemp("dist")
+    """The wheel made from the source distribution, as an index would serve it.
+
+    It is made from a copy: other tests write below the checkout meanwhile (byte code, caches),
+    and a file that vanishes while it is packed ends the build.
+    """
+    out, copy = tmp_path_factory.mktemp("dist"), tmp_path_factory.mktemp("checkout") / "project"
+    passing = shutil.ignore_patterns("__pycache__", "node_modules", "build", ".*", "logs")
+    shutil.copytree(ROOT, copy, ignore=passing)
     built = subprocess.run(
-        [sys.executable, "-m", "build", "--outdir", str(out), str(ROOT)],
+        [sys.executable, "-m", "build", "--outdir", str(out), str(copy)],
         capture_output=True,
         text=True,
         check=False,
