@@ -13,16 +13,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out slow tests unless asked for, and let parallel workers share what is expensive.
-
-    Tests of one file run in one worker, so that its servers and logs are made once. The browser
-    tests share one browser and one TensorBoard, so all of them run in one worker.
-    """
+    """Leave out slow tests unless asked for."""
     for item in items:
         if item.get_closest_marker("slow") and not config.getoption("--all"):
             item.add_marker(pytest.mark.skip(reason="slow; ./run test --all runs it"))
-        browser = "e2e" in item.path.parts
-        item.add_marker(pytest.mark.xdist_group("browser" if browser else str(item.path)))
 
 
 @pytest.fixture(scope="session")

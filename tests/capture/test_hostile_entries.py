@@ -195,7 +195,9 @@ with SummaryWriter(sys.argv[1], probe) as writer:
         while time.monotonic() < end:
             listing = list_snapshots(logdir)
             assert [one for one in ids(listing) if not one.startswith("busy")] == IDS
-            assert listing.problems == ()
+            # A look may meet a record that is half written, and says so.
+            at_work = "middle of a record: its writer is at work"
+            assert [one for one in listing.problems if at_work not in one.message] == []
             looks += 1
         assert looks > 10
     finally:
