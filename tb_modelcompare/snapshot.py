@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tb_modelcompare.disk.arrays import ArrayFile, Identity, open_array
+from tb_modelcompare.disk.arrays import ArrayFile, open_array
 from tb_modelcompare.disk.assets import Asset
+from tb_modelcompare.disk.hashing import Identity
 from tb_modelcompare.disk.index import (
     FrozenRecord,
     LayerRecord,

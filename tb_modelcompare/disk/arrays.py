@@ -18,14 +18,12 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
-from tb_modelcompare.disk.assets import file_identity
+from tb_modelcompare.disk.hashing import Identity, file_identity, identity_of, open_regular
 from tb_modelcompare.errors import CorruptSnapshotError, MissingAssetError
 
 # numpy writes some hundred bytes.
 _MAX_HEADER = 10_000
 _BLOCK_BYTES = 2**24
-
-Identity = tuple[str, int, int, int]
 
 
 @dataclass(frozen=True)
@@ -166,7 +164,7 @@ def open_array(file: Path, dtype: np.dtype[Any], shape: tuple[int, ...]) -> Arra
 
 def _open(file: Path) -> IO[bytes]:
     try:
-        return open(file, "rb", buffering=0)
+        return open_regular(file)
     except OSError as error:
         raise MissingAssetError(
             f"{file} cannot be read ({error.strerror}); copy the whole run directory, or log the "
@@ -176,8 +174,7 @@ def _open(file: Path) -> IO[bytes]:
 
 def _identity(file: Path, stream: IO[bytes]) -> Identity:
     """`file_identity` of the open file, which a new one of its name may have replaced."""
-    status = os.fstat(stream.fileno())
-    return str(file), status.st_size, status.st_mtime_ns, status.st_ino
+    return identity_of(file, os.fstat(stream.fileno()))
 
 
 def _header(file: Path, stream: IO[bytes]) -> dict[str, Any]:

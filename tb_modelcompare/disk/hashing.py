@@ -58,7 +58,7 @@ def time_limit(seconds: float) -> Iterator[None]:
 
 def file_identity(file: Path) -> Identity:
     """What changes when a file's contents are replaced: path, size, mtime, inode."""
-    return _identity(file, os.stat(file))
+    return identity_of(file, os.stat(file))
 
 
 def open_regular(file: Path) -> BinaryIO:
@@ -123,7 +123,7 @@ def _go_on(hashing: _Hashing, file: Path, identity: Identity) -> None:
             if not block:
                 break
             hashing.done += len(block)
-        if _identity(file, os.fstat(stream.fileno())) != identity:
+        if identity_of(file, os.fstat(stream.fileno())) != identity:
             raise CorruptSnapshotError(f"{file} changed while it was read; try again")
     hashing.digest = hashing.sha256.hexdigest()
 
@@ -142,7 +142,8 @@ def _before_deadline(lock: threading.Lock | threading.Semaphore, file: Path) -> 
         lock.release()
 
 
-def _identity(file: Path, status: os.stat_result) -> Identity:
+def identity_of(file: Path, status: os.stat_result) -> Identity:
+    """`file_identity` of a file whose status is known."""
     return str(file), status.st_size, status.st_mtime_ns, status.st_ino
 
 
