@@ -114,7 +114,7 @@ def own_covariance(
 
 def upper_tiles(units: int) -> list[Tile]:
     """Tiles of a symmetric matrix on its diagonal and above."""
-    return list(itertools.combinations_with_replacement(row_blocks(units, UNITS_AT_ONCE), 2))
+    return list(itertools.combinations_with_replacement(_pieces(0, units), 2))
 
 
 def _adding(total: Array, left: Array, right: Array) -> Callable[[Tile], None]:
@@ -212,12 +212,22 @@ def _spread_with_costs(
 def _tiles_of_panels(panels: Sequence[Tile], width: int) -> list[Tile]:
     """Tiles that cover panels, each of which begins further to the right than the one before
     and reaches the right edge. One tile takes several narrow layers."""
-    tiles = []
-    for rows in row_blocks(panels[-1][0].stop if panels else 0, UNITS_AT_ONCE):
-        first = next(columns.start for lines, columns in panels if lines.stop > rows.start)
-        for columns in row_blocks(width - first, UNITS_AT_ONCE):
-            tiles.append((rows, slice(first + columns.start, first + columns.stop)))
-    return tiles
+    heights = [rows.stop - rows.start for rows, _ in panels]
+    return [
+        tile
+        for group in groups(heights, UNITS_AT_ONCE)
+        for tile in itertools.product(
+            _pieces(panels[group.start][0].start, panels[group.stop - 1][0].stop),
+            _pieces(panels[group.start][1].start, width),
+        )
+    ]
+
+
+def _pieces(start: int, stop: int) -> list[slice]:
+    """Equal ones, nearly, of at most `UNITS_AT_ONCE`."""
+    count = -(-(stop - start) // UNITS_AT_ONCE)
+    edges = [start + (stop - start) * index // count for index in range(count + 1)]
+    return list(itertools.starmap(slice, itertools.pairwise(edges)))
 
 
 def block_squares(panel: Array, widths: Sequence[int]) -> Matrix:
