@@ -359,12 +359,20 @@ def cosines(left: Array, right: Array) -> Matrix:
     Sums of many entries of one size and sign, as distances from one row far away are, drift in
     float32. The lengths are those of the lines as stored, so that no cosine is above 1.
     """
-    total = np.zeros((len(left), len(right)))
-    squares_left, squares_right = np.zeros(len(left)), np.zeros(len(right))
-    for part in row_blocks(left.shape[1], SUM_LENGTH):
-        some = left[:, part].astype(np.float64, copy=False)
-        others = some if right is left else right[:, part].astype(np.float64, copy=False)
-        total += some @ others.T
-        squares_left += np.einsum("ij,ij->i", some, some)
-        squares_right += np.einsum("ij,ij->i", others, others)
+
+    def of_part(part: slice) -> tuple[Matrix, Matrix, Matrix]:
+        total = np.zeros((len(left), len(right)))
+        squares_left, squares_right = np.zeros(len(left)), np.zeros(len(right))
+        for few in row_blocks(part.stop - part.start, SUM_LENGTH):
+            some = left[:, part][:, few].astype(np.float64, copy=False)
+            others = some
+            if right is not left:
+                others = right[:, part][:, few].astype(np.float64, copy=False)
+            total += some @ others.T
+            squares_left += np.einsum("ij,ij->i", some, some)
+            squares_right += np.einsum("ij,ij->i", others, others)
+        return total, squares_left, squares_right
+
+    parts = zip(*spread(of_part, _parts(left.shape[1])), strict=True)
+    total, squares_left, squares_right = (np.sum(part, axis=0) for part in parts)
     return np.asarray(total / np.sqrt(np.outer(squares_left, squares_right)))
