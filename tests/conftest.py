@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
+from collections.abc import Iterator
+from importlib import util
 from pathlib import Path
+from typing import Any
 
 import pytest
+from skipping import missing
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -31,3 +36,27 @@ def shared_dir() -> Path:
     if not (directory / "models").is_dir():
         pytest.skip(f"needs real models and photos in {directory}, which is absent")
     return directory
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The path of Chromium; tests that need it are skipped where there is none."""
+    if util.find_spec("playwright") is None:
+        missing("needs playwright: pip install playwright")
+    wanted = os.environ.get("CHROMIUM", "/usr/bin/chromium")
+    found = shutil.which(wanted)
+    if found is None:
+        missing(f"needs Chromium: {wanted} is absent; install it, or set CHROMIUM to its path")
+    return found
+
+
+@pytest.fixture(scope="session")
+def browser(chromium: str) -> Iterator[Any]:
+    """One browser for all tests of a process, as Playwright cannot be started twice in one."""
+    from playwright.sync_api import sync_playwright
+
+    options = ["--no-sandbox", "--headless", "--disable-background-networking"]
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=chromium, args=options)
+        yield launched
+        launched.close()

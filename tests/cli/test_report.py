@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import re
-import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -59,28 +58,23 @@ def test_holds_the_graphs_and_the_matrix(
 
 
 @needs_bundle
-def test_opens_in_a_browser(command: Run, hostile_logdir: Path, tmp_path: Path) -> None:
-    chromium = os.environ.get("CHROMIUM") or shutil.which("chromium")
-    if chromium is None:
-        pytest.skip("needs Chromium: set CHROMIUM to one")
-    from playwright.sync_api import sync_playwright
-
+def test_opens_in_a_browser(
+    command: Run, browser: Any, hostile_logdir: Path, tmp_path: Path
+) -> None:
     file = tmp_path / "report.html"
     done = command("report", hostile_logdir, "one", "two", "--out", file)
     assert done.returncode == 0, done.stderr
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        page = browser.new_page()
-        complaints: list[str] = []
-        asked: list[str] = []
-        page.on("console", lambda message: complaints.append(message.text))
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("request", lambda request: asked.append(request.url))
-        page.goto(file.as_uri())
-        page.get_by_text("middle").first.wait_for(timeout=30_000)
-        page.get_by_text("Kornblith").first.wait_for()  # the paper, beside the figure
-        assert page.title() == "one/net@0 and two/net@0: Linear CKA"
-        browser.close()
+    page = browser.new_page()
+    complaints: list[str] = []
+    asked: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(file.as_uri())
+    page.get_by_text("middle").first.wait_for(timeout=30_000)
+    page.get_by_text("Kornblith").first.wait_for()  # the paper, beside the figure
+    assert page.title() == "one/net@0 and two/net@0: Linear CKA"
+    page.close()
     assert complaints == []
     assert [url for url in asked if not url.startswith(("data:", "blob:"))] == [file.as_uri()]
 

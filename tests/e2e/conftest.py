@@ -1,49 +1,27 @@
-"""A real TensorBoard over logs of the real writer, and a real browser in front of it."""
+"""Fixtures of a real TensorBoard over logs of the real writer, and a real browser before it."""
 
 from __future__ import annotations
 
-import contextlib
-import json
 import os
-import re
-import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.parse
-import urllib.request
 from collections.abc import Callable, Iterator
-from importlib import metadata, util
+from importlib import metadata
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 import pytest
-
-ROOT = Path(__file__).parents[2]
-PREFIX = "data/plugin/modelcompare"
-HOSTILE = "<img src=x onerror=window.top.hacked=1>"
-
-
-def missing(what: str) -> NoReturn:
-    """Skip on a machine that lacks something; where CI is set nothing may be lacking."""
-    if os.environ.get("CI") == "true":
-        pytest.fail(f"{what}; continuous integration has to run the browser tests", pytrace=False)
-    pytest.skip(what)
-
-
-@pytest.fixture(scope="session")
-def chromium() -> str:
-    if util.find_spec("playwright") is None:
-        missing("needs playwright: pip install playwright")
-    if not (ROOT / "tb_modelcompare/static/index.js").is_file():
-        missing("the tab is not built: run `npm ci && npm run build` in frontend/")
-    wanted = os.environ.get("CHROMIUM", "/usr/bin/chromium")
-    found = shutil.which(wanted)
-    if found is None:
-        missing(f"needs Chromium: {wanted} is absent; install it, or set CHROMIUM to its path")
-    return found
+from live_tab import (
+    HOSTILE,
+    PREFIX,
+    ROOT,
+    Board,
+    Tab,
+    activations,
+    network,
+    probe_images,
+    wide_activations,
+)
+from skipping import missing
 
 
 @pytest.fixture(scope="session")
@@ -66,52 +44,12 @@ def environ(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     }
 
 
-def network(seed: int, width: int) -> Any:
-    """A small network with one module of three branches and one residual block."""
-    import keras
-    from keras import layers
-
-    keras.utils.set_random_seed(seed)
-    x = image = keras.Input((32, 32, 3), name="image")
-    x = layers.Conv2D(width, 3, strides=2, padding="same", activation="relu", name="stem")(x)
-    one = layers.Conv2D(width, 1, activation="relu", name="module_1x1")(x)
-    three = layers.Conv2D(width, 3, padding="same", activation="relu", name="module_3x3")(x)
-    pool = layers.MaxPooling2D(3, strides=1, padding="same", name="module_pool")(x)
-    pool = layers.Conv2D(width, 1, activation="relu", name="module_proj")(pool)
-    x = layers.Concatenate(name="module_output")([one, three, pool])
-    y = layers.Conv2D(3 * width, 3, padding="same", activation="relu", name="block_conv")(x)
-    x = layers.Add(name="block_add")([x, y])
-    x = layers.GlobalAveragePooling2D(name="pool")(x)
-    return keras.Model(image, layers.Dense(10, activation="softmax", name="classes")(x))
-
-
-def probe_images(seed: int, count: int = 40) -> np.ndarray:
-    """Smooth random pictures: noise alone would make every layer look alike."""
-    rng = np.random.default_rng(seed)
-    coarse = rng.random((count, 4, 4, 3))
-    smooth = coarse.repeat(8, axis=1).repeat(8, axis=2)
-    return (255 * (0.8 * smooth + 0.2 * rng.random((count, 32, 32, 3)))).astype(np.uint8)
-
-
-def activations(seed: int) -> dict[str, np.ndarray]:
-    rng = np.random.default_rng(seed)
-    base = rng.standard_normal((160, 12)).astype(np.float32)
-    return {name: np.maximum(base @ rng.standard_normal((12, 9)), 0) for name in ("one", "two")}
-
-
-def wide_activations() -> dict[str, np.ndarray]:
-    """Two layers with more units than the probe of `logs` has rows, and one that is constant."""
-    rng = np.random.default_rng(8)
-    wide = {
-        name: rng.standard_normal((160, units)) for name, units in (("big", 200), ("high", 180))
-    }
-    return {**wide, "constant": np.ones((160, 3))}
-
-
 @pytest.fixture(scope="session")
-def logs(tmp_path_factory: pytest.TempPathFactory, chromium: str) -> Path:
+def logs(tmp_path_factory: pytest.TempPathFactory, browser: Any) -> Path:
     from tb_modelcompare import Preprocessing, Probe, SummaryWriter
 
+    if not (ROOT / "tb_modelcompare/static/index.js").is_file():
+        missing("the tab is not built: run `npm ci && npm run build` in frontend/")
     root = tmp_path_factory.mktemp("logs")
     probe = Probe(probe_images(0), positions_per_image=4)
     scale = Preprocessing.range(-1, 1)
@@ -141,40 +79,6 @@ def logs(tmp_path_factory: pytest.TempPathFactory, chromium: str) -> Path:
     return root
 
 
-class Board:
-    """A running `tensorboard` process."""
-
-    def __init__(self, logdir: Path, environ: dict[str, str], log: Path, *options: str) -> None:
-        with socket.socket() as free:
-            free.bind(("localhost", 0))
-            port = free.getsockname()[1]
-        self.url = f"http://localhost:{port}/"
-        self.log = log
-        command = [sys.executable, "-m", "tensorboard.main", "--logdir", str(logdir)]
-        with log.open("w") as stream:
-            self.process = subprocess.Popen(
-                [*command, "--port", str(port), *options], env=environ, stdout=stream, stderr=stream
-            )
-
-    def wait(self, path: str, snapshots: int, seconds: float = 90) -> None:
-        """Until the plugin lists that many snapshots."""
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            assert self.process.poll() is None, self.log.read_text()
-            with (
-                contextlib.suppress(OSError),
-                urllib.request.urlopen(f"{self.url}{path}snapshots", timeout=30) as answer,
-            ):
-                if len(json.load(answer)["snapshots"]) >= snapshots:
-                    return
-            time.sleep(0.2)
-        raise AssertionError(f"TensorBoard listed too little:\n{self.log.read_text()}")
-
-    def end(self) -> None:
-        self.process.terminate()
-        self.process.wait(timeout=20)
-
-
 @pytest.fixture(scope="session")
 def start_board(
     environ: dict[str, str], tmp_path_factory: pytest.TempPathFactory
@@ -198,96 +102,6 @@ def board(logs: Path, start_board: Callable[..., Board]) -> Board:
     return start_board(logs, snapshots=9)
 
 
-@pytest.fixture(scope="session")
-def browser(chromium: str) -> Iterator[Any]:
-    from playwright.sync_api import sync_playwright
-
-    options = ["--no-sandbox", "--headless", "--disable-background-networking"]
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=chromium, args=options)
-        yield launched
-        launched.close()
-
-
-class Tab:
-    """The plugin's tab in a page, watched for whatever should never happen."""
-
-    def __init__(self, page: Any) -> None:
-        self.page = page
-        self.complaints: list[str] = []
-        self.hosts: set[str] = set()
-        self._allowed: set[tuple[int, str]] = set()
-        self._fonts_of_the_host: set[str] = set()
-        page.on("console", self._heard)
-        page.on("pageerror", lambda error: self.complaints.append(f"uncaught: {error}"))
-        page.on("request", self._requested)
-
-    def _requested(self, request: Any) -> None:
-        address = urllib.parse.urlsplit(request.url)
-        if address.scheme not in ("blob", "data"):  # made by the page itself
-            self.hosts.add(address.netloc)
-        # TensorBoard's own page asks for Roboto where the machine has none, and asks at the root
-        # of the host, which under --path_prefix is not where it is served.
-        host_page = request.frame == self.page.main_frame
-        if host_page and address.path.startswith("/font-roboto/"):
-            self._fonts_of_the_host.add(request.url)
-
-    def _heard(self, message: Any) -> None:
-        url = message.location.get("url", "")
-        if message.type != "error" or url in self._fonts_of_the_host:
-            return
-        failed = re.search(r"responded with a status of (\d+)", message.text)
-        if failed is None or (int(failed[1]), self._route(url)) not in self._allowed:
-            self.complaints.append(f"{message.text} {url}")
-
-    @staticmethod
-    def _route(url: str) -> str:
-        return urllib.parse.urlsplit(url).path.rpartition("/")[2]
-
-    def allow(self, status: int, route: str) -> None:
-        """Let a request fail with a status, as the test means it to."""
-        self._allowed.add((status, route))
-
-    def open(self, url: str, **parameters: str | int) -> Tab:
-        pairs = "".join(
-            f"&{k}={urllib.parse.quote(str(v), safe='')}" for k, v in parameters.items()
-        )
-        self.page.goto(f"{url}#modelcompare{pairs}")
-        self.frame.locator(".app").wait_for(timeout=60_000)
-        return self
-
-    @property
-    def frame(self) -> Any:
-        return self.page.frame_locator("iframe[src*='modelcompare'], iframe").first
-
-    @property
-    def parameters(self) -> dict[str, str]:
-        hash_part = self.page.url.partition("#modelcompare&")[2]
-        return dict(urllib.parse.parse_qsl(hash_part))
-
-    def run(self, script: str) -> Any:
-        """Evaluate in the plugin's frame."""
-        for frame in self.page.frames:
-            if "plugin_entry" in frame.url:
-                return frame.evaluate(script)
-        raise AssertionError("the page has no plugin frame")
-
-    def download(self, menu: Any, choice: str) -> bytes:
-        """The file that a choice of an export menu gives."""
-        with self.page.expect_download() as started:
-            menu.select_option(choice)
-        return Path(started.value.path()).read_bytes()
-
-    def settle(self) -> Tab:
-        """Until the lines are drawn."""
-        some = re.compile(r"^\s*[1-9]")
-        self.frame.locator(".legend .count").filter(has_text=some).wait_for(timeout=60_000)
-        return self
-
-    def box(self, side: str, layer: str) -> Any:
-        return self.frame.locator(f".model.{side} [data-layer='{layer}']")
-
-
 @pytest.fixture
 def tab(browser: Any, board: Board, request: pytest.FixtureRequest) -> Iterator[Tab]:
     context = browser.new_context(viewport={"width": 1300, "height": 800})
@@ -300,3 +114,22 @@ def tab(browser: Any, board: Board, request: pytest.FixtureRequest) -> Iterator[
     context.close()
     assert tab.complaints == []
     assert len(tab.hosts) <= 1, f"requests went to {tab.hosts}"
+
+
+@pytest.fixture(scope="session")
+def violations(browser: Any) -> Callable[[Tab], list[str]]:
+    """What axe-core finds wrong with a tab as it is drawn now."""
+    script = ROOT / "frontend/node_modules/axe-core/axe.min.js"
+    if not script.is_file():
+        missing("needs axe-core: run `npm ci` in frontend/")
+
+    def find(tab: Tab) -> list[str]:
+        tab.run(script.read_text())
+        result = tab.run("axe.run(document, {resultTypes: ['violations']})")
+        return [
+            f"{violation['id']}: {node['html'][:160]} {node['failureSummary'][:300]}"
+            for violation in result["violations"]
+            for node in violation["nodes"][:3]
+        ]
+
+    return find

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 import numpy as np
 import pytest
-from conftest import Board, Tab
+from live_tab import Board, Tab
 
 PAIR = {"a": "first/first@0", "b": "second/second@0", "measure": "linear_cka"}
 COUNT = ".legend .count"

@@ -14,7 +14,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from conftest import HOSTILE, ROOT, Board, Tab, missing, probe_images
+from live_tab import HOSTILE, ROOT, Board, Tab, probe_images
 
 STEPS = 12
 LAYERS = ("one", "two", HOSTILE)
@@ -173,7 +173,7 @@ LOGGER = """
 import sys, time
 sys.path[:0] = {path!r}
 import numpy as np
-from conftest import probe_images
+from live_tab import probe_images
 from test_many_snapshots import converging
 from tb_modelcompare import Probe, SummaryWriter
 with SummaryWriter({run!r}, Probe(probe_images(0), positions_per_image=4)) as writer:
@@ -236,20 +236,13 @@ def test_it_follows_a_training_that_writes(
 
 @pytest.mark.parametrize("view", ["training", "models"])
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_accessible(tab: Tab, training: Board, theme: str, view: str) -> None:
-    axe = ROOT / "frontend/node_modules/axe-core/axe.min.js"
-    if not axe.is_file():
-        missing("needs axe-core: run `npm ci` in frontend/")
+def test_accessible(
+    tab: Tab, training: Board, theme: str, view: str, violations: Callable[[Tab], list[str]]
+) -> None:
     tab.open(training.url, **PAIR, view=view)
     chart(tab, "steps" if view == "training" else "model-matrix")
     if theme == "dark":
         tab.page.evaluate("document.body.classList.add('dark-mode')")
         tab.page.wait_for_timeout(400)
-    tab.run(axe.read_text())
-    result = tab.run("axe.run(document, {resultTypes: ['violations']})")
-    assert [
-        f"{violation['id']}: {node['html'][:160]} {node['failureSummary'][:300]}"
-        for violation in result["violations"]
-        for node in violation["nodes"][:3]
-    ] == []
+    assert violations(tab) == []
     assert not tab.page.evaluate("'hacked' in window")

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import HOSTILE, PREFIX, ROOT, Board, Tab, activations, missing, probe_images
+from live_tab import HOSTILE, PREFIX, Board, Tab, activations, probe_images
 from PIL import Image
 
 PAIR = {"a": "first/first@0", "b": "second/second@0", "measure": "linear_cka"}
@@ -388,20 +388,12 @@ def test_idle_means_idle(tab: Tab, board: Board) -> None:
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_accessible(tab: Tab, board: Board, theme: str) -> None:
-    axe = ROOT / "frontend/node_modules/axe-core/axe.min.js"
-    if not axe.is_file():
-        missing("needs axe-core: run `npm ci` in frontend/")
+def test_accessible(
+    tab: Tab, board: Board, theme: str, violations: Callable[[Tab], list[str]]
+) -> None:
     tab.open(board.url, **PAIR, side="a", layer="module_3x3", view="both").settle()
     tab.frame.get_by_role("button", name="Unit 1", exact=True).wait_for()
     if theme == "dark":
         tab.page.evaluate("document.body.classList.add('dark-mode')")
         tab.page.wait_for_timeout(400)
-    tab.run(axe.read_text())
-    result = tab.run("axe.run(document, {resultTypes: ['violations']})")
-    found = [
-        f"{violation['id']}: {node['html'][:160]} {node['failureSummary'][:300]}"
-        for violation in result["violations"]
-        for node in violation["nodes"][:3]
-    ]
-    assert found == []
+    assert violations(tab) == []
