@@ -29,7 +29,7 @@ import numpy as np
 
 from tb_modelcompare import Probe, SummaryWriter
 from tb_modelcompare.report import page
-from tb_modelcompare.server.wire import measure_json
+from tb_modelcompare.compare.wire import measure_json
 from tb_modelcompare.similarity import MEASURES
 
 INKED = """() => {

@@ -11,8 +11,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tb_modelcompare.probe import Preprocessing, Probe
-    from tb_modelcompare.summary import SummaryWriter
+    from tb_modelcompare.probe.preprocessing import Preprocessing
+    from tb_modelcompare.probe.probe import Probe
+    from tb_modelcompare.log.writer import SummaryWriter
 
 __version__ = "0.1.0"
 
@@ -21,7 +22,7 @@ __all__ = ["Preprocessing", "Probe", "SummaryWriter", "__version__"]
 _HOME = {
     "Preprocessing": "tb_modelcompare.probe",
     "Probe": "tb_modelcompare.probe",
-    "SummaryWriter": "tb_modelcompare.summary",
+    "SummaryWriter": "tb_modelcompare.log.writer",
 }
 
 

@@ -17,8 +17,8 @@ from typing import Any
 from tensorboard.plugins import base_plugin
 from tensorboard.util import tb_logging
 
-from tb_modelcompare.device import DEFAULT_DEVICE, DEVICE_HELP, device_argument
-from tb_modelcompare.metadata import PLUGIN_NAME
+from tb_modelcompare.tensorflow_setup.device import DEFAULT_DEVICE, DEVICE_HELP, device_argument
+from tb_modelcompare.log.format import PLUGIN_NAME
 
 _logger = tb_logging.get_logger()
 
@@ -81,7 +81,7 @@ class ModelCompareLoader(base_plugin.TBLoader):  # type: ignore[misc]
     def load(self, context: base_plugin.TBContext) -> Any:
         """The plugin, or None with a warning if something that it needs is broken."""
         try:
-            from tb_modelcompare.plugin import ModelComparePlugin
+            from tb_modelcompare.server.plugin import ModelComparePlugin
 
             return ModelComparePlugin(context)
         except Exception as error:  # noqa: BLE001  broken binaries raise anything at import

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tb_modelcompare.analogy import (
+from tb_modelcompare.analogy.directions import (
     RIDGES,
     best_unit,
     difference_direction,
@@ -14,7 +14,7 @@ from tb_modelcompare.analogy import (
 )
 from tb_modelcompare.errors import ActivationError
 from tb_modelcompare.similarity import cross_validated_regression
-from tb_modelcompare.similarity.regression import folds_of_rows
+from tb_modelcompare.similarity.measures.regression import folds_of_rows
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import pytest
 
 from tb_modelcompare import similarity
 from tb_modelcompare.errors import ActivationError, OptionError, ProbeError
-from tb_modelcompare.options import number, one_of, only_known, true_or_false, whole
+from tb_modelcompare.errors.checks import number, one_of, only_known, true_or_false, whole
 from tb_modelcompare.similarity import MEASURES, MomentStream, compare, refine
 
 

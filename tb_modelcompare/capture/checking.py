@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tb_modelcompare.errors import ActivationError, SelfCheckWarning
-from tb_modelcompare.sampling import Floats, Reduction, Sampled
+from tb_modelcompare.probe.sampling import Floats, Reduction, Sampled
 
 # Two items show whether a batch's items are mixed up.
 CHECKED = 2

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tb_modelcompare.capture import Model
+from tb_modelcompare.capture.contract import Model
 from tb_modelcompare.capture.operations import Operation, model_of_operations
 from tb_modelcompare.errors import ModelFileError
 from tb_modelcompare.graph import kind_of
-from tb_modelcompare.sampling import Floats
+from tb_modelcompare.probe.sampling import Floats
 
 # A serialised protocol buffer cannot be larger, and onnxruntime is given one.
 _MAX_BYTES = 2**31 - 1

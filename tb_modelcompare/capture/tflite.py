@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tb_modelcompare.capture import Model
+from tb_modelcompare.capture.contract import Model
 from tb_modelcompare.capture.operations import Operation, model_of_operations
 from tb_modelcompare.errors import ModelFileError
-from tb_modelcompare.sampling import Floats
+from tb_modelcompare.probe.sampling import Floats
 
 # The kinds of layers are known by the names that TensorFlow's own ops have.
 _OPS = {

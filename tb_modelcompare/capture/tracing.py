@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tb_modelcompare.capture import Feed, FrozenGraph, Sampler
+from tb_modelcompare.capture.contract import Feed, FrozenGraph, Sampler
 from tb_modelcompare.errors import ModelCompareError, ModelFileError, NotRenderableError
-from tb_modelcompare.sampling import Reading, Sampled, Spatial, placement, unusable
+from tb_modelcompare.probe.sampling import Reading, Sampled, Spatial, placement, unusable
 
 # Images (n, h, w, c) float32 → each layer's tensor. Called while tracing, never twice.
 LayerFunction = Callable[[Any], Mapping[str, Any]]

@@ -8,7 +8,7 @@ from tb_modelcompare.cli import interrupt
 from tb_modelcompare.cli.text import printable, say
 from tb_modelcompare.demo.logs import make_logs
 from tb_modelcompare.demo.serve import TensorBoardError, comparison_address, tensorboard
-from tb_modelcompare.store import open_snapshot
+from tb_modelcompare.log.reader import open_snapshot
 
 
 def run(arguments: argparse.Namespace) -> int:

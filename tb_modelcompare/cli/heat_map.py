@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from tb_modelcompare.dynamics import Metric
+from tb_modelcompare.training import Metric
 from tb_modelcompare.similarity import Measure
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from tb_modelcompare.errors import CorruptSnapshotError
-from tb_modelcompare.metadata import GRAPH_VERSION
+from tb_modelcompare.log.format import GRAPH_VERSION
 
 MAX_NODES = 20_000
 MAX_EDGES = 200_000

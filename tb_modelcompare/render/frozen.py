@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from tb_modelcompare.errors import CorruptSnapshotError, MissingAssetError, NotRenderableError
-from tb_modelcompare.probe import Preprocessing
+from tb_modelcompare.probe.preprocessing import Preprocessing
 from tb_modelcompare.render.grouped import differentiable_convolution
 from tb_modelcompare.render.inline import inlined
 
 if TYPE_CHECKING:
-    from tb_modelcompare.store import Snapshot
+    from tb_modelcompare.log.reader import Snapshot
 
 # A protocol buffer cannot be larger.
 _MAX_BYTES = 2**31 - 1

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tb_modelcompare.errors import ActivationError, LimitError, NotRenderableError
-from tb_modelcompare.probe import Preprocessing
+from tb_modelcompare.probe.preprocessing import Preprocessing
 from tb_modelcompare.render.frozen import FrozenModel
 from tb_modelcompare.render.lucid_bridge import Lucid, load_lucid
 

@@ -24,7 +24,7 @@ from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 from werkzeug.wrappers import Request, Response
 
 from tb_modelcompare import errors
-from tb_modelcompare.disk.hashing import time_limit
+from tb_modelcompare.log.hashing import time_limit
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment

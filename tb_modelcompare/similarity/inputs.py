@@ -9,7 +9,7 @@ from typing import Literal
 import numpy.typing as npt
 
 from tb_modelcompare.errors import ActivationError, OptionError
-from tb_modelcompare.options import number, one_of, whole
+from tb_modelcompare.errors.checks import number, one_of, whole
 from tb_modelcompare.similarity.activations import (
     Layer,
     check_activations,
@@ -19,7 +19,7 @@ from tb_modelcompare.similarity.activations import (
 )
 from tb_modelcompare.similarity.measures import MEASURES
 from tb_modelcompare.similarity.registry import Measure
-from tb_modelcompare.similarity.regression import image_indices
+from tb_modelcompare.similarity.measures.regression import image_indices
 from tb_modelcompare.similarity.significance import Layers
 from tb_modelcompare.similarity.threads import spread
 

@@ -20,12 +20,7 @@ from tb_modelcompare.similarity.activations import (
     require_same_rows,
 )
 from tb_modelcompare.similarity.engine import Comparison
-from tb_modelcompare.similarity.hsic import (
-    Hsic,
-    kernel_hsic,
-    require_variation,
-    unbiased_of,
-)
+from tb_modelcompare.similarity.hsic import Hsic, kernel_hsic, require_variation, unbiased_of
 from tb_modelcompare.similarity.inputs import open_layers
 from tb_modelcompare.similarity.products import spread_inner_products
 from tb_modelcompare.similarity.settings import MEMORY, Precision, Settings

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.linalg
 
-from tb_modelcompare.options import number
+from tb_modelcompare.errors.checks import number
 from tb_modelcompare.similarity.activations import (
     Array,
     Layer,

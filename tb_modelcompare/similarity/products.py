@@ -19,12 +19,7 @@ from typing import Any, TypeAlias, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from tb_modelcompare.similarity.activations import (
-    Array,
-    Layer,
-    Matrix,
-    row_blocks,
-)
+from tb_modelcompare.similarity.activations import Array, Layer, Matrix, row_blocks
 from tb_modelcompare.similarity.threads import blas_threads, spread
 
 Tick = Callable[[float], None]

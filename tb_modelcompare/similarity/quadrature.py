@@ -25,7 +25,7 @@ import numpy.typing as npt
 
 from tb_modelcompare.similarity import products
 from tb_modelcompare.similarity.activations import Array, Layer, Matrix, row_blocks
-from tb_modelcompare.similarity.cca import SpectralMean, WhiteLayer
+from tb_modelcompare.similarity.measures.cca import SpectralMean, WhiteLayer
 from tb_modelcompare.similarity.moments import Cross
 from tb_modelcompare.similarity.threads import spread
 

@@ -9,13 +9,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from tb_modelcompare.options import only_known
-from tb_modelcompare.similarity.activations import (
-    Array,
-    Layer,
-    open_layer,
-    require_same_rows,
-)
+from tb_modelcompare.errors.checks import only_known
+from tb_modelcompare.similarity.activations import Array, Layer, open_layer, require_same_rows
 from tb_modelcompare.similarity.moments import (
     Cross,
     LayerMoments,

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tb_modelcompare.errors import OptionError
-from tb_modelcompare.options import one_of, whole
+from tb_modelcompare.errors.checks import one_of, whole
 from tb_modelcompare.similarity import products
 from tb_modelcompare.similarity.activations import Layer
 

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tb_modelcompare.disk.events import EventFile, index_event
-from tb_modelcompare.disk.index import content_digest
-from tb_modelcompare.snapshot import Snapshot
+from tb_modelcompare.log.events import EventFile, index_event
+from tb_modelcompare.log.index import content_digest
+from tb_modelcompare.log.snapshot import Snapshot
 
 Index = dict[str, Any]
 

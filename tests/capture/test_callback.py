@@ -15,7 +15,7 @@ import pytest
 
 from tb_modelcompare import Probe
 from tb_modelcompare.errors import LogDirectoryError, ModelCompareError
-from tb_modelcompare.store import list_snapshots
+from tb_modelcompare.log.reader import list_snapshots
 
 keras = pytest.importorskip("keras")
 tf = pytest.importorskip("tensorflow")
@@ -109,7 +109,7 @@ def test_a_full_disk_is_one_warning(
 ) -> None:
     import errno
 
-    from tb_modelcompare.disk import writing
+    from tb_modelcompare.log import writing
 
     full = [True]
     write = writing._write_json

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from tb_modelcompare import Probe, SummaryWriter
-from tb_modelcompare.store import list_snapshots
+from tb_modelcompare.log.reader import list_snapshots
 
 keras = pytest.importorskip("keras")
 pytest.importorskip("tensorflow")
@@ -227,7 +227,7 @@ def test_each_kind_of_error_is_said_once_and_training_goes_on(
     def fail(*_: Any) -> None:
         raise next(errors)
 
-    monkeypatch.setattr("tb_modelcompare.disk.writing._write_json", fail)
+    monkeypatch.setattr("tb_modelcompare.log.writing._write_json", fail)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         fit(network(), callback)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import masked_crc32c as expected
 
-from tb_modelcompare.disk.checksum import masked_crc32c
+from tb_modelcompare.log.checksum import masked_crc32c
 
 
 @given(st.binary(min_size=4, max_size=2000))

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from altered import Index, layer_file, relog
 
-from tb_modelcompare.disk.assets import describe
+from tb_modelcompare.log.assets import describe
 from tb_modelcompare.errors import CorruptSnapshotError, MissingAssetError
-from tb_modelcompare.store import Snapshot, list_snapshots, open_snapshot
+from tb_modelcompare.log.reader import Snapshot, list_snapshots, open_snapshot
 
 
 def test_pickled_arrays_are_never_loaded(logdir: Path) -> None:

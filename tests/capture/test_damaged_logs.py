@@ -15,16 +15,8 @@ import pytest
 from altered import Index, layer_file, relog
 
 from tb_modelcompare import Probe, SummaryWriter
-from tb_modelcompare.errors import (
-    ActivationError,
-    CorruptSnapshotError,
-    MissingAssetError,
-)
-from tb_modelcompare.store import (
-    list_snapshots,
-    open_snapshot,
-    snapshot_from_index,
-)
+from tb_modelcompare.errors import ActivationError, CorruptSnapshotError, MissingAssetError
+from tb_modelcompare.log.reader import list_snapshots, open_snapshot, snapshot_from_index
 
 
 def test_hostile_names_never_become_paths(tmp_path: Path, probe: Probe) -> None:

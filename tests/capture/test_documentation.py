@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tb_modelcompare.store import list_snapshots
+from tb_modelcompare.log.reader import list_snapshots
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 

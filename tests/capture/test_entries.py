@@ -22,7 +22,7 @@ from tb_modelcompare.errors import (
     ProbeError,
 )
 from tb_modelcompare.graph import LayerGraph, Node
-from tb_modelcompare.store import list_snapshots, open_snapshot
+from tb_modelcompare.log.reader import list_snapshots, open_snapshot
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (4, 8, 8, 3), dtype=np.uint8)
 NAN, INF = float("nan"), float("inf")
@@ -243,7 +243,7 @@ def test_a_file_system_that_cannot_be_written(small: Probe) -> None:
 
 
 def test_an_error_of_the_model_is_none_of_the_directory(tmp_path: Path, small: Probe) -> None:
-    from tb_modelcompare import capture
+    from tb_modelcompare.capture import contract as capture
 
     graph = LayerGraph((Node("a", "Dense", (), (2,), 2, True, "a"),))
 

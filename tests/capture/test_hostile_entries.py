@@ -17,7 +17,7 @@ from altered import Index, relog
 
 from tb_modelcompare import Probe, SummaryWriter
 from tb_modelcompare.cli import main
-from tb_modelcompare.store import Listing, list_snapshots, open_snapshot
+from tb_modelcompare.log.reader import Listing, list_snapshots, open_snapshot
 
 IDS = ["a/net@0", "a/net@5", "b/one@0", "b/two%2Fhalf@0"]
 SNAPSHOTS = "plugins/modelcompare/snapshots"

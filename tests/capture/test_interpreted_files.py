@@ -11,7 +11,7 @@ import pytest
 
 from tb_modelcompare import Probe, SummaryWriter
 from tb_modelcompare.errors import ModelFileError
-from tb_modelcompare.store import open_snapshot
+from tb_modelcompare.log.reader import open_snapshot
 
 keras = pytest.importorskip("keras")
 tf = pytest.importorskip("tensorflow")

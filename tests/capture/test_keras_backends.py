@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from tb_modelcompare import Probe
-from tb_modelcompare.store import list_snapshots
+from tb_modelcompare.log.reader import list_snapshots
 
 TRAINING = """
 import sys

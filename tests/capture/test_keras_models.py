@@ -14,7 +14,7 @@ from keras_nets import Subclass, functional, keras, layers, log, run_frozen, uni
 
 from tb_modelcompare import Preprocessing, Probe, SummaryWriter
 from tb_modelcompare.errors import ModelFileError
-from tb_modelcompare.store import Snapshot, open_snapshot
+from tb_modelcompare.log.reader import Snapshot, open_snapshot
 
 
 def at_positions(output: np.ndarray, probe: Probe) -> np.ndarray:

@@ -12,7 +12,7 @@ import pytest
 
 from tb_modelcompare import Probe, SummaryWriter
 from tb_modelcompare.errors import ModelFileError
-from tb_modelcompare.store import Snapshot, open_snapshot
+from tb_modelcompare.log.reader import Snapshot, open_snapshot
 
 keras = pytest.importorskip("keras")
 tf = pytest.importorskip("tensorflow")
@@ -147,7 +147,7 @@ def test_keras_files_cannot_run_code(tmp_path: Path, probe: Probe) -> None:
 
 def test_importing_the_package_imports_no_framework() -> None:
     script = """
-import sys, tb_modelcompare, tb_modelcompare.summary, tb_modelcompare.store
+import sys, tb_modelcompare, tb_modelcompare.log.writer, tb_modelcompare.log.reader
 import tb_modelcompare.keras, tb_modelcompare.graphdef, tb_modelcompare.capture.tracing
 print([m for m in ("tensorflow", "keras", "torch", "tensorboard") if m in sys.modules])
 """

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from tb_modelcompare import Preprocessing, Probe
-from tb_modelcompare.capture import resize
+from tb_modelcompare.capture.contract import resize
 from tb_modelcompare.errors import ActivationError, ProbeError
-from tb_modelcompare.probe import unit_range
-from tb_modelcompare.sampling import placement, sample
+from tb_modelcompare.probe.probe import unit_range
+from tb_modelcompare.probe.sampling import placement, sample
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (4, 8, 9, 3), dtype=np.uint8)
 

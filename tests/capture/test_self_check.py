@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tb_modelcompare import Probe, SummaryWriter, capture
+from tb_modelcompare import Probe, SummaryWriter
+from tb_modelcompare.capture import contract as capture
 from tb_modelcompare.errors import ActivationError, SelfCheckWarning
-from tb_modelcompare.sampling import Placement, Sampled
-from tb_modelcompare.store import list_snapshots, open_snapshot
-from tb_modelcompare.summary import open_model
+from tb_modelcompare.probe.sampling import Placement, Sampled
+from tb_modelcompare.log.reader import list_snapshots, open_snapshot
+from tb_modelcompare.log.writer import open_model
 
 torch = pytest.importorskip("torch")
 nn = torch.nn
@@ -160,7 +161,7 @@ def test_wrong_places_are_refused(
 
 def test_a_transposed_series_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever the capture takes for the units: the module says how many it has."""
-    from tb_modelcompare.torch import capture as torch_capture
+    from tb_modelcompare.capture.torch import capture as torch_capture
 
     right = torch_capture.arranged
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tb_modelcompare import Preprocessing, Probe, SummaryWriter
-from tb_modelcompare.store import Snapshot, open_snapshot
+from tb_modelcompare.log.reader import Snapshot, open_snapshot
 
 INCEPTION = {f"inception_{name}" for name in ("3a", "3b", "4a", "4b", "4c", "4d", "4e", "5a", "5b")}
 

@@ -13,7 +13,7 @@ from torch_nets import Branching, Net, at_positions, images, log, nn, same, torc
 
 from tb_modelcompare import Probe
 from tb_modelcompare.errors import ModelFileError
-from tb_modelcompare.torch.inference import inference
+from tb_modelcompare.capture.torch.inference import inference
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float64"])

@@ -10,7 +10,7 @@ from torch_nets import Branching, Net, images, log, nn, same, torch
 
 from tb_modelcompare import Preprocessing, Probe, SummaryWriter
 from tb_modelcompare.errors import ModelFileError
-from tb_modelcompare.store import list_snapshots
+from tb_modelcompare.log.reader import list_snapshots
 
 
 class Tokens(nn.Module):

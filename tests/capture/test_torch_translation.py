@@ -11,8 +11,8 @@ import pytest
 
 from tb_modelcompare import Probe, SummaryWriter
 from tb_modelcompare.render.frozen import FrozenModel, check_renderable
-from tb_modelcompare.sampling import sample
-from tb_modelcompare.store import Snapshot, open_snapshot
+from tb_modelcompare.probe.sampling import sample
+from tb_modelcompare.log.reader import Snapshot, open_snapshot
 
 torch = pytest.importorskip("torch", reason="renders of torch modules need PyTorch")
 tf = pytest.importorskip("tensorflow")
@@ -236,7 +236,7 @@ def test_batch_statistics_and_branches_are_refused(tmp_path: Path, probe: Probe)
 def test_a_wrong_translation_is_noticed_and_names_the_layer(
     tmp_path: Path, probe: Probe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tb_modelcompare.torch.operators import TRANSLATIONS
+    from tb_modelcompare.capture.torch.operators import TRANSLATIONS
 
     monkeypatch.setitem(TRANSLATIONS, "sigmoid", TRANSLATIONS["tanh"])
     module = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Sigmoid(), nn.Conv2d(4, 4, 3))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tb_modelcompare import Probe, SummaryWriter
-from tb_modelcompare.store import Snapshot, open_snapshot
+from tb_modelcompare.log.reader import Snapshot, open_snapshot
 
 torch = pytest.importorskip("torch")
 nn = torch.nn

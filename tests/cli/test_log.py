@@ -9,7 +9,7 @@ import pytest
 from command_line import Run
 from PIL import Image
 
-from tb_modelcompare.store import open_snapshot
+from tb_modelcompare.log.reader import open_snapshot
 
 
 @pytest.fixture(scope="module")

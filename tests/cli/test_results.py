@@ -15,7 +15,7 @@ from PIL import Image
 
 from tb_modelcompare import SummaryWriter, __version__
 from tb_modelcompare.similarity import compare
-from tb_modelcompare.store import open_snapshot, open_steps
+from tb_modelcompare.log.reader import open_snapshot, open_steps
 
 
 def test_list_names_every_snapshot(command: Run, logdir: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tb_modelcompare.dynamics import embed
+from tb_modelcompare.training import embed
 from tb_modelcompare.errors import ActivationError
 
 

@@ -13,7 +13,7 @@ import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-from tb_modelcompare.probe import Preprocessing
+from tb_modelcompare.probe.preprocessing import Preprocessing
 from tb_modelcompare.render import FrozenModel
 
 Freeze = Callable[..., FrozenModel]
@@ -25,7 +25,7 @@ def freeze(tmp_path_factory: pytest.TempPathFactory) -> Freeze:
     directory = tmp_path_factory.mktemp("frozen")
 
     def frozen(model: Any, preprocessing: Preprocessing | None = None) -> FrozenModel:
-        from tb_modelcompare.keras import open_model
+        from tb_modelcompare.capture.keras import open_model
 
         opened = open_model(model)
         graph = opened.freeze(opened.candidates, np.empty((0, 0, 0, 3), np.float32))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tb_modelcompare.errors import ActivationError
-from tb_modelcompare.probe import Preprocessing
+from tb_modelcompare.probe.preprocessing import Preprocessing
 from tb_modelcompare.render import FrozenModel, RenderCancelled, render_caricatures
 from tests.render.conftest import Freeze
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tb_modelcompare.cli.parser import build_parser
-from tb_modelcompare.device import checked_device
+from tb_modelcompare.tensorflow_setup.device import checked_device
 from tb_modelcompare.errors import DeviceError
 from tb_modelcompare.loader import ModelCompareLoader
 

@@ -9,7 +9,7 @@ import pytest
 from responses import noise, one_hot, response
 
 from tb_modelcompare.errors import ActivationError, LimitError, NotRenderableError
-from tb_modelcompare.probe import Preprocessing
+from tb_modelcompare.probe.preprocessing import Preprocessing
 from tb_modelcompare.render import FrozenModel, render_directions
 from tests.render.conftest import Freeze
 

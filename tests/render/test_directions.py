@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from responses import noise, one_hot, response
 
-from tb_modelcompare.probe import Preprocessing
+from tb_modelcompare.probe.preprocessing import Preprocessing
 from tb_modelcompare.render import FrozenModel, RenderCancelled, render_directions
 from tests.render.conftest import Freeze
 

@@ -12,7 +12,7 @@ import pytest
 from graphs import RGB, add_node, graph_def, saved
 
 from tb_modelcompare.errors import CorruptSnapshotError, MissingAssetError, NotRenderableError
-from tb_modelcompare.probe import Preprocessing
+from tb_modelcompare.probe.preprocessing import Preprocessing
 from tb_modelcompare.render import FrozenModel, check_renderable, render_directions
 from tests.render.conftest import Freeze, frozen_file
 
@@ -175,7 +175,7 @@ def test_a_node_that_refers_to_none(tmp_path: Path) -> None:
 
 def test_the_frozen_graph_of_a_snapshot(tmp_path: Path, small_model: Any) -> None:
     from tb_modelcompare import Probe, SummaryWriter
-    from tb_modelcompare.store import open_snapshot
+    from tb_modelcompare.log.reader import open_snapshot
 
     images = np.random.default_rng(0).integers(0, 256, (4, 64, 64, 3), np.uint8)
     with SummaryWriter(str(tmp_path / "run"), Probe(images)) as writer:

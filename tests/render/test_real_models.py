@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tb_modelcompare.probe import Preprocessing, Probe
+from tb_modelcompare.probe.preprocessing import Preprocessing
+from tb_modelcompare.probe.probe import Probe
 from tb_modelcompare.render import render_directions
 from tests.render.conftest import Freeze
 

@@ -13,10 +13,10 @@ from queues import Queues
 from serving import Server, make_probe, write_logs
 
 from tb_modelcompare import SummaryWriter
-from tb_modelcompare.server.cache import ResultCache
-from tb_modelcompare.server.executors import local_executor
-from tb_modelcompare.server.job_records import MATHEMATICS, Limits
-from tb_modelcompare.server.jobs import JobQueue
+from tb_modelcompare.cache.results import ResultCache
+from tb_modelcompare.jobs.runtime.executors import local_executor
+from tb_modelcompare.jobs.runtime.records import MATHEMATICS, Limits
+from tb_modelcompare.jobs.runtime.queue import JobQueue
 
 
 @pytest.fixture(scope="session")

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tb_modelcompare.server.executors import WorkerProcess
-from tb_modelcompare.server.job_records import MATHEMATICS, Task
-from tb_modelcompare.server.jobs import JobQueue
-from tb_modelcompare.store import open_snapshot
+from tb_modelcompare.jobs.runtime.executors import WorkerProcess
+from tb_modelcompare.jobs.runtime.records import MATHEMATICS, Task
+from tb_modelcompare.jobs.runtime.queue import JobQueue
+from tb_modelcompare.log.reader import open_snapshot
 
 A, B = "first/net@0", "second/net@0"
 

@@ -16,7 +16,7 @@ from tensorboard.plugins import base_plugin
 from werkzeug.test import Client, TestResponse
 
 from tb_modelcompare import Probe, SummaryWriter
-from tb_modelcompare.plugin import ModelComparePlugin
+from tb_modelcompare.server.plugin import ModelComparePlugin
 
 PREFIX = "/data/plugin/modelcompare"
 POST_HEADERS = {"X-Modelcompare": "1"}

@@ -14,7 +14,7 @@ import pytest
 
 import tb_modelcompare
 from tb_modelcompare.errors import CacheDirectoryError
-from tb_modelcompare.server.cache import ResultCache, default_directory
+from tb_modelcompare.cache.results import ResultCache, default_directory
 
 
 def key(text: str) -> str:
@@ -39,7 +39,7 @@ def entry(cache_directory: Path, name: str) -> Path:
 def test_a_result_is_found_by_another_process(cache: ResultCache) -> None:
     store(cache, "a", b"picture")
     program = (
-        "import sys; from tb_modelcompare.server.cache import ResultCache; c = ResultCache();"
+        "import sys; from tb_modelcompare.cache.results import ResultCache; c = ResultCache();"
         "print(c.find(sys.argv[1]).report['name'], c.read(sys.argv[1], '0.png'))"
     )
     command = [sys.executable, "-c", program, key("a")]
@@ -193,7 +193,7 @@ def test_a_patched_installation_never_meets_results_of_the_code_before(tmp_path:
     package = tmp_path / "tb_modelcompare"
     own = Path(tb_modelcompare.__file__).parent
     shutil.copytree(own, package, ignore=shutil.ignore_patterns("static", "_lucid"))
-    code = "from tb_modelcompare.server.cache import code_version; print(code_version())"
+    code = "from tb_modelcompare.cache.results import code_version; print(code_version())"
 
     def digest() -> str:
         command = [sys.executable, "-c", code]

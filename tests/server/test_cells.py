@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from serving import Server, activations, error_of, make_probe
 
-from tb_modelcompare import SummaryWriter, similarity, store
+from tb_modelcompare import SummaryWriter, similarity
+from tb_modelcompare.log import reader as store
 
 RUN = [f"run/net@{step}" for step in range(6)]
 TREND = {"kind": "trend", "snapshots": RUN, "reference": RUN[5], "measure": "linear_cka"}

@@ -128,7 +128,7 @@ def test_how_pictures_are_drawn(
     server: Server, monkeypatch: pytest.MonkeyPatch, field: str, value: Any
 ) -> None:
     """Of a log that has pictures, as far as these fields know."""
-    from tb_modelcompare.server import picture_requests
+    from tb_modelcompare.jobs import picture_requests
 
     monkeypatch.setattr(picture_requests, "check_renderable", lambda *_: None)
     monkeypatch.setattr(picture_requests.FrozenModel, "from_snapshot", lambda _: None)

@@ -11,7 +11,7 @@ import pytest
 from serving import POST_HEADERS, PREFIX, Server, error_of
 from werkzeug.test import TestResponse
 
-from tb_modelcompare import plugin as plugin_module
+from tb_modelcompare.server import plugin as plugin_module
 from tb_modelcompare.server.guards import JSON, Guard
 
 ROUTES = [

@@ -20,13 +20,13 @@ from tensorboard.compat.proto import event_pb2, summary_pb2, tensor_pb2, tensor_
 
 from tb_modelcompare import SummaryWriter
 from tb_modelcompare.cli import main
-from tb_modelcompare.disk.assets import describe
-from tb_modelcompare.disk.events import EventFile, index_event
-from tb_modelcompare.disk.index import content_digest
-from tb_modelcompare.metadata import summary_metadata
+from tb_modelcompare.log.assets import describe
+from tb_modelcompare.log.events import EventFile, index_event
+from tb_modelcompare.log.index import content_digest
+from tb_modelcompare.log.format import summary_metadata
 from tb_modelcompare.server.catalog import Catalog
-from tb_modelcompare.snapshot import Snapshot
-from tb_modelcompare.store import list_snapshots, open_snapshot
+from tb_modelcompare.log.snapshot import Snapshot
+from tb_modelcompare.log.reader import list_snapshots, open_snapshot
 
 Serve = Callable[..., Server]
 Index = dict[str, Any]

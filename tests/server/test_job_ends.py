@@ -17,8 +17,8 @@ from queues import Queues, alive, computing, quick_task, slow_task, wait_for, wo
 from serving import Server, error_of
 
 from tb_modelcompare.errors import LimitError, UnknownJobError
-from tb_modelcompare.server import tasks
-from tb_modelcompare.server.executors import WorkerProcess
+from tb_modelcompare.jobs import tasks
+from tb_modelcompare.jobs.runtime.executors import WorkerProcess
 
 
 def test_a_running_job_is_cancelled_within_a_step(slow_logs: Path, queue: Queues) -> None:
@@ -195,7 +195,7 @@ def probe(): pass
 
 executor = local_executor()
 modules = executor.submit(eval, "sorted(__import__('sys').modules)").result()
-attempt = __import__("tb_modelcompare.server.tasks").server.tasks.attempt
+attempt = __import__("tb_modelcompare.jobs.tasks").server.tasks.attempt
 compare = executor.submit(attempt, "similarity", {}, ".", None)
 print(json.dumps([modules, compare.result()["error"]["type"]]))
 """

@@ -14,10 +14,10 @@ from queues import A, B, Queues, quick_task, wait_for
 from serving import Server, activations, error_of, make_probe
 
 from tb_modelcompare import SummaryWriter, similarity
-from tb_modelcompare.server import tasks
-from tb_modelcompare.server.cache import ResultCache
-from tb_modelcompare.server.job_records import MATHEMATICS
-from tb_modelcompare.store import open_snapshot
+from tb_modelcompare.jobs import tasks
+from tb_modelcompare.cache.results import ResultCache
+from tb_modelcompare.jobs.runtime.records import MATHEMATICS
+from tb_modelcompare.log.reader import open_snapshot
 
 QUICK = {"kind": "similarity", "a": A, "b": B, "measure": "linear_cka"}
 

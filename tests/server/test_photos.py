@@ -22,8 +22,8 @@ from PIL import Image
 from serving import PREFIX, Server, error_of
 
 from tb_modelcompare.errors import PhotoError
-from tb_modelcompare.server.cache import ResultCache
-from tb_modelcompare.server.photos import decode_photo, keep_photo, read_photo
+from tb_modelcompare.cache.results import ResultCache
+from tb_modelcompare.compare.photos import decode_photo, keep_photo, read_photo
 
 HEADERS = {"X-Modelcompare": "1", "Host": "localhost:6006"}
 
@@ -148,11 +148,11 @@ def test_photos_are_decoded_one_at_a_time(
             begun -= 1
         return gradient()
 
-    monkeypatch.setattr("tb_modelcompare.server.photos.decode_photo", slow)
+    monkeypatch.setattr("tb_modelcompare.compare.photos.decode_photo", slow)
     with ThreadPoolExecutor(6) as threads:
         answers = list(threads.map(lambda _: send(server, b"photo").status_code, range(6)))
     assert (most, answers) == (1, [200] * 6)
-    monkeypatch.setattr("tb_modelcompare.server.photos._TURN_SECONDS", 0.01)
+    monkeypatch.setattr("tb_modelcompare.compare.photos._TURN_SECONDS", 0.01)
     with ThreadPoolExecutor(6) as threads:
         answers = list(threads.map(lambda _: send(server, b"photo").status_code, range(6)))
     assert sorted(set(answers)) == [200, 429]

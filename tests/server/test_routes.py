@@ -18,8 +18,9 @@ from PIL import Image
 from serving import HOSTILE_LAYER, HOSTILE_RUN, Server, activations, error_of, make_probe
 from tensorboard.plugins import base_plugin
 
-from tb_modelcompare import Probe, SummaryWriter, store
-from tb_modelcompare.disk.events import EventFile, index_event
+from tb_modelcompare import Probe, SummaryWriter
+from tb_modelcompare.log import reader as store
+from tb_modelcompare.log.events import EventFile, index_event
 from tb_modelcompare.server.catalog import Catalog
 
 FIRST = "first/net@0"
@@ -116,8 +117,8 @@ def test_what_is_logged_last_counts_also_within_one_second(
     tmp_path: Path, serve: Callable[..., Server], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # TensorBoard reads a run's files in order of name, where 10 would come before 9.
-    monkeypatch.setattr("tb_modelcompare.disk.events._counter", itertools.count(9))
-    monkeypatch.setattr("tb_modelcompare.disk.events.time", SimpleNamespace(time=lambda: 1.7e9))
+    monkeypatch.setattr("tb_modelcompare.log.events._counter", itertools.count(9))
+    monkeypatch.setattr("tb_modelcompare.log.events.time", SimpleNamespace(time=lambda: 1.7e9))
     for seed in (1, 2):
         with SummaryWriter(tmp_path / "run", make_probe()) as writer:
             writer.add_activations("net", activations(seed), step=0)

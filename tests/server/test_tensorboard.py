@@ -198,7 +198,7 @@ def test_tensorboards_start_loads_nothing_heavy(
     session_logs: Path, environ: dict[str, str]
 ) -> None:
     modules = json.loads(run(STARTED.format(logdir=str(session_logs)), environ).splitlines()[-1])
-    assert "tb_modelcompare.plugin" in modules
+    assert "tb_modelcompare.server.plugin" in modules
     heavy = {"tensorflow", "keras", "lucid", "scipy", "torch", "distributed", "skimage", "sklearn"}
     assert not heavy & set(modules)
     assert not [m for m in modules if m.startswith("tb_modelcompare.render")]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tb_modelcompare.errors import ActivationError
-from tb_modelcompare.similarity import Comparison, align
+from tb_modelcompare.similarity import Comparison, alignment as align
 
 
 def comparison(values, measure: str = "linear_cka") -> Comparison:

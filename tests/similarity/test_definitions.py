@@ -196,13 +196,13 @@ def test_matchings_on_a_case_solved_by_hand():
 def test_soft_matching_by_linear_programme_and_by_replication_agree(monkeypatch, example):
     X, Y = example[0][:, :12], example[1][:, :9]
     replicated = similarity.soft_matching(X, Y)
-    monkeypatch.setattr("tb_modelcompare.similarity.matching.REPLICAS", 0)
+    monkeypatch.setattr("tb_modelcompare.similarity.measures.matching.REPLICAS", 0)
     assert similarity.soft_matching(X, Y) == pytest.approx(replicated, abs=1e-9)
 
 
 def test_cross_validated_regression_against_scikit_learn(example):
     linear_model = pytest.importorskip("sklearn.linear_model")
-    from tb_modelcompare.similarity.regression import folds_of_rows
+    from tb_modelcompare.similarity.measures.regression import folds_of_rows
 
     X, Y = example
     groups = np.repeat(np.arange(125), 4)

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tb_modelcompare.errors import ActivationError
-from tb_modelcompare.similarity import MEASURES, compare, rbf_cka, rsa
+from tb_modelcompare.similarity import MEASURES, compare, rbf_cka
+from tb_modelcompare.similarity.measures import rsa
 from tb_modelcompare.similarity.distances import points_of, ranks, squared_distances
 
 OF_PAIRS = [name for name in MEASURES if name.startswith(("rsa", "rbf"))]

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pytest
 
 from tb_modelcompare import similarity
-from tb_modelcompare.analogy import predict_direction, prediction_r2
+from tb_modelcompare.analogy.directions import predict_direction, prediction_r2
 from tb_modelcompare.errors import ActivationError, OptionError, RowsFewerThanUnitsWarning
 from tb_modelcompare.similarity import (
     MEASURES,

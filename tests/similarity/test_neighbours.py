@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tb_modelcompare.similarity import cknna, compare, mutual_knn, neighbours
+from tb_modelcompare.similarity import cknna, compare, mutual_knn
+from tb_modelcompare.similarity.measures import neighbours
 
 BOTH = pytest.mark.parametrize("measure", [mutual_knn, cknna], ids=lambda one: one.__name__)
 

@@ -1,0 +1,1 @@
+"""Results and values that were computed before, found again by their contents."""

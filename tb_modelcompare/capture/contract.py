@@ -1,0 +1,332 @@
+"""What every framework's capture has in common: selection, placement, preparing images.
+
+A framework's module (`keras`, `graphdef`, `torch`) turns a model into a `Model`; nothing here
+knows about frameworks.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tb_modelcompare.capture.contract import checking
+from tb_modelcompare.capture.checking import Reference
+from tb_modelcompare.errors import LayerSelectionError, NotRenderableError, ProbeError
+from tb_modelcompare.graph import LayerGraph, Node
+from tb_modelcompare.errors.checks import one_of, whole
+from tb_modelcompare.probe.preprocessing import Preprocessing
+from tb_modelcompare.probe.probe import Probe, unit_range
+from tb_modelcompare.probe.sampling import REDUCTIONS, Floats, Reading, Reduction, Sampled
+from tb_modelcompare.log.snapshot import nearest
+
+# Images that a translated graph is compared on: two show whether it mixes a batch's images up.
+_COMPARED = 2
+
+LayerFilter = str | Iterable[str] | Callable[[Node], bool]
+
+
+@dataclass(frozen=True)
+class FrozenGraph:
+    """A serialised GraphDef, its placeholder, and each layer's tensor in it."""
+
+    graph_def: bytes
+    input: str
+    input_shape: tuple[int | None, int | None, int]
+    tensors: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Feed:
+    """One item of what a model is shown: shape without the batch, type, and if it is an image."""
+
+    shape: tuple[int, ...]
+    dtype: str = "float32"
+    is_image: bool = True
+
+    @classmethod
+    def of(cls, probe: Probe) -> Feed:
+        """The items of a probe as they are; images are shown as floating point."""
+        dtype = "float32" if probe.is_of_images else probe.images.dtype.name
+        return cls(probe.images.shape[1:], dtype, probe.is_of_images)
+
+
+# Prepared items (b, …) and positions (b, k, 2) float64 → one Sampled per layer, rows ordered
+# by item, then position.
+Sampler = Callable[[npt.NDArray[Any], npt.NDArray[np.float64]], list[Sampled]]
+
+
+def _no_reference(layers: Sequence[str], items: npt.NDArray[Any]) -> Mapping[str, Reference]:
+    """Nothing to compare with, of which the self-check then warns."""
+    return {}
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model, opened for capture.
+
+    Attributes
+    ----------
+    graph : LayerGraph
+        Every node; blocks and drawing not yet found.
+    candidates : tuple of str
+        Nodes whose value can be logged.
+    passive : frozenset of str
+        Candidates that pass values through unchanged (dropout, flatten, padding): not logged
+        unless asked for by name.
+    input_shape : tuple of int or None
+        (height, width, channels) of images, None where the model takes any.
+    sampler : callable (layers, feed, reading) → Sampler
+    freeze : callable (layers, images) → FrozenGraph
+        Prepared images (n, h, w, c) are for frameworks whose graph is a translation that has to
+        be compared with the model. Raises NotRenderableError where the model cannot be frozen.
+    reference : callable (layers, items) → mapping of layer to Reference
+        What the framework's own forward pass gives for some prepared items, by another way than
+        the sampler's. Layers that it does not show are left out.
+    """
+
+    graph: LayerGraph
+    candidates: tuple[str, ...]
+    passive: frozenset[str]
+    input_shape: tuple[int | None, ...]
+    sampler: Callable[[Sequence[str], Feed, Reading], Sampler]
+    freeze: Callable[[Sequence[str], Floats], FrozenGraph]
+    reference: Callable[[Sequence[str], npt.NDArray[Any]], Mapping[str, Reference]] = _no_reference
+
+
+def select_layers(model: Model, layers: LayerFilter | None) -> tuple[str, ...]:
+    """The layers to log, in topological order.
+
+    Parameters
+    ----------
+    layers : None, list of names, regular expression or predicate
+        None is every candidate that is not passive. A regular expression is searched for in
+        the names; a predicate is asked about each `Node`.
+
+    Raises
+    ------
+    LayerSelectionError
+        If nothing matches, a name does not exist, or names a layer without usable output.
+    """
+    names = model.candidates
+    layers = checked_filter(layers)
+    if layers is None:
+        chosen = [name for name in names if name not in model.passive]
+        wanted = "all layers"
+    elif isinstance(layers, str):
+        wanted = f"regular expression {layers!r}"
+        pattern = compiled(layers)
+        chosen = [name for name in names if pattern.search(name)]
+    elif callable(layers):
+        wanted = "the layer predicate"
+        nodes = {node.name: node for node in model.graph.nodes}
+        chosen = [name for name in names if layers(nodes[name])]
+    else:
+        return _select_by_name(model, tuple(layers))
+    if not chosen:
+        guess = layers if isinstance(layers, str) else ""
+        raise LayerSelectionError(f"{wanted} matches no layer; {nearest(guess, names)}")
+    return tuple(chosen)
+
+
+def checked_filter(layers: Any) -> LayerFilter | None:
+    """A filter that can be asked about a model's layers.
+
+    Raises
+    ------
+    LayerSelectionError
+        If it is no filter, or a regular expression that does not compile.
+    """
+    if layers is None or callable(layers):
+        checked: LayerFilter | None = layers
+        return checked
+    if isinstance(layers, str):
+        compiled(layers)
+        return layers
+    names = None if isinstance(layers, bytes) or not isinstance(layers, Iterable) else tuple(layers)
+    if names is None or not all(isinstance(name, str) for name in names):
+        raise LayerSelectionError(
+            f"layers is {layers!r:.100}; give a list of names, a regular expression or a predicate "
+            f"of a Node"
+        )
+    return names
+
+
+def compiled(expression: str) -> re.Pattern[str]:
+    """A regular expression, ready to be searched for in layers' names.
+
+    Raises
+    ------
+    LayerSelectionError
+        If it does not compile.
+    """
+    try:
+        return re.compile(expression)
+    except (re.error, OverflowError, RecursionError) as error:
+        raise LayerSelectionError(
+            f"regular expression {expression!r:.200} is malformed: {error}"
+        ) from error
+
+
+def checked_preprocessing(preprocessing: Any, probe: Probe) -> Preprocessing | None:
+    """What a model wants of the images of a probe; None where nothing is chosen.
+
+    Raises
+    ------
+    ProbeError
+        If it is no `Preprocessing`, or the probe holds no images.
+    """
+    if preprocessing is None:
+        return None
+    if not isinstance(preprocessing, Preprocessing):
+        raise ProbeError(
+            f"preprocessing is {preprocessing!r:.100}; give a Preprocessing, such as "
+            f"Preprocessing.range(0, 255)"
+        )
+    if not probe.is_of_images:
+        raise ProbeError("preprocessing is for images; prepare the arrays of the probe instead")
+    return preprocessing
+
+
+def _select_by_name(model: Model, wanted: tuple[str, ...]) -> tuple[str, ...]:
+    if not wanted:
+        raise LayerSelectionError(f"no layer is named; {nearest('', model.candidates)}")
+    everything = {node.name for node in model.graph.nodes}
+    for name in wanted:
+        if name not in everything:
+            raise LayerSelectionError(
+                f"the model has no layer {name!r}; {nearest(str(name), model.candidates)}"
+            )
+        if name not in model.candidates:
+            raise LayerSelectionError(
+                f"layer {name!r} has no output that can be logged (floating point, one value per "
+                f"unit at each place); {nearest(name, model.candidates)}"
+            )
+    return tuple(name for name in model.candidates if name in set(wanted))
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A model made ready for one probe: can be run again and again while the model trains."""
+
+    model: Model
+    probe: Probe
+    layers: tuple[str, ...]
+    preprocessing: Preprocessing | None
+    feed: Feed
+    sampler: Sampler
+    reduction: Reduction = "sample"
+
+    def batches(self, batch_size: int) -> Iterator[list[Sampled]]:
+        """Feed the probe to the model; for each batch of items one `Sampled` per layer.
+
+        Raises
+        ------
+        OptionError
+            If `batch_size` is no whole number from 1.
+        """
+        batch_size = whole("batch_size", batch_size, least=1)
+        return self._batches(batch_size)
+
+    def take_part(self, batch_size: int) -> None:
+        """Compute what the chief computes, and keep nothing.
+
+        Where parameters are spread over processes, one of them cannot compute alone: it would
+        wait for the others' share for ever.
+        """
+        for _ in self.batches(batch_size):
+            pass
+
+    def _batches(self, batch_size: int) -> Iterator[list[Sampled]]:
+        probe = self.probe
+        places = probe.positions.reshape(len(probe), probe.positions_per_image, 2)
+        for start in range(0, len(probe), batch_size):
+            batch = slice(start, start + batch_size)
+            sampled = self.sampler(self._prepared(batch), places[batch])
+            if start == 0:
+                self._check(sampled, places[: min(checking.CHECKED, len(sampled[0].values))])
+            yield sampled
+
+    def _check(self, sampled: Sequence[Sampled], places: npt.NDArray[np.float64]) -> None:
+        """Compare what is logged of the first items with the framework's own forward pass."""
+        items = self._prepared(slice(len(places)))
+        references = self.model.reference(self.layers, items)
+        arguments = references, places, self.reduction
+        wrong = checking.problems(self.layers, sampled, *arguments)
+        if wrong:  # in a batch of their own, what items give cannot depend on others
+            alone = self.sampler(items, places)
+            if broken := checking.problems(self.layers, alone, *arguments):
+                checking.refuse(broken)
+            checking.warn_of_mixed(wrong)
+        unchecked = [layer for layer in self.layers if layer not in references]
+        if unchecked:
+            checking.warn_of_unchecked(unchecked)
+
+    def freeze(self) -> FrozenGraph:
+        """The model's frozen graph with the chosen layers; NotRenderableError if it has none."""
+        if not self.probe.is_of_images:
+            raise NotRenderableError("the probe holds arrays and no images")
+        return self.model.freeze(self.layers, self._prepared(slice(_COMPARED)))
+
+    def _prepared(self, which: slice) -> npt.NDArray[Any]:
+        items = self.probe.images[which]
+        if self.preprocessing is None:
+            return items
+        height, width, channels = self.feed.shape
+        return self.preprocessing.apply(resize(unit_range(items, channels), height, width))
+
+
+def prepare(
+    model: Model,
+    probe: Probe,
+    preprocessing: Preprocessing | None,
+    layers: LayerFilter | None,
+    reduction: Reduction = "sample",
+) -> Recording:
+    """Choose layers and fit the probe to the model's input.
+
+    Raises
+    ------
+    LayerSelectionError
+        If `layers` matches nothing.
+    ProbeError
+        If the preprocessing is for another number of channels, or for what is no image.
+    OptionError
+        If there is no such reduction.
+    """
+    one_of("reduction", reduction, REDUCTIONS)
+    preprocessing = checked_preprocessing(preprocessing, probe)
+    chosen = select_layers(model, layers)
+    feed = Feed.of(probe)
+    fitted = None
+    if feed.is_image:
+        height, width, channels = model.input_shape
+        assert channels is not None
+        feed = replace(feed, shape=(height or feed.shape[0], width or feed.shape[1], channels))
+        fitted = (preprocessing or Preprocessing()).for_channels(channels)
+    reading = probe.reading(reduction)
+    sampler = model.sampler(chosen, feed, reading)
+    return Recording(model, probe, chosen, fitted, feed, sampler, reduction)
+
+
+def resize(images: Floats, height: int, width: int) -> Floats:
+    """Images (n, h, w, c) at another size: bilinear, antialiased, the same on every machine."""
+    if images.shape[1:3] == (height, width):
+        return images
+    down = _interpolation(images.shape[1], height)
+    across = _interpolation(images.shape[2], width)
+    return np.ascontiguousarray(np.einsum("ih,nhwc,jw->nijc", down, images, across, optimize=True))
+
+
+def _interpolation(old: int, new: int) -> Floats:
+    """(new, old) weights of a triangle filter, as wide as a source pixel or a target one."""
+    scale = old / new
+    reach = max(scale, 1.0)
+    centres = (np.arange(new)[:, None] + 0.5) * scale
+    distance = np.abs(centres - (np.arange(old)[None] + 0.5)) / reach
+    weights = np.maximum(1.0 - distance, 0.0)
+    return np.asarray(weights / weights.sum(axis=1, keepdims=True), np.float32)

@@ -1,0 +1,1 @@
+"""Snapshots in, results out: what the command line, jobs and notebooks call."""

@@ -1,0 +1,68 @@
+"""A comparison of two snapshots: the store's activations through the similarity library."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from tb_modelcompare.errors import RowsFewerThanUnitsWarning
+from tb_modelcompare.similarity import Comparison, Estimate, Measure, compare, refine
+from tb_modelcompare.log.snapshot import Snapshot
+from tb_modelcompare.log.reader import require_same_probe
+
+
+def compare_snapshots(a: Snapshot, b: Snapshot, measure: Measure, **options: Any) -> Comparison:
+    """`measure` between all layers of two snapshots.
+
+    A layer that is constant on the probe has no similarity to anything: it is left out, and
+    the result's warnings say so, as they say where rows are too few for the units.
+
+    Parameters
+    ----------
+    a, b : Snapshot
+    measure : Measure
+    **options
+        Of `similarity.compare`, such as `progress` and `resamples`.
+
+    Raises
+    ------
+    ProbeMismatchError
+        If the snapshots were made on different probes.
+    ComparisonCancelled
+        As soon as `cancelled` says so.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RowsFewerThanUnitsWarning)  # told in the result
+        layers_a, layers_b = _layers(a, b)
+        return compare(layers_a, layers_b, measure, **_of_probe(a), **options)
+
+
+def refine_snapshots(
+    a: Snapshot,
+    b: Snapshot,
+    measure: Measure,
+    *,
+    progress: Callable[[float], None],
+    cancelled: Callable[[], bool],
+) -> Iterator[Estimate]:
+    """First looks, where the measure has them, and at last what `compare_snapshots` gives."""
+    layers_a, layers_b = _layers(a, b)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RowsFewerThanUnitsWarning)
+        yield from refine(
+            layers_a, layers_b, measure, **_of_probe(a), progress=progress, cancelled=cancelled
+        )
+
+
+def _layers(a: Snapshot, b: Snapshot) -> tuple[dict[str, Any], dict[str, Any]]:
+    require_same_probe(a, b)
+    layers_a = a.all_activations()
+    return layers_a, layers_a if b.digest == a.digest else b.all_activations()
+
+
+def _of_probe(snapshot: Snapshot) -> dict[str, Any]:
+    images = np.arange(snapshot.rows) // snapshot.probe_record.positions_per_image
+    return {"groups": images, "dead": "drop"}

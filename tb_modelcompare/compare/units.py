@@ -1,0 +1,256 @@
+"""What a layer's units do on the probe: how much, how often, on which images most."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tb_modelcompare.log.arrays import ArrayFile
+from tb_modelcompare.errors import NotRenderableError
+from tb_modelcompare.probe.probe import Probe
+from tb_modelcompare.log.snapshot import Snapshot, StoredProbe
+
+if TYPE_CHECKING:
+    from tb_modelcompare.render.receptive import ReceptiveField
+
+_BLOCK_VALUES = 2**22
+
+
+@dataclass(frozen=True, eq=False)
+class UnitStatistics:
+    """Per unit, over all rows: mean, maximum, and the share of rows above 0."""
+
+    mean: npt.NDArray[np.float64]
+    max: npt.NDArray[np.float64]
+    active: npt.NDArray[np.float64]
+
+
+def unit_statistics(activations: npt.NDArray[np.float32] | ArrayFile) -> UnitStatistics:
+    """Statistics of each column of (rows, units), a block of rows at a time."""
+    rows, units = activations.shape
+    total, active = np.zeros(units), np.zeros(units)
+    most = np.full(units, -np.inf)
+    step = max(1, _BLOCK_VALUES // units)
+    for start in range(0, rows, step):
+        block = activations[start : start + step]
+        total += block.sum(axis=0, dtype=np.float64)
+        active += (block > 0).sum(axis=0)
+        np.maximum(most, block.max(axis=0), out=most)
+    return UnitStatistics(total / rows, most, active / rows)
+
+
+@dataclass(frozen=True, eq=False)
+class TopRows:
+    """Rows of the images that excite a unit most, one row per image, strongest first.
+
+    `tied` counts the images that are left out although they equal the last of these.
+    """
+
+    rows: npt.NDArray[np.intp]
+    tied: int
+
+
+def top_rows(
+    response: npt.NDArray[np.floating[Any]],
+    positions_per_image: int,
+    limit: int,
+    before: npt.NDArray[np.floating[Any]] | None = None,
+) -> TopRows:
+    """Which `limit` images excite a unit most.
+
+    Of images that tie for the last places, those are taken that lie evenly over the probe: the
+    first ones would all be of the first directory or class. The answer depends on no chance.
+
+    Parameters
+    ----------
+    response : array (rows,)
+    positions_per_image : int
+        Rows of one image follow each other.
+    limit : int
+    before : array (rows,), optional
+        What decides where responses are equal, larger first.
+    """
+    keys = (response,) if before is None else (before, response)  # the last is the first key
+    ascending = np.lexsort(keys)
+    rank = np.empty(len(response), np.intp)  # equal rows have the same
+    new = np.zeros(len(response), bool)
+    for key in keys:
+        new[1:] |= np.diff(key[ascending]) != 0
+    rank[ascending] = np.cumsum(new)
+
+    by_image = rank.reshape(-1, positions_per_image)
+    best = by_image.argmax(axis=1)
+    reached = by_image[np.arange(len(by_image)), best]
+    order = np.argsort(-reached, kind="stable")
+    count = min(limit, len(order))
+    last = reached[order[count - 1]]
+    sure = order[: np.count_nonzero(reached > last)]
+    equal = np.flatnonzero(reached == last)
+    places = count - len(sure)
+    chosen = equal[np.arange(places) * len(equal) // places]
+    images = np.concatenate([sure, chosen])
+    return TopRows(images * positions_per_image + best[images], len(equal) - places)
+
+
+@dataclass(frozen=True)
+class TopPlaces:
+    """Where on the probe's images a unit is most active.
+
+    Attributes
+    ----------
+    places : list of dict
+        "image", "name", "value", the relative place "u" (over the height) and "v", and "box"
+        (top, left, height, width), the part of the image that the layer sees from there, as
+        shares of the image; null where that is all of it, or is not known. "before" is the
+        unit's value in the layer `ranked_by`, or null.
+    tied : int
+        How many more images equal the last of these.
+    ranked_by : str or None
+        The layer before a cap (a ReLU6, a sigmoid), by which equal values were put in order.
+    """
+
+    places: list[dict[str, Any]]
+    tied: int
+    ranked_by: str | None
+
+
+def top_places(
+    snapshot: Snapshot,
+    probe: Probe | StoredProbe,
+    layer: str,
+    unit: int,
+    limit: int,
+    *,
+    negative: bool = False,
+) -> TopPlaces:
+    """Where on the probe's images a unit of a layer is most active, or least if `negative`.
+
+    Raises
+    ------
+    UnknownSnapshotError
+        If there is no such layer.
+    MissingAssetError, CorruptSnapshotError
+        If the snapshot's files cannot be used.
+    """
+    per_image = snapshot.probe_record.positions_per_image
+    values = snapshot.stored_activations(layer).column(unit)
+    response = 0 - values if negative else values
+    top = top_rows(response, per_image, limit)
+    uncapped = None
+    if _has_ties(response, float(response[top.rows[-1]])):
+        uncapped = _before_cap(snapshot, layer, unit, response)
+    if uncapped is not None:
+        top = top_rows(response, per_image, limit, uncapped.sign * uncapped.values)
+    field = _field(snapshot, layer)
+    spatial = snapshot.layer(layer).spatial
+    found = []
+    for row in top.rows:
+        u, v = (float(share) for share in probe.positions[row])
+        box = None
+        if field is not None and spatial is not None:
+            place = (int(u * spatial[0]), int(v * spatial[1]))
+            box = list(field[0].box(place, field[1]))
+        found.append(
+            {
+                "image": int(row) // per_image,
+                "name": probe.names[int(row) // per_image],
+                "value": float(response[row]),
+                "before": None if uncapped is None else float(uncapped.values[row]),
+                "u": u,
+                "v": v,
+                "box": box,
+            }
+        )
+    return TopPlaces(found, top.tied, None if uncapped is None else uncapped.layer)
+
+
+def _has_ties(response: npt.NDArray[np.floating[Any]], least: float) -> bool:
+    """Whether any rows from `least` on are equal, be it in one image."""
+    top = response[response >= least]
+    return len(np.unique(top)) < len(top)
+
+
+@dataclass(frozen=True, eq=False)
+class _Uncapped:
+    """A unit before its cap: `sign * values` never falls where the unit's response rises."""
+
+    layer: str
+    values: npt.NDArray[np.float32]
+    sign: int
+
+
+def _before_cap(
+    snapshot: Snapshot, layer: str, unit: int, response: npt.NDArray[np.floating[Any]]
+) -> _Uncapped | None:
+    """The unit in the logged layer before it, where the layer only bends and cuts its values.
+
+    That it does so is judged by the values themselves: whatever the ops between are called (a
+    ReLU6, a clip, a batch normalisation with a negative factor), the response is then a
+    monotone function of what was before.
+    """
+    for name in _layers_before(snapshot, layer):
+        values = snapshot.stored_activations(name).column(unit)
+        sign = _monotone(values, response)
+        if sign:
+            return _Uncapped(name, values, sign)
+    return None
+
+
+# By how much of its range a response may miss being monotone: float32 rounds.
+_ROUNDING = 1e-5
+_FEWEST_VALUES = 4
+
+
+def _monotone(before: npt.NDArray[np.floating[Any]], after: npt.NDArray[np.floating[Any]]) -> int:
+    """1 if `after` never falls as `before` rises, -1 if it never rises, 0 if neither.
+
+    Also 0 if there are too few values of `after` to tell this from chance.
+    """
+    if len(np.unique(after)) < _FEWEST_VALUES:
+        return 0
+    allowed = _ROUNDING * float(np.ptp(after))
+    ordered = after[np.lexsort((after, before))]
+    if (np.maximum.accumulate(ordered) - ordered).max() <= allowed:
+        return 1
+    ordered = after[np.lexsort((-after, before))]
+    return -1 if (ordered - np.minimum.accumulate(ordered)).max() <= allowed else 0
+
+
+_ONE_BY_ONE = frozenset({"activation", "norm", "reshape", "other"})
+
+
+@functools.lru_cache(maxsize=256)
+def _layers_before(snapshot: Snapshot, layer: str) -> tuple[str, ...]:
+    """Logged layers of as many units that lead to `layer` alone, through no weights; near first."""
+    nodes = {node.name: node for node in snapshot.graph().nodes}
+    logged = {record.name: record.units for record in snapshot.layers}
+    found = []
+    node = nodes.get(layer)
+    while node is not None and node.kind in _ONE_BY_ONE and len(node.inputs) == 1:
+        node = nodes[node.inputs[0]]
+        if logged.get(node.name) == logged[layer]:
+            found.append(node.name)
+    return tuple(found)
+
+
+@functools.lru_cache(maxsize=256)
+def _field(snapshot: Snapshot, layer: str) -> tuple[ReceptiveField, tuple[int, int]] | None:
+    """What a layer sees of an input of the model's own size."""
+    from tb_modelcompare.render.frozen import FrozenModel
+    from tb_modelcompare.render.receptive import receptive_field
+
+    if snapshot.frozen is None:
+        return None
+    model = FrozenModel.from_snapshot(snapshot)
+    height, width, _ = model.input_shape
+    try:
+        field = receptive_field(model, layer)
+    except NotRenderableError:  # there is no picture of such a layer, but there are photos
+        return None
+    if field is None or height is None or width is None:
+        return None
+    return field, (height, width)

@@ -1,1 +1,0 @@
-"""What a log directory holds: event files, the index of a snapshot, the assets beside them."""

@@ -1,0 +1,1 @@
+"""What is computed in the background, one module for each kind of job."""

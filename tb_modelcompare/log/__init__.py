@@ -1,0 +1,1 @@
+"""What is on disk: its format, the writer, the reader, and the callbacks that log."""

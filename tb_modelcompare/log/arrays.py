@@ -1,0 +1,203 @@
+"""Arrays on disk: their headers judged, their rows read or mapped.
+
+Reading from a memory map of a file that was cut off in the meantime ends the whole process
+(SIGBUS), and nothing can catch that. So a server reads: a file that shrank then ends a read
+early, which is an error like any other. Memory maps are for processes that may die.
+"""
+
+from __future__ import annotations
+
+import ast
+import math
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tb_modelcompare.log.hashing import Identity, file_identity, identity_of, open_regular
+from tb_modelcompare.errors import CorruptSnapshotError, MissingAssetError
+
+# numpy writes some hundred bytes.
+_MAX_HEADER = 10_000
+_BLOCK_BYTES = 2**24
+
+
+@dataclass(frozen=True)
+class ArrayFile:
+    """A .npy file in C order whose parts are read when they are asked for.
+
+    `array[i]` and `array[i:j]` read items along the first axis, and `column` reads one column.
+    Each use opens the file and first checks that it is the one that was opened first.
+
+    Attributes
+    ----------
+    path : Path
+    identity : tuple
+        `file_identity` of the file whose header was read.
+    dtype : dtype
+    shape : tuple of int
+    offset : int
+        Where the values begin, in bytes.
+    """
+
+    path: Path
+    identity: Identity
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+    offset: int
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, index: int | slice) -> npt.NDArray[Any]:
+        """Items along the first axis; a slice has no step.
+
+        Raises
+        ------
+        MissingAssetError
+            If the file is no longer there.
+        CorruptSnapshotError
+            If it is another one now, or ends early.
+        """
+        places = range(len(self))[index]
+        if isinstance(places, int):
+            one: npt.NDArray[Any] = self._read(places, places + 1)[0]
+            return one
+        return self._read(places.start, places.stop)
+
+    def __iter__(self) -> Iterator[npt.NDArray[Any]]:
+        for start, stop in self._blocks():
+            yield from self._read(start, stop)
+
+    def column(self, index: int) -> npt.NDArray[Any]:
+        """Column `index` of a matrix, read a block of rows at a time; raises as `array[i]`."""
+        values = np.empty(len(self), self.dtype)
+        for start, stop in self._blocks():
+            values[start:stop] = self._read(start, stop)[:, index]
+        return values
+
+    def is_unchanged(self) -> bool:
+        """Whether the file is still the one whose header was read."""
+        try:
+            return file_identity(self.path) == self.identity
+        except OSError:
+            return False
+
+    def mapped(self) -> npt.NDArray[Any]:
+        """The whole array as a read-only memory map: never in a server.
+
+        Raises
+        ------
+        MissingAssetError, CorruptSnapshotError
+            As `array[i]`, as far as it can be known now.
+        """
+        with self._opened() as stream:
+            return np.memmap(stream, self.dtype, "r", self.offset, self.shape)
+
+    def _blocks(self) -> Iterator[tuple[int, int]]:
+        step = max(1, _BLOCK_BYTES // self._item_bytes)
+        for start in range(0, len(self), step):
+            yield start, min(start + step, len(self))
+
+    @property
+    def _item_bytes(self) -> int:
+        return math.prod(self.shape[1:]) * self.dtype.itemsize
+
+    def _read(self, start: int, stop: int) -> npt.NDArray[Any]:
+        values = np.empty((max(stop - start, 0), *self.shape[1:]), self.dtype)
+        with self._opened() as stream:
+            stream.seek(self.offset + start * self._item_bytes)
+            rest = values.reshape(-1).view(np.uint8).data
+            while rest:
+                count = stream.readinto(rest)  # type: ignore[attr-defined]
+                if not count:
+                    raise CorruptSnapshotError(
+                        f"{self.path} was cut off while it was read; log the model again"
+                    )
+                rest = rest[count:]
+        return values
+
+    def _opened(self) -> IO[bytes]:
+        stream = _open(self.path)
+        if _identity(self.path, stream) != self.identity:
+            stream.close()
+            raise CorruptSnapshotError(
+                f"{self.path} was changed while it was read; ask again, or log the model again"
+            )
+        return stream
+
+
+def open_array(file: Path, dtype: np.dtype[Any], shape: tuple[int, ...]) -> ArrayFile:
+    """The array in `file`, which must have this type and shape; only its header is read.
+
+    Raises
+    ------
+    MissingAssetError
+        If there is no such file.
+    CorruptSnapshotError
+        If it is no plain .npy file in C order, or holds another array than that.
+    """
+    with _open(file) as stream:
+        identity = _identity(file, stream)
+        header = _header(file, stream)
+        offset = stream.tell()
+    found = header["shape"]
+    if (
+        np.dtype(header["descr"]) != dtype
+        or header["fortran_order"] is not False
+        or found != shape
+        or any(type(n) is not int for n in found)  # 4.0 and True equal integers
+    ):
+        order = " in Fortran order" if header["fortran_order"] else ""
+        raise CorruptSnapshotError(
+            f"{file} holds {np.dtype(header['descr'])} {found!r:.100}{order} and its index says "
+            f"{dtype} {shape}"
+        )
+    if identity[1] < offset + math.prod(shape) * dtype.itemsize:
+        raise CorruptSnapshotError(f"{file} is cut off; log the model again")
+    return ArrayFile(file, identity, dtype, shape, offset)
+
+
+def _open(file: Path) -> IO[bytes]:
+    try:
+        return open_regular(file)
+    except OSError as error:
+        raise MissingAssetError(
+            f"{file} cannot be read ({error.strerror}); copy the whole run directory, or log the "
+            f"model again"
+        ) from error
+
+
+def _identity(file: Path, stream: IO[bytes]) -> Identity:
+    """`file_identity` of the open file, which a new one of its name may have replaced."""
+    return identity_of(file, os.fstat(stream.fileno()))
+
+
+def _header(file: Path, stream: IO[bytes]) -> dict[str, Any]:
+    """What stands before the values: a literal of Python, of which nothing is executed."""
+    beginning = stream.read(12)
+    size, start = 0, 0
+    if beginning[:8] == b"\x93NUMPY\x01\x00":
+        size, start = int.from_bytes(beginning[8:10], "little"), 10
+    elif beginning[:8] == b"\x93NUMPY\x02\x00":
+        size, start = int.from_bytes(beginning[8:12], "little"), 12
+    stream.seek(start)
+    try:
+        if not 0 < size <= _MAX_HEADER:
+            raise ValueError(f"a header of {size} bytes")
+        header = ast.literal_eval(stream.read(size).decode("latin1"))
+        if (
+            not isinstance(header, dict)
+            or set(header) != {"descr", "fortran_order", "shape"}
+            or not isinstance(header["descr"], str)
+            or not isinstance(header["shape"], tuple)
+        ):
+            raise ValueError("another header")
+        np.dtype(header["descr"])
+    except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError) as error:
+        raise CorruptSnapshotError(f"{file} is no plain .npy array ({error!s:.200})") from error
+    return header

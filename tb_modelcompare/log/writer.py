@@ -1,0 +1,412 @@
+"""`SummaryWriter`: logs what models compute on a probe."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import posixpath
+import warnings
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy.typing as npt
+
+from tb_modelcompare.capture import contract as capture
+from tb_modelcompare.capture.chief import is_chief
+from tb_modelcompare.log.assets import empty_directory, writing_to
+from tb_modelcompare.log.events import EventFile, index_event
+from tb_modelcompare.log.index import ProbeRecord
+from tb_modelcompare.log.runs import discard_unnamed
+from tb_modelcompare.log.writing import describe_left_out, index_text, store_probe, write_snapshot
+from tb_modelcompare.log.entries import (
+    as_sampled,
+    chain,
+    check_options,
+    checked_name,
+    checked_run_dir,
+    checked_step,
+)
+from tb_modelcompare.errors import (
+    ActivationError,
+    LogDirectoryError,
+    ModelCompareError,
+    ModelFileError,
+    NotRenderableError,
+)
+from tb_modelcompare.graph import LayerGraph, annotate
+from tb_modelcompare.log.graphs_tab import graphs_tab_event, run_graph_event
+from tb_modelcompare.errors.checks import one_of
+from tb_modelcompare.probe.preprocessing import Preprocessing
+from tb_modelcompare.probe.probe import Probe
+from tb_modelcompare.probe.sampling import REDUCTIONS, Reduction, Sampled
+from tb_modelcompare.log.snapshot import Snapshot
+from tb_modelcompare.log.reader import list_snapshots
+
+
+class SummaryWriter:
+    """Logs models' activations on one probe to a run directory.
+
+    Parameters
+    ----------
+    logdir : path
+        The run's directory; made if needed. Other writers may log to it too.
+    probe : Probe
+        What every model is shown; stored once per run and probe.
+
+    Use it as a context manager, or call `close`. A snapshot is visible to readers, whole,
+    when the call that logged it returns; one that is interrupted appears in no listing.
+    A snapshot logged again under the same name and step takes the place of the former.
+
+    Where several processes train together (torch.distributed, JAX, tf.distribute), call it in
+    all of them: every process computes, as one that holds only a part of the parameters cannot
+    compute without the others, and the first alone writes. In the others nothing is written.
+
+    A layer that holds NaN or infinity (float16 overflows beyond 65504) is left out of its
+    snapshot with a warning, and stays in the graph as a layer without activations.
+
+    Raises
+    ------
+    LogDirectoryError
+        If the directory is none that can be written, here or in a call that logs.
+    """
+
+    def __init__(self, logdir: str | Path, probe: Probe) -> None:
+        self._run_dir = checked_run_dir(logdir)
+        if not isinstance(probe, Probe):
+            raise ModelCompareError(f"probe is a {type(probe).__name__}; give a Probe")
+        self._probe = probe
+        self._probe_record: ProbeRecord | None = None
+        self._events: EventFile | None = None
+        self._graphs: dict[str, LayerGraph] = {}
+        # Where the files of snapshots are, in the order in which they were logged.
+        self._written: dict[tuple[str, int], str] = {}
+        self._log_was_read = False
+        self._closed = False
+
+    def add_model(
+        self,
+        name: str,
+        model: Any,
+        step: int = 0,
+        preprocessing: Preprocessing | None = None,
+        layers: capture.LayerFilter | None = None,
+        reduction: Reduction = "sample",
+        frozen: bool = True,
+        batch_size: int = 32,
+        progress: bool = True,
+    ) -> None:
+        """Show the probe to a model and log its layers, graph and (to render) frozen graph.
+
+        The model is run in inference mode and left as it was. Images are resized to its input
+        size and converted to its number of channels. Only `batch_size` images are in memory.
+
+        Parameters
+        ----------
+        name : str
+            The model's name.
+        model : Keras 3 model, torch module, or path
+            A torch module is shown the probe at the probe's size, as (n, c, h, w). Arrays of a
+            probe that are no images are shown as they are. A path is a
+            .keras or .h5 file, a frozen GraphDef (.pb), a SavedModel directory, or, without
+            renders, a .tflite or .onnx file.
+        step : int
+            Of training.
+        preprocessing : Preprocessing, optional
+            What the model wants; RGB in [0, 1] if left out.
+        layers : list of names, regular expression or predicate of a `Node`, optional
+            What to log. All layers if left out, except those that pass values through
+            unchanged (dropout, flatten, reshape, padding).
+        reduction : "sample", "mean", "first" or "flatten"
+            How an output with several places becomes rows: its value at the position, the mean
+            of all places, the first token, or all values as so many units.
+        frozen : bool
+            Whether to log the frozen graph. Where it cannot be had, a warning says why and
+            everything else is logged.
+        batch_size : int
+            Images at a time.
+        progress : bool
+            Whether to show a progress bar.
+
+        Raises
+        ------
+        ModelFileError
+            If `model` is none that we can read.
+        LayerSelectionError
+            If `layers` matches nothing.
+        ActivationError
+            If no layer is finite.
+        LogDirectoryError
+            If there is no room for it, or the directory cannot be written. Nothing of it is
+            left then, and later calls log as usual.
+        OptionError
+            If an option is none of these.
+        """
+        self._check(name, step)
+        check_options(frozen, batch_size, progress)
+        # Before the model is opened, which may take long.
+        layers = capture.checked_filter(layers)
+        preprocessing = capture.checked_preprocessing(preprocessing, self._probe)
+        one_of("reduction", reduction, REDUCTIONS)
+        recording = capture.prepare(
+            open_model(model, self._probe), self._probe, preprocessing, layers, reduction
+        )
+        if is_chief(model):
+            self.add_recording(name, recording, step, frozen, batch_size, progress)
+        else:
+            recording.take_part(batch_size)
+
+    def add_recording(
+        self,
+        name: str,
+        recording: capture.Recording,
+        step: int = 0,
+        frozen: bool = True,
+        batch_size: int = 32,
+        progress: bool = True,
+    ) -> None:
+        """`add_model` for a model that was made ready before, as when it is logged repeatedly."""
+        self._check(name, step)
+        check_options(frozen, batch_size, progress)
+        if not is_chief():
+            recording.take_part(batch_size)
+            return
+        graph_def, problem = _freeze(name, recording) if frozen else (None, None)
+        batches = recording.batches(batch_size)
+        if progress:
+            batches = _with_progress(batches, len(self._probe), batch_size, name)
+        graph = annotate(recording.model.graph)
+        try:
+            with self._writing():
+                index, left_out = write_snapshot(
+                    self._run_dir,
+                    self._store_probe(),
+                    name,
+                    int(step),
+                    recording.layers,
+                    batches,
+                    graph,
+                    frozen=graph_def,
+                    frozen_problem=problem,
+                    preprocessing=recording.preprocessing,
+                )
+                self._record(index, graph)
+        except LogDirectoryError:
+            for _ in batches:  # other processes may be computing together with this one
+                pass
+            raise
+        _warn_of(name, left_out, stacklevel=4)  # add_model is between
+
+    def add_activations(
+        self,
+        name: str,
+        activations: Mapping[str, npt.ArrayLike],
+        step: int = 0,
+        graph: LayerGraph | None = None,
+    ) -> None:
+        """Log activations that were computed elsewhere, by any framework.
+
+        Parameters
+        ----------
+        name : str
+            The model's name.
+        activations : mapping of layer name to array (rows, units)
+            In the order of the layers; row r is at the probe's position r. Kept as float32.
+        step : int
+            Of training.
+        graph : LayerGraph, optional
+            Its nodes called as the layers are marked as logged. A chain if left out.
+
+        Raises
+        ------
+        ActivationError
+            If an array has another shape than (probe.rows, units), is not of real numbers,
+            or none is free of NaN, infinity and values beyond float32.
+        LogDirectoryError
+            As `add_model`.
+        """
+        self._check(name, step)
+        if not isinstance(activations, Mapping) or not activations:
+            raise ActivationError(
+                f"activations is {activations!r:.100}; give a mapping from at least one layer's "
+                f"name to its array"
+            )
+        if graph is not None and not isinstance(graph, LayerGraph):
+            raise ActivationError(f"graph is {graph!r:.100}; give a LayerGraph, or leave it out")
+        sampled = [as_sampled(layer, array) for layer, array in activations.items()]
+        layers = tuple(activations)
+        if graph is None:
+            graph = chain(layers, [s.values.shape[1] for s in sampled])
+        if not is_chief():
+            return
+        with self._writing():
+            index, left_out = write_snapshot(
+                self._run_dir, self._store_probe(), name, int(step), layers, [sampled], graph
+            )
+            self._record(index, graph)
+        _warn_of(name, left_out, stacklevel=3)
+
+    def logged_steps(self, name: str) -> list[int]:
+        """Steps at which the run holds a snapshot of `name`, in the order of their logging.
+
+        Those that earlier processes logged are among them.
+        """
+        if not self._log_was_read:
+            former = {
+                (s.name, s.step): posixpath.dirname(s.graph_asset.path)
+                for s in sorted(self._listed(), key=lambda s: s.wall_time)
+                if (s.name, s.step) not in self._written
+            }
+            self._written = former | self._written
+            self._log_was_read = True
+        return [step for written, step in self._written if written == name]
+
+    def remove(self, name: str, step: int) -> None:
+        """Free the disk space of a snapshot of this run; it is listed no more.
+
+        Nothing happens if there is none, or in a process that does not write.
+        """
+        self._check(name, step)
+        if is_chief() and step in self.logged_steps(name):
+            with self._writing():
+                empty_directory(self._run_dir / self._written.pop((name, step)))
+
+    def flush(self) -> None:
+        """Nothing is held back: a snapshot is on the disk once logged."""
+
+    def close(self) -> None:
+        """Close the event file. Idempotent."""
+        self._closed = True
+        if self._events is not None:
+            self._events.close()
+            self._events = None
+
+    def __enter__(self) -> SummaryWriter:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _check(self, name: str, step: int) -> None:
+        if self._closed:
+            raise ModelCompareError("this SummaryWriter is closed; make another")
+        checked_name(name)
+        checked_step(step)
+
+    def _listed(self) -> list[Snapshot]:
+        """What this run holds; runs in directories below it are others."""
+        if not self._run_dir.is_dir():
+            return []
+        return [s for s in list_snapshots(self._run_dir).snapshots if s.run == "."]
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        """`writing_to` the run, but for errors of files elsewhere, such as a model's own."""
+        try:
+            yield
+        except OSError as error:
+            if error.filename is not None and not _related(self._run_dir, error.filename):
+                raise
+            with writing_to(self._run_dir):
+                raise
+
+    def _store_probe(self) -> ProbeRecord:
+        if self._probe_record is None:
+            self._probe_record = store_probe(self._run_dir, self._probe)
+        return self._probe_record
+
+    def _record(self, index: dict[str, Any], graph: LayerGraph) -> None:
+        if self._events is None:
+            self._events = EventFile(self._run_dir)
+        name, step, wall_time = index["name"], index["step"], index["wall_time"]
+        files = posixpath.dirname(index["graph"]["path"])
+        try:
+            if not self._graphs:  # a run has one op graph: that of its first model
+                self._events.write(run_graph_event(graph, wall_time))
+            if self._graphs.get(name) != graph:
+                # A tag belongs to one plugin, and `name` is the index's.
+                self._events.write(graphs_tab_event(graph, f"graph of {name}", step, wall_time))
+                self._graphs[name] = graph
+            self._events.write(index_event(name, step, wall_time, index_text(index)))
+        except LogDirectoryError:
+            discard_unnamed(self._run_dir, posixpath.basename(files))
+            raise
+        superseded = self._written.pop((name, step), files)
+        if superseded != files:
+            empty_directory(self._run_dir / superseded)
+        self._written[name, step] = files
+
+
+def open_model(model: Any, probe: Probe) -> capture.Model:
+    """Whatever `SummaryWriter.add_model` takes, opened for capture on `probe`.
+
+    Raises
+    ------
+    ModelFileError
+        If it is no model, or none that we can read.
+    """
+    feed = capture.Feed.of(probe)
+    if isinstance(model, (str, os.PathLike)):
+        from tb_modelcompare.capture.tensorflow import open_file
+
+        return open_file(Path(model), feed)
+    frameworks = {c.__module__.partition(".")[0] for c in type(model).__mro__}
+    if "keras" in frameworks:  # first: on the torch backend a Keras model is a torch module too
+        from tb_modelcompare.capture.keras import open_model as open_keras
+
+        return open_keras(model, feed)
+    if "torch" in frameworks and callable(getattr(model, "named_modules", None)):
+        from tb_modelcompare.capture.torch import open_model as open_torch
+
+        return open_torch(model, feed)
+    raise ModelFileError(
+        f"{type(model).__name__} is no model that can be logged; give a Keras 3 model, a torch "
+        f"module, a model's file or a SavedModel directory, or use add_activations"
+    )
+
+
+def _freeze(
+    name: str, recording: capture.Recording
+) -> tuple[capture.FrozenGraph | None, str | None]:
+    try:
+        return recording.freeze(), None
+    except NotRenderableError as error:
+        if not recording.probe.is_of_images:  # there is nothing that the user could change
+            return None, str(error)
+        warnings.warn(
+            f"{name!r} is logged without a frozen graph, so nothing can be rendered: {error}",
+            stacklevel=4,
+        )
+        return None, str(error)
+
+
+def _with_progress(
+    batches: Iterator[list[Sampled]], count: int, batch_size: int, name: str
+) -> Iterator[list[Sampled]]:
+    from tqdm import tqdm
+
+    with contextlib.closing(tqdm(total=count, desc=name, unit="image")) as bar:
+        for batch in batches:
+            yield batch
+            bar.update(min(batch_size, count - bar.n))
+
+
+def _warn_of(name: str, left_out: Mapping[str, str], stacklevel: int) -> None:
+    if left_out:
+        warnings.warn(
+            f"{name!r} is logged without {len(left_out)} of its layers: "
+            f"{describe_left_out(left_out)}",
+            stacklevel=stacklevel,
+        )
+
+
+def _related(run_dir: Path, file: Any) -> bool:
+    """Whether a file is below the run's directory, or a directory above it that is to be made."""
+    path = Path(os.fsdecode(file))
+    return path.is_relative_to(run_dir) or run_dir.is_relative_to(path)

@@ -1,0 +1,393 @@
+"""Probes: the images, or other arrays, and the positions that every model is shown."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tb_modelcompare.errors import ActivationError, ProbeError
+from tb_modelcompare.errors.checks import one_of, whole
+from tb_modelcompare.probe.preprocessing import Preprocessing, unit_range
+from tb_modelcompare.probe.sampling import REDUCTIONS, Reading, Reduction, real_array, sample
+
+if TYPE_CHECKING:
+    from tb_modelcompare.log.arrays import ArrayFile
+
+__all__ = ["ARRAY_DTYPES", "Preprocessing", "Probe", "unit_range"]
+
+_IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff"})
+MAX_SIZE = 4096  # pixels of a side
+MAX_POSITIONS = 2**16  # of one image or array
+# Of arrays that are no images.
+ARRAY_DTYPES = ("uint8", "int32", "int64", "float32")
+
+
+@dataclass(frozen=True, eq=False, init=False)
+class Probe:
+    """A fixed, ordered set of images and, for every row, a relative position in its image.
+
+    Parameters
+    ----------
+    images : array (n, h, w, c) or (n, h, w)
+        uint8, or floating point in [0, 1] (kept as float32); c is 1 or 3 (RGB).
+    positions : array (n * k, 2), optional
+        (u, v) in [0, 1): u over the height, v over the width. Rows r with the same
+        r // k belong to one image. Drawn uniformly from `seed` if left out.
+    positions_per_image : int
+        k, when positions are drawn.
+    seed : int
+        Of the drawn positions.
+    names : sequence of str, optional
+        One per image; "0", "1", … if left out. Not part of the id.
+
+    Attributes
+    ----------
+    id : str
+        SHA-256 over pixels, positions and their order. Rows of two snapshots are
+        comparable only when their probe ids are equal.
+
+    A probe of other arrays than images, such as texts, is made by `from_arrays`; `images` then
+    holds these arrays.
+
+    Raises
+    ------
+    ProbeError
+        For anything else, saying what to change.
+    """
+
+    images: npt.NDArray[Any]
+    positions: npt.NDArray[np.float64]
+    positions_per_image: int
+    names: tuple[str, ...]
+    id: str
+    is_of_images: bool
+
+    def __init__(
+        self,
+        images: npt.ArrayLike,
+        positions: npt.ArrayLike | None = None,
+        *,
+        positions_per_image: int = 1,
+        seed: int = 0,
+        names: Sequence[str] | None = None,
+    ) -> None:
+        self._fill(_checked_images(images), True, positions, positions_per_image, seed, names)
+
+    def _fill(
+        self,
+        items: npt.NDArray[Any],
+        is_of_images: bool,
+        positions: npt.ArrayLike | None,
+        positions_per_image: int,
+        seed: int,
+        names: Sequence[str] | None,
+    ) -> None:
+        count = len(items)
+        per_item = "positions_per_image" if is_of_images else "positions_per_item"
+        k = whole(per_item, positions_per_image, least=1, most=MAX_POSITIONS, error=ProbeError)
+        seed = whole("seed", seed, least=0, error=ProbeError)
+        if positions is None:
+            places = np.random.default_rng(seed).random((count * k, 2))
+        else:
+            places = _checked_positions(positions, count)
+            if seed != 0 or k not in (1, len(places) // count):
+                raise ProbeError(
+                    f"{per_item} and seed are for positions that are drawn, and positions are "
+                    f"given; leave them out"
+                )
+        texts = _checked_names(names, count)
+        if items.flags.writeable:  # the caller could change them under our id
+            items = items.copy()
+            items.flags.writeable = False
+        places.flags.writeable = False
+        object.__setattr__(self, "images", items)
+        object.__setattr__(self, "positions", places)
+        object.__setattr__(self, "positions_per_image", len(places) // count)
+        object.__setattr__(self, "names", texts)
+        object.__setattr__(self, "is_of_images", is_of_images)
+        object.__setattr__(self, "id", probe_id(items, places, is_of_images))
+
+    @classmethod
+    def from_arrays(
+        cls,
+        arrays: npt.ArrayLike,
+        positions: npt.ArrayLike | None = None,
+        *,
+        positions_per_item: int = 1,
+        seed: int = 0,
+        names: Sequence[str] | None = None,
+    ) -> Probe:
+        """A probe of arrays that are no images: token ids of texts, series, rows of a table.
+
+        Models are shown them as they are. Of an output (tokens, units) the row at (u, v) is the
+        token `floor(u·tokens)`: u runs along the text, v counts for maps (h, w, units) alone.
+
+        Parameters
+        ----------
+        arrays : array (n, length), (n, length, features), (n, features) or (n, h, w, c)
+            int32, int64, uint8 or floating point (finite, kept as float32). Texts of different
+            lengths are padded as the model wants them.
+        positions, seed
+            As for images.
+        positions_per_item : int
+            Places of each item, when positions are drawn.
+        names : sequence of str, optional
+            One per item, such as the text itself: what the tab shows in place of an image.
+
+        Raises
+        ------
+        ProbeError
+            For anything else, saying what to change.
+        """
+        probe = cls.__new__(cls)
+        probe._fill(_checked_arrays(arrays), False, positions, positions_per_item, seed, names)
+        return probe
+
+    def reading(self, reduction: Reduction = "sample") -> Reading:
+        """How outputs on this probe become rows: of images, tokens can be a map of g × g.
+
+        Raises
+        ------
+        OptionError
+            If there is no such reduction.
+        """
+        one_of("reduction", reduction, REDUCTIONS)
+        return Reading(not self.is_of_images and self.images.ndim <= 3, reduction)
+
+    @property
+    def rows(self) -> int:
+        """Number of rows of every activation matrix; row r is of image r // positions_per_image."""
+        return len(self.positions)
+
+    def sample(
+        self, output: npt.ArrayLike, reduction: Reduction = "sample"
+    ) -> npt.NDArray[np.float32]:
+        """The rows of a layer's output on this probe, for `add_activations`.
+
+        Parameters
+        ----------
+        output : array (images, h, w, units), (images, tokens, units) or (images, units)
+            One entry per image of the probe, channels last. Of a map, the value at
+            (floor(u·h), floor(v·w)); of tokens, as of a map of g × g where there are g² of
+            them, or g² + 1 with the first passed over, and by u alone otherwise; of a vector,
+            the same at every position.
+        reduction : "sample", "mean", "first" or "flatten"
+            Instead of the value at the position: the mean over all places, the first token, or
+            all values as so many units; the same at every position.
+
+        Returns
+        -------
+        array (rows, units), float32
+
+        Raises
+        ------
+        ActivationError
+            If `output` has another shape or is not of real numbers.
+        OptionError
+            If there is no such reduction.
+        """
+        array = real_array("output", output)
+        if array.ndim == 0 or len(array) != len(self):
+            raise ActivationError(
+                f"output has shape {array.shape}; give one entry for each of {len(self)} images"
+            )
+        places = self.positions.reshape(len(self), self.positions_per_image, 2)
+        return sample(array, places, "output", self.reading(reduction)).values
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __repr__(self) -> str:
+        items = "images" if self.is_of_images else "arrays"
+        return f"<Probe {self.id[:16]}: {len(self)} {items}, {self.rows} rows>"
+
+    @classmethod
+    def from_directory(
+        cls,
+        path: str | Path,
+        size: int | tuple[int, int] = 224,
+        limit: int | None = 1000,
+        positions_per_image: int = 4,
+        seed: int = 0,
+    ) -> Probe:
+        """Photos of a directory and its subdirectories, in order of their names.
+
+        Each photo is turned upright (EXIF), converted to RGB, scaled and cropped about its
+        centre to `size` (one number, or height and width). Where there are more than `limit`,
+        they are taken evenly over the sorted list, so that every subdirectory has its share.
+
+        Parameters
+        ----------
+        path : path
+            The directory.
+        size : int or (int, int)
+            In pixels, from 1 to 4096.
+        limit : int or None
+            Photos at most; all if None.
+        positions_per_image : int
+            Places drawn in each photo.
+        seed : int
+            Of the places, from 0.
+
+        Raises
+        ------
+        ProbeError
+            If there is no such directory, no image in it, a file that cannot be decoded, or an
+            option is none of these.
+        """
+        if not isinstance(path, (str, os.PathLike)) or not os.fspath(path):
+            raise ProbeError(f"path is {path!r:.100}; give a directory that holds images")
+        height, width = _checked_size(size)
+        if limit is not None:
+            whole("limit, where it is not None,", limit, least=1, error=ProbeError)
+        # Before thousands of photos are read.
+        whole(
+            "positions_per_image",
+            positions_per_image,
+            least=1,
+            most=MAX_POSITIONS,
+            error=ProbeError,
+        )
+        whole("seed", seed, least=0, error=ProbeError)
+        root = Path(path)
+        if not root.is_dir():
+            raise ProbeError(f"{root} is no directory; give one that holds images")
+        files = sorted(
+            file
+            for file in root.rglob("*")
+            if file.suffix.lower() in _IMAGE_SUFFIXES and file.is_file()
+        )
+        if not files:
+            raise ProbeError(f"no image ({', '.join(sorted(_IMAGE_SUFFIXES))}) under {root}")
+        if limit is not None and len(files) > limit:
+            files = [files[i * len(files) // limit] for i in range(limit)]
+        images = np.empty((len(files), height, width, 3), dtype=np.uint8)
+        for i, file in enumerate(files):
+            images[i] = _read_photo(file, height, width)
+        names = [file.relative_to(root).as_posix() for file in files]
+        return cls(images, positions_per_image=positions_per_image, seed=seed, names=names)
+
+
+def _checked_images(images: npt.ArrayLike) -> npt.NDArray[Any]:
+    array = _array("images", images)
+    if array.ndim == 3:
+        array = array[..., None]
+    if array.ndim != 4 or 0 in array.shape or array.shape[-1] not in (1, 3):
+        raise ProbeError(
+            f"images have shape {array.shape}; give (n, h, w, 3) RGB or (n, h, w, 1) grey, n > 0"
+        )
+    if array.dtype == np.uint8:
+        return np.ascontiguousarray(array)
+    if array.dtype.kind != "f":
+        raise ProbeError(f"images are {array.dtype}; give uint8, or floating point in [0, 1]")
+    array = np.ascontiguousarray(array, dtype=np.float32)
+    low, high = float(array.min()), float(array.max())
+    if not (low >= 0.0 and high <= 1.0):  # false for NaN as well
+        raise ProbeError(
+            f"floating point images lie in [{low:g}, {high:g}]; give [0, 1], or uint8 for 0..255"
+        )
+    return array
+
+
+def _checked_arrays(arrays: npt.ArrayLike) -> npt.NDArray[Any]:
+    array = _array("arrays", arrays)
+    if not 2 <= array.ndim <= 4 or 0 in array.shape:
+        raise ProbeError(
+            f"arrays have shape {array.shape}; give (n, …) with one to three dimensions each, n > 0"
+        )
+    if array.dtype.name in ARRAY_DTYPES[:-1]:
+        return np.ascontiguousarray(array)
+    if array.dtype.kind != "f":
+        raise ProbeError(f"arrays are {array.dtype}; give {', '.join(ARRAY_DTYPES)}")
+    array = np.ascontiguousarray(array, dtype=np.float32)
+    if not np.isfinite(array).all():
+        raise ProbeError("arrays hold NaN or infinity, or values beyond float32")
+    return array
+
+
+def _array(what: str, values: npt.ArrayLike) -> npt.NDArray[Any]:
+    if isinstance(values, np.ma.MaskedArray):
+        raise ProbeError(f"{what} are a masked array; fill in what is masked")
+    try:
+        return np.asarray(values)
+    except Exception as error:  # each framework has its own, as for a GPU's tensor
+        raise ProbeError(f"{what} are no array ({error}); give a numpy array") from error
+
+
+def _checked_size(size: Any) -> tuple[int, int]:
+    sides = tuple(size) if isinstance(size, (tuple, list)) else (size, size)
+    if len(sides) != 2:
+        raise ProbeError(f"size is {size!r:.100}; give one number, or (height, width)")
+    height, width = (whole("size", n, least=1, most=MAX_SIZE, error=ProbeError) for n in sides)
+    return height, width
+
+
+def _checked_names(names: Any, count: int) -> tuple[str, ...]:
+    if names is None:
+        return tuple(map(str, range(count)))
+    if isinstance(names, str) or not isinstance(names, Iterable):
+        raise ProbeError(f"names is {names!r:.100}; give a sequence, one name per image or array")
+    texts = tuple(names)
+    if len(texts) != count:
+        raise ProbeError(f"{len(texts)} names for {count} items; give one per image or array")
+    for text in texts:
+        if not isinstance(text, str):
+            raise ProbeError(f"names holds {text!r:.100}; give strings")
+    return tuple(map(str, texts))
+
+
+def _checked_positions(positions: npt.ArrayLike, count: int) -> npt.NDArray[np.float64]:
+    given = _array("positions", positions)
+    if given.dtype.kind not in "fiu":
+        raise ProbeError(f"positions are {given.dtype}; give numbers in [0, 1)")
+    places = np.array(given, dtype=np.float64, order="C")
+    if places.ndim != 2 or places.shape[1] != 2 or len(places) == 0 or len(places) % count:
+        raise ProbeError(
+            f"positions have shape {places.shape}; give (k * {count}, 2), k for each image in turn"
+        )
+    if not (places.min() >= 0.0 and places.max() < 1.0):
+        raise ProbeError("positions must lie in [0, 1): (u over the height, v over the width)")
+    return places
+
+
+def probe_id(
+    images: npt.NDArray[Any] | ArrayFile, positions: npt.NDArray[np.float64], is_of_images: bool
+) -> str:
+    """The id of a probe of these images, in memory or in a file, at these positions.
+
+    SHA-256 over kind, type and shape, each image in turn, and the positions.
+    """
+    little = images.dtype.newbyteorder("<")
+    header: dict[str, Any] = {
+        "version": 1,
+        "dtype": images.dtype.name,
+        "shape": images.shape,
+        "rows": len(positions),
+    }
+    if not is_of_images:
+        header["kind"] = "arrays"
+    digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
+    for image in images:
+        digest.update(np.ascontiguousarray(image, dtype=little).data)
+    digest.update(np.ascontiguousarray(positions, dtype="<f8").data)
+    return digest.hexdigest()
+
+
+def _read_photo(file: Path, height: int, width: int) -> npt.NDArray[np.uint8]:
+    from PIL import Image, ImageOps
+
+    try:
+        with Image.open(file) as photo:
+            upright = ImageOps.exif_transpose(photo).convert("RGB")
+            fitted = ImageOps.fit(upright, (width, height), Image.Resampling.BICUBIC)
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise ProbeError(f"{file} cannot be decoded as an image ({error}); remove it") from error
+    return np.asarray(fitted, dtype=np.uint8)

@@ -1,0 +1,227 @@
+"""Measures on pairs of rows: representational similarity analysis and RBF CKA."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from tb_modelcompare.errors import ActivationError
+from tb_modelcompare.errors.checks import number, one_of
+from tb_modelcompare.similarity.activations import Layer, Matrix
+from tb_modelcompare.similarity.distances import (
+    Points,
+    all_equal,
+    errors_of,
+    points_of,
+    ranks,
+    squared_distances,
+    varying_values,
+)
+from tb_modelcompare.similarity.registry import Measure, VectorPlan, evaluate
+
+Comparison = Literal["pearson", "spearman", "cosine"]
+Distance = Literal["squared_euclidean", "euclidean", "correlation"]
+COMPARISONS: tuple[Comparison, ...] = ("pearson", "spearman", "cosine")
+DISTANCES: tuple[Distance, ...] = ("squared_euclidean", "euclidean", "correlation")
+
+
+def _points(layer: Layer, distance: Distance) -> Points:
+    """Rows whose Euclidean distances are those of the layer: of "correlation" they are
+    standardised over units, and half of their squared distance is meant."""
+    if distance != "correlation":
+        layer.require_variation("a distance between rows")
+        return points_of(varying_values(layer))
+    values = layer.scaled(layer.values.astype(np.float64))
+    flat = np.flatnonzero((values == values[:, :1]).all(axis=1))
+    if len(flat):
+        raise ActivationError(
+            f"{layer.name} has the same value in all units on row {flat[0]}, so the "
+            "correlation with that row is not defined. Use a Euclidean distance."
+        )
+    lengths = np.linalg.norm(values, axis=1)
+    values -= values.mean(axis=1, keepdims=True)
+    norms = np.linalg.norm(values, axis=1)
+    return points_of(values / norms[:, None], lengths / norms)
+
+
+def _no_geometry(layer: Layer) -> ActivationError:
+    return ActivationError(
+        f"{layer.name} has the same distance between all pairs of its {layer.rows} rows, so "
+        "its geometry cannot be compared. Leave it out, or use a probe with more images."
+    )
+
+
+def _normalised(vector: Matrix, layer: Layer) -> Matrix:
+    norm = float(np.linalg.norm(vector))
+    if not norm > 0.0:
+        raise _no_geometry(layer)
+    return vector / norm
+
+
+def _representation(layer: Layer, comparison: Comparison, distance: Distance) -> Matrix:
+    points = _points(layer, distance)
+    squares = squared_distances(points)
+    if comparison != "cosine" and all_equal(points, squares):
+        raise _no_geometry(layer)
+    if comparison == "spearman":  # a root, or a half, has the same ranks
+        vector = ranks(squares, errors_of(points, squares))
+    else:
+        vector = np.sqrt(squares) if distance == "euclidean" else squares
+    return _normalised(vector if comparison == "cosine" else vector - vector.mean(), layer)
+
+
+def _pairs(rows: int) -> int:
+    return rows * (rows - 1) // 2
+
+
+def _rsa_plan(comparison: Comparison, distance: Distance = "squared_euclidean") -> VectorPlan:
+    comparison = one_of("comparison", comparison, COMPARISONS)
+    distance = one_of("distance", distance, DISTANCES)
+    return VectorPlan(
+        lambda layer: _representation(layer, comparison, distance),
+        _pairs,
+        least_rows=2 if comparison == "cosine" else 3,
+    )
+
+
+def rsa(
+    X: npt.ArrayLike,
+    Y: npt.ArrayLike,
+    *,
+    comparison: Comparison = "pearson",
+    distance: Distance = "squared_euclidean",
+) -> float:
+    """Agreement of the distances between rows in X with those in Y.
+
+    The dissimilarities of all pairs of rows of one side are correlated with those of the
+    other. Range [-1, 1] ("cosine": [0, 1]).
+
+    Parameters
+    ----------
+    X, Y : array (rows, d1), (rows, d2)
+    comparison : {"pearson", "spearman", "cosine"}
+        Spearman gives ties their mean rank.
+    distance : {"squared_euclidean", "euclidean", "correlation"}
+        "correlation" is 1 - Pearson's correlation of two rows over units.
+
+    Raises
+    ------
+    ActivationError
+        If a side is not a matrix of finite real numbers, if rows differ in number or are too few,
+        or if a side has one value on all rows.
+    OptionError
+        If an option is none of the values above.
+
+    References
+    ----------
+    Kriegeskorte, Mur and Bandettini 2008.
+    """
+    return evaluate(_rsa_plan(comparison, distance), X, Y)
+
+
+def _rbf_kernel(layer: Layer, bandwidth: float) -> Matrix:
+    squares = squared_distances(_points(layer, "euclidean"))
+    median = float(np.median(squares))
+    if median == 0.0:
+        raise ActivationError(
+            f"Half or more of the pairs of rows of {layer.name} are equal: their median distance "
+            "is 0, and so is the kernel's width. Use a probe on which the layer responds."
+        )
+    rows = layer.rows
+    with np.errstate(over="ignore"):  # the kernel of rows that are far apart is 0
+        exponents = squares / median / (-2.0 * bandwidth) / bandwidth
+    kernel = np.expm1(exponents)  # centring takes the 1 off anyway, and this keeps all digits
+    i, j = np.triu_indices(rows, 1)
+    means = (np.bincount(i, kernel, rows) + np.bincount(j, kernel, rows)) / rows
+    overall = means.mean()
+    kernel += overall
+    kernel -= means[i]
+    kernel -= means[j]
+    kernel *= np.sqrt(2.0)
+    diagonal = overall - 2.0 * means
+    return _normalised(np.concatenate([kernel, diagonal]), layer)
+
+
+def _rbf_plan(bandwidth: float = 0.4) -> VectorPlan:
+    bandwidth = number("bandwidth", bandwidth, above=0.0, most=1e6)
+    return VectorPlan(
+        lambda layer: _rbf_kernel(layer, bandwidth), lambda rows: rows * (rows + 1) // 2
+    )
+
+
+def rbf_cka(X: npt.ArrayLike, Y: npt.ArrayLike, *, bandwidth: float = 0.4) -> float:
+    """CKA with Gaussian kernels, `<HKH, HLH> / (||HKH|| ||HLH||)`.
+
+    `K_ij = exp(-|x_i - x_j|² / (2 σ²))`, σ = `bandwidth` times the median distance between
+    two different rows of X; L likewise from Y. Range [0, 1].
+
+    Parameters
+    ----------
+    X, Y : array (rows, d1), (rows, d2)
+    bandwidth : float
+        Above 0.
+
+    Raises
+    ------
+    ActivationError
+        If a side is not a matrix of finite real numbers, if rows differ in number or are too few,
+        or if a side has one value on all rows.
+    OptionError
+        If an option is none of the values above.
+
+    References
+    ----------
+    Kornblith et al. 2019, section 3 (RBF CKA; 0.4 in their Table 2).
+    """
+    return evaluate(_rbf_plan(bandwidth), X, Y)
+
+
+_INVARIANCES = ("permutation", "scaling", "unit sign", "translation", "orthogonal", "dead units")
+
+
+def _rsa_measure(name: str, title: str, comparison: Comparison, formula: str) -> Measure:
+    return Measure(
+        name=name,
+        title=title,
+        summary="Whether images that are far apart in one layer are far apart in the other.",
+        low=0.0 if comparison == "cosine" else -1.0,
+        high=1.0,
+        symmetric=True,
+        self_value=1.0,
+        invariances=_INVARIANCES,
+        formula=formula,
+        paper="Kriegeskorte et al. 2008",
+        function=partial(rsa, comparison=comparison),
+        plan=partial(_rsa_plan, comparison),
+        repeats_bias=True,
+        sampled=comparison != "cosine",
+    )
+
+
+RSA_PEARSON = _rsa_measure(
+    "rsa_pearson", "RSA, Pearson", "pearson", "Pearson(|x_i - x_j|², |y_i - y_j|²), i < j"
+)
+RSA_SPEARMAN = _rsa_measure(
+    "rsa_spearman", "RSA, Spearman", "spearman", "Spearman(|x_i - x_j|², |y_i - y_j|²), i < j"
+)
+RSA_COSINE = _rsa_measure(
+    "rsa_cosine", "RSA, cosine", "cosine", "cos(|x_i - x_j|², |y_i - y_j|²), i < j"
+)
+RBF_CKA = Measure(
+    name="rbf_cka",
+    title="RBF CKA, 0.4 of the median",
+    summary="CKA that looks at near neighbours more than at far ones.",
+    low=0.0,
+    high=1.0,
+    symmetric=True,
+    self_value=1.0,
+    invariances=_INVARIANCES,
+    formula="<HKH, HLH> / (||HKH|| ||HLH||), K = exp(-|x_i - x_j|² / (2 (0.4 median)²))",
+    paper="Kornblith et al. 2019",
+    function=rbf_cka,
+    plan=_rbf_plan,
+    repeats_bias=True,
+)

@@ -1,0 +1,1 @@
+"""TensorFlow: its import without noise, and the device that it computes on."""

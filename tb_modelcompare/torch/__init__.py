@@ -1,5 +1,0 @@
-"""PyTorch modules: layer graph, activations, and a frozen graph to render them by."""
-
-from tb_modelcompare.torch.capture import open_model
-
-__all__ = ["open_model"]

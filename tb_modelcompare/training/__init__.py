@@ -1,0 +1,32 @@
+"""Many snapshots: training over steps, two trainings against one another, maps of models.
+
+>>> from tb_modelcompare import dynamics
+>>> from tb_modelcompare.log.reader import list_snapshots
+>>> run = [s for s in list_snapshots("logs").snapshots if s.run == "resnet"]
+>>> found = dynamics.trend(run)
+>>> dynamics.freezing_steps(found.values, found.steps, threshold=0.9)
+
+`docs/training.md` says how to read what comes out.
+"""
+
+from __future__ import annotations
+
+from tb_modelcompare.training.embedding import Embedding, embed
+from tb_modelcompare.training.models import METRICS, Metric, Models, model_distances
+from tb_modelcompare.training.pairs import Work
+from tb_modelcompare.training.steps import StepMap, Trend, freezing_steps, step_map, trend
+
+__all__ = [
+    "METRICS",
+    "Embedding",
+    "Metric",
+    "Models",
+    "StepMap",
+    "Trend",
+    "Work",
+    "embed",
+    "freezing_steps",
+    "model_distances",
+    "step_map",
+    "trend",
+]
