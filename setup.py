@@ -59,6 +59,7 @@ setup(
             "playwright>=1.45",  # drives the machine's Chromium on the real tab
             "ruff>=0.17,<0.18",  # a formatter that changes with each minor release
             "mypy>=1.13",
+            "import-linter>=2.1,<3",  # who imports whom is a contract
             "scikit-learn>=1.4",  # whose regression ours is held to
             "build>=1.2",  # the wheel's contents are tested
         ],

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from scipy.stats import spearmanr
 
-from tb_modelcompare.training import freezing_steps, trend
 from tb_modelcompare.log.reader import open_steps
+from tb_modelcompare.training import freezing_steps, trend
 
 NETWORKS = (("seed0", "inception", 0), ("seed1", "inception", 1), ("mobile", "mobile", 0))
 TRAINING_WINDOWS, TEST_WINDOWS, PROBE_WINDOWS = 600, 60, 12  # per photograph

@@ -28,8 +28,8 @@ from typing import Any
 import numpy as np
 
 from tb_modelcompare import Probe, SummaryWriter
-from tb_modelcompare.report import page
 from tb_modelcompare.compare.wire import measure_json
+from tb_modelcompare.report import page
 from tb_modelcompare.similarity import MEASURES
 
 INKED = """() => {

@@ -25,13 +25,13 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import numpy as np
 
 from tb_modelcompare.analogy.directions import predict_direction
+from tb_modelcompare.log.reader import open_snapshot
+from tb_modelcompare.log.writer import SummaryWriter
 from tb_modelcompare.probe.preprocessing import Preprocessing
 from tb_modelcompare.probe.probe import Probe
 from tb_modelcompare.render import FrozenModel, contact_sheet, render_directions
 from tb_modelcompare.render.frozen import pruned_graph
 from tb_modelcompare.render.lucid_bridge import load_lucid
-from tb_modelcompare.log.reader import open_snapshot
-from tb_modelcompare.log.writer import SummaryWriter
 
 LAYERS = r"^(conv1_7x7_s2|conv2_3x3_reduce|conv2_3x3|inception_[345][a-e])$"
 THRESHOLDS = (16, 32, 64, 96, 128, 192, 256, 320, 384, 448, 512)

@@ -11,18 +11,31 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tb_modelcompare.log.reader import list_snapshots, open_snapshot
+    from tb_modelcompare.log.snapshot import Snapshot
+    from tb_modelcompare.log.writer import SummaryWriter
     from tb_modelcompare.probe.preprocessing import Preprocessing
     from tb_modelcompare.probe.probe import Probe
-    from tb_modelcompare.log.writer import SummaryWriter
 
 __version__ = "0.1.0"
 
-__all__ = ["Preprocessing", "Probe", "SummaryWriter", "__version__"]
+__all__ = [
+    "Preprocessing",
+    "Probe",
+    "Snapshot",
+    "SummaryWriter",
+    "__version__",
+    "list_snapshots",
+    "open_snapshot",
+]
 
 _HOME = {
     "Preprocessing": "tb_modelcompare.probe",
     "Probe": "tb_modelcompare.probe",
+    "Snapshot": "tb_modelcompare.log.snapshot",
     "SummaryWriter": "tb_modelcompare.log.writer",
+    "list_snapshots": "tb_modelcompare.log.reader",
+    "open_snapshot": "tb_modelcompare.log.reader",
 }
 
 

@@ -17,8 +17,8 @@ from typing import Any
 from tensorboard.plugins import base_plugin
 from tensorboard.util import tb_logging
 
-from tb_modelcompare.tensorflow_setup.device import DEFAULT_DEVICE, DEVICE_HELP, device_argument
 from tb_modelcompare.log.format import PLUGIN_NAME
+from tb_modelcompare.tensorflow_setup.device import DEFAULT_DEVICE, DEVICE_HELP, device_argument
 
 _logger = tb_logging.get_logger()
 

@@ -8,11 +8,11 @@ import html
 import json
 from pathlib import Path
 
-from tb_modelcompare.errors import ModelCompareError
 from tb_modelcompare.compare.wire import matrix_info_json, measure_json, snapshot_json
-from tb_modelcompare.similarity import MEASURES, Comparison
-from tb_modelcompare.log.snapshot import Snapshot
+from tb_modelcompare.errors import ModelCompareError
 from tb_modelcompare.log.reader import require_same_probe
+from tb_modelcompare.log.snapshot import Snapshot
+from tb_modelcompare.similarity import MEASURES, Comparison
 
 _BUNDLE = Path(__file__).parent / "static" / "report"
 

@@ -14,15 +14,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tb_modelcompare.capture.contract import checking
+from tb_modelcompare.capture import checking
 from tb_modelcompare.capture.checking import Reference
-from tb_modelcompare.errors import LayerSelectionError, NotRenderableError, ProbeError
-from tb_modelcompare.graph import LayerGraph, Node
+from tb_modelcompare.errors import LayerSelectionError, NotRenderableError, ProbeError, nearest
 from tb_modelcompare.errors.checks import one_of, whole
+from tb_modelcompare.graph import LayerGraph, Node
 from tb_modelcompare.probe.preprocessing import Preprocessing
 from tb_modelcompare.probe.probe import Probe, unit_range
 from tb_modelcompare.probe.sampling import REDUCTIONS, Floats, Reading, Reduction, Sampled
-from tb_modelcompare.log.snapshot import nearest
 
 # Images that a translated graph is compared on: two show whether it mixes a batch's images up.
 _COMPARED = 2

@@ -9,8 +9,8 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
-from tb_modelcompare.capture.contract import Feed, FrozenGraph, Model, Sampler
 from tb_modelcompare.capture.checking import Reference
+from tb_modelcompare.capture.contract import Feed, FrozenGraph, Model, Sampler
 from tb_modelcompare.capture.keras_program import (
     Graph,
     Program,
@@ -35,14 +35,6 @@ _PASSIVE = frozenset(
         "Cropping1D", "Cropping2D", "UpSampling1D", "UpSampling2D",
     }
 )  # fmt: skip
-
-
-def __getattr__(name: str) -> Any:
-    if name != "ModelCompareCallback":
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from tb_modelcompare.log.keras_callback import ModelCompareCallback  # a Keras class: imports Keras
-
-    return ModelCompareCallback
 
 
 def open_model(model: Any, feed: Feed | None = None) -> Model:
@@ -280,7 +272,9 @@ def _freeze(
             f"Keras runs on {keras.backend.backend()}, which gives no frozen graph; save the model "
             f"and log the .keras file with the TensorFlow backend"
         )
-    from tb_modelcompare.capture.torch.translation import freeze_module  # a Keras model is a module there
+    from tb_modelcompare.capture.torch.translation import (
+        freeze_module,  # a Keras model is a module there
+    )
 
     def compute(batch: Any) -> list[Any]:
         values = run_program(program, batch.movedim(1, -1), set(slots.values()))

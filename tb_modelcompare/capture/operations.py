@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tb_modelcompare.capture.contract import FrozenGraph, Model, Sampler
 from tb_modelcompare.capture.checking import Reference
+from tb_modelcompare.capture.contract import FrozenGraph, Model, Sampler
 from tb_modelcompare.errors import ModelFileError, NotRenderableError
 from tb_modelcompare.graph import LayerGraph, Node, kind_of
 from tb_modelcompare.probe.sampling import Floats, Reading, Sampled, sample

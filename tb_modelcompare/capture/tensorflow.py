@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy.typing as npt
 
-from tb_modelcompare.capture.contract import Feed, Model
 from tb_modelcompare.capture.checking import Reference
+from tb_modelcompare.capture.contract import Feed, Model
 from tb_modelcompare.errors import ModelFileError
 from tb_modelcompare.graph import LayerGraph, Node, kind_of
 

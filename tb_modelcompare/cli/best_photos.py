@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 
-from tb_modelcompare.probe.probe import Probe
 from tb_modelcompare.compare.units import TopPlaces
+from tb_modelcompare.probe.probe import Probe
 
 Picture = npt.NDArray[np.uint8]
 

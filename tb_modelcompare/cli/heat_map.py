@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from tb_modelcompare.training import Metric
 from tb_modelcompare.similarity import Measure
+from tb_modelcompare.training import Metric
 
 if TYPE_CHECKING:
     from PIL import Image

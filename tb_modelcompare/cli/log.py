@@ -8,13 +8,13 @@ from pathlib import Path
 from tb_modelcompare.capture.contract import compiled
 from tb_modelcompare.cli.text import printable, say
 from tb_modelcompare.cli.values import number
-from tb_modelcompare.log.entries import checked_name, checked_run_dir, checked_step
 from tb_modelcompare.errors import ModelFileError, ProbeError
+from tb_modelcompare.log.entries import checked_name, checked_run_dir, checked_step
+from tb_modelcompare.log.reader import list_snapshots
+from tb_modelcompare.log.writer import SummaryWriter
 from tb_modelcompare.probe.preprocessing import Preprocessing
 from tb_modelcompare.probe.probe import Probe
 from tb_modelcompare.tensorflow_setup.quiet_import import import_tensorflow
-from tb_modelcompare.log.reader import list_snapshots
-from tb_modelcompare.log.writer import SummaryWriter
 
 _NAMED = {"tf": Preprocessing.tf, "torch": Preprocessing.torch, "caffe": Preprocessing.caffe}
 

@@ -11,17 +11,17 @@ from typing import Any
 
 from tqdm import tqdm
 
+from tb_modelcompare.cache.pair_values import PairValues
+from tb_modelcompare.cache.results import code_version, values_file
 from tb_modelcompare.cli.files import BAR, output_file
 from tb_modelcompare.cli.heat_map import heat_map
 from tb_modelcompare.cli.text import complain, csv_text, printable, table
-from tb_modelcompare.training import METRICS, Work, freezing_steps, model_distances, trend
 from tb_modelcompare.errors import ActivationError
-from tb_modelcompare.cache.results import code_version, values_file
-from tb_modelcompare.cache.pair_values import PairValues
+from tb_modelcompare.log.reader import list_snapshots, open_snapshot, open_steps, require_same_probe
+from tb_modelcompare.log.snapshot import Snapshot
 from tb_modelcompare.similarity import Measure
 from tb_modelcompare.similarity.inputs import find_measure
-from tb_modelcompare.log.snapshot import Snapshot
-from tb_modelcompare.log.reader import list_snapshots, open_snapshot, open_steps, require_same_probe
+from tb_modelcompare.training import METRICS, Work, freezing_steps, model_distances, trend
 
 _FROZEN = 0.9  # of the way from no to perfect similarity
 

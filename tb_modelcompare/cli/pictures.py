@@ -20,28 +20,29 @@ from PIL import Image
 from tqdm import tqdm
 
 from tb_modelcompare import errors
+from tb_modelcompare.cache.results import ResultCache
 from tb_modelcompare.capture.contract import compiled
 from tb_modelcompare.cli.best_photos import about_ties, best_photos, rgb_bytes
 from tb_modelcompare.cli.files import BAR, output_directory
 from tb_modelcompare.cli.text import csv_text, printable, table
-from tb_modelcompare.log.assets import slug
+from tb_modelcompare.compare.photos import decode_photo, keep_photo
+from tb_modelcompare.compare.units import top_places
 from tb_modelcompare.errors import (
     LayerSelectionError,
     ModelCompareError,
     PhotoError,
     ProbeError,
     UnknownSnapshotError,
+    nearest,
 )
-from tb_modelcompare.render.contact_sheet import contact_sheet
-from tb_modelcompare.cache.results import ResultCache
-from tb_modelcompare.jobs.runtime.executors import local_executor
-from tb_modelcompare.jobs.runtime.records import ACTIVE, RENDERS, Task
 from tb_modelcompare.jobs.requests import task_from_request
+from tb_modelcompare.jobs.runtime.executors import local_executor
 from tb_modelcompare.jobs.runtime.queue import JobQueue
-from tb_modelcompare.compare.photos import decode_photo, keep_photo
-from tb_modelcompare.log.snapshot import Snapshot, nearest
+from tb_modelcompare.jobs.runtime.records import ACTIVE, RENDERS, Task
+from tb_modelcompare.log.assets import slug
 from tb_modelcompare.log.reader import open_snapshot
-from tb_modelcompare.compare.units import top_places
+from tb_modelcompare.log.snapshot import Snapshot
+from tb_modelcompare.render.contact_sheet import contact_sheet
 
 _POLL_SECONDS = 0.2
 # Photos of the probe that stand before a unit's pictures.

@@ -13,12 +13,12 @@ from tb_modelcompare.cli.files import BAR, output_file
 from tb_modelcompare.cli.heat_map import heat_map
 from tb_modelcompare.cli.text import complain, csv_text, printable, table
 from tb_modelcompare.compare.comparison import compare_snapshots
+from tb_modelcompare.log.reader import open_snapshot, require_same_probe
+from tb_modelcompare.log.snapshot import Snapshot
 from tb_modelcompare.report import report_html
 from tb_modelcompare.similarity import Comparison, Measure
 from tb_modelcompare.similarity.activations import Matrix
 from tb_modelcompare.similarity.inputs import find_measure
-from tb_modelcompare.log.snapshot import Snapshot
-from tb_modelcompare.log.reader import open_snapshot, require_same_probe
 
 STATISTICS = ("null_mean", "null_high", "p_value", "low", "high", "effective_rows", "baseline")
 

@@ -7,8 +7,8 @@ import datetime
 
 from tb_modelcompare.cli.text import complain, table
 from tb_modelcompare.errors import UnknownSnapshotError
-from tb_modelcompare.log.snapshot import Snapshot
 from tb_modelcompare.log.reader import list_snapshots
+from tb_modelcompare.log.snapshot import Snapshot
 
 
 def run(arguments: argparse.Namespace) -> int:

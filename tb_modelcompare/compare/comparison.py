@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from tb_modelcompare.errors import RowsFewerThanUnitsWarning
-from tb_modelcompare.similarity import Comparison, Estimate, Measure, compare, refine
-from tb_modelcompare.log.snapshot import Snapshot
 from tb_modelcompare.log.reader import require_same_probe
+from tb_modelcompare.log.snapshot import Snapshot
+from tb_modelcompare.similarity import Comparison, Estimate, Measure, compare, refine
 
 
 def compare_snapshots(a: Snapshot, b: Snapshot, measure: Measure, **options: Any) -> Comparison:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from tb_modelcompare.errors import LimitError, PhotoError
 from tb_modelcompare.cache.results import ResultCache
+from tb_modelcompare.errors import LimitError, PhotoError
 
 if TYPE_CHECKING:
     from PIL.Image import Image

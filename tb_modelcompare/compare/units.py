@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from tb_modelcompare.log.arrays import ArrayFile
 from tb_modelcompare.errors import NotRenderableError
-from tb_modelcompare.probe.probe import Probe
+from tb_modelcompare.log.arrays import ArrayFile
 from tb_modelcompare.log.snapshot import Snapshot, StoredProbe
+from tb_modelcompare.probe.probe import Probe
 
 if TYPE_CHECKING:
     from tb_modelcompare.render.receptive import ReceptiveField

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 from tb_modelcompare.log.snapshot import Snapshot
 
 if TYPE_CHECKING:  # scipy takes a while to import, and the server must start fast
-    from tb_modelcompare.training import Metric, Work
-    from tb_modelcompare.server.catalog import Contents
     from tb_modelcompare.similarity import Comparison, Measure
+    from tb_modelcompare.training import Metric, Work
 
 
 def snapshot_json(snapshot: Snapshot) -> dict[str, Any]:
@@ -30,18 +29,6 @@ def snapshot_json(snapshot: Snapshot) -> dict[str, Any]:
         "of_images": snapshot.probe_record.is_of_images,
         "renderable": snapshot.frozen is not None,
         "unrenderable_because": None if snapshot.frozen else snapshot.why_no_frozen_graph,
-    }
-
-
-def listing_json(contents: Contents) -> dict[str, Any]:
-    """All snapshots of a log directory, and what is wrong with it."""
-    listed = list(map(snapshot_json, contents.snapshots.values()))
-    listed.sort(key=lambda one: (one["run"], one["name"], one["step"]))
-    return {
-        "snapshots": listed,
-        "problems": [{"where": p.where, "message": p.message} for p in contents.problems],
-        "supported": contents.message is None,
-        "message": contents.message,
     }
 
 

@@ -12,11 +12,11 @@ from typing import Any
 
 from tb_modelcompare.errors import LogDirectoryError
 from tb_modelcompare.errors.checks import number, true_or_false, whole
+from tb_modelcompare.log.reader import list_snapshots, local_directory
+from tb_modelcompare.log.writer import SummaryWriter
 from tb_modelcompare.probe.preprocessing import Preprocessing
 from tb_modelcompare.probe.probe import Probe
 from tb_modelcompare.tensorflow_setup.quiet_import import import_tensorflow
-from tb_modelcompare.log.reader import list_snapshots, local_directory
-from tb_modelcompare.log.writer import SummaryWriter
 
 _MARKER = "tb_modelcompare_demo.json"
 _TRAIN_WINDOWS, _TEST_WINDOWS = 600, 60  # per photograph

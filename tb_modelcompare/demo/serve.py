@@ -16,8 +16,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tb_modelcompare.errors import ModelCompareError
-from tb_modelcompare.log.format import PLUGIN_NAME
 from tb_modelcompare.errors.checks import whole
+from tb_modelcompare.log.format import PLUGIN_NAME
 
 DEFAULT_PORT = 6006
 _START_SECONDS = 90.0

@@ -82,3 +82,24 @@ class RowsFewerThanUnitsWarning(UserWarning):
 
 class SelfCheckWarning(UserWarning):
     """A layer that is logged depends on its batch, or could not be compared with the framework."""
+
+
+def nearest(name: str, names: tuple[str, ...], limit: int = 5) -> str:
+    """A phrase that names what there is, nearest first."""
+    import difflib
+
+    if not names:
+        return "there are none"
+    close = difflib.get_close_matches(name, names, n=limit, cutoff=0.5)
+    shown = close or list(names[:limit])
+    more = "" if len(shown) == len(names) else f" (of {len(names)})"
+    return f"{'nearest' if close else 'there are'}: {', '.join(shown)}{more}"
+
+
+class RequestError(ModelCompareError):
+    """A request that is malformed or not allowed; `status` is the HTTP status of the answer."""
+
+    def __init__(self, message: str, status: int = 400, headers: tuple[tuple[str, str], ...] = ()):
+        super().__init__(message)
+        self.status = status
+        self.headers = headers

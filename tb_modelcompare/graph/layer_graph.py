@@ -6,7 +6,6 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from tb_modelcompare.errors import CorruptSnapshotError
-from tb_modelcompare.log.format import GRAPH_VERSION
 
 MAX_NODES = 20_000
 MAX_EDGES = 200_000
@@ -26,6 +25,9 @@ KINDS = (
     "other",
 )
 BLOCK_KINDS = ("inception", "residual", "stage", "group")
+
+
+GRAPH_VERSION = 1
 
 
 @dataclass(frozen=True)

@@ -10,16 +10,16 @@ from typing import Any
 
 import numpy as np
 
+from tb_modelcompare.cache.pair_values import PairValues
+from tb_modelcompare.cache.results import values_file
+from tb_modelcompare.compare.wire import cells_json
+from tb_modelcompare.jobs.runtime.progress import JobCancelledError, Progress, write_array
+from tb_modelcompare.jobs.tasks import CELLS
+from tb_modelcompare.log.snapshot import Snapshot
+from tb_modelcompare.similarity import MEASURES, ComparisonCancelled
 from tb_modelcompare.training.models import METRICS, model_distances
 from tb_modelcompare.training.pairs import Matrix, Work, with_files
 from tb_modelcompare.training.steps import fill_trend, find_partners, in_order, step_grid, step_map
-from tb_modelcompare.cache.results import values_file
-from tb_modelcompare.jobs.runtime.progress import JobCancelledError, Progress, write_array
-from tb_modelcompare.jobs.tasks import CELLS
-from tb_modelcompare.cache.pair_values import PairValues
-from tb_modelcompare.compare.wire import cells_json
-from tb_modelcompare.similarity import MEASURES, ComparisonCancelled
-from tb_modelcompare.log.snapshot import Snapshot
 
 _SHOW_SECONDS = 0.3
 

@@ -15,8 +15,8 @@ import numpy.typing as npt
 
 from tb_modelcompare.errors import ActivationError
 from tb_modelcompare.jobs.runtime.progress import JobCancelledError, Progress, write_array
-from tb_modelcompare.log.snapshot import Snapshot
 from tb_modelcompare.log.reader import require_same_probe
+from tb_modelcompare.log.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from tb_modelcompare.similarity import Comparison

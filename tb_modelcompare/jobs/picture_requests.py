@@ -8,11 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tb_modelcompare.errors import ActivationError, LimitError, NotRenderableError
+from tb_modelcompare.errors import ActivationError, LimitError, NotRenderableError, RequestError
 from tb_modelcompare.errors.checks import number
-from tb_modelcompare.render.frozen import FrozenModel, check_renderable
-from tb_modelcompare.server.guards import RequestError
-from tb_modelcompare.jobs.runtime.records import RENDERS, Task
 from tb_modelcompare.jobs.request_fields import (
     FindSnapshot,
     identity,
@@ -22,8 +19,10 @@ from tb_modelcompare.jobs.request_fields import (
     tensorflow_version,
     text,
 )
-from tb_modelcompare.log.snapshot import Snapshot
+from tb_modelcompare.jobs.runtime.records import RENDERS, Task
 from tb_modelcompare.log.reader import require_same_probe
+from tb_modelcompare.log.snapshot import Snapshot
+from tb_modelcompare.render.frozen import FrozenModel, check_renderable
 
 MAX_PICTURES = 256
 MAX_STEPS = 4096

@@ -20,13 +20,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tb_modelcompare.tensorflow_setup.device import DEFAULT_DEVICE
-from tb_modelcompare.tensorflow_setup.quiet_import import import_tensorflow
 from tb_modelcompare.cache.results import ResultCache
 from tb_modelcompare.compare.photos import encoded_png, read_photo
 from tb_modelcompare.jobs.runtime.progress import JobCancelledError, Progress
-from tb_modelcompare.log.snapshot import Snapshot
 from tb_modelcompare.log.reader import require_same_probe
+from tb_modelcompare.log.snapshot import Snapshot
+from tb_modelcompare.tensorflow_setup.device import DEFAULT_DEVICE
+from tb_modelcompare.tensorflow_setup.quiet_import import import_tensorflow
 
 PICTURE = "picture.png"
 RECOGNISABLE_STEPS = 64

@@ -9,9 +9,8 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tb_modelcompare.errors import NotRenderableError
 from tb_modelcompare.cache.results import code_version
-from tb_modelcompare.server.guards import RequestError
+from tb_modelcompare.errors import NotRenderableError, RequestError
 from tb_modelcompare.log.snapshot import Snapshot
 
 FindSnapshot = Callable[[str], Snapshot]

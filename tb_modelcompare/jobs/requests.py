@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tb_modelcompare.errors import ActivationError, LimitError
 from tb_modelcompare.cache.results import code_version
-from tb_modelcompare.server.guards import RequestError
-from tb_modelcompare.jobs.runtime.records import MATHEMATICS, Task
+from tb_modelcompare.errors import ActivationError, LimitError, RequestError
 from tb_modelcompare.jobs.picture_requests import DRAWN
 from tb_modelcompare.jobs.request_fields import (
     FindSnapshot,
@@ -18,8 +16,9 @@ from tb_modelcompare.jobs.request_fields import (
     result_key,
     text,
 )
-from tb_modelcompare.log.snapshot import Snapshot
+from tb_modelcompare.jobs.runtime.records import MATHEMATICS, Task
 from tb_modelcompare.log.reader import require_same_probe
+from tb_modelcompare.log.snapshot import Snapshot
 
 MAX_DRAWS = 1000
 MAX_SNAPSHOTS = 1000  # of a run over training

@@ -11,12 +11,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tb_modelcompare.cache.results import ResultCache, no_room
+from tb_modelcompare.compare.wire import matrix_info_json
 from tb_modelcompare.errors import ModelCompareError
 from tb_modelcompare.jobs import mathematics
-from tb_modelcompare.cache.results import ResultCache, no_room
 from tb_modelcompare.jobs.picture_tasks import DRAWN, prepare_layer
 from tb_modelcompare.jobs.runtime.progress import JobCancelledError, Progress, write_array
-from tb_modelcompare.compare.wire import matrix_info_json
 from tb_modelcompare.log.snapshot import Snapshot
 
 MATRIX = "matrix.npy"

@@ -18,8 +18,8 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
-from tb_modelcompare.log.hashing import Identity, file_identity, identity_of, open_regular
 from tb_modelcompare.errors import CorruptSnapshotError, MissingAssetError
+from tb_modelcompare.log.hashing import Identity, file_identity, identity_of, open_regular
 
 # numpy writes some hundred bytes.
 _MAX_HEADER = 10_000

@@ -20,10 +20,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tb_modelcompare.log.hashing import file_digest, file_identity, known_digest, open_regular
-from tb_modelcompare.log.text import is_text
 from tb_modelcompare.errors import CorruptSnapshotError, LogDirectoryError, MissingAssetError
 from tb_modelcompare.log.format import ASSET_ROOT
+from tb_modelcompare.log.hashing import file_digest, file_identity, known_digest, open_regular
+from tb_modelcompare.log.text import is_text
 
 __all__ = [
     "PARTIAL_PREFIX",

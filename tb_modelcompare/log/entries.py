@@ -11,10 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from tb_modelcompare.errors import ActivationError, LogDirectoryError, OptionError
-from tb_modelcompare.graph import LayerGraph, Node
 from tb_modelcompare.errors.checks import true_or_false, whole
-from tb_modelcompare.probe.sampling import Sampled, real_array
+from tb_modelcompare.graph import LayerGraph, Node
 from tb_modelcompare.log.reader import local_directory
+from tb_modelcompare.probe.sampling import Sampled, real_array
 
 MAX_STEP = 2**53 - 1  # exact in every language that reads a log
 

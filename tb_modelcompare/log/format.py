@@ -8,7 +8,6 @@ PLUGIN_NAME = "modelcompare"
 RECORD_VERSION = 1
 # Of snapshots on a probe of arrays, which readers of version 1 would take for images.
 ARRAYS_VERSION = 2
-GRAPH_VERSION = 1
 
 # Relative to the run directory; TensorBoard's own convention for plugin assets.
 ASSET_ROOT = f"plugins/{PLUGIN_NAME}"

@@ -11,8 +11,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from tb_modelcompare.log.events import string_event
 from tb_modelcompare.graph import LayerGraph
+from tb_modelcompare.log.events import string_event
 
 _PLUGIN_NAME = "graph_keras_model"
 

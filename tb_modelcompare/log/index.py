@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tb_modelcompare.log.assets import Asset
 from tb_modelcompare.errors import CorruptSnapshotError
+from tb_modelcompare.log.assets import Asset
 
 ACTIVATION_DTYPE = "float32"
 

@@ -14,13 +14,13 @@ import keras
 
 from tb_modelcompare.capture import contract as capture
 from tb_modelcompare.capture.chief import is_chief
-from tb_modelcompare.log.entries import checked_name
 from tb_modelcompare.capture.keras import open_model
 from tb_modelcompare.errors.checks import one_of, whole
+from tb_modelcompare.log.entries import checked_name
+from tb_modelcompare.log.writer import SummaryWriter
 from tb_modelcompare.probe.preprocessing import Preprocessing
 from tb_modelcompare.probe.probe import Probe
 from tb_modelcompare.probe.sampling import REDUCTIONS, Reduction
-from tb_modelcompare.log.writer import SummaryWriter
 
 
 class ModelCompareCallback(keras.callbacks.Callback):  # type: ignore[misc]

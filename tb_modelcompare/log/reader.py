@@ -9,16 +9,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from tb_modelcompare.log.assets import is_being_replaced
-from tb_modelcompare.log.records import IndexRecord
-from tb_modelcompare.log.runs import Problem, RunScan, find_runs, scan_run, unlisted
 from tb_modelcompare.errors import (
     CorruptSnapshotError,
     LogDirectoryError,
     ProbeMismatchError,
     UnknownSnapshotError,
+    nearest,
 )
-from tb_modelcompare.log.snapshot import Snapshot, nearest, snapshot_from_index
+from tb_modelcompare.log.assets import is_being_replaced
+from tb_modelcompare.log.records import IndexRecord
+from tb_modelcompare.log.runs import Problem, RunScan, find_runs, scan_run, unlisted
+from tb_modelcompare.log.snapshot import Snapshot, snapshot_from_index
 
 __all__ = [
     "Listing",

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tb_modelcompare.log.checksum import masked_crc32c
-from tb_modelcompare.log.hashing import open_regular
 from tb_modelcompare.log.format import ASSET_ROOT, MAX_INDEX_BYTES, PLUGIN_NAME
+from tb_modelcompare.log.hashing import open_regular
 
 _HEADER = struct.Struct("<QI")
 _FOOTER = struct.Struct("<I")

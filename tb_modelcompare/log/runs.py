@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tb_modelcompare.log.assets import PARTIAL_PREFIX
+from tb_modelcompare.log.format import ASSET_ROOT
 from tb_modelcompare.log.records import TORN, EventScan, IndexRecord, read_index_records
 from tb_modelcompare.log.text import is_text, shown
-from tb_modelcompare.log.format import ASSET_ROOT
 
 # A writer that has been silent for so long was stopped, or its records are elsewhere: while it
 # computes activations, and between the assets' appearance and their index.

@@ -13,8 +13,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tb_modelcompare.errors import (
+    CorruptSnapshotError,
+    NotRenderableError,
+    ProbeError,
+    UnknownSnapshotError,
+    nearest,
+)
+from tb_modelcompare.graph import LayerGraph
 from tb_modelcompare.log.arrays import ArrayFile, open_array
 from tb_modelcompare.log.assets import Asset
+from tb_modelcompare.log.format import ARRAYS_VERSION, MAX_INDEX_BYTES, MAX_LAYERS, RECORD_VERSION
 from tb_modelcompare.log.hashing import Identity
 from tb_modelcompare.log.index import (
     FrozenRecord,
@@ -31,16 +40,9 @@ from tb_modelcompare.log.index import (
     parse_probe,
 )
 from tb_modelcompare.log.text import parse_json
-from tb_modelcompare.errors import (
-    CorruptSnapshotError,
-    NotRenderableError,
-    ProbeError,
-    UnknownSnapshotError,
-)
-from tb_modelcompare.graph import LayerGraph
-from tb_modelcompare.log.format import ARRAYS_VERSION, MAX_INDEX_BYTES, MAX_LAYERS, RECORD_VERSION
-from tb_modelcompare.probe.probe import ARRAY_DTYPES, Probe, probe_id
+from tb_modelcompare.probe.identity import probe_id
 from tb_modelcompare.probe.preprocessing import Preprocessing
+from tb_modelcompare.probe.probe import ARRAY_DTYPES, Probe
 
 _BLOCK_VALUES = 2**22
 
@@ -314,18 +316,6 @@ def snapshot_from_index(run_dir: str, run: str, index_json: str | bytes) -> Snap
         raise CorruptSnapshotError(
             f"index in run {run!r} lacks or misuses a field ({error!r:.200}); log the model again"
         ) from error
-
-
-def nearest(name: str, names: tuple[str, ...], limit: int = 5) -> str:
-    """A phrase that names what there is, nearest first."""
-    import difflib
-
-    if not names:
-        return "there are none"
-    close = difflib.get_close_matches(name, names, n=limit, cutoff=0.5)
-    shown = close or list(names[:limit])
-    more = "" if len(shown) == len(names) else f" (of {len(names)})"
-    return f"{'nearest' if close else 'there are'}: {', '.join(shown)}{more}"
 
 
 def _parse(run_dir: str, run: str, index: dict[str, Any]) -> Snapshot:

@@ -15,11 +15,16 @@ import numpy.typing as npt
 
 from tb_modelcompare.capture import contract as capture
 from tb_modelcompare.capture.chief import is_chief
+from tb_modelcompare.capture.open import open_model
+from tb_modelcompare.errors import (
+    ActivationError,
+    LogDirectoryError,
+    ModelCompareError,
+    NotRenderableError,
+)
+from tb_modelcompare.errors.checks import one_of
+from tb_modelcompare.graph import LayerGraph, annotate
 from tb_modelcompare.log.assets import empty_directory, writing_to
-from tb_modelcompare.log.events import EventFile, index_event
-from tb_modelcompare.log.index import ProbeRecord
-from tb_modelcompare.log.runs import discard_unnamed
-from tb_modelcompare.log.writing import describe_left_out, index_text, store_probe, write_snapshot
 from tb_modelcompare.log.entries import (
     as_sampled,
     chain,
@@ -28,21 +33,16 @@ from tb_modelcompare.log.entries import (
     checked_run_dir,
     checked_step,
 )
-from tb_modelcompare.errors import (
-    ActivationError,
-    LogDirectoryError,
-    ModelCompareError,
-    ModelFileError,
-    NotRenderableError,
-)
-from tb_modelcompare.graph import LayerGraph, annotate
+from tb_modelcompare.log.events import EventFile, index_event
 from tb_modelcompare.log.graphs_tab import graphs_tab_event, run_graph_event
-from tb_modelcompare.errors.checks import one_of
+from tb_modelcompare.log.index import ProbeRecord
+from tb_modelcompare.log.reader import list_snapshots
+from tb_modelcompare.log.runs import discard_unnamed
+from tb_modelcompare.log.snapshot import Snapshot
+from tb_modelcompare.log.writing import describe_left_out, index_text, store_probe, write_snapshot
 from tb_modelcompare.probe.preprocessing import Preprocessing
 from tb_modelcompare.probe.probe import Probe
 from tb_modelcompare.probe.sampling import REDUCTIONS, Reduction, Sampled
-from tb_modelcompare.log.snapshot import Snapshot
-from tb_modelcompare.log.reader import list_snapshots
 
 
 class SummaryWriter:
@@ -341,34 +341,6 @@ class SummaryWriter:
         if superseded != files:
             empty_directory(self._run_dir / superseded)
         self._written[name, step] = files
-
-
-def open_model(model: Any, probe: Probe) -> capture.Model:
-    """Whatever `SummaryWriter.add_model` takes, opened for capture on `probe`.
-
-    Raises
-    ------
-    ModelFileError
-        If it is no model, or none that we can read.
-    """
-    feed = capture.Feed.of(probe)
-    if isinstance(model, (str, os.PathLike)):
-        from tb_modelcompare.capture.tensorflow import open_file
-
-        return open_file(Path(model), feed)
-    frameworks = {c.__module__.partition(".")[0] for c in type(model).__mro__}
-    if "keras" in frameworks:  # first: on the torch backend a Keras model is a torch module too
-        from tb_modelcompare.capture.keras import open_model as open_keras
-
-        return open_keras(model, feed)
-    if "torch" in frameworks and callable(getattr(model, "named_modules", None)):
-        from tb_modelcompare.capture.torch import open_model as open_torch
-
-        return open_torch(model, feed)
-    raise ModelFileError(
-        f"{type(model).__name__} is no model that can be logged; give a Keras 3 model, a torch "
-        f"module, a model's file or a SavedModel directory, or use add_activations"
-    )
 
 
 def _freeze(

@@ -12,22 +12,22 @@ from typing import Any
 import numpy as np
 
 from tb_modelcompare.capture.contract import FrozenGraph
-from tb_modelcompare.log.assets import assembling, describe, publish, slug, writing_to
-from tb_modelcompare.log.index import (
-    ACTIVATION_DTYPE,
-    FrozenRecord,
-    LayerRecord,
-    ProbeRecord,
-    content_digest,
-)
 from tb_modelcompare.errors import ActivationError, CorruptSnapshotError, MissingAssetError
 from tb_modelcompare.graph import LayerGraph
+from tb_modelcompare.log.assets import assembling, describe, publish, slug, writing_to
 from tb_modelcompare.log.format import (
     ARRAYS_VERSION,
     ASSET_ROOT,
     MAX_INDEX_BYTES,
     MAX_LAYERS,
     RECORD_VERSION,
+)
+from tb_modelcompare.log.index import (
+    ACTIVATION_DTYPE,
+    FrozenRecord,
+    LayerRecord,
+    ProbeRecord,
+    content_digest,
 )
 from tb_modelcompare.probe.preprocessing import Preprocessing
 from tb_modelcompare.probe.probe import Probe

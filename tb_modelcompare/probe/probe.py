@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from tb_modelcompare.errors import ActivationError, ProbeError
 from tb_modelcompare.errors.checks import one_of, whole
+from tb_modelcompare.probe.identity import probe_id
 from tb_modelcompare.probe.preprocessing import Preprocessing, unit_range
 from tb_modelcompare.probe.sampling import REDUCTIONS, Reading, Reduction, real_array, sample
-
-if TYPE_CHECKING:
-    from tb_modelcompare.log.arrays import ArrayFile
 
 __all__ = ["ARRAY_DTYPES", "Preprocessing", "Probe", "unit_range"]
 
@@ -356,29 +352,6 @@ def _checked_positions(positions: npt.ArrayLike, count: int) -> npt.NDArray[np.f
     if not (places.min() >= 0.0 and places.max() < 1.0):
         raise ProbeError("positions must lie in [0, 1): (u over the height, v over the width)")
     return places
-
-
-def probe_id(
-    images: npt.NDArray[Any] | ArrayFile, positions: npt.NDArray[np.float64], is_of_images: bool
-) -> str:
-    """The id of a probe of these images, in memory or in a file, at these positions.
-
-    SHA-256 over kind, type and shape, each image in turn, and the positions.
-    """
-    little = images.dtype.newbyteorder("<")
-    header: dict[str, Any] = {
-        "version": 1,
-        "dtype": images.dtype.name,
-        "shape": images.shape,
-        "rows": len(positions),
-    }
-    if not is_of_images:
-        header["kind"] = "arrays"
-    digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
-    for image in images:
-        digest.update(np.ascontiguousarray(image, dtype=little).data)
-    digest.update(np.ascontiguousarray(positions, dtype="<f8").data)
-    return digest.hexdigest()
 
 
 def _read_photo(file: Path, height: int, width: int) -> npt.NDArray[np.uint8]:

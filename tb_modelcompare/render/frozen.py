@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from tb_modelcompare.errors import CorruptSnapshotError, MissingAssetError, NotRenderableError
 from tb_modelcompare.probe.preprocessing import Preprocessing
+from tb_modelcompare.render.graph_def import graph_def_class
 from tb_modelcompare.render.grouped import differentiable_convolution
 from tb_modelcompare.render.inline import inlined
 
@@ -135,9 +136,7 @@ def check_renderable(model: FrozenModel, layers: Sequence[str]) -> None:
     MissingAssetError, CorruptSnapshotError
         The file is absent, or is not the GraphDef that was logged.
     """
-    from tensorboard.compat.proto.graph_pb2 import GraphDef
-
-    pruned_graph(model, layers, GraphDef)
+    pruned_graph(model, layers, graph_def_class())
 
 
 def pruned_graph(model: FrozenModel, layers: Sequence[str], graph_def_type: Any) -> Any:

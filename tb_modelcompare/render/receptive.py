@@ -13,6 +13,7 @@ from typing import Any
 
 from tb_modelcompare.errors import CorruptSnapshotError
 from tb_modelcompare.render.frozen import FrozenModel, pruned_graph, readers_of
+from tb_modelcompare.render.graph_def import graph_def_class, tensor_values
 from tb_modelcompare.render.grouped import behind_identities
 
 _POINTWISE = frozenset(
@@ -93,12 +94,10 @@ def receptive_field(model: FrozenModel, layer: str) -> ReceptiveField | None:
     NotRenderableError, MissingAssetError, CorruptSnapshotError
         As `check_renderable`; CorruptSnapshotError also where a window or a padding is invalid.
     """
-    from tensorboard.compat.proto.graph_pb2 import GraphDef
-
     height, width, _ = model.input_shape
     if height is None or width is None:
         return None
-    graph = pruned_graph(model, [layer], GraphDef)
+    graph = pruned_graph(model, [layer], graph_def_class())
     nodes = {node.name: node for node in graph.node}
     maps: dict[str, tuple[_Axis, _Axis] | None] = {
         model.input: (_Axis(height, 0, 1, 1), _Axis(width, 0, 1, 1))
@@ -203,8 +202,6 @@ def _padded(map_: tuple[_Axis, _Axis], widths: Sequence[int]) -> tuple[_Axis, _A
 
 def _constant(node: Any, nodes: Mapping[str, Any]) -> list[int] | None:
     """Paddings before and behind height and width, where a Pad's are a constant (4, 2)."""
-    from tensorboard.util.tensor_util import make_ndarray
-
     constant = nodes.get(_source(node, 1))
     if constant is None or constant.op != "Const":
         return None
@@ -212,7 +209,7 @@ def _constant(node: Any, nodes: Mapping[str, Any]) -> list[int] | None:
     if [dim.size for dim in tensor.tensor_shape.dim] != [4, 2]:  # before numpy makes room for it
         return None
     try:
-        widths = [int(width) for width in make_ndarray(tensor)[1:3].ravel()]
+        widths = [int(width) for width in tensor_values(tensor)[1:3].ravel()]
     except (TypeError, ValueError) as error:
         raise CorruptSnapshotError(
             f"the constant {constant.name!r:.200} of the frozen graph is malformed ({error})"

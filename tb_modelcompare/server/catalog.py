@@ -13,13 +13,13 @@ from typing import Any
 from tensorboard.data import provider
 from tensorboard.plugins import base_plugin
 
+from tb_modelcompare.errors import UnknownSnapshotError, nearest
+from tb_modelcompare.log.format import ASSET_ROOT, PLUGIN_NAME
+from tb_modelcompare.log.reader import LoggedRun, Problem, listing_of
 from tb_modelcompare.log.records import IndexRecord
 from tb_modelcompare.log.runs import RunScan, scan_run
+from tb_modelcompare.log.snapshot import Snapshot, StoredProbe
 from tb_modelcompare.log.text import is_text, shown
-from tb_modelcompare.errors import UnknownSnapshotError
-from tb_modelcompare.log.format import ASSET_ROOT, PLUGIN_NAME
-from tb_modelcompare.log.snapshot import Snapshot, StoredProbe, nearest
-from tb_modelcompare.log.reader import LoggedRun, Problem, listing_of
 
 # A call to TensorBoard's data server takes some 45 ms, and a tab asks many things at once.
 _FRESH_SECONDS = 2.0

@@ -24,6 +24,7 @@ from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 from werkzeug.wrappers import Request, Response
 
 from tb_modelcompare import errors
+from tb_modelcompare.errors import RequestError
 from tb_modelcompare.log.hashing import time_limit
 
 if TYPE_CHECKING:
@@ -49,15 +50,6 @@ class Upload:
 
 
 JSON = Upload(("application/json",), 2**20)
-
-
-class RequestError(errors.ModelCompareError):
-    """A request that is malformed or not allowed; `status` is the HTTP status of the answer."""
-
-    def __init__(self, message: str, status: int = 400, headers: tuple[tuple[str, str], ...] = ()):
-        super().__init__(message)
-        self.status = status
-        self.headers = headers
 
 
 # The first class that an error is an instance of gives the status of the answer.

@@ -18,35 +18,35 @@ from tensorboard import plugin_util
 from tensorboard.plugins import base_plugin
 from werkzeug.wrappers import Request, Response
 
-from tb_modelcompare.tensorflow_setup.device import DEFAULT_DEVICE, checked_device
-from tb_modelcompare.errors import PhotoError, UnknownJobError
-from tb_modelcompare.graph import LayerGraph
-from tb_modelcompare.log.format import PLUGIN_NAME
-from tb_modelcompare.server import query
 from tb_modelcompare.cache.results import DEFAULT_BYTES, ResultCache
-from tb_modelcompare.server.catalog import Catalog
+from tb_modelcompare.compare.photos import cropped, decode_in_turn, keep_photo, shown_png
+from tb_modelcompare.compare.units import UnitStatistics, top_places, unit_statistics
+from tb_modelcompare.compare.wire import measure_json
+from tb_modelcompare.errors import PhotoError, RequestError, UnknownJobError
+from tb_modelcompare.graph import LayerGraph
+from tb_modelcompare.jobs.mathematics import array_file
+from tb_modelcompare.jobs.request_fields import only_fields, text
 from tb_modelcompare.jobs.runtime.executors import cluster_executor, local_executor
+from tb_modelcompare.jobs.runtime.queue import JobQueue
+from tb_modelcompare.jobs.runtime.records import MATHEMATICS, RENDERS
+from tb_modelcompare.jobs.tasks import CELLS, matrix_file
+from tb_modelcompare.log.format import PLUGIN_NAME
+from tb_modelcompare.log.snapshot import Snapshot
+from tb_modelcompare.server import query
+from tb_modelcompare.server.catalog import Catalog
 from tb_modelcompare.server.guards import (
     Guard,
     NotModified,
-    RequestError,
     Upload,
     WSGIApplication,
     read_body,
     read_json,
     respond,
 )
-from tb_modelcompare.jobs.runtime.records import MATHEMATICS, RENDERS
-from tb_modelcompare.jobs.runtime.queue import JobQueue
-from tb_modelcompare.jobs.mathematics import array_file
-from tb_modelcompare.compare.photos import cropped, decode_in_turn, keep_photo, shown_png
-from tb_modelcompare.jobs.request_fields import only_fields, text
-from tb_modelcompare.jobs.tasks import CELLS, matrix_file
-from tb_modelcompare.compare.wire import listing_json, measure_json
-from tb_modelcompare.log.snapshot import Snapshot
-from tb_modelcompare.compare.units import UnitStatistics, top_places, unit_statistics
+from tb_modelcompare.server.listing import listing_json
+from tb_modelcompare.tensorflow_setup.device import DEFAULT_DEVICE, checked_device
 
-STATIC = Path(__file__).parent / "static"
+STATIC = Path(__file__).parents[1] / "static"
 
 # What a browser calls photos, and how large the file of one may be.
 PHOTOS = Upload(("image/jpeg", "image/png", "image/webp", "image/gif", "image/bmp"), 16 * 2**20)

@@ -6,7 +6,7 @@ import re
 
 from werkzeug.wrappers import Request
 
-from tb_modelcompare.server.guards import RequestError
+from tb_modelcompare.errors import RequestError
 
 _SHARE = re.compile(r"[01](\.[0-9]{1,20})?")
 

@@ -11,28 +11,28 @@ table of conventions.
 from __future__ import annotations
 
 from tb_modelcompare.similarity import alignment as align
+from tb_modelcompare.similarity.engine import Comparison, ComparisonCancelled, compare
+from tb_modelcompare.similarity.measures import MEASURES
 from tb_modelcompare.similarity.measures.cca import mean_cca, r2_cca, whitened_correlation
 from tb_modelcompare.similarity.measures.cka import linear_cka, unbiased_linear_cka
-from tb_modelcompare.similarity.engine import Comparison, ComparisonCancelled, compare
-from tb_modelcompare.similarity.progressive import Estimate, refine
 from tb_modelcompare.similarity.measures.matching import (
     one_to_one_matching,
     semi_matching,
     soft_matching,
 )
-from tb_modelcompare.similarity.measures import MEASURES
-from tb_modelcompare.similarity.minibatch import MinibatchCKA
 from tb_modelcompare.similarity.measures.neighbours import cknna, mutual_knn
-from tb_modelcompare.similarity.registry import INVARIANCES, Measure
 from tb_modelcompare.similarity.measures.regression import (
     cross_validated_regression,
     linear_regression,
 )
 from tb_modelcompare.similarity.measures.rsa import rbf_cka, rsa
 from tb_modelcompare.similarity.measures.shape import procrustes, shape_metric
+from tb_modelcompare.similarity.measures.svcca import pwcca, svcca
+from tb_modelcompare.similarity.minibatch import MinibatchCKA
+from tb_modelcompare.similarity.progressive import Estimate, refine
+from tb_modelcompare.similarity.registry import INVARIANCES, Measure
 from tb_modelcompare.similarity.significance import effective_rows
 from tb_modelcompare.similarity.streaming import MomentStream, accumulate, accumulate_shards
-from tb_modelcompare.similarity.measures.svcca import pwcca, svcca
 
 __all__ = [
     "INVARIANCES",

@@ -14,12 +14,12 @@ import numpy.typing as npt
 from tb_modelcompare.errors import ActivationError, OptionError, RowsFewerThanUnitsWarning
 from tb_modelcompare.errors.checks import whole
 from tb_modelcompare.similarity.activations import Layer, Matrix, check_model
-from tb_modelcompare.similarity.resampling import drawn
 from tb_modelcompare.similarity.inputs import Dead, check_inputs, find_measure, open_both
 from tb_modelcompare.similarity.kernel_resampling import mean_of_shuffles
+from tb_modelcompare.similarity.measures.regression import image_indices
 from tb_modelcompare.similarity.pairs import all_pairs
 from tb_modelcompare.similarity.registry import KernelPlan, Measure
-from tb_modelcompare.similarity.measures.regression import image_indices
+from tb_modelcompare.similarity.resampling import drawn
 from tb_modelcompare.similarity.settings import (
     LEAST_RESAMPLES,
     MEMORY,

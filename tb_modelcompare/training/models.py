@@ -8,14 +8,14 @@ from typing import Literal
 
 import numpy as np
 
+from tb_modelcompare.cache.pair_values import PairValues
+from tb_modelcompare.errors import ActivationError, UnknownSnapshotError
+from tb_modelcompare.log.reader import require_same_probe
+from tb_modelcompare.log.snapshot import Snapshot
+from tb_modelcompare.similarity import MEASURES
 from tb_modelcompare.training.embedding import Embedding, embed
 from tb_modelcompare.training.pairs import Grid, LoggedLayer, Matrix, Work, fill_grids, with_files
 from tb_modelcompare.training.steps import find_layer
-from tb_modelcompare.errors import ActivationError, UnknownSnapshotError
-from tb_modelcompare.cache.pair_values import PairValues
-from tb_modelcompare.similarity import MEASURES
-from tb_modelcompare.log.snapshot import Snapshot
-from tb_modelcompare.log.reader import require_same_probe
 
 DEPTHS = 16
 """Places in depth at which models without common names are compared."""

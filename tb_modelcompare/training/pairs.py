@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from tb_modelcompare.log.index import LayerRecord
-from tb_modelcompare.errors import MissingAssetError, RowsFewerThanUnitsWarning
 from tb_modelcompare.cache.pair_values import PairValues, pair_key
+from tb_modelcompare.errors import MissingAssetError, RowsFewerThanUnitsWarning
+from tb_modelcompare.log.index import LayerRecord
+from tb_modelcompare.log.snapshot import Snapshot
 from tb_modelcompare.similarity import ComparisonCancelled, Measure, compare
 from tb_modelcompare.similarity.settings import Precision
-from tb_modelcompare.log.snapshot import Snapshot
 
 Matrix = npt.NDArray[np.float64]
 

@@ -9,13 +9,13 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from tb_modelcompare.training.pairs import Grid, LoggedLayer, Matrix, Work, fill_grids, with_files
-from tb_modelcompare.errors import ActivationError, UnknownSnapshotError
 from tb_modelcompare.cache.pair_values import PairValues
+from tb_modelcompare.errors import ActivationError, UnknownSnapshotError
+from tb_modelcompare.log.reader import require_same_probe
+from tb_modelcompare.log.snapshot import Snapshot
 from tb_modelcompare.similarity import Measure
 from tb_modelcompare.similarity.inputs import find_measure
-from tb_modelcompare.log.snapshot import Snapshot
-from tb_modelcompare.log.reader import require_same_probe
+from tb_modelcompare.training.pairs import Grid, LoggedLayer, Matrix, Work, fill_grids, with_files
 
 Matching = Literal["names", "best"]
 

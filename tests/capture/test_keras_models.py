@@ -133,7 +133,7 @@ def test_activations_on_another_backend_need_no_tensorflow(tmp_path: Path) -> No
 import sys
 import keras, numpy as np
 from tb_modelcompare import Probe, SummaryWriter
-from tb_modelcompare.store import open_snapshot
+from tb_modelcompare.log.reader import open_snapshot
 model = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Conv2D(4, 3), keras.layers.Flatten(),
                           keras.layers.Dense(2, name="last")])
 pixels = np.random.default_rng(0).integers(0, 256, (5, 8, 8, 3), dtype=np.uint8)

@@ -148,7 +148,7 @@ def test_keras_files_cannot_run_code(tmp_path: Path, probe: Probe) -> None:
 def test_importing_the_package_imports_no_framework() -> None:
     script = """
 import sys, tb_modelcompare, tb_modelcompare.log.writer, tb_modelcompare.log.reader
-import tb_modelcompare.keras, tb_modelcompare.graphdef, tb_modelcompare.capture.tracing
+import tb_modelcompare.keras, tb_modelcompare.capture.tensorflow, tb_modelcompare.capture.tracing
 print([m for m in ("tensorflow", "keras", "torch", "tensorboard") if m in sys.modules])
 """
     done = subprocess.run(

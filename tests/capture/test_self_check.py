@@ -14,9 +14,9 @@ import pytest
 from tb_modelcompare import Probe, SummaryWriter
 from tb_modelcompare.capture import contract as capture
 from tb_modelcompare.errors import ActivationError, SelfCheckWarning
-from tb_modelcompare.probe.sampling import Placement, Sampled
 from tb_modelcompare.log.reader import list_snapshots, open_snapshot
 from tb_modelcompare.log.writer import open_model
+from tb_modelcompare.probe.sampling import Placement, Sampled
 
 torch = pytest.importorskip("torch")
 nn = torch.nn

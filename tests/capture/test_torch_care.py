@@ -12,8 +12,8 @@ import pytest
 from torch_nets import Branching, Net, at_positions, images, log, nn, same, torch
 
 from tb_modelcompare import Probe
-from tb_modelcompare.errors import ModelFileError
 from tb_modelcompare.capture.torch.inference import inference
+from tb_modelcompare.errors import ModelFileError
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float64"])

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from tb_modelcompare import Probe, SummaryWriter
-from tb_modelcompare.render.frozen import FrozenModel, check_renderable
-from tb_modelcompare.probe.sampling import sample
 from tb_modelcompare.log.reader import Snapshot, open_snapshot
+from tb_modelcompare.probe.sampling import sample
+from tb_modelcompare.render.frozen import FrozenModel, check_renderable
 
 torch = pytest.importorskip("torch", reason="renders of torch modules need PyTorch")
 tf = pytest.importorskip("tensorflow")

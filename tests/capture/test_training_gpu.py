@@ -48,7 +48,7 @@ with SummaryWriter(sys.argv[1] + "/run", probe) as writer:
 (first, *_), (place, *_) = hidden, devices
 assert first == ([], "GPU", "busy" not in sys.argv), first
 assert place[0] == "CPU", devices
-from tb_modelcompare.store import open_snapshot
+from tb_modelcompare.log.reader import open_snapshot
 snapshot = open_snapshot(sys.argv[1], "run")
 graph = tf.compat.v1.GraphDef.FromString(snapshot.frozen_graph_path().read_bytes())
 assert {node.device for node in graph.node} == {""}

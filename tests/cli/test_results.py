@@ -14,8 +14,8 @@ from command_line import Run, make_layers
 from PIL import Image
 
 from tb_modelcompare import SummaryWriter, __version__
-from tb_modelcompare.similarity import compare
 from tb_modelcompare.log.reader import open_snapshot, open_steps
+from tb_modelcompare.similarity import compare
 
 
 def test_list_names_every_snapshot(command: Run, logdir: Path) -> None:

@@ -268,9 +268,9 @@ def test_fits_small_and_large_screens(tab: Tab, board: Board, width: int) -> Non
 
 def test_a_report_is_the_same_figure_in_one_file(tab: Tab, logs: Path, tmp_path: Path) -> None:
     from tb_modelcompare.compare.comparison import compare_snapshots
+    from tb_modelcompare.log.reader import open_snapshot
     from tb_modelcompare.report import report_html
     from tb_modelcompare.similarity import MEASURES
-    from tb_modelcompare.log.reader import open_snapshot
 
     a, b = (open_snapshot(logs, PAIR[side]) for side in "ab")
     file = tmp_path / "report.html"

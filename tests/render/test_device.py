@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from tb_modelcompare.cli.parser import build_parser
-from tb_modelcompare.tensorflow_setup.device import checked_device
 from tb_modelcompare.errors import DeviceError
 from tb_modelcompare.loader import ModelCompareLoader
+from tb_modelcompare.tensorflow_setup.device import checked_device
 
 # TensorFlow as it would be with two GPUs: what it is asked, and whether it had begun by then.
 SPY = """
@@ -41,7 +41,7 @@ tf.config.experimental.set_memory_growth = lambda gpu, on: calls.append(
     ["growth", gpu.name, on, begun()]
 )
 from tb_modelcompare.errors import DeviceError
-from tb_modelcompare.quiet import import_tensorflow
+from tb_modelcompare.tensorflow_setup.quiet_import import import_tensorflow
 
 try:
     import_tensorflow(sys.argv[1])

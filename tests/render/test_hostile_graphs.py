@@ -12,7 +12,7 @@ from graphs import add_node, graph_def, saved
 
 from tb_modelcompare.errors import CorruptSnapshotError, NotRenderableError
 from tb_modelcompare.graph import LayerGraph
-from tb_modelcompare.log.format import GRAPH_VERSION
+from tb_modelcompare.graph.layer_graph import GRAPH_VERSION
 from tb_modelcompare.render import check_renderable
 from tb_modelcompare.render.receptive import receptive_field
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from tb_modelcompare import Preprocessing, Probe, SummaryWriter
+from tb_modelcompare.log.reader import open_snapshot
 from tb_modelcompare.render import FrozenModel, render_caricatures, render_directions
 from tb_modelcompare.render.frozen import check_renderable
-from tb_modelcompare.log.reader import open_snapshot
 
 torch = pytest.importorskip("torch", reason="renders of torch modules need PyTorch")
 nn = torch.nn

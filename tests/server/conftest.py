@@ -15,8 +15,8 @@ from serving import Server, make_probe, write_logs
 from tb_modelcompare import SummaryWriter
 from tb_modelcompare.cache.results import ResultCache
 from tb_modelcompare.jobs.runtime.executors import local_executor
-from tb_modelcompare.jobs.runtime.records import MATHEMATICS, Limits
 from tb_modelcompare.jobs.runtime.queue import JobQueue
+from tb_modelcompare.jobs.runtime.records import MATHEMATICS, Limits
 
 
 @pytest.fixture(scope="session")

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from tb_modelcompare.jobs.runtime.executors import WorkerProcess
-from tb_modelcompare.jobs.runtime.records import MATHEMATICS, Task
 from tb_modelcompare.jobs.runtime.queue import JobQueue
+from tb_modelcompare.jobs.runtime.records import MATHEMATICS, Task
 from tb_modelcompare.log.reader import open_snapshot
 
 A, B = "first/net@0", "second/net@0"

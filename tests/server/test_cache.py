@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 import tb_modelcompare
-from tb_modelcompare.errors import CacheDirectoryError
 from tb_modelcompare.cache.results import ResultCache, default_directory
+from tb_modelcompare.errors import CacheDirectoryError
 
 
 def key(text: str) -> str:
@@ -127,7 +127,7 @@ def test_two_processes_that_store_and_evict_at_once_never_read_half_a_result(
 ) -> None:
     program = """
 import hashlib, sys
-from tb_modelcompare.server.cache import ResultCache
+from tb_modelcompare.cache.results import ResultCache
 cache = ResultCache(limit_bytes=60_000)
 for round in range(60):
     name = str(round % 12)

@@ -15,8 +15,8 @@ import pytest
 from serving import Server, error_of, make_probe
 
 from tb_modelcompare import SummaryWriter
-from tb_modelcompare.log.arrays import open_array
 from tb_modelcompare.errors import CorruptSnapshotError
+from tb_modelcompare.log.arrays import open_array
 
 HERE = Path(__file__).parent
 

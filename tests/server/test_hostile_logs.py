@@ -22,11 +22,11 @@ from tb_modelcompare import SummaryWriter
 from tb_modelcompare.cli import main
 from tb_modelcompare.log.assets import describe
 from tb_modelcompare.log.events import EventFile, index_event
-from tb_modelcompare.log.index import content_digest
 from tb_modelcompare.log.format import summary_metadata
-from tb_modelcompare.server.catalog import Catalog
-from tb_modelcompare.log.snapshot import Snapshot
+from tb_modelcompare.log.index import content_digest
 from tb_modelcompare.log.reader import list_snapshots, open_snapshot
+from tb_modelcompare.log.snapshot import Snapshot
+from tb_modelcompare.server.catalog import Catalog
 
 Serve = Callable[..., Server]
 Index = dict[str, Any]

@@ -189,13 +189,13 @@ PROGRAM = """
 import concurrent.futures, json, sys
 print("main runs")
 import tensorboard.main
-from tb_modelcompare.server.executors import local_executor
+from tb_modelcompare.jobs.runtime.executors import local_executor
 
 def probe(): pass
 
 executor = local_executor()
 modules = executor.submit(eval, "sorted(__import__('sys').modules)").result()
-attempt = __import__("tb_modelcompare.jobs.tasks").server.tasks.attempt
+from tb_modelcompare.jobs.tasks import attempt
 compare = executor.submit(attempt, "similarity", {}, ".", None)
 print(json.dumps([modules, compare.result()["error"]["type"]]))
 """

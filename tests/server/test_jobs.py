@@ -14,8 +14,8 @@ from queues import A, B, Queues, quick_task, wait_for
 from serving import Server, activations, error_of, make_probe
 
 from tb_modelcompare import SummaryWriter, similarity
-from tb_modelcompare.jobs import tasks
 from tb_modelcompare.cache.results import ResultCache
+from tb_modelcompare.jobs import tasks
 from tb_modelcompare.jobs.runtime.records import MATHEMATICS
 from tb_modelcompare.log.reader import open_snapshot
 

@@ -12,8 +12,8 @@ from serving import Server, error_of, make_probe
 
 from tb_modelcompare import SummaryWriter
 from tb_modelcompare.analogy.directions import prediction_r2
-from tb_modelcompare.similarity import compare
 from tb_modelcompare.log.reader import open_snapshot
+from tb_modelcompare.similarity import compare
 
 A, B = "first/net@0", "second/net@0"
 IMAGES = np.arange(60) // 3

@@ -21,9 +21,9 @@ import pytest
 from PIL import Image
 from serving import PREFIX, Server, error_of
 
-from tb_modelcompare.errors import PhotoError
 from tb_modelcompare.cache.results import ResultCache
 from tb_modelcompare.compare.photos import decode_photo, keep_photo, read_photo
+from tb_modelcompare.errors import PhotoError
 
 HEADERS = {"X-Modelcompare": "1", "Host": "localhost:6006"}
 
@@ -104,7 +104,7 @@ import io, resource, sys
 import numpy as np
 from PIL import Image
 from tb_modelcompare.errors import PhotoError
-from tb_modelcompare.server.photos import decode_photo
+from tb_modelcompare.compare.photos import decode_photo
 
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024

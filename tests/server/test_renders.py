@@ -17,15 +17,14 @@ from serving import Server, activations, error_of, make_probe
 
 from tb_modelcompare import SummaryWriter
 from tb_modelcompare.analogy import directions as analogy
-from tb_modelcompare.errors import PhotoError
-from tb_modelcompare.jobs.runtime import lanes
-from tb_modelcompare.jobs import picture_tasks, tasks
 from tb_modelcompare.cache.results import ResultCache
-from tb_modelcompare.jobs.runtime.executors import WorkerProcess
-from tb_modelcompare.server.guards import RequestError
-from tb_modelcompare.jobs.runtime.records import RENDERS
-from tb_modelcompare.jobs.requests import task_from_request
 from tb_modelcompare.compare.photos import keep_photo
+from tb_modelcompare.errors import PhotoError, RequestError
+from tb_modelcompare.jobs import picture_tasks, tasks
+from tb_modelcompare.jobs.requests import task_from_request
+from tb_modelcompare.jobs.runtime import lanes
+from tb_modelcompare.jobs.runtime.executors import WorkerProcess
+from tb_modelcompare.jobs.runtime.records import RENDERS
 from tb_modelcompare.log.reader import open_snapshot
 
 A, B, PLAIN = "a/net@0", "b/net@0", "plain/net@0"

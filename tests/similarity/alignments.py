@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tb_modelcompare.similarity import Comparison, alignment as align
+from tb_modelcompare.similarity import Comparison
+from tb_modelcompare.similarity import alignment as align
 
 FILE = Path(__file__).parents[1] / "fixtures/alignments.json"
 

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from tb_modelcompare.errors import ActivationError
-from tb_modelcompare.similarity import Comparison, alignment as align
+from tb_modelcompare.similarity import Comparison
+from tb_modelcompare.similarity import alignment as align
 
 
 def comparison(values, measure: str = "linear_cka") -> Comparison:

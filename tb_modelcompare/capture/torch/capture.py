@@ -18,14 +18,14 @@ import numpy.typing as npt
 import torch
 
 from tb_modelcompare.capture.contract import Feed, FrozenGraph, Model, Sampler
-from tb_modelcompare.errors import ModelCompareError, ModelFileError
-from tb_modelcompare.graph import LayerGraph, Node, kind_of
-from tb_modelcompare.probe.sampling import Floats, Reading, Sampled, placement, unusable
 from tb_modelcompare.capture.torch.axes import Arrangement, Axes, arranged
 from tb_modelcompare.capture.torch.following import Follower
 from tb_modelcompare.capture.torch.inference import as_batch, inference
 from tb_modelcompare.capture.torch.reference import Origin, torch_references
 from tb_modelcompare.capture.torch.running import Call, Run, run_of
+from tb_modelcompare.errors import ModelCompareError, ModelFileError
+from tb_modelcompare.graph import LayerGraph, Node, kind_of
+from tb_modelcompare.probe.sampling import Floats, Reading, Sampled, placement, unusable
 
 # What a module is described by; an output of another length is no row per image.
 _BATCH = 3

@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from tb_modelcompare.errors import NotRenderableError
 from tb_modelcompare.capture.torch.layout import Value, broadcast, constant, value
+from tb_modelcompare.errors import NotRenderableError
 
 
 class Untranslatable(NotRenderableError):  # noqa: N818 (says which way of calling is meant)

@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from tb_modelcompare.capture.contract import Feed
 from tb_modelcompare.capture.checking import Reference
+from tb_modelcompare.capture.contract import Feed
 from tb_modelcompare.capture.torch.axes import Arrangement
 from tb_modelcompare.capture.torch.declared import own_units
 from tb_modelcompare.capture.torch.inference import as_batch, inference

@@ -11,9 +11,9 @@ from typing import Any
 import torch
 import torch.fx
 
+from tb_modelcompare.capture.torch.functions import tensors
 from tb_modelcompare.errors import ModelFileError
 from tb_modelcompare.graph.naming import unique_name
-from tb_modelcompare.capture.torch.functions import tensors
 
 # What a user's forward can raise when it is called with tracing stand-ins.
 _UNTRACEABLE = (

@@ -18,12 +18,12 @@ import numpy.typing as npt
 import torch
 
 from tb_modelcompare.capture.contract import FrozenGraph
-from tb_modelcompare.capture.tracing import freeze_function, without_gpus
-from tb_modelcompare.errors import NotRenderableError
-from tb_modelcompare.probe.sampling import Floats
 from tb_modelcompare.capture.torch import arithmetic, networks, shapes
 from tb_modelcompare.capture.torch.layout import NHWC, Value, value
 from tb_modelcompare.capture.torch.operators import TRANSLATIONS, Outcome, Untranslatable, as_value
+from tb_modelcompare.capture.tracing import freeze_function, without_gpus
+from tb_modelcompare.errors import NotRenderableError
+from tb_modelcompare.probe.sampling import Floats
 
 __all__ = ["arithmetic", "freeze_module", "networks", "shapes"]  # they enter what they translate
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tb_modelcompare.jobs.runtime import progress
 from tb_modelcompare.jobs import tasks
+from tb_modelcompare.jobs.runtime import progress
 from tb_modelcompare.jobs.runtime.executors import WorkerProcess, local_executor
 
 _POLL_SECONDS = 0.1

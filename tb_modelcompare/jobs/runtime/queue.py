@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import itertools
+import logging
 import re
 import threading
 import time
@@ -16,13 +17,12 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import BrokenExecutor, Executor
 from typing import Any
 
-from tensorboard.util import tb_logging
-
-from tb_modelcompare.tensorflow_setup.device import DEFAULT_DEVICE
-from tb_modelcompare.errors import LimitError, ModelCompareError, UnknownJobError
-from tb_modelcompare.jobs.runtime import progress
-from tb_modelcompare.jobs import tasks
 from tb_modelcompare.cache.results import ResultCache
+from tb_modelcompare.errors import LimitError, ModelCompareError, UnknownJobError
+from tb_modelcompare.jobs import tasks
+from tb_modelcompare.jobs.picture_tasks import PICTURE
+from tb_modelcompare.jobs.runtime import progress
+from tb_modelcompare.jobs.runtime.lanes import Lane, Reasons, watched
 from tb_modelcompare.jobs.runtime.records import (
     ACTIVE,
     MATHEMATICS,
@@ -33,10 +33,9 @@ from tb_modelcompare.jobs.runtime.records import (
     error_json,
     without_lost_files,
 )
-from tb_modelcompare.jobs.runtime.lanes import Lane, Reasons, watched
-from tb_modelcompare.jobs.picture_tasks import PICTURE
+from tb_modelcompare.tensorflow_setup.device import DEFAULT_DEVICE
 
-_logger = tb_logging.get_logger()
+_logger = logging.getLogger(__name__)
 
 _RECENT = 50
 _JOB_ID = re.compile(r"[0-9a-f]{64}\Z")

@@ -23,7 +23,7 @@ def test_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
                 writer.add_activations("net", layers, step=step)
     monkeypatch.chdir(tmp_path)
     blocks = re.findall(r"```python\n(.*?)```", DOCUMENT.read_text(encoding="utf-8"), re.DOTALL)
-    code = next(block for block in blocks if "dynamics.trend" in block)
+    code = next(block for block in blocks if "training.trend" in block)
     scope: dict[str, object] = {}
     exec(compile(code, str(DOCUMENT), "exec"), scope)
     assert np.shape(scope["models"].distances) == (3, 3)  # type: ignore[attr-defined]

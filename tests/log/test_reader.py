@@ -145,7 +145,7 @@ class Absent:
 sys.meta_path.insert(0, Absent())
 import numpy as np
 from tb_modelcompare import Probe, SummaryWriter
-from tb_modelcompare.store import open_snapshot
+from tb_modelcompare.log.reader import open_snapshot
 probe = Probe(np.zeros((2, 8, 8, 3), np.uint8))
 with SummaryWriter(sys.argv[1] + "/bare", probe) as writer:
     writer.add_activations("net", {"a": np.ones((2, 2))})

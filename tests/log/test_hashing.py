@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from tb_modelcompare.errors import CorruptSnapshotError, LimitError
 from tb_modelcompare.log import hashing
 from tb_modelcompare.log.hashing import known_digest, time_limit
-from tb_modelcompare.errors import CorruptSnapshotError, LimitError
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tb_modelcompare.training import embed
 from tb_modelcompare.errors import ActivationError
+from tb_modelcompare.training import embed
 
 
 def between(points: np.ndarray) -> np.ndarray:

@@ -12,16 +12,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tb_modelcompare import Probe, SummaryWriter, similarity
-from tb_modelcompare.training import Work, freezing_steps, model_distances, step_map, trend
+from tb_modelcompare.cache.pair_values import PairValues
 from tb_modelcompare.errors import (
     CacheDirectoryError,
     MissingAssetError,
     ProbeMismatchError,
     UnknownSnapshotError,
 )
-from tb_modelcompare.cache.pair_values import PairValues
-from tb_modelcompare.log.snapshot import Snapshot
 from tb_modelcompare.log.reader import list_snapshots
+from tb_modelcompare.log.snapshot import Snapshot
+from tb_modelcompare.training import Work, freezing_steps, model_distances, step_map, trend
 
 ROWS, STEPS, LAYERS = 60, 18, 4
 Log = Callable[..., list[Snapshot]]

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from altered import Index, layer_file, relog
 
-from tb_modelcompare.log.assets import describe
 from tb_modelcompare.errors import CorruptSnapshotError, MissingAssetError
+from tb_modelcompare.log.assets import describe
 from tb_modelcompare.log.reader import Snapshot, list_snapshots, open_snapshot
 
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from tb_modelcompare import Preprocessing, Probe, SummaryWriter
-from tb_modelcompare.log.reader import Snapshot, open_snapshot
 from tb_modelcompare.compare.units import TopPlaces, top_places, top_rows
+from tb_modelcompare.log.reader import Snapshot, open_snapshot
 
 IMAGES, PLACES = 40, 3
 

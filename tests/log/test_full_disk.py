@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 
 from tb_modelcompare import Probe, SummaryWriter
+from tb_modelcompare.errors import LogDirectoryError
 from tb_modelcompare.log import assets
 from tb_modelcompare.log.events import EventFile, index_event
-from tb_modelcompare.log.records import read_index_records
-from tb_modelcompare.errors import LogDirectoryError
 from tb_modelcompare.log.reader import list_snapshots
+from tb_modelcompare.log.records import read_index_records
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits of Linux")
 

@@ -1,0 +1,28 @@
+"""Frozen graphs read as TensorBoard's own protocol buffers, without TensorFlow."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+
+def graph_def_class() -> type[Any]:
+    """The GraphDef class of TensorBoard, which is imported on the first call."""
+    from tensorboard.compat.proto.graph_pb2 import GraphDef
+
+    return GraphDef  # type: ignore[no-any-return]
+
+
+def tensor_values(tensor: Any) -> npt.NDArray[Any]:
+    """The values of a TensorProto.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If its bytes are not what its type and shape say.
+    """
+    from tensorboard.util.tensor_util import make_ndarray
+
+    return np.asarray(make_ndarray(tensor))
