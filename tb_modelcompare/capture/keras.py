@@ -134,7 +134,7 @@ def _graph_of(model: Any, feed: Feed | None) -> Iterator[Graph]:
                 f"the call of {type(model).__name__} {model.name!r} cannot be traced ({error}); "
                 f"make it of layers and keras.ops, or log with add_activations"
             ) from error
-        yield Graph([image], outputs)
+        yield Graph([image], outputs, traced=True)
     finally:
         for layer, (inbound, outbound) in zip(layers, before, strict=True):
             del layer._inbound_nodes[inbound:], layer._outbound_nodes[outbound:]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -38,10 +39,14 @@ class Program:
 
 @dataclass(frozen=True)
 class Graph:
-    """The symbolic tensors at both ends of a model."""
+    """The symbolic tensors at both ends of a model.
+
+    `traced` says that the graph was made for capture, of a model whose author made none.
+    """
 
     inputs: list[Any]
     outputs: list[Any]
+    traced: bool = False
 
 
 def functional(operation: Any) -> Any:
@@ -69,11 +74,10 @@ def compiled(graph: Graph) -> Program:
             sources = tuple(values[id(tensor)] for tensor in node.input_tensors)
             inner = _inlined(node)
             if inner is not None:
-                outputs = descend(
-                    inner, sources, unique_name(scope + node.operation.name, taken) + "/"
-                )
+                name = unique_name(scope + _name_of(node.operation, graph), taken)
+                outputs = descend(inner, sources, name + "/")
             else:
-                name = unique_name(scope + node.operation.name, taken)
+                name = unique_name(scope + _name_of(node.operation, graph), taken)
                 outputs = [next(slots) for _ in node.outputs]
                 calls.append(Call(name, node.operation, node, sources, tuple(outputs)))
                 if scope:
@@ -86,6 +90,19 @@ def compiled(graph: Graph) -> Program:
     calls.append(Call(unique_name(entry.name, taken), entry, None, (), (image,)))
     descend(graph, [image], "")
     return Program(image, str(graph.inputs[0].dtype), tuple(calls), scopes, next(slots))
+
+
+def _name_of(operation: Any, graph: Graph) -> str:
+    """The name of an operation, which is the same whenever the model is captured.
+
+    Keras numbers what is not a layer (the addition of two tensors, say) by what else the process
+    has built before. Of a traced graph that number is dropped, as it differs from step to step.
+    """
+    import keras
+
+    if graph.traced and not isinstance(operation, keras.layers.Layer):
+        return re.sub(r"_\d+\Z", "", str(operation.name))
+    return str(operation.name)
 
 
 def _ordered(model: Any) -> Iterator[Any]:
