@@ -28,7 +28,7 @@ class BuildEverything(build_py):
         super().run()
 
 
-version = re.search(r'__version__ = "(.+?)"', (PACKAGE / "__init__.py").read_text())
+version = re.search(r'__version__ = "(.+?)"', (PACKAGE / "version.py").read_text())
 assert version is not None
 
 setup(

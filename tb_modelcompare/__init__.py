@@ -10,14 +10,16 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from tb_modelcompare.version import __version__
+
 if TYPE_CHECKING:
     from tb_modelcompare.log.reader import list_snapshots, open_snapshot
     from tb_modelcompare.log.snapshot import Snapshot
     from tb_modelcompare.log.writer import SummaryWriter
+    from tb_modelcompare.notebook import show
     from tb_modelcompare.probe.preprocessing import Preprocessing
     from tb_modelcompare.probe.probe import Probe
 
-__version__ = "0.1.0"
 
 __all__ = [
     "Preprocessing",
@@ -27,6 +29,7 @@ __all__ = [
     "__version__",
     "list_snapshots",
     "open_snapshot",
+    "show",
 ]
 
 _HOME = {
@@ -36,6 +39,7 @@ _HOME = {
     "SummaryWriter": "tb_modelcompare.log.writer",
     "list_snapshots": "tb_modelcompare.log.reader",
     "open_snapshot": "tb_modelcompare.log.reader",
+    "show": "tb_modelcompare.notebook",
 }
 
 

@@ -7,6 +7,10 @@ import hashlib
 import html
 import json
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from tb_modelcompare.compare.wire import matrix_info_json, measure_json, snapshot_json
 from tb_modelcompare.errors import ModelCompareError
@@ -41,9 +45,37 @@ def report_html(a: Snapshot, b: Snapshot, comparison: Comparison) -> str:
     BundleMissingError
         If this installation was made without the tab.
     """
-    require_same_probe(a, b)
     measure = MEASURES[comparison.measure]
-    values = comparison.values.astype("<f8").tobytes()
+    matrix = matrix_info_json(a, b, measure, comparison)
+    return figure_html(a, b, measure_json(measure), matrix, comparison.values)
+
+
+def figure_html(
+    a: Snapshot,
+    b: Snapshot,
+    measure: dict[str, Any],
+    matrix: dict[str, Any],
+    values: npt.NDArray[np.float64],
+) -> str:
+    """The page of `report_html` around any matrix, of a measure of ours or not.
+
+    Parameters
+    ----------
+    a, b : Snapshot
+        Of one probe.
+    measure, matrix : dict
+        As `measure_json` and `matrix_info_json` give them.
+    values : array (layers of a, layers of b)
+        Without a value, NaN.
+
+    Raises
+    ------
+    ProbeMismatchError
+        If the snapshots are of two probes.
+    BundleMissingError
+        If this installation was made without the tab.
+    """
+    require_same_probe(a, b)
     data = {
         "listing": {
             "snapshots": list({s.id: snapshot_json(s) for s in (a, b)}.values()),
@@ -51,15 +83,15 @@ def report_html(a: Snapshot, b: Snapshot, comparison: Comparison) -> str:
             "supported": True,
             "message": None,
         },
-        "measures": {"measures": [measure_json(measure)], "default": measure.name},
+        "measures": {"measures": [measure], "default": measure["name"]},
         "graphs": {s.id: s.graph().to_json() for s in (a, b)},
         "matrix": {
-            **matrix_info_json(a, b, measure, comparison),
-            "values": base64.b64encode(values).decode(),
+            **matrix,
+            "values": base64.b64encode(values.astype("<f8").tobytes()).decode(),
         },
     }
     text = json.dumps(data, separators=(",", ":"), allow_nan=False)
-    return page(f"{a.id} and {b.id}: {measure.title}", text)
+    return page(f"{a.id} and {b.id}: {measure['title']}", text)
 
 
 def page(title: str, data: str) -> str:

@@ -21,8 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tb_modelcompare import __version__
 from tb_modelcompare.errors import CacheDirectoryError
+from tb_modelcompare.version import __version__
 
 VARIABLE = "TB_MODELCOMPARE_CACHE"
 DEFAULT_BYTES = 4 * 10**9

@@ -7,13 +7,13 @@ import importlib
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from tb_modelcompare import __version__
 from tb_modelcompare.cli.text import complain
 from tb_modelcompare.cli.values import count, number, path
 from tb_modelcompare.log.entries import MAX_STEP
 from tb_modelcompare.probe.probe import MAX_POSITIONS, MAX_SIZE
 from tb_modelcompare.probe.sampling import REDUCTIONS
 from tb_modelcompare.tensorflow_setup.device import DEFAULT_DEVICE, DEVICE_HELP, device_argument
+from tb_modelcompare.version import __version__
 
 _SNAPSHOT = "RUN, RUN@STEP or RUN/NAME@STEP, as `tb-modelcompare list` shows it"
 

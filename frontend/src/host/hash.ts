@@ -52,6 +52,8 @@ export function readHash(): Parameters {
 /** `push` makes a step that the back button undoes. */
 export function writeHash(ours: Parameters, owned: readonly string[], push: boolean): void {
   const host = addressWindow();
+  // A figure in a cell of a notebook has no address.
+  if (host.location.protocol === 'about:') return;
   const { tab } = parseHash(host.location.hash);
   // Another tab is in front: the address is its own now.
   if (tab && tab !== 'modelcompare') return;
