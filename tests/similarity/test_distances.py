@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tb_modelcompare.errors import ActivationError
 from tb_modelcompare.similarity import MEASURES, compare, rbf_cka
 from tb_modelcompare.similarity.distances import points_of, ranks, squared_distances
-from tb_modelcompare.similarity.measures import rsa
+from tb_modelcompare.similarity.measures.rsa import rsa
 
 OF_PAIRS = [name for name in MEASURES if name.startswith(("rsa", "rbf"))]
 FACTORS = [1e3, 1e5, 1e6, 1e7, 1e9]
