@@ -1,4 +1,4 @@
-"""`tb-modelcompare log`."""
+"""`tb-modelcompare log` and `tb-modelcompare compare`."""
 
 from __future__ import annotations
 
@@ -6,31 +6,86 @@ import argparse
 from pathlib import Path
 
 from tb_modelcompare.capture.contract import compiled
+from tb_modelcompare.cli.serve import serve
 from tb_modelcompare.cli.text import printable, say
-from tb_modelcompare.cli.values import number
-from tb_modelcompare.errors import ModelFileError, ProbeError
+from tb_modelcompare.errors import LogDirectoryError, ModelFileError, OptionError, ProbeError
 from tb_modelcompare.log.entries import checked_name, checked_run_dir, checked_step
 from tb_modelcompare.log.reader import list_snapshots
+from tb_modelcompare.log.snapshot import Snapshot
 from tb_modelcompare.log.writer import SummaryWriter
 from tb_modelcompare.probe.preprocessing import Preprocessing
+from tb_modelcompare.probe.preprocessing_words import in_words, normalisation, preprocessing_from
 from tb_modelcompare.probe.probe import Probe
 from tb_modelcompare.tensorflow_setup.quiet_import import import_tensorflow
-
-_NAMED = {"tf": Preprocessing.tf, "torch": Preprocessing.torch, "caffe": Preprocessing.caffe}
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Log one model file."""
-    model = Path(arguments.model)
-    if not model.exists():
-        raise ModelFileError(f"{model} does not exist; give a model's file or directory")
+    model = _existing(arguments.model)
     # Before the photos are read and TensorFlow is loaded.
-    preprocessing = _preprocessing(arguments.preprocessing)
+    preprocessing = _preprocessing(arguments.preprocessing, arguments.mean, arguments.std)
     name = checked_name(model.stem if arguments.name is None else arguments.name)
     checked_step(arguments.step)
     checked_run_dir(arguments.logdir)
+    _check_layers(arguments)
+    probe = _probe(arguments)
+    _log_model(arguments, model, name, arguments.logdir, arguments.step, preprocessing, probe)
+    return 0
+
+
+def compare(arguments: argparse.Namespace) -> int:
+    """Log two model files on one probe, and open the tab on them."""
+    models = [_existing(arguments.a), _existing(arguments.b)]
+    given = arguments.preprocessing or [None]
+    if len(given) > 2:
+        raise OptionError(
+            f"--preprocessing is given {len(given)} times; give it once for both models, or twice"
+        )
+    words = given * (2 // len(given))
+    preprocessing = [_preprocessing(one, arguments.mean, arguments.std) for one in words]
+    names = _different_names(models)
+    runs = [Path(arguments.logdir) / name for name in names]
+    for directory in runs:
+        checked_run_dir(directory)
+        if directory.exists():
+            raise LogDirectoryError(
+                f"{directory} is there already; give another --logdir, or open what is there: "
+                f"tensorboard --logdir {arguments.logdir}"
+            )
+    _check_layers(arguments)
+    probe = _probe(arguments)
+    snapshots = [
+        _log_model(arguments, model, name, str(directory), 0, how, probe)
+        for model, name, directory, how in zip(models, names, runs, preprocessing, strict=True)
+    ]
+    ids = tuple(f"{Path(one.run_dir).name}/{one.name}@{one.step}" for one in snapshots)
+    serve(arguments, arguments.logdir, (("both models", ids[0], ids[1]),))
+    return 0
+
+
+def _existing(model: str) -> Path:
+    path = Path(model)
+    if not path.exists():
+        raise ModelFileError(f"{path} does not exist; give a model's file or directory")
+    return path
+
+
+def _different_names(models: list[Path]) -> list[str]:
+    """Names of the files, with their directories' where these are equal."""
+    names = [model.resolve().stem for model in models]
+    if names[0] == names[1]:
+        names = [f"{model.resolve().parent.name}-{model.resolve().stem}" for model in models]
+    if names[0] == names[1]:
+        names[1] += "-2"
+    return [checked_name(name) for name in names]
+
+
+def _check_layers(arguments: argparse.Namespace) -> None:
     if arguments.layers is not None:
         compiled(arguments.layers)
+
+
+def _probe(arguments: argparse.Namespace) -> Probe:
     probe = Probe.from_directory(
         arguments.probe,
         size=arguments.size,
@@ -39,43 +94,54 @@ def run(arguments: argparse.Namespace) -> int:
         seed=arguments.seed,
     )
     say(f"probe {probe.id[:8]}: {len(probe)} photos, {probe.rows} rows")
-    if arguments.preprocessing is None:
-        say("no --preprocessing: the model is shown RGB in [0, 1]")
+    return probe
+
+
+def _log_model(
+    arguments: argparse.Namespace,
+    model: Path,
+    name: str,
+    logdir: str,
+    step: int,
+    preprocessing: Preprocessing | None,
+    probe: Probe,
+) -> Snapshot:
+    if preprocessing is None:
+        say(f"{name}: no --preprocessing: the model is shown RGB in [0, 1]")
+    else:
+        say(f"{name}: of a pixel, {in_words(preprocessing)}")
     import_tensorflow("auto")
-    with SummaryWriter(arguments.logdir, probe) as writer:
+    with SummaryWriter(logdir, probe) as writer:
         writer.add_model(
             name,
             model,
-            step=arguments.step,
-            preprocessing=preprocessing,
+            step=step,
+            preprocessing=preprocessing or Preprocessing(),
             layers=arguments.layers,
             reduction=arguments.reduction,
         )
     (snapshot,) = (
         snapshot
-        for snapshot in list_snapshots(arguments.logdir).snapshots
-        if (snapshot.run, snapshot.name, snapshot.step) == (".", name, arguments.step)
+        for snapshot in list_snapshots(logdir).snapshots
+        if (snapshot.run, snapshot.name, snapshot.step) == (".", name, step)
     )
     units = sum(layer.units for layer in snapshot.layers)
     pictures = "with" if snapshot.frozen else "without"
     print(
         printable(
-            f"{name}@{snapshot.step} in {arguments.logdir}: {len(snapshot.layers)} layers, {units} "
+            f"{name}@{snapshot.step} in {logdir}: {len(snapshot.layers)} layers, {units} "
             f"units, {snapshot.rows} rows, {pictures} pictures"
-        )
+        ),
+        flush=True,
     )
-    return 0
+    return snapshot
 
 
-def _preprocessing(text: str | None) -> Preprocessing:
-    if text is None:
-        return Preprocessing()
-    if text in _NAMED:
-        return _NAMED[text]()
-    try:
-        low, high = map(number, text.split(","))
-    except (ValueError, argparse.ArgumentTypeError) as error:
-        raise ProbeError(
-            f"--preprocessing {text!r} is none; give tf, torch, caffe, or a range such as 0,255"
-        ) from error
-    return Preprocessing.range(low, high)
+def _preprocessing(
+    text: str | None, mean: list[float] | None, std: list[float] | None
+) -> Preprocessing | None:
+    if mean is None and std is None:
+        return None if text is None else preprocessing_from(text)
+    if text is not None:
+        raise ProbeError("give either --preprocessing, or --mean and --std")
+    return normalisation(mean or [0.0], std or [1.0])

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import importlib
-from collections.abc import Callable
 from typing import Any, NoReturn
 
+from tb_modelcompare.cli.commands import command
+from tb_modelcompare.cli.logging_commands import compare_command, log_command, serving_options
 from tb_modelcompare.cli.text import complain
 from tb_modelcompare.cli.values import count, number, path
-from tb_modelcompare.log.entries import MAX_STEP
-from tb_modelcompare.probe.probe import MAX_POSITIONS, MAX_SIZE
-from tb_modelcompare.probe.sampling import REDUCTIONS
 from tb_modelcompare.tensorflow_setup.device import DEFAULT_DEVICE, DEVICE_HELP, device_argument
 from tb_modelcompare.version import __version__
 
@@ -39,7 +36,8 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for define in (
         _demo,
-        _log,
+        log_command,
+        compare_command,
         _list,
         _similarity,
         _dynamics,
@@ -52,33 +50,16 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _command(commands: Any, name: str, function: str, summary: str, description: str) -> Any:
-    parser = commands.add_parser(name, help=summary, description=description)
-    parser.set_defaults(run=_lazily(function))
-    return parser
-
-
-def _lazily(where: str) -> Callable[[argparse.Namespace], int]:
-    """A function of a module of this package ("demo.run"), imported when it is called."""
-    module, function = where.split(".")
-
-    def run(arguments: argparse.Namespace) -> int:
-        imported = importlib.import_module(f"tb_modelcompare.cli.{module}")
-        status: int = getattr(imported, function)(arguments)
-        return status
-
-    return run
-
-
 def _demo(commands: Any) -> None:
-    parser = _command(
+    parser = command(
         commands,
         "demo",
         "demo.run",
         "train small networks on real photographs and compare them in TensorBoard",
         "Trains two networks of one architecture from different seeds, and one of another "
-        "architecture, to tell fifteen photographs apart; logs them, opens TensorBoard and prints "
-        "the address of the tab. About two minutes on two cores, without network. Ctrl-C ends it.",
+        "architecture, to tell fifteen photographs apart; logs them, starts TensorBoard, opens a "
+        "browser on the tab and prints its address. About two minutes on two cores, without "
+        "network. Ctrl-C ends it.",
     )
     parser.add_argument(
         "--logdir",
@@ -87,14 +68,7 @@ def _demo(commands: Any) -> None:
         default="logs/tb_modelcompare_demo",
         help="where to log; a complete demo that is there is shown again (default: %(default)s)",
     )
-    served = parser.add_mutually_exclusive_group()
-    served.add_argument(
-        "--port",
-        metavar="N",
-        type=count(0, 65535),
-        help="TensorBoard's port, 0 for any free one (default: 6006, or a free one)",
-    )
-    served.add_argument("--no-serve", action="store_true", help="only write the log directory")
+    serving_options(parser)
     parser.add_argument(
         "--steps",
         metavar="N",
@@ -105,77 +79,8 @@ def _demo(commands: Any) -> None:
     parser.add_argument("--force", action="store_true", help="train again what is there already")
 
 
-def _log(commands: Any) -> None:
-    parser = _command(
-        commands,
-        "log",
-        "log.run",
-        "show a model a directory of photos and log what its layers compute",
-        "Logs a model file: activations of its layers on a probe, its graph, and what is needed "
-        "to render its features. Models can be compared if they were logged with the same photos, "
-        "--size, --limit, --positions and --seed.",
-    )
-    parser.add_argument(
-        "model",
-        metavar="MODEL",
-        help="a .keras or .h5 file, a SavedModel directory, a frozen .pb; .tflite and .onnx files "
-        "without pictures",
-    )
-    parser.add_argument(
-        "--probe", type=path, metavar="DIR", required=True, help="directory of photos"
-    )
-    parser.add_argument(
-        "--logdir", type=path, metavar="RUN", required=True, help="the run's directory"
-    )
-    parser.add_argument("--name", metavar="N", help="the model's name (default: its file's name)")
-    parser.add_argument(
-        "--step", metavar="S", type=count(0, MAX_STEP), default=0, help="of training (default: 0)"
-    )
-    parser.add_argument(
-        "--preprocessing",
-        metavar="P",
-        help="what the model wants its pixels to be: tf ([-1, 1]), torch (ImageNet mean and "
-        "deviation), caffe (BGR, mean subtracted), or a range LO,HI (default: 0,1). A wrong one "
-        "gives wrong activations. Negative bounds: --preprocessing=-1,1",
-    )
-    parser.add_argument(
-        "--layers", metavar="REGEX", help="log only layers in whose name this is found"
-    )
-    parser.add_argument(
-        "--reduction",
-        choices=REDUCTIONS,
-        default="sample",
-        help="what becomes of a layer's map: its value at the place of each row, its mean, that of "
-        "the first token, or the whole map as units (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--limit",
-        metavar="N",
-        type=count(1),
-        default=1000,
-        help="photos at most, taken evenly over the directory (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--positions",
-        metavar="N",
-        type=count(1, MAX_POSITIONS),
-        default=4,
-        help="places per photo, each a row of every layer (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--size",
-        metavar="PIXELS",
-        type=count(8, MAX_SIZE),
-        default=224,
-        help="height and width that photos are cropped to (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--seed", metavar="N", type=count(0), default=0, help="of the places (default: 0)"
-    )
-
-
 def _list(commands: Any) -> None:
-    parser = _command(
+    parser = command(
         commands,
         "list",
         "snapshots.run",
@@ -187,7 +92,7 @@ def _list(commands: Any) -> None:
 
 
 def _similarity(commands: Any) -> None:
-    parser = _command(
+    parser = command(
         commands,
         "similarity",
         "similarity.similarity",
@@ -226,7 +131,7 @@ def _similarity(commands: Any) -> None:
 
 
 def _dynamics(commands: Any) -> None:
-    parser = _command(
+    parser = command(
         commands,
         "dynamics",
         "many.dynamics",
@@ -254,7 +159,7 @@ def _dynamics(commands: Any) -> None:
 
 
 def _models(commands: Any) -> None:
-    parser = _command(
+    parser = command(
         commands,
         "models",
         "many.models",
@@ -283,7 +188,7 @@ def _models(commands: Any) -> None:
 
 
 def _analogies(commands: Any) -> None:
-    parser = _command(
+    parser = command(
         commands,
         "analogies",
         "pictures.analogies",
@@ -307,7 +212,7 @@ def _analogies(commands: Any) -> None:
 
 
 def _caricature(commands: Any) -> None:
-    parser = _command(
+    parser = command(
         commands,
         "caricature",
         "pictures.caricature",
@@ -323,7 +228,7 @@ def _caricature(commands: Any) -> None:
 
 
 def _report(commands: Any) -> None:
-    parser = _command(
+    parser = command(
         commands,
         "report",
         "similarity.report",

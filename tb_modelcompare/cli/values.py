@@ -34,6 +34,11 @@ def number(text: str) -> float:
     return float(text)
 
 
+def numbers(text: str) -> list[float]:
+    """A type of argument: one finite number, or several with commas between."""
+    return [number(one) for one in text.split(",")]
+
+
 def path(text: str) -> str:
     """A type of argument: the name of a file or directory; an empty one would mean this one."""
     if not text or "\0" in text:

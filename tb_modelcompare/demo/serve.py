@@ -12,6 +12,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
+import webbrowser
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -70,6 +71,19 @@ def comparison_address(address: str, a: str, b: str, measure: str = "linear_cka"
     """The address of the tab with snapshots `a` and `b` and a measure chosen."""
     chosen = {"a": a, "b": b, "measure": measure}
     return f"{address}#{PLUGIN_NAME}&{urllib.parse.urlencode(chosen)}"
+
+
+def open_in_browser(address: str) -> bool:
+    """Show an address to whoever sits at this machine; whether there is a screen to show it on.
+
+    On Linux without a display Python would take a browser for terminals, which shows nothing of
+    the tab and takes the terminal.
+    """
+    if sys.platform.startswith("linux") and not (
+        os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    ):
+        return False
+    return webbrowser.open(address)
 
 
 def _choose_port(port: int | None) -> int:

@@ -92,7 +92,7 @@ def test_a_directory_of_others_is_left_alone(command: Run, tmp_path: Path) -> No
 
 def test_serves_until_ctrl_c(demo: Path, environ: dict[str, str]) -> None:
     process = subprocess.Popen(
-        [*COMMAND, "demo", "--logdir", str(demo), "--steps", "6", "--port", "0"],
+        [*COMMAND, "demo", "--logdir", str(demo), "--steps", "6", "--port", "0", "--no-browser"],
         env=environ,
         stdout=subprocess.PIPE,
         text=True,

@@ -119,10 +119,13 @@ def test_other_flags(
         (("--size", "4097"), "from 8 to 4096"),
         (("--positions", "70000"), "from 1 to 65536"),
         *(
-            (("--preprocessing", value), "give tf, torch, caffe, or a range")
-            for value in ("nan,1", "0", "0,1,2", "0,inf", "\u0660,1", "0,1_0", "", "TF", "0, 1")
+            (("--preprocessing", value), "such as (x-127)/128")
+            for value in ("nan,1", "0", "0,1,2", "0,inf", "\u0660,1", "0,1_0", "", "TF", "x*x")
         ),
         (("--preprocessing", "1,0"), "the range goes from 1 to 0"),
+        (("--mean", "0.5,0.5"), "give one finite number, or three"),
+        (("--std", "0"), "must be above 0"),
+        (("--std", "1,x,1"), "not a finite number"),
         (("--preprocessing", "1,1"), "the range goes from 1 to 1"),
         (("--preprocessing", "0,1e39"), "preprocessing high is 1e+39"),
     ],

@@ -1,0 +1,137 @@
+"""`compare`: from two model files and a directory of photos to the tab, in one command."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.parse
+import urllib.request
+from pathlib import Path
+
+import numpy as np
+import pytest
+from command_line import COMMAND, Run
+from PIL import Image
+
+from tb_modelcompare import open_snapshot
+
+OPTIONS = ("--size", 32, "--positions", 2, "--layers", "conv|classes")
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Two models in files of one name."""
+    import keras
+
+    files = []
+    for folder, width in (("before", 4), ("after", 6)):
+        keras.utils.set_random_seed(width)
+        layers = [
+            keras.layers.Input((32, 32, 3)),
+            keras.layers.Conv2D(width, 3, activation="relu", name="conv"),
+            keras.layers.GlobalAveragePooling2D(name="pooled"),
+            keras.layers.Dense(5, name="classes"),
+        ]
+        files.append(tmp_path_factory.mktemp("models") / folder / "net.keras")
+        files[-1].parent.mkdir()
+        keras.Sequential(layers).save(files[-1])
+    return files[0], files[1]
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("photos")
+    pixels = np.random.default_rng(0).integers(0, 256, (12, 40, 40, 3), dtype=np.uint8)
+    for number, image in enumerate(pixels):
+        Image.fromarray(image).save(directory / f"{number}.png")
+    return directory
+
+
+def test_both_models_are_logged_on_one_probe(
+    command: Run, models: tuple[Path, Path], photos: Path, tmp_path: Path
+) -> None:
+    how = ("--preprocessing", "(x-127)/128", "--preprocessing=-1,1")
+    done = command(
+        "compare", *models, "--probe", photos, "--logdir", tmp_path / "logs", *OPTIONS, *how,
+        "--no-serve",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "0 becomes -0.9922 and 255 becomes 1" in done.stderr
+    assert "0 becomes -1 and 255 becomes 1" in done.stderr
+    assert done.stdout.splitlines()[-1] == f"tensorboard --logdir {tmp_path / 'logs'}"
+    before, after = (open_snapshot(tmp_path / "logs", run) for run in ("before-net", "after-net"))
+    assert before.probe_id == after.probe_id
+    assert before.layer_names == after.layer_names == ("conv", "classes")
+    done = command("similarity", tmp_path / "logs", "before-net", "after-net")
+    assert done.returncode == 0, done.stderr
+
+
+def test_nothing_that_is_there_is_logged_over(
+    command: Run, models: tuple[Path, Path], photos: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "after-net").mkdir()
+    (tmp_path / "after-net" / "thesis.txt").write_text("precious")
+    done = command("compare", *models, "--probe", photos, "--logdir", tmp_path, "--no-serve")
+    assert done.returncode == 2
+    assert "is there already; give another --logdir" in done.stderr
+    assert [file.name for file in tmp_path.rglob("*")] == ["after-net", "thesis.txt"]
+
+
+@pytest.mark.parametrize(
+    ("flags", "named"),
+    [
+        (("--preprocessing", "tf") * 3, "once for both models, or twice"),
+        (("--preprocessing", "tf", "--preprocessing", "imagenet"), "imagenet"),
+        (("--preprocessing", "tf", "--std", "1"), "either --preprocessing, or --mean"),
+        (("--layers", "("), "malformed"),
+        (("--port", "0", "--no-serve"), "not allowed with"),
+    ],
+)
+def test_flags_are_checked_before_anything_is_made(
+    command: Run, models: tuple[Path, Path], tmp_path: Path, flags: tuple[str, ...], named: str
+) -> None:
+    done = command("compare", *models, "--probe", "/nowhere", "--logdir", tmp_path / "logs", *flags)
+    assert done.returncode == 2
+    assert named in done.stderr
+    assert not (tmp_path / "logs").exists()
+
+
+def test_a_model_that_is_not_there(command: Run, models: tuple[Path, Path], photos: Path) -> None:
+    done = command("compare", models[0], "gone.keras", "--probe", photos)
+    assert done.returncode == 2
+    assert "gone.keras does not exist" in done.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="of displays as on Linux")
+def test_a_browser_opens_on_the_pair(
+    models: tuple[Path, Path], photos: Path, tmp_path: Path, environ: dict[str, str]
+) -> None:
+    seen = tmp_path / "seen"
+    browser = tmp_path / "browser"
+    browser.write_text(f'#!/bin/sh\nprintf %s "$1" > {seen}\n')
+    browser.chmod(0o755)
+    arguments = ["compare", *models, "--probe", photos, "--logdir", tmp_path / "logs", *OPTIONS]
+    process = subprocess.Popen(
+        [*COMMAND, *map(str, arguments), "--port", "0"],
+        env={**environ, "DISPLAY": ":0", "BROWSER": f"{browser} %s"},
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        deadline = time.monotonic() + 120
+        while not (seen.exists() and seen.read_text()) and time.monotonic() < deadline:
+            assert process.poll() is None
+            time.sleep(0.1)
+        base, _, fragment = seen.read_text().partition("#")
+        state = urllib.parse.parse_qs(fragment.partition("&")[2])
+        with urllib.request.urlopen(f"{base}data/plugin/modelcompare/snapshots") as answer:
+            there = [snapshot["id"] for snapshot in json.load(answer)["snapshots"]]
+        assert sorted([*state["a"], *state["b"]]) == sorted(there)
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(timeout=30)
