@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tb_modelcompare.capture import checking
+from tb_modelcompare.capture.boxes import layers_of_boxes
 from tb_modelcompare.capture.checking import Reference
 from tb_modelcompare.errors import LayerSelectionError, NotRenderableError, ProbeError, nearest
 from tb_modelcompare.errors.checks import one_of, whole
@@ -97,14 +98,18 @@ class Model:
     reference: Callable[[Sequence[str], npt.NDArray[Any]], Mapping[str, Reference]] = _no_reference
 
 
+ALL_LAYERS = "all"
+
+
 def select_layers(model: Model, layers: LayerFilter | None) -> tuple[str, ...]:
     """The layers to log, in topological order.
 
     Parameters
     ----------
     layers : None, list of names, regular expression or predicate
-        None is every candidate that is not passive. A regular expression is searched for in
-        the names; a predicate is asked about each `Node`.
+        None is one for each box of the drawn graph (see `layers_of_boxes`), and "all" every
+        candidate that is not passive. Any other text is a regular expression that is searched
+        for in the names; a predicate is asked about each `Node`.
 
     Raises
     ------
@@ -113,8 +118,10 @@ def select_layers(model: Model, layers: LayerFilter | None) -> tuple[str, ...]:
     """
     names = model.candidates
     layers = checked_filter(layers)
-    if layers is None:
+    if layers is None or layers == ALL_LAYERS:
         chosen = [name for name in names if name not in model.passive]
+        if layers is None:
+            chosen = layers_of_boxes(model.graph, chosen)
         wanted = "all layers"
     elif isinstance(layers, str):
         wanted = f"regular expression {layers!r}"

@@ -110,7 +110,10 @@ def _model_options(parser: Any) -> None:
             "number or three; of pixels from 0 to 1 if none of them is above 1, else from 0 to 255",
         )
     parser.add_argument(
-        "--layers", metavar="REGEX", help="log only layers in whose name this is found"
+        "--layers",
+        metavar="REGEX",
+        help="log the layers in whose name this is found, or all for every layer (default: one for "
+        "each box of the drawn graph: what leaves a convolution with its activation, say)",
     )
     parser.add_argument(
         "--reduction",

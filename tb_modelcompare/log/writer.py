@@ -116,8 +116,10 @@ class SummaryWriter:
         preprocessing : Preprocessing, optional
             What the model wants; RGB in [0, 1] if left out.
         layers : list of names, regular expression or predicate of a `Node`, optional
-            What to log. All layers if left out, except those that pass values through
-            unchanged (dropout, flatten, reshape, padding).
+            What to log. If left out, what leaves each box of the drawn graph: one layer for a
+            convolution with its normalisation and activation, and none for a map that is only
+            pooled. "all" logs every layer, except those that pass values through unchanged
+            (dropout, flatten, reshape, padding).
         reduction : "sample", "mean", "first" or "flatten"
             How an output with several places becomes rows: its value at the position, the mean
             of all places, the first token, or all values as so many units.

@@ -22,7 +22,7 @@ def log(tmp_path: Path, probe: Probe, file: Path) -> Any:
         SummaryWriter(tmp_path / "run", probe) as writer,
         pytest.warns(UserWarning, match="computes no gradients"),
     ):
-        writer.add_model("net", file, progress=False, batch_size=3)
+        writer.add_model("net", file, layers="all", progress=False, batch_size=3)
     return open_snapshot(tmp_path, "run")
 
 
@@ -180,7 +180,7 @@ def test_onnx_weights_stay_in_the_models_directory(tmp_path: Path, probe: Probe,
             SummaryWriter(tmp_path / "other", probe) as writer,
             pytest.raises(ModelFileError, match="its own directory"),
         ):
-            writer.add_model("net", tmp_path / "model" / "moved.onnx", progress=False)
+            writer.add_model("net", tmp_path / "model" / "moved.onnx", layers="all", progress=False)
 
 
 def test_bad_onnx_files(tmp_path: Path, probe: Probe, onnx: Any) -> None:

@@ -63,7 +63,7 @@ def test_callback_on_another_backend(tmp_path: Path, backend: str) -> None:
     assert {s.probe_id for s in snapshots} == {probe.id}
     classes = snapshots[-1].activations("classes")[::2]
     np.testing.assert_allclose(classes, np.load(tmp_path / "classes.npy"), atol=1e-5)
-    assert not np.allclose(snapshots[0].activations("conv"), snapshots[1].activations("conv"))
+    assert not np.allclose(snapshots[0].activations("norm"), snapshots[1].activations("norm"))
     # PyTorch's can be rendered: the module is translated. JAX's cannot, and the snapshot says so.
     assert (snapshots[-1].frozen is not None) == (backend == "torch")
     assert ("runs on jax" in (snapshots[-1].frozen_problem or "")) == (backend == "jax")

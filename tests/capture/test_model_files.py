@@ -21,7 +21,7 @@ layers = keras.layers
 
 def log(tmp_path: Path, probe: Probe, file: Path, **options: Any) -> Snapshot:
     with SummaryWriter(tmp_path / "run", probe) as writer:
-        writer.add_model("net", str(file), progress=False, **options)
+        writer.add_model("net", str(file), progress=False, **{"layers": "all", **options})
     return open_snapshot(tmp_path, "run")
 
 

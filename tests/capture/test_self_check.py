@@ -133,7 +133,7 @@ def test_corrupted_samples_are_refused(tmp_path: Path, probe: Probe, kind: Any) 
 
 
 def test_only_the_broken_layer_is_named(tmp_path: Path, probe: Probe) -> None:
-    recording = capture.prepare(open_model(torch_net(), probe), probe, None, None)
+    recording = capture.prepare(open_model(torch_net(), probe), probe, None, "all")
 
     def sampler(*given: Any) -> list[Sampled]:
         first, *others = recording.sampler(*given)
@@ -156,7 +156,7 @@ def test_wrong_places_are_refused(
     model, right = _made(kind, tmp_path), Placement.index
     monkeypatch.setattr(Placement, "index", lambda self, where: right(self, where[..., ::-1]))
     with SummaryWriter(tmp_path / "run", probe) as writer, pytest.raises(ActivationError):
-        writer.add_model("net", model, frozen=False, progress=False)
+        writer.add_model("net", model, layers="all", frozen=False, progress=False)
 
 
 def test_a_transposed_series_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -178,7 +178,7 @@ def test_a_transposed_series_is_refused(tmp_path: Path, monkeypatch: pytest.Monk
         SummaryWriter(tmp_path / "run", SERIES) as writer,
         pytest.raises(ActivationError, match="'0' has 60 units in the log, and says itself 8"),
     ):
-        writer.add_model("net", net, frozen=False, progress=False)
+        writer.add_model("net", net, layers="all", frozen=False, progress=False)
 
 
 def test_layers_that_mix_the_items_of_a_batch_are_named(tmp_path: Path, probe: Probe) -> None:
@@ -187,7 +187,7 @@ def test_layers_that_mix_the_items_of_a_batch_are_named(tmp_path: Path, probe: P
         SummaryWriter(tmp_path / "run", probe) as writer,
         pytest.warns(SelfCheckWarning, match="^1: what an item gives depends on the other items"),
     ):
-        writer.add_model("net", net, frozen=False, progress=False)
+        writer.add_model("net", net, layers="all", frozen=False, progress=False)
     assert open_snapshot(tmp_path, "run").layer_names == ("0", "1")
 
 
@@ -208,7 +208,7 @@ def test_what_the_framework_does_not_show_is_said(tmp_path: Path, probe: Probe) 
         SummaryWriter(tmp_path / "run", probe) as writer,
         pytest.warns(SelfCheckWarning, match=r"not checked against .*: conv$"),
     ):
-        writer.add_model("net", Direct(), frozen=False, progress=False)
+        writer.add_model("net", Direct(), layers="all", frozen=False, progress=False)
 
 
 @pytest.mark.parametrize("reduction", ["sample", "mean", "first", "flatten"])
@@ -224,4 +224,4 @@ def test_every_reduction_is_checked(tmp_path: Path, reduction: Any) -> None:
 
 def test_half_precision_is_not_held_to_the_digits_of_float32(tmp_path: Path, probe: Probe) -> None:
     with SummaryWriter(tmp_path / "run", probe) as writer:
-        writer.add_model("net", torch_net().bfloat16(), frozen=False, progress=False)
+        writer.add_model("net", torch_net().bfloat16(), layers="all", frozen=False, progress=False)

@@ -27,6 +27,7 @@ IMAGES = Probe(RNG.integers(0, 256, (ITEMS, 16, 16, 3), np.uint8), positions_per
 
 def log(tmp_path: Path, probe: Probe, module: Any, **options: Any) -> Snapshot:
     with SummaryWriter(tmp_path / "run", probe) as writer:
+        options = {"layers": "all", **options}
         writer.add_model("net", module.eval(), progress=False, frozen=False, **options)
     return open_snapshot(tmp_path, "run")
 

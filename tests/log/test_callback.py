@@ -158,7 +158,7 @@ def test_tf_data_mixed_precision_and_strategy(tmp_path: Path, probe: Probe) -> N
     model.fit(data, epochs=2, verbose=0, callbacks=[ModelCompareCallback(tmp_path, probe)])
     snapshots = list_snapshots(tmp_path).snapshots
     assert [s.step for s in snapshots] == [0, 3, 6]
-    assert snapshots[-1].activations("conv").dtype == np.float32
+    assert snapshots[-1].activations("norm").dtype == np.float32
 
 
 TWO_REPLICAS = """

@@ -41,7 +41,9 @@ def test_alexnet_of_torch_renders_as_alexnet_of_keras(tmp_path: Path, shared_dir
     probe = Probe.from_directory(shared_dir / "images" / "open_224", limit=6)
     with SummaryWriter(tmp_path, probe) as writer:
         for name, each in (("keras", model), ("torch", alexnet(model))):
-            writer.add_model(name, each, preprocessing=Preprocessing.torch(), progress=False)
+            writer.add_model(
+                name, each, preprocessing=Preprocessing.torch(), layers="all", progress=False
+            )
     keras_snapshot, torch_snapshot = (open_snapshot(tmp_path, n) for n in ("./keras", "./torch"))
     pairs = {"conv1_pre": "0", "conv2": "4", "pool2": "5", "conv5": "11", "pool5": "12"}
     for ours, theirs in pairs.items():

@@ -22,7 +22,7 @@ layers = keras.layers
 
 def log(tmp_path: Path, probe: Probe, model: Any, **options: Any) -> Snapshot:
     with SummaryWriter(tmp_path / "run", probe) as writer:
-        writer.add_model("net", model, progress=False, **options)
+        writer.add_model("net", model, progress=False, **{"layers": "all", **options})
     return open_snapshot(tmp_path, "run")
 
 

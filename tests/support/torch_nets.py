@@ -57,6 +57,7 @@ class Branching(Net):
 
 def log(tmp_path: Path, probe: Probe, module: Any, **options: Any) -> Snapshot:
     with SummaryWriter(tmp_path / "run", probe) as writer:
+        options = {"layers": "all", **options}
         writer.add_model("net", module, progress=False, frozen=False, **options)
     return open_snapshot(tmp_path, "run")
 
