@@ -15,7 +15,7 @@ import time
 import numpy as np
 
 from tb_modelcompare.similarity import MEASURES, compare
-from tb_modelcompare.similarity.significance import resamples_of, shuffles_of
+from tb_modelcompare.similarity.significance import permutations_of, resamples_of
 
 POSITIONS = 4
 FEW = 3  # draws of each kind that are compared anew
@@ -44,7 +44,7 @@ def main() -> None:
         begun = time.perf_counter()
         null = [
             compare(a, {key: values[order] for key, values in b.items()}, name).values
-            for order in shuffles_of(image, FEW, 0)
+            for order in permutations_of(image, FEW, 0)
         ]
         of_shuffles = (time.perf_counter() - begun) / FEW
         begun = time.perf_counter()

@@ -48,7 +48,7 @@ def refine_snapshots(
     progress: Callable[[float], None],
     cancelled: Callable[[], bool],
 ) -> Iterator[Estimate]:
-    """First looks, where the measure has them, and at last what `compare_snapshots` gives."""
+    """Progressive estimates, where there are any, and at last what `compare_snapshots` gives."""
     layers_a, layers_b = _layers(a, b)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RowsFewerThanUnitsWarning)
@@ -65,4 +65,4 @@ def _layers(a: Snapshot, b: Snapshot) -> tuple[dict[str, Any], dict[str, Any]]:
 
 def _of_probe(snapshot: Snapshot) -> dict[str, Any]:
     images = np.arange(snapshot.rows) // snapshot.probe_record.positions_per_image
-    return {"groups": images, "dead": "drop"}
+    return {"groups": images, "constant": "drop"}

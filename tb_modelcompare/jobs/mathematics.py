@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tb_modelcompare.similarity import Comparison
     from tb_modelcompare.similarity.settings import Settings
 
-SHUFFLES = 5
+PERMUTATIONS = 5
 """Of all layers of two models: each costs about as much as comparing them."""
 
 FIRST_SECONDS = 1.5
@@ -51,7 +51,7 @@ def significance(payload: dict[str, Any], directory: Path) -> dict[str, Any]:
     job = Progress(directory)
     layers_a, layers_b, images = _read_pair(job, payload)
     permutations, resamples = payload["permutations"], payload["resamples"]
-    message = f"{permutations} shuffles and {resamples} resamples of the images"
+    message = f"{permutations} permutations and {resamples} resamples of the images"
     found: Comparison | None = None
     with _cancellable():
         for found in assess(
@@ -61,7 +61,7 @@ def significance(payload: dict[str, Any], directory: Path) -> dict[str, Any]:
             groups=images,
             permutations=permutations,
             resamples=resamples,
-            dead="drop",
+            constant="drop",
             settings=_settings(job, message),
             options={},
             every=FIRST_SECONDS,
@@ -77,22 +77,22 @@ def significance(payload: dict[str, Any], directory: Path) -> dict[str, Any]:
 
 
 def chance(payload: dict[str, Any], directory: Path) -> dict[str, Any]:
-    """What all pairs of layers would have by chance: the mean over shuffles of the images."""
+    """What all pairs of layers have under the null: the mean over permutations of images."""
     from tb_modelcompare.similarity import MEASURES
-    from tb_modelcompare.similarity.engine import chance as mean_by_chance
+    from tb_modelcompare.similarity.engine import null_means
 
     job = Progress(directory)
     layers_a, layers_b, images = _read_pair(job, payload)
     with _cancellable():
-        found, shuffles = mean_by_chance(
+        found, permutations = null_means(
             layers_a,
             layers_b,
             MEASURES[payload["measure"]],
             groups=images,
-            shuffles=SHUFFLES,
-            settings=_settings(job, "what chance gives"),
+            permutations=PERMUTATIONS,
+            settings=_settings(job, "the mean of the null"),
         )
-    return {**_saved(found, {"null_mean": found.values}, directory), "shuffles": shuffles}
+    return {**_saved(found, {"null_mean": found.values}, directory), "shuffles": permutations}
 
 
 def _read_pair(

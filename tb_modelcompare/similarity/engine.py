@@ -14,12 +14,18 @@ import numpy.typing as npt
 from tb_modelcompare.errors import ActivationError, OptionError, RowsFewerThanUnitsWarning
 from tb_modelcompare.errors.checks import whole
 from tb_modelcompare.similarity.activations import Layer, Matrix, check_model
-from tb_modelcompare.similarity.inputs import Dead, check_inputs, find_measure, open_both
-from tb_modelcompare.similarity.kernel_resampling import mean_of_shuffles
+from tb_modelcompare.similarity.inputs import (
+    Constant,
+    check_inputs,
+    find_measure,
+    open_both,
+    renamed,
+)
+from tb_modelcompare.similarity.kernel_resampling import mean_of_permutations
 from tb_modelcompare.similarity.measures.regression import image_indices
 from tb_modelcompare.similarity.pairs import all_pairs
 from tb_modelcompare.similarity.registry import KernelPlan, Measure
-from tb_modelcompare.similarity.resampling import drawn
+from tb_modelcompare.similarity.resampling import resampling
 from tb_modelcompare.similarity.settings import (
     LEAST_RESAMPLES,
     MEMORY,
@@ -32,8 +38,8 @@ from tb_modelcompare.similarity.significance import (
     effective_rows_of_pairs,
     interval_of,
     null_of,
+    permutations_of,
     resamples_of,
-    shuffles_of,
 )
 
 __all__ = ["Comparison", "ComparisonCancelled", "compare"]
@@ -52,10 +58,10 @@ class Comparison:
     warnings : tuple of str
         What to keep in mind when reading the values.
     null_mean, null_high : array, where permutations were asked for
-        Mean of the measure when images of the second model are shuffled, and its 95th
+        Mean of the measure when images of the second model are permuted, and its 95th
         percentile (of a distance, the 5th).
     p_value : array, likewise
-        Share of shuffles, the true order counted as one, that are at least as similar.
+        Share of permutations, the true order counted as one, that are at least as similar.
     low, high : array, where resamples were asked for
         Interval over images.
     effective_rows : array, where either was asked for
@@ -89,7 +95,8 @@ def compare(
     level: float = 0.95,
     untrained: Layers | None = None,
     seed: int = 0,
-    dead: Dead = "raise",
+    constant: Constant = "raise",
+    dead: Constant | None = None,
     precision: Precision = "auto",
     memory: int = MEMORY,
     progress: Callable[[float], None] | None = None,
@@ -107,11 +114,11 @@ def compare(
         A name in `MEASURES`, one of its values, or the function on arrays, such as
         `similarity.linear_cka`.
     groups : array (rows,), optional
-        Image of each row. Whole images are shuffled, drawn and held out, as the positions of
+        Image of each row. Whole images are permuted, resampled and held out, as the positions of
         one image are not independent. By default each row is an image.
     permutations, resamples : int
-        How often images are shuffled, for a null and p-values, and drawn, for an interval, at
-        least 5 times. Each costs one comparison; 100 and 200 are usual. So few draws that they
+        How often images are permuted, for a null and p-values, and resampled, for an interval, at
+        least 5 times. Each costs one comparison; 100 and 200 are usual. So few that they
         do not reach `level` are noted in `warnings`.
     level : float
         Coverage of the interval.
@@ -119,10 +126,12 @@ def compare(
         Activations, on the same probe, of a network like b with its initial weights and the
         names of b's layers, as a baseline.
     seed : int
-        Of shuffles and draws: the same seed gives the same numbers.
-    dead : {"raise", "drop"}
+        Of permutations and resamples: the same seed gives the same numbers.
+    constant : {"raise", "drop"}
         What to do about layers that have one value on all rows, which most measures are not
         defined for: raise, or leave them out of rows and columns and say so in `warnings`.
+    dead : {"raise", "drop"}, optional
+        The former name of `constant`. Deprecated.
     precision : {"auto", "single", "double"}
         Of the large products. "auto" takes float32 for activations of at most 32 bits, and
         float64 for others and where the conditioning of a layer demands it.
@@ -141,18 +150,18 @@ def compare(
         If an option has a value that it does not take, or the measure has none of that name.
     ActivationError
         If a layer is not a matrix of finite real numbers, if rows differ in number or are too
-        few, or if the measure is not defined for a layer (dead on all of the probe); if images
-        to shuffle have different numbers of rows, or if layers of `untrained` are not b's.
+        few, or if the measure is not defined for a layer (constant on the probe); if images
+        to permute have different numbers of rows, or if layers of `untrained` are not b's.
     ComparisonCancelled
     """
-    chosen = find_measure(measure)
+    constant, chosen = renamed(constant, dead), find_measure(measure)
     permutations = whole("permutations", permutations, least=0)
     if whole("resamples", resamples, least=0) and resamples < LEAST_RESAMPLES:
         raise OptionError(
             f"resamples is {resamples}; an interval needs at least {LEAST_RESAMPLES}, and 200 are "
             "usual. Give 0 for no interval."
         )
-    check_inputs(a, b, groups, level, seed, dead)
+    check_inputs(a, b, groups, level, seed, constant)
     if untrained is not None:
         check_model(untrained, "the untrained baseline")
         if list(untrained) != list(b):
@@ -169,7 +178,7 @@ def compare(
         level=level,
         untrained=untrained,
         seed=seed,
-        dead=dead,
+        constant=constant,
         settings=Settings(precision, memory, progress, cancelled),
         options=options,
     )
@@ -189,7 +198,7 @@ def assess(
     level: float = 0.95,
     untrained: Layers | None = None,
     seed: int = 0,
-    dead: Dead = "raise",
+    constant: Constant = "raise",
     every: float = np.inf,
 ) -> Iterator[Comparison]:
     """What `compare` gives, before that about each `every` seconds what is known by then."""
@@ -204,11 +213,11 @@ def assess(
         progress = settings.progress
         return replace(settings, progress=lambda share: progress((begun + share * some) / runs))
 
-    def once(left: Layers, right: Layers, dead: Dead = "raise") -> Comparison:
+    def once(left: Layers, right: Layers, constant: Constant = "raise") -> Comparison:
         of_images = {} if groups is None or not measure.by_image else {"groups": groups}
-        return _compare(left, right, measure, dead, settings_of(1), {**options, **of_images})
+        return _compare(left, right, measure, constant, settings_of(1), {**options, **of_images})
 
-    comparison = once(a, b, dead)
+    comparison = once(a, b, constant)
     same = b is a
     a = {name: a[name] for name in comparison.rows}
     b = a if same else {name: b[name] for name in comparison.columns}
@@ -225,47 +234,47 @@ def assess(
     comparison = replace(
         comparison, effective_rows=effective_rows_of_pairs(a, b, image), warnings=notes
     )
-    shuffled: list[Matrix] = []
+    permuted: list[Matrix] = []
     resampled: list[Matrix] = []
 
     def known() -> Comparison:
         added: dict[str, Any] = {}
-        if shuffled:
-            added |= null_of(shuffled, comparison.values, measure)
+        if permuted:
+            added |= null_of(permuted, comparison.values, measure)
         if len(resampled) >= LEAST_RESAMPLES or len(resampled) == resamples > 0:
             added |= interval_of(resampled, comparison.values, level)
         return replace(comparison, **added)
 
     told = time.monotonic()
-    for some in drawn(
+    for some in resampling(
         measure,
         options,
         a,
         b,
         None if groups is None else image,
-        shuffles_of(image, permutations, seed),
+        permutations_of(image, permutations, seed),
         resamples_of(image, resamples, measure.repeats_bias, seed),
         settings_of,
     ):
-        shuffled += some.shuffled
+        permuted += some.permuted
         resampled += some.resampled
-        left = permutations + resamples - len(shuffled) - len(resampled)
+        left = permutations + resamples - len(permuted) - len(resampled)
         if left and time.monotonic() - told > every:
             yield known()
             told = time.monotonic()
     yield known()
 
 
-def chance(
+def null_means(
     a: Layers,
     b: Layers,
     measure: Measure,
     *,
     groups: npt.ArrayLike | None,
-    shuffles: int,
+    permutations: int,
     settings: Settings,
 ) -> tuple[Comparison, int | None]:
-    """The mean of a measure when images of the second model are shuffled, as a comparison.
+    """The mean of a measure when images of the second model are permuted, as a comparison.
 
     Of linear CKA the mean over all orders, exactly and in no time; of others over so many,
     whose number is the second of what is returned. Layers that do not vary are left out.
@@ -275,35 +284,35 @@ def chance(
         xs, ys, notes = open_both(a, b, "drop")
         xs[0].require_rows(plan.least_rows, measure.title)
         image = image_indices(groups, xs[0].rows)
-        mean = mean_of_shuffles(plan, xs, ys, image, settings)
+        mean = mean_of_permutations(plan, xs, ys, image, settings)
         return labelled(measure, mean, xs, ys, notes), None
     found = assess(
         a,
         b,
         measure,
         groups=groups,
-        permutations=shuffles,
+        permutations=permutations,
         resamples=0,
-        dead="drop",
+        constant="drop",
         settings=settings,
         options={},
     )
     comparison = next(found)
     assert comparison.null_mean is not None
-    return replace(comparison, values=comparison.null_mean), shuffles
+    return replace(comparison, values=comparison.null_mean), permutations
 
 
 def _compare(
     a: Layers,
     b: Layers,
     measure: Measure,
-    dead: Dead,
+    constant: Constant,
     settings: Settings,
     options: Mapping[str, Any],
 ) -> Comparison:
     """The values alone."""
     plan = measure.planned(options)
-    xs, ys, notes = open_both(a, b, dead)
+    xs, ys, notes = open_both(a, b, constant)
     xs[0].require_rows(plan.least_rows, measure.title)
     return labelled(measure, all_pairs(measure, plan, xs, ys, settings), xs, ys, notes)
 
@@ -326,9 +335,9 @@ def warned_of_few_rows(measure: Measure, a: Layers, b: Layers) -> tuple[str, ...
 
 
 def few_resamples(resamples: int, level: float) -> tuple[str, ...]:
-    """What to say where even the smallest and the largest of so many draws are too near.
+    """What to say where even the smallest and the largest of so many resamples are too near.
 
-    Between these two lies another draw with probability (n - 1) / (n + 1).
+    Between these two lies another with probability (n - 1) / (n + 1).
     """
     reached = (resamples - 1) / (resamples + 1)
     if not resamples or reached >= level:

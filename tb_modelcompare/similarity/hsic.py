@@ -71,7 +71,7 @@ def require_variation(name: str, rows: int, hsic: float, unbiased: bool) -> None
     if not hsic > 0.0:
         raise ActivationError(
             f"{name} has no variation that this measure can compare"
-            + (" beyond what chance gives" if unbiased else "")
+            + (" beyond what unrelated rows give" if unbiased else "")
             + f" on its {rows} rows. Leave it out, or use a probe with more images."
         )
 

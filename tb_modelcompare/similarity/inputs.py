@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from functools import partial
 from typing import Literal
@@ -23,8 +24,20 @@ from tb_modelcompare.similarity.registry import Measure
 from tb_modelcompare.similarity.significance import Layers
 from tb_modelcompare.similarity.threads import spread
 
-Dead = Literal["raise", "drop"]
-DEAD: tuple[Dead, ...] = ("raise", "drop")
+Constant = Literal["raise", "drop"]
+CONSTANT: tuple[Constant, ...] = ("raise", "drop")
+
+
+def renamed(constant: Constant, dead: Constant | None) -> Constant:
+    """The value of `constant`, which was called `dead` before."""
+    if dead is None:
+        return constant
+    warnings.warn(
+        "The option dead is called constant now; the old name will go.",
+        DeprecationWarning,
+        stacklevel=3,  # who called compare or refine
+    )
+    return one_of("dead", dead, CONSTANT)
 
 
 def find_measure(measure: str | Measure | Callable[..., float]) -> Measure:
@@ -62,7 +75,7 @@ def _functions(measure: Measure) -> tuple[Callable[..., float], ...]:
 
 
 def check_inputs(
-    a: Layers, b: Layers, groups: npt.ArrayLike | None, level: float, seed: int, dead: Dead
+    a: Layers, b: Layers, groups: npt.ArrayLike | None, level: float, seed: int, constant: Constant
 ) -> None:
     """Refuse what is wrong with any measure, before any work is done.
 
@@ -74,16 +87,18 @@ def check_inputs(
     check_model(b, "the second model")
     number("level", level, above=0.0, below=1.0)
     whole("seed", seed, least=0)
-    one_of("dead", dead, DEAD)
+    one_of("constant", constant, CONSTANT)
     if groups is not None:
         name, values = next(iter(a.items()))
         image_indices(groups, len(check_activations(values, name)))
 
 
-def open_both(a: Layers, b: Layers, dead: Dead) -> tuple[list[Layer], list[Layer], tuple[str, ...]]:
+def open_both(
+    a: Layers, b: Layers, constant: Constant
+) -> tuple[list[Layer], list[Layer], tuple[str, ...]]:
     """Layers of both models, one list twice where they are one, and notes on those left out."""
-    xs, left_out = _open(a, "the first model", dead)
-    ys, left_out_too = (xs, ()) if b is a else _open(b, "the second model", dead)
+    xs, left_out = _open(a, "the first model", constant)
+    ys, left_out_too = (xs, ()) if b is a else _open(b, "the second model", constant)
     for layer in (*xs, *ys):
         require_same_rows(xs[0], layer)
     return xs, ys, (*left_out, *left_out_too)
@@ -94,10 +109,10 @@ def open_layers(model: Layers, whose: str) -> list[Layer]:
     return spread(lambda one: open_layer(one[1], one[0]), list(model.items()))
 
 
-def _open(model: Layers, whose: str, dead: Dead) -> tuple[list[Layer], tuple[str, ...]]:
+def _open(model: Layers, whose: str, constant: Constant) -> tuple[list[Layer], tuple[str, ...]]:
     """Layers to compare, and a note on those left out."""
     layers = open_layers(model, whose)
-    if dead == "raise":
+    if constant == "raise":
         return layers, ()
     silent = [layer.name for layer in layers if not layer.varies]
     if len(silent) == len(layers):

@@ -1,13 +1,13 @@
-"""CKA of shuffled and of resampled images, all of them in one pass over the Gram matrices.
+"""CKA of permuted and of resampled images, all of them in one pass over the Gram matrices.
 
-A draw changes no inner product of two rows, only which of them meet, or how often they count.
-With `w` the times that a row was drawn and `m` their sum, the centred `<K, L>` of a resample is
+Resampling changes no inner product of two rows, only which of them meet, or how often they count.
+With `w` the times that a row was taken and `m` their sum, the centred `<K, L>` of a resample is
 
     Σ w_i w_j K_ij L_ij - 2/m Σ w_i (Kw)_i (Lw)_i + (w'Kw)(w'Lw)/m²,
 
 and the unbiased estimator is made of the same sums without what a row has with itself, so that
-tiles of the Gram matrices are made once for all resamples, and once for each shuffle of the
-smaller model alone. To compare each draw anew is to read and multiply everything again.
+tiles of the Gram matrices are made once for all resamples, and once for each permutation of the
+smaller model alone. To compare each of them anew is to read and multiply everything again.
 """
 
 from __future__ import annotations
@@ -29,47 +29,47 @@ from tb_modelcompare.similarity.threads import spread
 
 
 @dataclass(frozen=True, eq=False)
-class Drawn:
-    """A measure of all pairs in some draws, each (len(xs), len(ys))."""
+class Resampling:
+    """A measure of all pairs in some permutations and some resamples, each (len(xs), len(ys))."""
 
-    shuffled: list[Matrix]
+    permuted: list[Matrix]
     resampled: list[Matrix]
 
 
-def kernel_draws(
+def kernel_resampling(
     plan: KernelPlan,
     xs: list[Layer],
     ys: list[Layer],
-    shuffles: Sequence[Indices],
+    permutations: Sequence[Indices],
     resamples: Sequence[Indices],
     settings: Settings,
-) -> Drawn:
-    """What `xs` with `ys` give when the rows of `ys` come in the order of a shuffle, and when
+) -> Resampling:
+    """What `xs` with `ys` give when the rows of `ys` come in the order of a permutation, and when
     the rows of both are those of a resample."""
     if sum(layer.units for layer in xs) > sum(layer.units for layer in ys):
         # What is smaller costs less to move.
-        back = [np.argsort(order) for order in shuffles]
-        turned = kernel_draws(plan, ys, xs, back, resamples, settings)
-        return Drawn([one.T for one in turned.shuffled], [one.T for one in turned.resampled])
-    found = _hsic_of_draws(plan.bias, xs, ys, shuffles, resamples, settings)
+        back = [np.argsort(order) for order in permutations]
+        turned = kernel_resampling(plan, ys, xs, back, resamples, settings)
+        return Resampling([one.T for one in turned.permuted], [one.T for one in turned.resampled])
+    found = _hsic_of_resampling(plan.bias, xs, ys, permutations, resamples, settings)
     dtype = settings.dtype([*xs, *ys])
     if settings.precision != "single" and not all(one.is_exact(dtype) for one in found):
         double = replace(settings, precision="double").without_progress()
         about_x, about_y = ([about_median(layer) for layer in side] for side in (xs, ys))
-        found = _hsic_of_draws(plan.bias, about_x, about_y, shuffles, resamples, double)
+        found = _hsic_of_resampling(plan.bias, about_x, about_y, permutations, resamples, double)
     values = [cka_of(hsic, xs, ys, plan.bias) for hsic in found]
-    drawn = Drawn(values[: len(shuffles)], values[len(shuffles) :])
-    for one in drawn.resampled if ys is xs else ():
+    by_kind = Resampling(values[: len(permutations)], values[len(permutations) :])
+    for one in by_kind.resampled if ys is xs else ():
         np.fill_diagonal(one, 1.0)
-    return drawn
+    return by_kind
 
 
-def mean_of_shuffles(
+def mean_of_permutations(
     plan: KernelPlan, xs: list[Layer], ys: list[Layer], image: Indices, settings: Settings
 ) -> Matrix:
     """The mean of the measure over all orders of the images of `ys`, exactly, (len(xs), len(ys)).
 
-    Shuffled, an image meets each other equally often: of inner products of rows at positions p
+    Permuted, an image meets each other equally often: of inner products of rows at positions p
     and q, those within an image meet only such, and those between images such. The layers' own
     norms know no order.
 
@@ -112,20 +112,20 @@ def mean_of_shuffles(
     return cka_of(Hsic(hsic, own[x], own[y]), xs, ys, plan.bias)
 
 
-def _hsic_of_draws(
+def _hsic_of_resampling(
     bias: float,
     xs: list[Layer],
     ys: list[Layer],
-    shuffles: Sequence[Indices],
+    permutations: Sequence[Indices],
     resamples: Sequence[Indices],
     settings: Settings,
 ) -> list[Hsic]:
-    """Of shuffles, then of resamples."""
+    """Of permutations, then of resamples."""
     layers, split, rows = [*xs, *ys], len(xs), xs[0].rows
     dtype = settings.dtype(layers)
     kept = products.reader(layers, dtype, settings.memory / 2)
     centred = kept or (lambda index, rows: layers[index].centred(rows, dtype))
-    moved = [np.argsort(order) for order in shuffles]  # of x against y as it is
+    moved = [np.argsort(order) for order in permutations]  # of x against y as it is
     once = np.ones(rows, dtype)
     counts = np.stack([once, *(np.bincount(o, minlength=rows).astype(dtype) for o in resamples)])
 
@@ -137,23 +137,23 @@ def _hsic_of_draws(
 
     def sums(tile: tuple[slice, slice]) -> tuple[Matrix, Matrix, Matrix]:
         """Of a tile, over its pairs of rows, none with itself: layers of x with layers of y in
-        every draw, all layers with themselves in every resample; and the diagonals."""
+        every one of them, all layers with themselves in every resample; and the diagonals."""
         first, second = tile
         tiles = grams(len(layers), first, second)
         left, right = tiles[:split], tiles[split:]
         together = (counts[:, first, None] * counts[:, None, second]).reshape(len(counts), -1)
-        drawn = [grams(split, order[first], order[second]) for order in moved]
+        permuted = [grams(split, order[first], order[second]) for order in moved]
         diagonal = slice(None, None, first.stop - first.start + 1)
         if second == first:
             together[:, diagonal] -= counts[:, first]  # a row that came twice meets its copy
-            for one in drawn:
+            for one in permuted:
                 one[:, diagonal] = 0.0
-        across = [products.inner_products(one, right) for one in drawn]
+        across = [products.inner_products(one, right) for one in permuted]
         across += [products.inner_products(left * weights, right) for weights in together[1:]]
         within = products.inner_products(together, np.square(tiles))
         return np.stack(across), within, tiles[:, diagonal]
 
-    crosses = np.zeros((len(shuffles) + len(resamples), split, len(ys)))
+    crosses = np.zeros((len(permutations) + len(resamples), split, len(ys)))
     own = np.zeros((len(counts), len(layers)))
     energy = np.empty((len(layers), rows))
     side = min(products.TILE, rows)
@@ -171,21 +171,21 @@ def _hsic_of_draws(
             own += twice * within
             if second == first:
                 energy[:, first] = diagonals
-    # Of every layer, each row's inner products with the other rows that were drawn, summed.
+    # Of every layer, each row's inner products with the other rows that were taken, summed.
     towards = np.stack(
         spread(lambda i: _sums_of_rows(centred(i, slice(0, rows)), counts), range(len(layers))),
         axis=1,
     )
     towards -= energy
-    draws = [(0, order, np.arange(rows)) for order in moved]
-    draws += [(draw, order, order) for draw, order in enumerate(resamples, 1)]
+    taken = [(0, order, np.arange(rows)) for order in moved]
+    taken += [(which, order, order) for which, order in enumerate(resamples, 1)]
     found = []
-    for cross, (draw, of_x, of_y) in zip(crosses, draws, strict=True):
-        of_rows, norms = towards[draw], own[draw]
+    for cross, (which, of_x, of_y) in zip(crosses, taken, strict=True):
+        of_rows, norms = towards[which], own[which]
         x, y = slice(split), slice(split, None)
         left = of_rows[x][:, of_x], energy[x][:, of_x]
         right = of_rows[y][:, of_y], energy[y][:, of_y]
-        found.append(_hsic_of_draw(bias, cross, (norms[x], norms[y]), left, right))
+        found.append(_hsic_of_rows(bias, cross, (norms[x], norms[y]), left, right))
     return found
 
 
@@ -194,7 +194,7 @@ def _tile_bytes(layers: Sequence[Layer], counts: Array, side: int, dtype: npt.DT
 
 
 def _sums_of_rows(values: Array, counts: Array) -> Matrix:
-    """Each row's inner products with the rows that were drawn, summed, (draws, rows)."""
+    """Each row's inner products with the rows that were taken, summed, (resamples, rows)."""
     return np.asarray((counts @ values) @ values.T, np.float64)
 
 
@@ -203,8 +203,8 @@ Sums = tuple[Matrix, Matrix]
 summed, and its squared length."""
 
 
-def _hsic_of_draw(bias: float, cross: Matrix, own: tuple[Matrix, Matrix], x: Sums, y: Sums) -> Hsic:
-    """HSIC of a draw, whose rows need not be centred.
+def _hsic_of_rows(bias: float, cross: Matrix, own: tuple[Matrix, Matrix], x: Sums, y: Sums) -> Hsic:
+    """HSIC of a resample, whose rows need not be centred.
 
     `cross` and `own` are sums over pairs of different rows.
     """

@@ -48,7 +48,7 @@ class MinibatchCKA:
     """Linear CKA from the mean of unbiased HSIC over minibatches.
 
     The estimator of Nguyen et al. 2021: memory is one number per pair of layers. It depends on
-    how rows are batched, through chance alone. `MomentStream` is exact instead, at the price
+    how rows are batched, at random alone. `MomentStream` is exact instead, at the price
     of covariances.
 
     A batch of n rows counts n (n - 3) times. That is one over the variance that noise gives the

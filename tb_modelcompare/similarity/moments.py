@@ -153,11 +153,11 @@ def whiten(covariance: Array, rcond: float = RCOND) -> Whitening:
     correlation = covariance[some][:, some].astype(np.float64)
     correlation *= scale[:, None]
     correlation *= scale
-    dead = np.delete(np.eye(len(variance)), alive, axis=0)
+    constant = np.delete(np.eye(len(variance)), alive, axis=0)
     inverse = _inverse_cholesky(correlation, rcond)
     if inverse is not None:
         whitener, precision = inverse, float(np.vdot(inverse, inverse)) / len(alive)
-        absent = dead
+        absent = constant
     else:
         values, vectors = np.linalg.eigh(correlation)
         kept = values > rcond * values[-1]
@@ -165,7 +165,7 @@ def whiten(covariance: Array, rcond: float = RCOND) -> Whitening:
         precision = float(np.mean(1.0 / values[kept]))
         beside = np.zeros((int((~kept).sum()), len(variance)))
         beside[:, alive] = vectors[:, ~kept].T
-        absent = np.concatenate([dead, beside])
+        absent = np.concatenate([constant, beside])
     matrix = np.zeros((len(whitener), len(variance)), dtype)
     matrix[:, some] = whitener * scale
     reach = None if inverse is None else alive + 1

@@ -1,4 +1,4 @@
-"""A first look that says how far off it may be, then the exact values in its place."""
+"""Progressive estimates, which say how far off they may be, then the exact values in its place."""
 
 from __future__ import annotations
 
@@ -16,7 +16,13 @@ from tb_modelcompare.errors.checks import whole
 from tb_modelcompare.similarity import quadrature
 from tb_modelcompare.similarity.activations import Array, Layer, open_layer
 from tb_modelcompare.similarity.engine import Comparison, compare, labelled, warned_of_few_rows
-from tb_modelcompare.similarity.inputs import Dead, check_inputs, find_measure, open_both
+from tb_modelcompare.similarity.inputs import (
+    Constant,
+    check_inputs,
+    find_measure,
+    open_both,
+    renamed,
+)
 from tb_modelcompare.similarity.measures.cca import SpectralMean
 from tb_modelcompare.similarity.measures.regression import image_indices
 from tb_modelcompare.similarity.pairs import moment_pairs, prepared
@@ -52,25 +58,26 @@ def refine(
     growth: int = 4,
     level: float = 0.95,
     seed: int = 0,
-    dead: Dead = "raise",
+    constant: Constant = "raise",
+    dead: Constant | None = None,
     precision: Precision = "auto",
     memory: int = MEMORY,
     progress: Callable[[float], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
     **options: Any,
 ) -> Iterator[Estimate]:
-    """A first look with an interval for the exact values, at last these.
+    """Progressive estimates with intervals for the exact values, at last these.
 
-    - Whitened correlation, CCA and SVCCA, which a sample of rows makes too high: one look from
+    - Whitened correlation, CCA and SVCCA, which a sample of rows makes too high: one from
       random vectors over all rows, see `quadrature`; none where the rows do not fit in `memory`.
-    - Measures that a sample of rows estimates (`Measure.sampled`): a look at about `first` rows
-      of randomly drawn whole images, at `growth` times as many, and so on. The bias of few rows
+    - Measures that a sample of rows estimates (`Measure.sampled`): one from about `first` rows
+      of randomly taken whole images, at `growth` times as many, and so on. The bias of few rows
       is estimated from parts of the sample, and taken off.
     - Others have the exact values only.
 
     Parameters
     ----------
-    a, b, measure, groups, seed, dead, precision, memory, progress, cancelled, **options
+    a, b, measure, groups, seed, constant, dead, precision, memory, progress, cancelled, **options
         As of `compare`. `progress` is told about the exact values only.
     first : int
         Rows of the first sample, at least 1.
@@ -87,17 +94,19 @@ def refine(
     Raises
     ------
     OptionError, ActivationError
-        As of `compare`; what is wrong with an option is raised at once, before the first look.
+        As of `compare`; what is wrong with an option is raised at once, before the first estimate.
     """
-    chosen = find_measure(measure)
+    constant, chosen = renamed(constant, dead), find_measure(measure)
     plan = chosen.planned(options)
     first, growth = whole("first", first, least=1), whole("growth", growth, least=2)
-    check_inputs(a, b, groups, level, seed, dead)
+    check_inputs(a, b, groups, level, seed, constant)
     settings = Settings(precision, memory, progress, cancelled)
-    return _looks(a, b, chosen, plan, groups, first, growth, level, seed, dead, settings, options)
+    return _progressive(
+        a, b, chosen, plan, groups, first, growth, level, seed, constant, settings, options
+    )
 
 
-def _looks(
+def _progressive(
     a: Layers,
     b: Layers,
     chosen: Measure,
@@ -107,17 +116,17 @@ def _looks(
     growth: int,
     level: float,
     seed: int,
-    dead: Dead,
+    constant: Constant,
     settings: Settings,
     options: dict[str, Any],
 ) -> Iterator[Estimate]:
     """What `refine` yields."""
     if isinstance(plan, MomentPlan) and isinstance(plan.combine, SpectralMean):
-        yield from _from_random_vectors(a, b, chosen, plan, level, seed, dead, settings)
+        yield from _from_random_vectors(a, b, chosen, plan, level, seed, constant, settings)
         return  # with the exact values, too
     if chosen.sampled:
         fixed = {
-            "dead": dead,
+            "constant": constant,
             "precision": settings.precision,
             "memory": settings.memory,
             "cancelled": settings.cancelled,
@@ -130,7 +139,7 @@ def _looks(
         b,
         chosen,
         groups=groups,
-        dead=dead,
+        constant=constant,
         precision=settings.precision,
         memory=settings.memory,
         progress=settings.progress,
@@ -151,16 +160,16 @@ def _from_random_vectors(
     plan: MomentPlan,
     level: float,
     seed: int,
-    dead: Dead,
+    constant: Constant,
     settings: Settings,
 ) -> Iterator[Estimate]:
-    """A look, and the exact values, which need the same moments of each layer.
+    """An estimate, and the exact values, which need the same moments of each layer.
 
-    No look where the rows do not fit in `memory`: to read them again for the random vectors
+    No estimate where the rows do not fit in `memory`: to read them again for the random vectors
     takes longer than the exact values.
     """
     assert isinstance(plan.combine, SpectralMean)
-    xs, ys, notes = open_both(a, b, dead)
+    xs, ys, notes = open_both(a, b, constant)
     xs[0].require_rows(plan.least_rows, measure.title)
     layers = xs if ys is xs else [*xs, *ys]
     tick = replace(settings, progress=None).tick(1.0)  # asks whether to stop
@@ -179,10 +188,12 @@ def _from_random_vectors(
         ]
         del rows
         matrices = _estimated(xs, ys, sides, plan.combine, level, seed, settings, tick)
-        looked = labelled(measure, matrices[0], xs, ys, notes)
-        note = f"A first look, from {quadrature.SAMPLES} random directions or so for each pair."
+        estimated = labelled(measure, matrices[0], xs, ys, notes)
+        note = f"A progressive estimate, from {quadrature.SAMPLES} random directions a pair."
         yield Estimate(
-            replace(looked, low=matrices[1], high=matrices[2], warnings=(*looked.warnings, note)),
+            replace(
+                estimated, low=matrices[1], high=matrices[2], warnings=(*estimated.warnings, note)
+            ),
             xs[0].rows,
             False,
         )
@@ -255,31 +266,31 @@ def _from_samples(
     rows = _rows(a)
     image = image_indices(groups, rows)
     by_image = rows_by_image(image)
-    drawn = [by_image[index] for index in np.random.default_rng(seed).permutation(len(by_image))]
-    ends = np.cumsum([len(one) for one in drawn])
+    order = [by_image[index] for index in np.random.default_rng(seed).permutation(len(by_image))]
+    ends = np.cumsum([len(one) for one in order])
     wanted = first
     while wanted * 2 <= rows:
-        sample = drawn[: int(np.searchsorted(ends, wanted)) + 1]
+        sample = order[: int(np.searchsorted(ends, wanted)) + 1]
         wanted *= growth
         if len(sample) < PARTS:  # too few images to tell a spread
             continue
         try:
-            looked = [
+            estimated = [
                 _of_rows(a, b, measure, groups, image, images, options)
                 for images in (sample, *(sample[part::PARTS] for part in range(PARTS)))
             ]
         except ActivationError:  # a layer that does not vary on so few rows
             continue
-        if any(_silent_here(model, kept) for model, kept in _kept(a, b, looked)):
+        if any(_silent_here(model, kept) for model, kept in _kept(a, b, estimated)):
             continue
         taken = sum(len(one) for one in sample)
-        yield Estimate(_without_bias(looked, taken, rows, level), taken, False)
+        yield Estimate(_without_bias(estimated, taken, rows, level), taken, False)
 
 
 def _kept(
-    a: Layers, b: Layers, looked: list[Comparison]
+    a: Layers, b: Layers, estimated: list[Comparison]
 ) -> Iterator[tuple[Layers, tuple[str, ...]]]:
-    for one in looked:
+    for one in estimated:
         yield a, one.rows
         yield b, one.columns
 
@@ -314,18 +325,18 @@ def _of_rows(
     return compare(left, right, replace(measure, plan=plan), groups=of_rows, **options)
 
 
-def _without_bias(looked: list[Comparison], taken: int, rows: int, level: float) -> Comparison:
+def _without_bias(estimated: list[Comparison], taken: int, rows: int, level: float) -> Comparison:
     """The value on a sample less its bias, which falls with rows, and an interval.
 
     With a bias of c / rows, parts of the sample are (PARTS - 1) c / taken above the sample.
     """
-    whole, parts = looked[0], np.stack([one.values for one in looked[1:]])
+    whole, parts = estimated[0], np.stack([one.values for one in estimated[1:]])
     left = 1.0 - taken / rows  # of a sample that is nearly everything little remains unknown
     bias = (parts.mean(axis=0) - whole.values) / (PARTS - 1) * left
     t = float(scipy.special.stdtrit(PARTS - 1, (1.0 + level) / 2))
     error = t * parts.std(axis=0, ddof=1) / np.sqrt(PARTS) * np.sqrt(left) + abs(bias)
     values = whole.values - bias
-    note = f"A first look at {taken} of {rows} rows."
+    note = f"A progressive estimate from {taken} of {rows} rows."
     return replace(
         whole,
         values=values,

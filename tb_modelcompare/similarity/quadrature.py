@@ -1,4 +1,4 @@
-"""Means of singular values from a few random vectors: a first look without any large product.
+"""Means of singular values from a few random vectors, without any large product.
 
 Whitened correlation, CCA and SVCCA are means of singular values of a whitened cross-covariance
 W, which takes a product of all units with all units over all rows, and then a decomposition

@@ -33,7 +33,7 @@ class MomentPlan:
     """Whether products in float32 are enough for the layer that was prepared from them."""
     white_rows: Callable[[Layer, Any], Array] | None = None
     """Of a measure that no invertible linear map of the units changes: white variates of the
-    rows, from the layer and what was prepared from it. Draws of rows are taken from these, as
+    rows, from the layer and what was prepared from it. Resamples of rows are taken from these, as
     float32 and Cholesky's factor are enough there. None where there are no such variates."""
 
 
@@ -90,13 +90,13 @@ class Measure:
     wants_rows_over_units : bool
         Biased towards `high` where rows are fewer than units; `compare` warns then.
     repeats_bias : bool
-        Rows drawn twice look like perfect neighbours to it, so intervals come from half
+        A row taken twice looks like a perfect neighbour to it, so intervals come from half
         samples instead of the bootstrap.
     distance : bool
         Small means similar.
     sampled : bool
-        A sample of rows estimates it, with a bias that falls as 1 / rows: `refine` takes first
-        looks so.
+        A sample of rows estimates it, with a bias that falls as 1 / rows: `refine` makes
+        progressive estimates so.
     by_image : bool
         `plan` takes `groups=`, the image of each row.
     function : callable
@@ -149,7 +149,7 @@ INVARIANCES: dict[str, str] = {
     "translation": "a constant added to each unit",
     "orthogonal": "rotation and reflection of the space of units",
     "linear": "any invertible linear map of the units",
-    "dead units": "units that are zero everywhere, added or left out",
+    "constant units": "units that have one value on all rows, added or left out",
 }
 
 

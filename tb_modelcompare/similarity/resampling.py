@@ -1,4 +1,4 @@
-"""A measure of shuffled and of resampled images, for each kind of measure at the least cost."""
+"""A measure of permuted and of resampled images, for each kind of measure at the least cost."""
 
 from __future__ import annotations
 
@@ -10,33 +10,33 @@ from typing import Any
 import numpy as np
 
 from tb_modelcompare.similarity.activations import Array, Layer, Matrix, open_layer
-from tb_modelcompare.similarity.kernel_resampling import Drawn, kernel_draws
+from tb_modelcompare.similarity.kernel_resampling import Resampling, kernel_resampling
 from tb_modelcompare.similarity.pairs import Prepared, all_pairs, moment_pairs, prepared
 from tb_modelcompare.similarity.registry import KernelPlan, Measure, MomentPlan, Plan
 from tb_modelcompare.similarity.settings import Settings
 from tb_modelcompare.similarity.significance import Indices, Layers
 
 
-def drawn(
+def resampling(
     measure: Measure,
     options: Mapping[str, Any],
     a: Layers,
     b: Layers,
     image: Indices | None,
-    shuffles: Iterator[Indices],
+    permutations: Iterator[Indices],
     resamples: Iterator[Indices],
     settings: Callable[[int], Settings],
-) -> Iterator[Drawn]:
-    """The measure of every draw, some draws at a time.
+) -> Iterator[Resampling]:
+    """The measure of every permutation and resample, some at a time.
 
     Parameters
     ----------
     image : array (rows,), optional
         Image of each row, for measures that hold images out.
-    shuffles, resamples
+    permutations, resamples
         Orders of the rows of `b`; rows of both.
     settings : callable
-        Those of the work on so many draws, which are done afterwards.
+        Those of the work on so many of them, which are done afterwards.
     """
 
     def plan_of(rows: Indices | slice) -> Plan:
@@ -47,20 +47,20 @@ def drawn(
     xs = [open_layer(values, name) for name, values in a.items()]
     ys = xs if b is a else [open_layer(values, name) for name, values in b.items()]
     if isinstance(plan, KernelPlan):
-        # Beside tiles, the pass holds a number for each row of each layer and each draw.
+        # Beside tiles, the pass holds a number for each row of each layer and each of them.
         at_once = max(1, work.memory // (64 * xs[0].rows * (len(xs) + len(ys))))
         while True:
             some = (
-                list(itertools.islice(shuffles, at_once)),
+                list(itertools.islice(permutations, at_once)),
                 list(itertools.islice(resamples, at_once)),
             )
             if not any(some):
                 return
-            yield kernel_draws(plan, xs, ys, *some, settings(sum(map(len, some))))
+            yield kernel_resampling(plan, xs, ys, *some, settings(sum(map(len, some))))
     ready = _prepared_twice(plan, xs, ys, work) if isinstance(plan, MomentPlan) else None
     short = _variates(plan, xs, ys, ready, work)
 
-    def shuffled(order: Indices) -> Matrix:
+    def permuted(order: Indices) -> Matrix:
         moved = [replace(layer, values=layer.values[order]) for layer in ys]
         if isinstance(plan, MomentPlan):  # a layer's own moments know no order
             return moment_pairs(measure, plan, xs, moved, settings(1), ready)
@@ -72,9 +72,9 @@ def drawn(
         left[0].require_rows(plan.least_rows, measure.title)
         return all_pairs(measure, plan_of(order), left, right, settings(1))
 
-    for shuffle, resample in itertools.zip_longest(shuffles, resamples):
-        yield Drawn(
-            [] if shuffle is None else [shuffled(shuffle)],
+    for permutation, resample in itertools.zip_longest(permutations, resamples):
+        yield Resampling(
+            [] if permutation is None else [permuted(permutation)],
             [] if resample is None else [resampled(resample)],
         )
 
@@ -97,10 +97,10 @@ def _variates(
     ready: Prepared | None,
     settings: Settings,
 ) -> tuple[dict[str, Array], dict[str, Array]]:
-    """Layers to draw rows from.
+    """Layers to resample rows of.
 
     Some measures see no linear map of a layer (`MomentPlan.white_rows`). Variates that are white
-    on all rows are nearly so on a draw of them, so that float32 and Cholesky are enough there.
+    on all rows are nearly so on a resample of them, so that float32 and Cholesky are enough there.
     """
     layers = [*xs, *ys]
     values = [np.asarray(layer.values) for layer in layers]

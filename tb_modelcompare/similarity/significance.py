@@ -1,4 +1,4 @@
-"""How much of a value is real: chance, intervals over images, and what few rows can carry."""
+"""How much of a value is real: the null, intervals over images, and what few rows can carry."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ Layers: TypeAlias = Mapping[str, Any]
 Indices: TypeAlias = npt.NDArray[np.intp]
 
 
-def null_of(shuffled: Sequence[Matrix], true: Matrix, measure: Measure) -> dict[str, Matrix]:
-    """What the measure gives when images of the second model are shuffled: its mean, the
+def null_of(permuted: Sequence[Matrix], true: Matrix, measure: Measure) -> dict[str, Matrix]:
+    """What the measure gives when images of the second model are permuted: its mean, the
     percentile (95th, 5th of a distance) that a value should be beyond, and p-values."""
-    null = np.stack(shuffled)
+    null = np.stack(permuted)
     beyond = null <= true if measure.distance else null >= true
     return {
         "null_mean": null.mean(axis=0),
@@ -74,13 +74,13 @@ def image_table(image: Indices) -> Indices:
     rows = rows_by_image(image)
     if len({len(one) for one in rows}) > 1:
         raise ActivationError(
-            "Images have different numbers of rows, so they cannot be shuffled as wholes. Sample "
+            "Images have different numbers of rows, so they cannot be permuted as wholes. Sample "
             "the same number of positions in each image."
         )
     return np.stack(rows)
 
 
-def shuffles_of(image: Indices, count: int, seed: int) -> Iterator[Indices]:
+def permutations_of(image: Indices, count: int, seed: int) -> Iterator[Indices]:
     """Orders of rows in which whole images changed places."""
     if not count:
         return
@@ -93,9 +93,9 @@ def shuffles_of(image: Indices, count: int, seed: int) -> Iterator[Indices]:
 
 
 def resamples_of(image: Indices, count: int, half: bool, seed: int) -> Iterator[Indices]:
-    """Rows of images drawn with replacement, or of a random half of the images.
+    """Rows of images taken with replacement, or of a random half of the images.
 
-    Halves serve measures to which an image drawn twice is its own perfect neighbour. The
+    Halves serve measures to which an image taken twice is its own perfect neighbour. The
     variance of a statistic over random halves estimates that of the statistic on all images
     (the delete-half jackknife), without any repeated row.
     """
@@ -107,12 +107,12 @@ def resamples_of(image: Indices, count: int, half: bool, seed: int) -> Iterator[
     if images < 2:
         raise ActivationError("An interval over images needs at least two images.")
     for _ in range(count):
-        drawn = (
+        taken = (
             random.permutation(images)[: (images + 1) // 2]
             if half
             else random.integers(0, images, images)
         )
-        yield np.concatenate([rows[index] for index in drawn])
+        yield np.concatenate([rows[index] for index in taken])
 
 
 def effective_rows(values: npt.ArrayLike, groups: npt.ArrayLike | None = None) -> float:

@@ -69,7 +69,7 @@ def test_a_first_look_is_there_before_the_exact_matrix(
     assert (status["status"], status["look"], status["revision"]) == ("running", "first", 1)
     info = server.json("matrix_info", id=job_id)
     assert (info["look"], info["revision"], info["interval"]) == ("first", 1, True)
-    assert "first look" in info["warnings"][-1]
+    assert "progressive estimate" in info["warnings"][-1]
 
     def matrix(**parameters: str) -> npt.NDArray[np.float64]:
         response = server.get("matrix", id=job_id, **parameters)

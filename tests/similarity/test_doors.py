@@ -41,8 +41,9 @@ A, B = {"x": layer(0)}, {"y": layer(1)}
     [
         ("precision", "float32"),
         ("precision", None),
+        ("constant", "ignore"),
+        ("constant", True),
         ("dead", "ignore"),
-        ("dead", True),
         ("memory", 0),
         ("memory", 1e9),
         ("memory", "1G"),
@@ -404,3 +405,13 @@ def test_a_measure_of_a_user_that_is_linear_and_does_not_whiten_has_intervals(sa
         drawn.append(compare(left, right, OWN).values)
     width = np.diff(np.quantile(drawn, [0.025, 0.975], axis=0), axis=0)[0]
     np.testing.assert_allclose(found.high - found.low, width, atol=1e-9)
+
+
+def test_the_former_name_of_constant_works_and_says_the_new_one() -> None:
+    a = {**A, "flat": np.ones((60, 2))}
+    with pytest.warns(DeprecationWarning, match="called constant") as told:
+        before = compare(a, B, dead="drop")
+    assert told[0].filename == __file__
+    with pytest.warns(DeprecationWarning, match="called constant"):
+        estimates = refine(a, B, dead="drop")
+    assert next(estimates).comparison.rows == before.rows == compare(a, B, constant="drop").rows

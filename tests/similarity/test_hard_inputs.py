@@ -144,12 +144,12 @@ def test_a_constant_layer_is_the_constant_for_uncentred_correlation(relu_layers)
 @pytest.mark.parametrize("name", NAMES)
 def test_dead_layers_can_be_left_out(name, relu_layers):
     X, Y = relu_layers
-    result = compare({"a": X, "dead": np.zeros((80, 3))}, {"b": Y}, name, dead="drop")
+    result = compare({"a": X, "dead": np.zeros((80, 3))}, {"b": Y}, name, constant="drop")
     assert (result.rows, result.columns) == (("a",), ("b",))
     assert any("dead" in note for note in result.warnings)
     assert result.values == pytest.approx(compare({"a": X}, {"b": Y}, name).values)
     with pytest.raises(ActivationError, match="No layer of the first model varies"):
-        compare({"dead": np.zeros((80, 3))}, {"b": Y}, name, dead="drop")
+        compare({"dead": np.zeros((80, 3))}, {"b": Y}, name, constant="drop")
 
 
 @pytest.mark.parametrize("name", NAMES)

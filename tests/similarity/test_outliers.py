@@ -15,7 +15,7 @@ from tb_modelcompare.similarity import (
     linear_cka,
     unbiased_linear_cka,
 )
-from tb_modelcompare.similarity.significance import resamples_of, shuffles_of
+from tb_modelcompare.similarity.significance import permutations_of, resamples_of
 
 Matrix = npt.NDArray[np.float64]
 ROWS = 240
@@ -121,7 +121,7 @@ def test_shuffles_and_resamples_with_an_outlier(name: str, kind: type, factor: f
     Y[0] = Y[1]
     image = np.arange(ROWS)
     found = compare({"x": X}, {"y": Y}, name, permutations=6, resamples=6, seed=3)
-    shuffled = [function(X, Y[order]) for order in shuffles_of(image, 6, 3)]
+    shuffled = [function(X, Y[order]) for order in permutations_of(image, 6, 3)]
     half = name == "unbiased_linear_cka"
     drawn = [function(X[rows], Y[rows]) for rows in resamples_of(image, 6, half, 3)]
     assert found.null_mean is not None

@@ -45,7 +45,7 @@ def transform(name: str, X, random):
     if name == "linear":
         rotations = [np.linalg.qr(random.standard_normal((d, d)))[0] for _ in range(2)]
         return X @ rotations[0] @ np.diag(random.uniform(0.1, 10, d)) @ rotations[1]
-    assert name == "dead units"
+    assert name == "constant units"
     return np.column_stack([X, np.zeros((len(X), 2))])
 
 

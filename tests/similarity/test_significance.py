@@ -1,4 +1,4 @@
-"""Chance levels, intervals and first looks tell the truth."""
+"""Nulls, intervals and progressive estimates tell the truth."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import pytest
 
 from tb_modelcompare.errors import ActivationError
 from tb_modelcompare.similarity import MEASURES, compare, effective_rows
-from tb_modelcompare.similarity.engine import chance
+from tb_modelcompare.similarity.engine import null_means
 from tb_modelcompare.similarity.settings import Settings
-from tb_modelcompare.similarity.significance import resamples_of, shuffles_of
+from tb_modelcompare.similarity.significance import permutations_of, resamples_of
 
 
 def related(random, images: int, positions: int = 1):
@@ -134,7 +134,7 @@ def test_draws_are_what_comparing_the_drawn_rows_gives(name, same):
     found = compare(a, b, name, groups=image, permutations=3, resamples=5)
     null = [
         compare(a, {key: values[order] for key, values in b.items()}, name, **held).values
-        for order in shuffles_of(image, 3, seed=0)
+        for order in permutations_of(image, 3, seed=0)
     ]
     np.testing.assert_allclose(found.null_mean, np.mean(null, axis=0), atol=2e-6)
     drawn = []
@@ -156,7 +156,9 @@ def test_chance_of_cka_is_the_mean_over_all_orders_of_the_images(name):
     }
     b = {"y": random.standard_normal((10, 2)) + image[:, None]}
     settings = Settings("auto", 2**30, None, None)
-    found, shuffles = chance(a, b, MEASURES[name], groups=image, shuffles=3, settings=settings)
+    found, shuffles = null_means(
+        a, b, MEASURES[name], groups=image, permutations=3, settings=settings
+    )
     assert shuffles is None
     orders = [np.ravel([(2 * i, 2 * i + 1) for i in p]) for p in itertools.permutations(range(5))]
     expected = np.mean([compare(a, {"y": b["y"][order]}, name).values for order in orders], axis=0)
@@ -198,7 +200,7 @@ def test_images_are_held_out_as_wholes_in_every_resample():
 def test_layers_left_out_as_dead_are_left_out_of_everything():
     X, Y, _ = related(np.random.default_rng(13), 30)
     a, b = {"dead": np.ones((30, 2)), "x": X}, {"y": Y}
-    result = compare(a, b, dead="drop", permutations=3, resamples=5, untrained={"y": Y[::-1]})
+    result = compare(a, b, constant="drop", permutations=3, resamples=5, untrained={"y": Y[::-1]})
     assert result.rows == ("x",)
     for part in (result.null_mean, result.low, result.effective_rows, result.baseline):
         assert part.shape == (1, 1)

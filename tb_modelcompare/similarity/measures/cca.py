@@ -191,7 +191,7 @@ def whitened_correlation(X: npt.ArrayLike, Y: npt.ArrayLike, *, rcond: float = R
     X, Y : array (rows, d1), (rows, d2)
     rcond : float
         Directions with less than this share of the largest variance (every unit at variance
-        one) are dropped, and do not count in the rank: dead, duplicate or linearly dependent
+        one) are dropped, and do not count in the rank: constant, duplicate or linearly dependent
         units change nothing, and a rank-deficient layer has 1 with itself.
 
     Raises
@@ -265,7 +265,7 @@ LINEAR_INVARIANCES = (
     "translation",
     "orthogonal",
     "linear",
-    "dead units",
+    "constant units",
 )
 
 WHITENED_CORRELATION = Measure(

@@ -143,7 +143,7 @@ def semi_matching(X: npt.ArrayLike, Y: npt.ArrayLike, *, direction: Direction = 
     return evaluate(_semi_plan(direction), X, Y)
 
 
-_INVARIANCES = ("permutation", "scaling", "unit scaling", "translation", "dead units")
+_INVARIANCES = ("permutation", "scaling", "unit scaling", "translation", "constant units")
 
 
 def _measure(name: str, title: str, summary: str, formula: str, **rest: object) -> Measure:

@@ -344,7 +344,14 @@ def cross_validated_regression(
     return evaluate(_cross_validated_plan(direction, groups, folds, ridge), X, Y)
 
 
-_INVARIANCES = ("permutation", "scaling", "unit sign", "translation", "orthogonal", "dead units")
+_INVARIANCES = (
+    "permutation",
+    "scaling",
+    "unit sign",
+    "translation",
+    "orthogonal",
+    "constant units",
+)
 
 
 def _measure(direction: Direction) -> Measure:

@@ -179,7 +179,14 @@ def rbf_cka(X: npt.ArrayLike, Y: npt.ArrayLike, *, bandwidth: float = 0.4) -> fl
     return evaluate(_rbf_plan(bandwidth), X, Y)
 
 
-_INVARIANCES = ("permutation", "scaling", "unit sign", "translation", "orthogonal", "dead units")
+_INVARIANCES = (
+    "permutation",
+    "scaling",
+    "unit sign",
+    "translation",
+    "orthogonal",
+    "constant units",
+)
 
 
 def _rsa_measure(name: str, title: str, comparison: Comparison, formula: str) -> Measure:

@@ -165,7 +165,14 @@ def shape_metric(
     return evaluate(_shape_plan(alpha, rcond), X, Y)
 
 
-_INVARIANCES = ("permutation", "scaling", "unit sign", "translation", "orthogonal", "dead units")
+_INVARIANCES = (
+    "permutation",
+    "scaling",
+    "unit sign",
+    "translation",
+    "orthogonal",
+    "constant units",
+)
 
 
 def _procrustes_measure(name: str, title: str, form: Form, high: float, formula: str) -> Measure:

@@ -1,4 +1,4 @@
-"""First looks: how often their intervals hold the exact values, and what follows them."""
+"""Progressive estimates: how often their intervals hold the exact values, and what follows them."""
 
 from __future__ import annotations
 
@@ -145,7 +145,9 @@ def test_intervals_from_samples_of_images_hold_the_exact_values(name: str) -> No
         looks.close()
         assert not look.exact
         assert look.rows == 400
-        assert f"first look at 400 of {len(IMAGES)} rows" in look.comparison.warnings[-1]
+        assert (
+            f"progressive estimate from 400 of {len(IMAGES)} rows" in look.comparison.warnings[-1]
+        )
         shares.append(covered(look.comparison, exact))
     assert np.mean(shares) > 0.85
 
@@ -173,8 +175,8 @@ def test_a_layer_that_a_sample_misses_delays_the_first_look() -> None:
     rare = np.zeros((2000, 3), np.float32)
     rare[::1000] = 1.0
     a["layer0"] = rare
-    for dead in ("raise", "drop"):
-        looks = list(refine(a, a, groups=IMAGES, first=100, growth=2, dead=dead))
+    for left_out in ("raise", "drop"):
+        looks = list(refine(a, a, groups=IMAGES, first=100, growth=2, constant=left_out))
         assert looks[-1].exact
         assert all(look.comparison.rows == tuple(a) for look in looks)
     with pytest.raises(ActivationError):
