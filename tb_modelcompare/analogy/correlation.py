@@ -23,11 +23,8 @@ from tb_modelcompare.analogy.directions import (
 from tb_modelcompare.errors import ActivationError
 from tb_modelcompare.errors.checks import number, one_of, whole
 from tb_modelcompare.similarity.activations import Matrix, about_median
-from tb_modelcompare.similarity.measures.regression import (
-    folds_of_rows,
-    image_indices,
-    ridge_factor,
-)
+from tb_modelcompare.similarity.images import image_indices
+from tb_modelcompare.similarity.measures.regression import folds_of_rows, ridge_factor
 
 Kind = Literal["regression", "pattern", "decoder"]
 KINDS: tuple[Kind, ...] = ("regression", "pattern", "decoder")

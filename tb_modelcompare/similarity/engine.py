@@ -14,6 +14,7 @@ import numpy.typing as npt
 from tb_modelcompare.errors import ActivationError, OptionError, RowsFewerThanUnitsWarning
 from tb_modelcompare.errors.checks import whole
 from tb_modelcompare.similarity.activations import Layer, Matrix, check_model
+from tb_modelcompare.similarity.images import image_indices
 from tb_modelcompare.similarity.inputs import (
     Constant,
     check_inputs,
@@ -21,8 +22,8 @@ from tb_modelcompare.similarity.inputs import (
     open_both,
     renamed,
 )
+from tb_modelcompare.similarity.jackknife import jackknife_interval
 from tb_modelcompare.similarity.kernel_resampling import mean_of_permutations
-from tb_modelcompare.similarity.measures.regression import image_indices
 from tb_modelcompare.similarity.pairs import all_pairs
 from tb_modelcompare.similarity.registry import KernelPlan, Measure
 from tb_modelcompare.similarity.resampling import resampling
@@ -117,9 +118,11 @@ def compare(
         Image of each row. Whole images are permuted, resampled and held out, as the positions of
         one image are not independent. By default each row is an image.
     permutations, resamples : int
-        How often images are permuted, for a null and p-values, and resampled, for an interval, at
-        least 5 times. Each costs one comparison; 100 and 200 are usual. So few that they
-        do not reach `level` are noted in `warnings`.
+        How often images are permuted, for a null and p-values, and resampled, for an interval,
+        at least 5 times. Each costs one comparison; 100 and 200 are usual. So few resamples that
+        they do not reach `level` are noted in `warnings`. A debiased measure has an interval of
+        the value of the population, from a jackknife over 20 blocks of images, where `resamples`
+        is not 0; how large it is makes no difference.
     level : float
         Coverage of the interval.
     untrained : mapping, optional
@@ -230,10 +233,16 @@ def assess(
         yield comparison
         return
     image = image_indices(groups, len(a[comparison.rows[0]]))
-    notes = (*comparison.warnings, *few_resamples(resamples, level))
+    few = () if measure.debiased else few_resamples(resamples, level)
+    notes = (*comparison.warnings, *few)
     comparison = replace(
         comparison, effective_rows=effective_rows_of_pairs(a, b, image), warnings=notes
     )
+    if measure.debiased and resamples:
+        low, high = jackknife_interval(
+            a, b, comparison.values, image, level, settings_of(resamples)
+        )
+        comparison, resamples = replace(comparison, low=low, high=high), 0
     permuted: list[Matrix] = []
     resampled: list[Matrix] = []
 
@@ -284,7 +293,10 @@ def null_means(
         xs, ys, notes = open_both(a, b, "drop")
         xs[0].require_rows(plan.least_rows, measure.title)
         image = image_indices(groups, xs[0].rows)
-        mean = mean_of_permutations(plan, xs, ys, image, settings)
+        if measure.debiased:  # its mean over independent images is 0: that is what debiased says
+            mean = np.zeros((len(xs), len(ys)))
+        else:
+            mean = mean_of_permutations(plan, xs, ys, image, settings)
         return labelled(measure, mean, xs, ys, notes), None
     found = assess(
         a,
@@ -320,9 +332,22 @@ def _compare(
 def labelled(
     measure: Measure, values: Matrix, xs: list[Layer], ys: list[Layer], notes: tuple[str, ...]
 ) -> Comparison:
-    if not np.isfinite(values).all():
+    finite = np.isfinite(values)
+    if not (finite.any() if measure.debiased else finite.all()):
         raise ActivationError(f"{measure.title} has no finite value for these layers.")
     rows, columns = (tuple(layer.name for layer in side) for side in (xs, ys))
+    without = dict.fromkeys(
+        layer.name
+        for side, values_of in ((xs, values), (ys, values.T))
+        for layer, found in zip(side, values_of, strict=True)
+        if np.isnan(found).all()
+    )
+    if without:
+        notes = (
+            *notes,
+            f"No value for {', '.join(without)}: without the bias of few images, nothing is left "
+            "of how these layers arrange them. Use a probe with more images.",
+        )
     return Comparison(values, rows, columns, measure.name, notes)
 
 

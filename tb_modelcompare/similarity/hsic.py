@@ -77,10 +77,20 @@ def require_variation(name: str, rows: int, hsic: float, unbiased: bool) -> None
 
 
 def cka_of(hsic: Hsic, xs: Sequence[Layer], ys: Sequence[Layer], bias: float) -> Matrix:
-    for layers, own in ((xs, hsic.own_x), (ys, hsic.own_y)):
-        for layer, value in zip(layers, own, strict=True):
-            require_variation(layer.name, layer.rows, float(value), bias < 1.0)
-    return np.asarray(hsic.cross / np.outer(np.sqrt(hsic.own_x), np.sqrt(hsic.own_y)))
+    """CKA of all pairs; NaN where a layer's own HSIC without its bias is not positive.
+
+    Raises
+    ------
+    ActivationError
+        If a layer does not vary.
+    """
+    own = [hsic.own_x, hsic.own_y]
+    for layers, values in zip((xs, ys), own, strict=True):
+        for layer, value in zip(layers, values, strict=True):
+            if bias > 0.0 or not layer.varies:
+                require_variation(layer.name, layer.rows, float(value), bias < 1.0)
+    roots = [np.sqrt(np.where(values > 0.0, values, np.nan)) for values in own]
+    return np.asarray(hsic.cross / np.outer(*roots))
 
 
 def kernel_hsic(bias: float, xs: list[Layer], ys: list[Layer], settings: Settings) -> Hsic:
@@ -91,7 +101,7 @@ def kernel_hsic(bias: float, xs: list[Layer], ys: list[Layer], settings: Setting
     """
     layers = xs if ys is xs else [*xs, *ys]
     dtype = np.dtype(settings.dtype(layers))
-    squares, own, energies = _squares(xs, ys, dtype, settings)
+    squares, own, energies = _squares_and_energies(xs, ys, dtype, settings)
     if bias == 1.0:
         return Hsic(squares, *own)
     unbiased = unbiased_of(squares, own, energies)
@@ -100,7 +110,15 @@ def kernel_hsic(bias: float, xs: list[Layer], ys: list[Layer], settings: Setting
     return with_bias(bias, squares, own, unbiased, xs[0].rows)
 
 
-def _squares(
+def squares_of_pairs(
+    xs: list[Layer], ys: list[Layer], dtype: npt.DTypeLike, settings: Settings
+) -> tuple[Matrix, tuple[Matrix, Matrix]]:
+    """`||X'Y||²` of all pairs and of each layer with itself."""
+    squares, own, _ = _squares_and_energies(xs, ys, dtype, settings)
+    return squares, own
+
+
+def _squares_and_energies(
     xs: list[Layer], ys: list[Layer], dtype: npt.DTypeLike, settings: Settings
 ) -> tuple[Matrix, tuple[Matrix, Matrix], tuple[Matrix, Matrix]]:
     """`||X'Y||²` of all pairs and of each layer with itself, and every row's squared length,

@@ -18,8 +18,8 @@ from tb_modelcompare.similarity.activations import (
     open_layer,
     require_same_rows,
 )
+from tb_modelcompare.similarity.images import image_indices
 from tb_modelcompare.similarity.measures import MEASURES
-from tb_modelcompare.similarity.measures.regression import image_indices
 from tb_modelcompare.similarity.registry import Measure
 from tb_modelcompare.similarity.significance import Layers
 from tb_modelcompare.similarity.threads import spread

@@ -11,7 +11,8 @@ import numpy.typing as npt
 
 from tb_modelcompare.similarity import products
 from tb_modelcompare.similarity.activations import Array, Layer, Matrix
-from tb_modelcompare.similarity.hsic import cka_of, kernel_hsic
+from tb_modelcompare.similarity.hsic import Hsic, cka_of, kernel_hsic
+from tb_modelcompare.similarity.hsic_of_images import hsic_of_images
 from tb_modelcompare.similarity.moments import Cross, LayerMoments
 from tb_modelcompare.similarity.panels import multiply_adds, panels
 from tb_modelcompare.similarity.registry import (
@@ -40,10 +41,17 @@ def all_pairs(
 
 
 def _kernel_pairs(plan: KernelPlan, xs: list[Layer], ys: list[Layer], settings: Settings) -> Matrix:
-    values = cka_of(kernel_hsic(plan.bias, xs, ys, settings), xs, ys, plan.bias)
+    values = cka_of(hsic_of_plan(plan, xs, ys, settings), xs, ys, plan.bias)
     if ys is xs:
-        np.fill_diagonal(values, 1.0)
+        np.fill_diagonal(values, np.where(np.isfinite(values.diagonal()), 1.0, np.nan))
     return values
+
+
+def hsic_of_plan(plan: KernelPlan, xs: list[Layer], ys: list[Layer], settings: Settings) -> Hsic:
+    """HSIC of all pairs, over pairs of different images where the plan knows them."""
+    if plan.images is None or plan.images.are_rows:
+        return kernel_hsic(plan.bias, xs, ys, settings)
+    return hsic_of_images(xs, ys, plan.images, settings)
 
 
 @dataclass(frozen=True, eq=False)

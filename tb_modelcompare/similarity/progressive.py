@@ -16,6 +16,7 @@ from tb_modelcompare.errors.checks import whole
 from tb_modelcompare.similarity import quadrature
 from tb_modelcompare.similarity.activations import Array, Layer, open_layer
 from tb_modelcompare.similarity.engine import Comparison, compare, labelled, warned_of_few_rows
+from tb_modelcompare.similarity.images import image_indices
 from tb_modelcompare.similarity.inputs import (
     Constant,
     check_inputs,
@@ -24,7 +25,6 @@ from tb_modelcompare.similarity.inputs import (
     renamed,
 )
 from tb_modelcompare.similarity.measures.cca import SpectralMean
-from tb_modelcompare.similarity.measures.regression import image_indices
 from tb_modelcompare.similarity.pairs import moment_pairs, prepared
 from tb_modelcompare.similarity.registry import KernelPlan, Measure, MomentPlan, Plan
 from tb_modelcompare.similarity.settings import MEMORY, Precision, Settings

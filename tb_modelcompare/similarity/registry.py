@@ -11,6 +11,7 @@ import numpy as np
 
 from tb_modelcompare.errors.checks import only_known
 from tb_modelcompare.similarity.activations import Array, Layer, open_layer, require_same_rows
+from tb_modelcompare.similarity.images import Images
 from tb_modelcompare.similarity.moments import (
     Cross,
     LayerMoments,
@@ -42,6 +43,8 @@ class KernelPlan(MomentPlan):
     """A measure that sees a pair only through `||X'Y||²`, so that either the covariances
     or the Gram matrices give it, whichever is cheaper."""
 
+    images: Images | None = None
+    """Of the rows: pairs of rows of one image then count for nothing. None: every row is one."""
     bias: float = 1.0
     """Share of the bias of HSIC that is kept: all, or none for the unbiased estimator. As the
     bias is inverse to the number of rows, m / n makes m rows estimate what n rows give."""
@@ -89,6 +92,10 @@ class Measure:
         The convention used here, and where it comes from.
     wants_rows_over_units : bool
         Biased towards `high` where rows are fewer than units; `compare` warns then.
+    debiased : bool
+        About 0 for unrelated layers, however few the images. It has no value, NaN, for a layer
+        of which nothing is left without the bias, and its interval is that of a jackknife over
+        blocks of images.
     repeats_bias : bool
         A row taken twice looks like a perfect neighbour to it, so intervals come from half
         samples instead of the bootstrap.
@@ -118,6 +125,7 @@ class Measure:
     function: Callable[..., float]
     plan: Callable[..., Plan]
     wants_rows_over_units: bool = False
+    debiased: bool = False
     repeats_bias: bool = False
     distance: bool = False
     by_image: bool = False

@@ -46,7 +46,7 @@ def resampling(
     plan, work = plan_of(slice(None)), settings(0)
     xs = [open_layer(values, name) for name, values in a.items()]
     ys = xs if b is a else [open_layer(values, name) for name, values in b.items()]
-    if isinstance(plan, KernelPlan):
+    if isinstance(plan, KernelPlan) and (plan.images is None or plan.images.are_rows):
         # Beside tiles, the pass holds a number for each row of each layer and each of them.
         at_once = max(1, work.memory // (64 * xs[0].rows * (len(xs) + len(ys))))
         while True:
@@ -57,13 +57,16 @@ def resampling(
             if not any(some):
                 return
             yield kernel_resampling(plan, xs, ys, *some, settings(sum(map(len, some))))
-    ready = _prepared_twice(plan, xs, ys, work) if isinstance(plan, MomentPlan) else None
+    of_moments = None
+    if isinstance(plan, MomentPlan) and not isinstance(plan, KernelPlan):
+        of_moments = plan, _prepared_twice(plan, xs, ys, work)
+    ready = None if of_moments is None else of_moments[1]
     short = _variates(plan, xs, ys, ready, work)
 
     def permuted(order: Indices) -> Matrix:
         moved = [replace(layer, values=layer.values[order]) for layer in ys]
-        if isinstance(plan, MomentPlan):  # a layer's own moments know no order
-            return moment_pairs(measure, plan, xs, moved, settings(1), ready)
+        if of_moments is not None:  # a layer's own moments know no order
+            return moment_pairs(measure, of_moments[0], xs, moved, settings(1), of_moments[1])
         return all_pairs(measure, plan, xs, moved, settings(1))
 
     def resampled(order: Indices) -> Matrix:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from tb_modelcompare.errors import ActivationError
 from tb_modelcompare.similarity.activations import Array, Matrix, open_layer
-from tb_modelcompare.similarity.measures.regression import image_indices
+from tb_modelcompare.similarity.images import image_indices
 from tb_modelcompare.similarity.registry import Measure
 
 Layers: TypeAlias = Mapping[str, Any]

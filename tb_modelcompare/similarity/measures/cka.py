@@ -13,11 +13,13 @@ from tb_modelcompare.similarity.activations import open_layer, require_same_rows
 from tb_modelcompare.similarity.hsic import (
     LEAST_REMAINING,
     cka_of,
-    kernel_hsic,
     require_variation,
     unbiased_hsic,
 )
+from tb_modelcompare.similarity.hsic_of_images import LEAST_IMAGES
+from tb_modelcompare.similarity.images import Images, image_indices
 from tb_modelcompare.similarity.moments import Cross, LayerMoments, squared_norm
+from tb_modelcompare.similarity.pairs import hsic_of_plan
 from tb_modelcompare.similarity.registry import KernelPlan, Measure, evaluate
 from tb_modelcompare.similarity.settings import MEMORY, Settings
 
@@ -56,13 +58,24 @@ def _combine(x: KernelLayer, y: KernelLayer, cross: Cross, unbiased: bool) -> fl
     return hsic / sqrt(x.hsic * y.hsic)
 
 
-def _plan(unbiased: bool) -> KernelPlan:
+def _plan(unbiased: bool, groups: npt.ArrayLike | None = None) -> KernelPlan:
     return KernelPlan(
         lambda layer: _prepare(layer, unbiased),
         lambda x, y, cross: _combine(x, y, cross, unbiased),
-        least_rows=4 if unbiased else 2,
+        least_rows=LEAST_IMAGES if unbiased else 2,
         bias=0.0 if unbiased else 1.0,
+        images=None if groups is None else _images(groups),
     )
+
+
+def _images(groups: npt.ArrayLike) -> Images:
+    images = Images.of(image_indices(groups, len(np.asarray(groups))))
+    if images.count < LEAST_IMAGES:
+        raise ActivationError(
+            f"The rows are of {images.count} image(s); debiased CKA needs at least {LEAST_IMAGES}. "
+            "Use a probe with more images."
+        )
+    return images
 
 
 def linear_cka(X: npt.ArrayLike, Y: npt.ArrayLike) -> float:
@@ -88,15 +101,22 @@ def linear_cka(X: npt.ArrayLike, Y: npt.ArrayLike) -> float:
     return evaluate(_plan(unbiased=False), X, Y)
 
 
-def unbiased_linear_cka(X: npt.ArrayLike, Y: npt.ArrayLike) -> float:
-    """Linear CKA with the unbiased estimator of HSIC in numerator and denominator.
+def unbiased_linear_cka(
+    X: npt.ArrayLike, Y: npt.ArrayLike, *, groups: npt.ArrayLike | None = None
+) -> float:
+    """Debiased linear CKA: HSIC in numerator and denominator without the bias of few images.
 
-    Range at most 1, and about 0, also below it, for unrelated layers. Needs 4 rows. Exact to
-    about 1e-9 also where a row is far longer than all others.
+    HSIC is estimated over tuples of different images, so that neither a row nor the positions of
+    one image meet themselves. That estimator is unbiased, and its ratio nearly so: about 0, also
+    below it, for unrelated layers, and at most 1 up to what chance adds. Exact to about 1e-9 also
+    where a row is far longer than all others.
 
     Parameters
     ----------
     X, Y : array (rows, d1), (rows, d2)
+    groups : array (rows,), optional
+        Image of each row. Each image weighs the same, however many rows it has. By default each
+        row is an image of its own. At least 4 images.
 
     Returns
     -------
@@ -105,19 +125,32 @@ def unbiased_linear_cka(X: npt.ArrayLike, Y: npt.ArrayLike) -> float:
     Raises
     ------
     ActivationError
-        As `linear_cka`; also if a layer's own unbiased HSIC is not positive.
+        As `linear_cka`; also if there are fewer than 4 images, if there is not one label for each
+        row, or if a layer's own HSIC is not positive, so that the ratio is not defined.
 
     References
     ----------
     Song et al. 2012, Feature Selection via Dependence Maximization, eq. 5;
     Nguyen et al. 2021, Do Wide and Deep Networks Learn the Same Things?
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> X = np.random.default_rng(0).standard_normal((40, 100))
+    >>> Y = np.random.default_rng(1).standard_normal((40, 100))
+    >>> bool(abs(unbiased_linear_cka(X, Y)) < 0.1 < linear_cka(X, Y))
+    True
     """
     x = open_layer(X, "X")
     y = x if Y is X else open_layer(Y, "Y")
     require_same_rows(x, y)
-    x.require_rows(4, "this measure")
-    xs, ys = [x], [y]
-    hsic = kernel_hsic(0.0, xs, ys, Settings("double", MEMORY, None, None))
+    x.require_rows(LEAST_IMAGES, "this measure")
+    image_indices(groups, x.rows)
+    xs, settings = [x], Settings("double", MEMORY, None, None)
+    ys = xs if y is x else [y]
+    hsic = hsic_of_plan(_plan(True, groups), xs, ys, settings)
+    for layer, own in ((x, hsic.own_x), (y, hsic.own_y)):
+        require_variation(layer.name, layer.rows, float(own[0]), True)
     return float(cka_of(hsic, xs, ys, 0.0)[0, 0])
 
 
@@ -146,17 +179,18 @@ LINEAR_CKA = Measure(
 
 UNBIASED_LINEAR_CKA = Measure(
     name="unbiased_linear_cka",
-    title="Unbiased linear CKA",
-    summary="Linear CKA without the bias of few images: about 0 for unrelated layers.",
+    title="Debiased linear CKA",
+    summary="Linear CKA over pairs of different images: about 0 for unrelated layers.",
     low=-1.0,
     high=1.0,
     symmetric=True,
     self_value=1.0,
     invariances=LINEAR_CKA.invariances,
-    formula="HSIC₁(X, Y) / sqrt(HSIC₁(X, X) HSIC₁(Y, Y)), HSIC₁ unbiased, linear kernels",
+    formula="HSIC₁(X, Y) / sqrt(HSIC₁(X, X) HSIC₁(Y, Y)), HSIC₁ over different images",
     paper="Song et al. 2012; Nguyen et al. 2021",
     function=unbiased_linear_cka,
-    plan=lambda: _plan(unbiased=True),
-    repeats_bias=True,
+    plan=lambda groups=None: _plan(unbiased=True, groups=groups),
+    debiased=True,
+    by_image=True,
     sampled=True,
 )

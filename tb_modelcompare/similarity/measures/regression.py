@@ -14,6 +14,7 @@ import scipy.linalg
 from tb_modelcompare.errors import ActivationError
 from tb_modelcompare.errors.checks import number, one_of, whole
 from tb_modelcompare.similarity.activations import Array, Layer, Matrix, about_median
+from tb_modelcompare.similarity.images import image_indices
 from tb_modelcompare.similarity.measures.cca import well_conditioned
 from tb_modelcompare.similarity.moments import RCOND, Cross, LayerMoments, whiten
 from tb_modelcompare.similarity.registry import Measure, MomentPlan, RowPlan, evaluate
@@ -109,24 +110,6 @@ def linear_regression(
     Kornblith et al. 2019 (R²_LR is "y_to_x").
     """
     return evaluate(_plan(direction, rcond), X, Y)
-
-
-def image_indices(groups: npt.ArrayLike | None, rows: int) -> npt.NDArray[np.intp]:
-    """Image of each row, numbered from 0; each row its own where no groups are given.
-
-    Raises
-    ------
-    ActivationError
-        If there is not one label for each row.
-    """
-    if groups is None:
-        return np.arange(rows)
-    labels = np.asarray(groups)
-    if labels.shape != (rows,):
-        raise ActivationError(
-            f"groups has shape {labels.shape}; it names the image of each of the {rows} rows."
-        )
-    return np.unique(labels, return_inverse=True)[1].astype(np.intp).reshape(rows)
 
 
 def folds_of_rows(

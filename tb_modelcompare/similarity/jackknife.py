@@ -1,0 +1,108 @@
+"""Intervals of the value of the population, for debiased measures."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import scipy.special
+
+from tb_modelcompare.errors import ActivationError
+from tb_modelcompare.similarity.activations import Layer, Matrix, open_layer
+from tb_modelcompare.similarity.hsic import LARGEST_ROW, cka_of
+from tb_modelcompare.similarity.hsic_of_images import LEAST_IMAGES, BlockSums, falling
+from tb_modelcompare.similarity.images import Images, Indices
+from tb_modelcompare.similarity.moments import energy_of
+from tb_modelcompare.similarity.settings import Settings
+from tb_modelcompare.similarity.significance import Layers
+
+BLOCKS = 20
+SEED = 0
+
+
+def jackknife_interval(
+    a: Layers, b: Layers, values: Matrix, image: Indices, level: float, settings: Settings
+) -> tuple[Matrix, Matrix]:
+    """Ends of an interval of debiased linear CKA for all pairs, within [-1, 1].
+
+    Images are split at random into B = 20 blocks. With the values θ_b without each block,
+
+        θ ± t(B - 1) sqrt(V - Q),    V = (B - 1) / B Σ (θ_b - mean θ_b)²,
+
+    where V counts what pairs of images add to the variance twice, and Q takes it off once (Efron
+    and Stein 1981). Of unrelated layers that is half of V; it is never more than that.
+
+    Where nothing is left of a layer without some block, its interval is [-1, 1].
+
+    Raises
+    ------
+    ActivationError
+        If there are too few images to leave any out.
+
+    References
+    ----------
+    Efron and Stein 1981, The jackknife estimate of variance.
+    """
+    images = Images.of(image, SEED)
+    blocks = min(BLOCKS, images.count // 2)
+    if blocks < 2 or images.count - -(-images.count // blocks) < LEAST_IMAGES:
+        raise ActivationError(
+            f"An interval needs at least {2 * LEAST_IMAGES} images; these are {images.count}. Use "
+            "a probe with more images, or resamples=0."
+        )
+    xs = [open_layer(layer, name) for name, layer in a.items()]
+    ys = xs if b is a else [open_layer(layer, name) for name, layer in b.items()]
+    sums = BlockSums.of(xs, ys, images, blocks, _dtype([*xs, *ys], settings), settings)
+    left_out = np.stack([cka_of(sums.hsic(block), xs, ys, 0.0) for block in range(blocks)])
+    squares = np.square(left_out - left_out.mean(axis=0)).sum(axis=0)
+    variance = squares * (blocks - 1) / blocks
+    of_pairs = _variance_of_pairs(_by_pairs_of_blocks(sums))
+    t = float(scipy.special.stdtrit(blocks - 1, (1.0 + level) / 2))
+    half = t * np.sqrt(variance - np.minimum(of_pairs, variance / 2.0))
+    half = np.where(np.isfinite(half), half, 2.0)
+    if ys is xs:
+        np.fill_diagonal(half, 0.0)
+    return np.maximum(values - half, -1.0), np.minimum(values + half, 1.0)
+
+
+def _by_pairs_of_blocks(sums: BlockSums) -> Matrix:
+    """What each pair of blocks adds to the value, (blocks, blocks, layers of x, layers of y).
+
+    To first order a ratio N / sqrt(D E) moves by dN / sqrt(D E) - N / sqrt(D E) (dD/D + dE/E) / 2.
+    """
+    whole, split = sums.hsic(), sums.split
+    cross, own = sums.between, sums.own_between
+    with np.errstate(divide="ignore", invalid="ignore"):
+        root = np.sqrt(np.outer(whole.own_x, whole.own_y))
+        of_x = own[:, :, :split] / whole.own_x
+        of_y = own[:, :, -sums.columns :] / whole.own_y
+        moved = of_x[..., :, None] + of_y[..., None, :]
+        part = cross / root - whole.cross / root * moved / 2.0
+    return np.asarray(part / falling(sums.images[-1])[0])
+
+
+def _variance_of_pairs(between: Matrix) -> Matrix:
+    """Variance of a sum over pairs of blocks that is none of single blocks, for all pairs of
+    layers: the squares of what is left of the sums by pairs of blocks once the parts of single
+    blocks are taken off."""
+    blocks = len(between)
+    if blocks < 4:
+        return np.zeros(between.shape[2:])
+    upper = np.triu(np.ones((blocks, blocks)), 1)[:, :, None, None]
+    table = between * upper
+    table = table + table.swapaxes(0, 1)
+    rows = table.sum(axis=0)
+    table -= (rows[:, None] + rows[None]) / (blocks - 2)
+    table += rows.sum(axis=0) / ((blocks - 1) * (blocks - 2))
+    freedom = blocks / (blocks - 3)  # of what is left, and of pairs within one block
+    return np.asarray(freedom * (np.square(table) * upper).sum(axis=(0, 1)))
+
+
+def _dtype(layers: list[Layer], settings: Settings) -> npt.DTypeLike:
+    """Float64 where a row is so long that float32 would not hold the others."""
+    dtype = np.dtype(settings.dtype(layers))
+    if settings.precision == "auto" and dtype == np.float32:
+        for layer in layers:
+            energy = energy_of(layer, dtype)
+            if energy.max() ** 2 > LARGEST_ROW[dtype] * float(energy @ energy):
+                return np.float64
+    return dtype

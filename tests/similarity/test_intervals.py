@@ -1,0 +1,80 @@
+"""Intervals of debiased CKA hold the value of the population."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tb_modelcompare.errors import ActivationError
+from tb_modelcompare.similarity import Comparison, compare, unbiased_linear_cka
+
+UNITS = 40
+MAP = np.random.default_rng(99).standard_normal((UNITS, UNITS)) / np.sqrt(UNITS)
+
+
+def layers(
+    seed: int, images: int, noise: float | None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Two layers with 3 positions of each image, and the image of each row."""
+    random = np.random.default_rng(seed)
+
+    def drawn() -> np.ndarray:
+        shared = random.standard_normal((images, UNITS)).repeat(3, axis=0)
+        return shared + random.standard_normal((3 * images, UNITS))
+
+    X, other = drawn(), drawn()
+    Y = other if noise is None else X @ MAP + noise * other
+    return X, Y, np.repeat(np.arange(images), 3)
+
+
+def interval(X: np.ndarray, Y: np.ndarray, image: np.ndarray, **options: object) -> Comparison:
+    return compare({"x": X}, {"y": Y}, "unbiased_linear_cka", groups=image, resamples=20, **options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("noise", [None, 0.7])
+def test_it_holds_the_value_of_the_population(noise: float | None) -> None:
+    """`benchmarks/coverage.py` counts for longer: here a wrong formula would show."""
+    truth = 0.0
+    if noise is not None:
+        X, Y, image = layers(12345, 4000, noise)
+        truth = unbiased_linear_cka(X, Y, groups=image)
+    runs = [interval(*layers(seed, 80, noise)) for seed in range(30)]
+    values = np.array([run.values[0, 0] for run in runs])
+    ends = np.array([[run.low[0, 0], run.high[0, 0]] for run in runs])  # type: ignore[index]
+    held = (ends[:, 0] <= truth) & (truth <= ends[:, 1])
+    assert held.sum() >= 25  # 28.5 are expected, and fewer than 25 in 1 of 60 such tests
+    width = np.diff(ends, axis=1).mean() / 2.0 / (1.96 * values.std(ddof=1))
+    assert 0.7 < width < 1.6
+
+
+def test_more_images_and_a_lower_level_make_it_narrower() -> None:
+    few, many = interval(*layers(0, 40, 0.7)), interval(*layers(0, 400, 0.7))
+    half = interval(*layers(0, 400, 0.7), level=0.5)
+    widths = [float(one.high[0, 0] - one.low[0, 0]) for one in (few, many, half)]  # type: ignore[index]
+    assert widths[0] > 2.0 * widths[1] > 4.0 * widths[2] > 0.0
+
+
+def test_one_image_far_away_widens_it() -> None:
+    X, Y, image = layers(1, 100, None)
+    usual = interval(X, Y, image)
+    X[:3] *= 1e3
+    Y[:3] *= 1e3
+    found = interval(X, Y, image)
+    assert found.low[0, 0] < 0.05  # type: ignore[index]
+    assert np.isfinite(found.high - found.low).all()  # type: ignore[operator]
+    assert (usual.high - usual.low)[0, 0] < 0.2  # type: ignore[operator]
+
+
+def test_a_model_with_itself() -> None:
+    X, Y, image = layers(2, 60, 0.7)
+    both = {"x": X, "y": Y}
+    found = compare(both, both, "unbiased_linear_cka", groups=image, resamples=20)
+    assert (np.diagonal(found.low), np.diagonal(found.high)) == (pytest.approx(1), pytest.approx(1))
+    apart = compare({"x": X}, {"y": Y}, "unbiased_linear_cka", groups=image, resamples=20)
+    np.testing.assert_allclose(found.low[0, 1], apart.low[0, 0], atol=1e-5)  # type: ignore[index]
+
+
+def test_too_few_images_to_leave_some_out() -> None:
+    X, Y, image = layers(3, 5, None)
+    with pytest.raises(ActivationError, match="An interval needs at least 8 images"):
+        interval(X, Y, image)
