@@ -40,6 +40,8 @@ export interface MeasureInfo {
   symmetric: boolean;
   /** Less is more alike. */
   distance: boolean;
+  /** Biased towards alike where a layer has more units than the probe has rows. */
+  wants_rows_over_units: boolean;
   formula: string;
   paper: string;
   summary: string;

@@ -35,11 +35,29 @@ describe('figure', () => {
   });
 
   it('exports names as text, never as markup', () => {
-    const svg = figureSvg(figure, scene, pairs, { a: 'A', b: 'B' }, 'caption', () => '#123456');
+    const svg = figureSvg(figure, scene, pairs, { a: 'A', b: 'B' }, ['caption'], () => '#123456');
     expect(svg).not.toContain('<img');
     expect(svg).toContain('&lt;img src=x onerror=alert(1)&gt;');
     expect(svg).toContain('y &amp; z');
     expect(svg).not.toMatch(/https?:\/\/(?!www\.w3\.org\/2000\/svg)/);
+  });
+
+  it('exports every word of long captions, and hatches what the measure says little of', () => {
+    const warning = `240 rows are fewer than the units of ${'layer '.repeat(60)}end`;
+    const titles = { a: 'A', b: 'B' };
+    const svg = figureSvg(
+      figure,
+      scene,
+      pairs,
+      titles,
+      ['caption', warning],
+      () => '#123456',
+      (side) => side === 'a',
+    );
+    const written = [...svg.matchAll(/<text[^>]*>([^<]*)</g)].map((found) => found[1]!);
+    expect(written.join(' ')).toContain('layer end');
+    for (const line of written) expect(line.length).toBeLessThan(80);
+    expect(svg.match(/class="hatch"/g)).toHaveLength(layouts.a.boxes.length);
   });
 
   it('keeps the exported document well formed whatever a name holds', () => {

@@ -3,7 +3,9 @@ import type { Layout, PlacedBox } from '../layout/place';
 import { lineTicks, stroke } from './encode';
 import { placeLabels, type Label } from './labels';
 import { lineOf, linePath, type Anchor, type Gap, type Scene } from './lines';
+import { hatchPattern } from './hatch';
 import { outlinePath } from './outline';
+import { wrap } from './wrap';
 
 export type Side = 'a' | 'b';
 
@@ -59,6 +61,8 @@ export type Colours = (name: string) => string;
 
 const MARGIN = 24;
 const CAPTION = 44;
+const FONT = 10.5;
+const LINE = 15;
 
 /** The figure as a document of its own: nothing in it refers to anything outside. */
 export function figureSvg(
@@ -66,11 +70,13 @@ export function figureSvg(
   scene: Scene,
   pairs: Pairs,
   titles: Record<Side, string>,
-  caption: string,
+  captions: readonly string[],
   colours: Colours,
+  isBiased: (side: Side, box: PlacedBox) => boolean = () => false,
 ): string {
+  const caption = captions.flatMap((one) => wrap(one, figure.width, FONT));
   const width = figure.width + 2 * MARGIN;
-  const height = figure.height + 2 * MARGIN + CAPTION + 16;
+  const height = figure.height + 2 * MARGIN + CAPTION + LINE * Math.max(1, caption.length);
   const out: string[] = [];
   const sides = ['a', 'b'] as const;
   for (const side of sides) {
@@ -106,6 +112,12 @@ export function figureSvg(
           `d="${outlinePath(box)}" fill="${colours(`--${side}`)}" stroke="${colours('--page')}">` +
           `<title>${escape(box.label)}</title></path>`,
       );
+      if (isBiased(side, box)) {
+        out.push(
+          `<path class="hatch" transform="translate(${n(box.x)} ${n(figure.tops[side] + box.y)})" ` +
+            `d="${outlinePath(box)}" fill="url(#graph-hatch)"/>`,
+        );
+      }
     }
     for (const label of figure.labels[side]) {
       if (label.text) out.push(text(label.x, labelLine(figure, side, label.row), label.text));
@@ -122,12 +134,13 @@ export function figureSvg(
     );
     x += 70;
   }
-  out.push(text(0, base + 26, caption, 'start'));
+  caption.forEach((line, at) => out.push(text(0, base + 26 + at * LINE, line, 'start')));
   out.push(text(0, -6, titles.a, 'start'), text(0, figure.height + 10, titles.b, 'start'));
   return (
     `<svg xmlns="http://www.w3.org/2000/svg" width="${n(width)}" height="${n(height)}" ` +
     `viewBox="${-MARGIN} ${-MARGIN} ${n(width)} ${n(height)}" ` +
-    `font-family="Roboto, system-ui, Helvetica, Arial, sans-serif" font-size="10.5">` +
+    `font-family="Roboto, system-ui, Helvetica, Arial, sans-serif" font-size="${FONT}">` +
+    `<defs>${hatchPattern('graph-hatch', colours('--text'))}</defs>` +
     `<rect x="${-MARGIN}" y="${-MARGIN}" width="100%" height="100%" fill="${colours('--page')}"/>` +
     `${out.join('\n')}</svg>`
   );

@@ -45,11 +45,21 @@ export function paintMatrix(
   canvas.getContext('2d')?.putImageData(matrixImage(table, encoding), 0, 0);
 }
 
-/** A table as the address of a picture with one pixel per cell. */
-export function tablePicture(table: Table, encoding: Encoding): string {
-  const canvas = document.createElement('canvas');
-  canvas.width = table.columns;
-  canvas.height = table.rows;
-  canvas.getContext('2d')?.putImageData(matrixImage(table, encoding), 0, 0);
-  return canvas.toDataURL();
+/** A table as the address of a picture with one pixel per cell, or `size` times as many. */
+export function tablePicture(table: Table, encoding: Encoding, size = 1): string {
+  const small = document.createElement('canvas');
+  small.width = table.columns;
+  small.height = table.rows;
+  small.getContext('2d')?.putImageData(matrixImage(table, encoding), 0, 0);
+  if (size === 1) return small.toDataURL();
+  // Not every program that shows SVG leaves pixels sharp as it enlarges them.
+  const large = document.createElement('canvas');
+  large.width = table.columns * size;
+  large.height = table.rows * size;
+  const context = large.getContext('2d');
+  if (context) {
+    context.imageSmoothingEnabled = false;
+    context.drawImage(small, 0, 0, large.width, large.height);
+  }
+  return large.toDataURL();
 }

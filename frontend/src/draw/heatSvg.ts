@@ -1,56 +1,109 @@
+import { bestInRow, type Table } from '../align/matrix';
 import type { Matrix } from '../api/types';
-import type { Table } from '../align/matrix';
-import { format, type Encoding } from './encode';
-import { escape, type Colours } from './figure';
-import { matrixImage } from './heat';
+import { heat, readableTicks, type Encoding } from './encode';
+import { escape, type Colours, type Side } from './figure';
+import { HATCH, hatchPattern } from './hatch';
+import { tablePicture } from './heat';
+import { LETTER, wrap } from './wrap';
 
 const CELL = 10;
-const LABEL = 190;
+const FONT = 9;
 const MARGIN = 16;
+const TITLE = 46;
+const BAR = { width: 12, gap: 26, stops: 24, ticks: 40 };
+const LEAST_WIDTH = 420;
+
+export interface MatrixFigure {
+  matrix: Pick<Matrix, 'rows' | 'columns' | 'warnings'>;
+  table: Table;
+  encoding: Encoding;
+  /** What the numbers are. */
+  title: string;
+  models: Record<Side, string>;
+  /** Layers of which the measure can say little. */
+  biased: Record<Side, readonly boolean[]>;
+}
 
 /** The matrix as a document of its own, every layer named; cells are one embedded picture. */
-export function matrixSvg(
-  matrix: Matrix,
-  table: Table,
-  encoding: Encoding,
-  title: string,
-  colours: Colours,
-): string {
-  const [low, high] = [encoding.sign * encoding.low || 0, encoding.sign * encoding.high || 0];
-  const canvas = document.createElement('canvas');
-  canvas.width = table.columns * CELL;
-  canvas.height = table.rows * CELL;
-  const context = canvas.getContext('2d');
-  const small = document.createElement('canvas');
-  small.width = table.columns;
-  small.height = table.rows;
-  small.getContext('2d')?.putImageData(matrixImage(table, encoding), 0, 0);
-  if (context) {
-    context.imageSmoothingEnabled = false;
-    context.drawImage(small, 0, 0, canvas.width, canvas.height);
-  }
-  const width = LABEL + canvas.width + 2 * MARGIN;
-  const height = LABEL + canvas.height + 2 * MARGIN + 24;
-  const rows = matrix.rows.map(
-    (name, row) =>
-      `<text x="${LABEL - 6}" y="${LABEL + row * CELL + 8}" text-anchor="end">${escape(name)}</text>`,
+export function matrixSvg(figure: MatrixFigure, colours: Colours): string {
+  const { matrix, table, encoding, title, models, biased } = figure;
+  const longest = (names: readonly string[]): number =>
+    Math.ceil(Math.max(0, ...names.map((name) => name.length)) * FONT * LETTER) + 8;
+  const [width, height] = [table.columns * CELL, table.rows * CELL];
+  const left = longest(matrix.rows) + 20;
+  const top = TITLE + longest(matrix.columns) + 18;
+  const barX = left + width + BAR.gap;
+  const whole = Math.max(LEAST_WIDTH, barX + BAR.width + BAR.ticks);
+  const notes = [
+    'A white dot marks the best match of each row.',
+    ...(biased.a.concat(biased.b).some(Boolean)
+      ? [`${HATCH[0]!.toUpperCase()}${HATCH.slice(1)}.`]
+      : []),
+    ...matrix.warnings,
+  ].flatMap((note) => wrap(note, whole, FONT));
+  const barHeight = Math.max(height, 60);
+  const below = top + barHeight + 20;
+  const bottom = below + notes.length * (FONT + 4);
+
+  const rows = matrix.rows.map((name, row) =>
+    text(left - 6, top + (row + 0.5) * CELL + FONT / 3, name, 'end'),
   );
-  const columns = matrix.columns.map(
-    (name, column) =>
-      `<text transform="translate(${LABEL + column * CELL + 8} ${LABEL - 6}) rotate(-90)">` +
-      `${escape(name)}</text>`,
+  const columns = matrix.columns.map((name, column) =>
+    upright(left + (column + 0.5) * CELL + FONT / 3, top - 6, name, 'start'),
   );
-  const caption = escape(
-    `${title}: ${matrix.a} (rows) and ${matrix.b} (columns), ${format(low)} dark to ${format(high)} light`,
-  );
+  const hatched = [
+    ...biased.a.map((is, row) => (is ? rect(left, top + row * CELL, width, CELL) : '')),
+    ...biased.b.map((is, column) => (is ? rect(left + column * CELL, top, CELL, height) : '')),
+  ];
+  const dots = matrix.rows.map((_, row) => {
+    const column = bestInRow(table, row);
+    const at = `cx="${left + (column + 0.5) * CELL}" cy="${top + (row + 0.5) * CELL}"`;
+    return column < 0 ? '' : `<circle ${at} r="1.6" fill="#fff" stroke="#222" stroke-width="0.5"/>`;
+  });
+  const span = encoding.high - encoding.low || 1;
+  const bar = Array.from({ length: BAR.stops }, (_, k) => {
+    const value = encoding.low + (span * (k + 0.5)) / BAR.stops;
+    const step = barHeight / BAR.stops;
+    return (
+      `<rect x="${barX}" y="${top + barHeight - (k + 1) * step}" width="${BAR.width}" ` +
+      `height="${step + 0.3}" fill="${heat(value, encoding)}"/>`
+    );
+  });
+  const ticks = readableTicks(encoding).map(({ value, text: tick }) => {
+    const y = top + barHeight * (1 - (value - encoding.low) / span);
+    return text(barX + BAR.width + 5, y + FONT / 3, tick, 'start');
+  });
   return (
-    `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" ` +
-    `viewBox="${-MARGIN} ${-MARGIN} ${width} ${height}" fill="${colours('--soft')}" ` +
-    `font-family="Roboto, system-ui, Helvetica, Arial, sans-serif" font-size="8.5">` +
+    `<svg xmlns="http://www.w3.org/2000/svg" width="${whole + 2 * MARGIN}" ` +
+    `height="${bottom + 2 * MARGIN}" viewBox="${-MARGIN} ${-MARGIN} ${whole + 2 * MARGIN} ` +
+    `${bottom + 2 * MARGIN}" fill="${colours('--soft')}" ` +
+    `font-family="Roboto, system-ui, Helvetica, Arial, sans-serif" font-size="${FONT}">` +
+    `<defs>${hatchPattern('matrix-hatch', '#fff')}</defs>` +
     `<rect x="${-MARGIN}" y="${-MARGIN}" width="100%" height="100%" fill="${colours('--page')}"/>` +
-    `<image x="${LABEL}" y="${LABEL}" width="${canvas.width}" height="${canvas.height}" ` +
-    `href="${canvas.toDataURL()}"/>` +
-    `${rows.join('')}${columns.join('')}` +
-    `<text x="0" y="${LABEL + canvas.height + 22}" font-size="11">${caption}</text></svg>`
+    `<text class="title" x="0" y="12" font-size="14" fill="${colours('--text')}">` +
+    `${escape(title)}</text>` +
+    `<text class="axis" x="${left}" y="34" font-size="11">B: ${escape(models.b)}</text>` +
+    `<text class="axis" font-size="11" text-anchor="end" ` +
+    `transform="translate(10 ${top}) rotate(-90)">A: ${escape(models.a)}</text>` +
+    `<image x="${left}" y="${top}" width="${width}" height="${height}" ` +
+    `preserveAspectRatio="none" style="image-rendering:pixelated" ` +
+    `href="${tablePicture(table, encoding, CELL)}"/>` +
+    `${hatched.join('')}${dots.join('')}${rows.join('')}${columns.join('')}` +
+    `<g class="bar">${bar.join('')}${ticks.join('')}</g>` +
+    notes.map((line, at) => text(0, below + at * (FONT + 4), line, 'start')).join('') +
+    '</svg>'
   );
+
+  function text(x: number, y: number, content: string, where: 'start' | 'end'): string {
+    return `<text x="${x}" y="${y}" text-anchor="${where}">${escape(content)}</text>`;
+  }
+  function upright(x: number, y: number, content: string, where: 'start'): string {
+    return (
+      `<text transform="translate(${x} ${y}) rotate(-90)" text-anchor="${where}">` +
+      `${escape(content)}</text>`
+    );
+  }
+  function rect(x: number, y: number, w: number, h: number): string {
+    return `<rect class="hatch" x="${x}" y="${y}" width="${w}" height="${h}" fill="url(#matrix-hatch)"/>`;
+  }
 }

@@ -1,3 +1,4 @@
+import { elide, sharedBeginning } from '../layout/names';
 import type { Layout, PlacedBox } from '../layout/place';
 
 /** A name beside the drawing: of a block (that folds and unfolds) or of a layer. */
@@ -14,6 +15,8 @@ export interface Label {
 
 export const LETTER_WIDTH = 5.9;
 const SPACE = 8;
+/** As few letters of a block's name as still say something. */
+const SHORTEST = [9, 6];
 /** Room for the mark that says whether a block is folded. */
 export const MARK_WIDTH = 10;
 
@@ -72,7 +75,7 @@ export function placeLabels(layout: Layout): Label[] {
         block: null,
         folded: false,
       })),
-    ...groups.flatMap((box) => [ofFolded(box, box.label), ofFolded(box, '')]),
+    ...groups.map((box) => ofFolded(box, box.label)),
   ];
   const taken = new Map<number, [number, number][]>();
   const within = (x: number, half: number): [number, number] => {
@@ -90,10 +93,11 @@ export function placeLabels(layout: Layout): Label[] {
   for (const label of wanted) {
     if (labels.has(label.key)) continue;
     const mark = marks.get(label.key);
-    const further = mark !== undefined && label.row === deepest ? [deepest + 1] : [];
-    const ways = [label.text, ...(mark === undefined ? [] : withoutFirstWord(label.text))].flatMap(
-      (text) => [label.row, ...further].map((row) => ({ text, row })),
-    );
+    const further = label.block !== null && label.row === deepest ? [deepest + 1] : [];
+    const texts = label.block === null ? [label.text] : [label.text, ...shorter(label.text)];
+    const ways = texts.flatMap((text) => [label.row, ...further].map((row) => ({ text, row })));
+    // What can be folded has a mark at least, a group where there is room for one.
+    if (mark === undefined && label.block !== null) ways.push({ text: '', row: label.row });
     const extent = (text: string): [number, number] => {
       const letters = text.length * LETTER_WIDTH;
       return within(label.x, (letters + (label.block === null ? 0 : MARK_WIDTH) + SPACE) / 2);
@@ -132,10 +136,14 @@ function withoutParent(name: string, parent: string | null): string {
   return /^[_./-]\w/.test(rest) ? rest.slice(1) : name;
 }
 
-/** reduction_reduce_4 is reduce_4 where there is no more room; normal_4 is not 4. */
-function withoutFirstWord(text: string): string[] {
+/**
+ * Where there is no more room, reduction_reduce_4 is reduce_4 (normal_4 is not 4); then its middle
+ * is left out.
+ */
+function shorter(text: string): string[] {
   const rest = text.replace(/^[^_./-]*[_./-]/, '');
-  return rest !== text && /[a-z]/i.test(rest) ? [rest] : [];
+  const without = rest !== text && /[a-z]/i.test(rest) ? [rest] : [];
+  return [...without, ...SHORTEST.map((letters) => elide(text, letters))];
 }
 
 function importance(box: PlacedBox): number {
@@ -152,21 +160,10 @@ function shortener(blocks: readonly { name: string; room: number }[]): (name: st
     text.length * LETTER_WIDTH + MARK_WIDTH <= room;
   if (blocks.every((block) => fits(block, block.name))) return (name) => name;
   const names = blocks.map((block) => block.name);
-  const shared = names.length > 1 ? sharedBeginning(names) : 0;
+  const shared = sharedBeginning(names);
   const brief = (name: string): string => name.slice(shared) || name;
   if (blocks.every((block) => fits(block, brief(block.name)))) return brief;
   const end = (name: string): string => name.split(/[_./-]/).at(-1) ?? name;
   // What follows the last separator may not tell them apart: conv2_block1, conv3_block1.
   return new Set(names.map(end)).size === new Set(names).size ? end : brief;
-}
-
-/** How many letters all names begin with, up to and with a separator, or up to a number. */
-function sharedBeginning(names: readonly string[]): number {
-  let shared = names[0]!;
-  for (const name of names) {
-    while (!name.startsWith(shared)) shared = shared.slice(0, -1);
-  }
-  const word = shared.replace(/\d+$/, '');
-  if (names.every((name) => /^\d/.test(name.slice(word.length)))) return word.length;
-  return Math.max(...['_', '.', '/', '-'].map((mark) => shared.lastIndexOf(mark))) + 1;
 }

@@ -1,3 +1,4 @@
+import { elide } from '../layout/names';
 import { escape, type Colours } from './figure';
 
 /** A picture with what is written beneath it. */
@@ -30,7 +31,7 @@ export async function pictureSheet(
     const words = lines.map(
       (line, row) =>
         `<text x="${x}" y="${y + SIZE + (row + 1) * LINE - 2}" ` +
-        `fill="${colours(row === 0 ? '--text' : '--soft')}">${escape(shorten(line))}</text>`,
+        `fill="${colours(row === 0 ? '--text' : '--soft')}">${escape(elide(line, LETTERS))}</text>`,
     );
     return (
       `<image x="${x}" y="${y}" width="${SIZE}" height="${SIZE}" ` +
@@ -45,11 +46,6 @@ export async function pictureSheet(
     `${drawn.join('\n')}` +
     `<text x="0" y="${height - 2 * MARGIN}" fill="${colours('--soft')}">${escape(caption)}</text></svg>`
   );
-}
-
-/** The end of a long name says more than its beginning. */
-function shorten(line: string): string {
-  return line.length <= LETTERS ? line : `…${line.slice(1 - LETTERS)}`;
 }
 
 async function asData(address: string): Promise<string> {

@@ -24,6 +24,8 @@ export interface View {
   measure: string | null;
   selection: Selection | null;
   unit: number | null;
+  /** The layer of the other model that makes a pair with the chosen one. */
+  pair: string | null;
   pane: (typeof PANES)[number];
   scale: Scale;
   rule: Rule;
@@ -173,6 +175,13 @@ const KEYS: readonly Key[] = [
     null,
     (view) => view.unit,
     (view, unit) => (view.unit = view.selection ? unit : null),
+  ),
+  part<string | null>(
+    'pair',
+    text as Codec<string | null>,
+    null,
+    (view) => view.pair,
+    (view, pair) => (view.pair = view.selection ? pair : null),
   ),
   field('view', 'pane', oneOf(PANES), 'graph'),
   field('scale', 'scale', oneOf(SCALES), 'raw'),

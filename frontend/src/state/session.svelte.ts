@@ -21,6 +21,9 @@ import type {
 import { domain, format, type Encoding } from '../draw/encode';
 import type { Side } from '../draw/figure';
 import type { Parameters } from '../host/hash';
+import { LETTERS, shortNames } from '../layout/names';
+import { biasedLayers } from './bias';
+import { openingPair } from './opening';
 import { OTHER, readView, SIDES, type Selection, type View } from './address';
 import { asNamedError, createFollower } from './jobs.svelte';
 
@@ -105,6 +108,8 @@ export function createSession(source: Source, parameters: Parameters) {
   }
 
   let listed: Listing | null = null;
+  /** The measure that is shown unless another is chosen. */
+  let usual: string | null = null;
 
   /** Ask what snapshots there are; whether that is something new. */
   async function refresh(): Promise<boolean> {
@@ -115,11 +120,7 @@ export function createSession(source: Source, parameters: Parameters) {
       data.listingError = null;
       if (listing === listed) return false;
       data.listing = listed = listing;
-      // At first something should be seen: two snapshots of one probe.
-      const probe = (snapshot('a') ?? snapshot('b') ?? listing.snapshots[0])?.probe_id;
-      const fitting = listing.snapshots.filter((s) => s.probe_id === probe);
-      view.a ??= fitting[0]?.id ?? null;
-      view.b ??= fitting.find((s) => s.id !== view.a)?.id ?? view.a;
+      Object.assign(view, openingPair(listing.snapshots, view));
       return true;
     } catch (thrown) {
       data.listingError = asNamedError(thrown);
@@ -131,7 +132,8 @@ export function createSession(source: Source, parameters: Parameters) {
     try {
       const measures = await source.measures();
       data.measures = measures.measures;
-      view.measure ??= measures.default;
+      usual = measures.default;
+      view.measure ??= usual;
     } catch (thrown) {
       data.measuresError = asNamedError(thrown);
     }
@@ -195,6 +197,24 @@ export function createSession(source: Source, parameters: Parameters) {
 
   function layerNames(side: Side): string[] {
     return matrix ? (side === 'a' ? matrix.rows : matrix.columns) : [];
+  }
+
+  const shortened = $derived({
+    a: shortNames(layerNames('a'), LETTERS),
+    b: shortNames(layerNames('b'), LETTERS),
+  });
+  const bias = $derived({ a: biasOf('a'), b: biasOf('b') });
+  function biasOf(side: Side): boolean[] {
+    const rows = snapshot(side)?.rows ?? null;
+    return biasedLayers(layerNames(side), measure, data.graphs[side], rows);
+  }
+
+  function select(selection: Selection | null): void {
+    const same =
+      selection?.side === view.selection?.side && selection?.layer === view.selection?.layer;
+    if (!same) [view.unit, view.partner] = [null, null];
+    view.pair = null;
+    view.selection = selection;
   }
 
   function layerMatches(selection: Selection): { layer: string; value: number }[] {
@@ -304,6 +324,8 @@ export function createSession(source: Source, parameters: Parameters) {
     loadGraph,
     compare,
     layerNames,
+    /** The short forms of all layers of a model: the same wherever they stand. */
+    short: (side: Side) => shortened[side],
     layerMatches,
     bestMatch,
     /** What the numbers of the chosen scale are. */
@@ -315,11 +337,15 @@ export function createSession(source: Source, parameters: Parameters) {
       }
       return title;
     },
-    select(selection: Selection | null): void {
-      const same =
-        selection?.side === view.selection?.side && selection?.layer === view.selection?.layer;
-      if (!same) [view.unit, view.partner] = [null, null];
-      view.selection = selection;
+    select,
+    /** A layer of each model. */
+    choosePair(a: string, b: string): void {
+      select({ side: 'a', layer: a });
+      view.pair = b;
+    },
+    /** Of each layer, whether the measure says little of it. */
+    get biased(): Record<Side, readonly boolean[]> {
+      return bias;
     },
     swap(): void {
       [view.a, view.b] = [view.b, view.a];
@@ -331,7 +357,8 @@ export function createSession(source: Source, parameters: Parameters) {
     },
     goTo(next: Parameters): void {
       Object.assign(view, readView(next));
-      view.measure ??= data.measures[0]?.name ?? null;
+      if (data.listing) Object.assign(view, openingPair(data.listing.snapshots, view));
+      view.measure ??= usual;
     },
   };
 }

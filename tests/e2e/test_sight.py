@@ -1,0 +1,165 @@
+"""What the tab shows at first, and how it names what it shows."""
+
+from __future__ import annotations
+
+import re
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from live_tab import Board, Tab, network, probe_images
+from playwright.sync_api import expect
+
+LONG = [f"backbone_stage_{'x' * 18}{k}{'y' * 18}_output" for k in range(8)]
+OTHERS = [f"畳み込み層_{k}_深さ方向に分離可能な畳み込みと活性化関数の出力" for k in range(7)]
+
+
+def activations(names: list[str], seed: int) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    base = np.random.default_rng(0).standard_normal((80, 6))
+    return {name: np.maximum(base @ rng.standard_normal((6, 5)), 0) for name in names}
+
+
+@pytest.fixture(scope="module")
+def named(tmp_path_factory: pytest.TempPathFactory, start_board: Callable[..., Board]) -> Board:
+    """Three models of one probe, each trained after the one before, with hard names."""
+    from tb_modelcompare import Probe, SummaryWriter
+
+    root = tmp_path_factory.mktemp("named")
+    probe = Probe(probe_images(0, 20), positions_per_image=4)
+    with SummaryWriter(root / "zeta", probe) as writer:
+        writer.add_activations("zeta", activations(["one", "two"], 1), step=70)
+    for run, names in (("beta", LONG), ("alpha", OTHERS)):
+        with SummaryWriter(root / run, probe) as writer:
+            for step in (0, 500):
+                writer.add_activations(run, activations(names, step + 1), step=step)
+    return start_board(root, snapshots=5)
+
+
+def short_and_whole(texts: Any) -> dict[str, str]:
+    """What names look like, by the whole name that pointing at them tells."""
+    pairs = texts.evaluate_all(
+        "all => all.map(t => [t.querySelector('title').textContent, t.lastChild.textContent])"
+    )
+    return dict(pairs)
+
+
+def test_the_latest_two_models_are_there_at_their_last_steps(tab: Tab, named: Board) -> None:
+    tab.open(named.url).settle()
+    assert (tab.parameters["a"], tab.parameters["b"]) == ("beta/beta@500", "alpha/alpha@500")
+    for side, name in (("a", "beta"), ("b", "alpha")):
+        row = tab.frame.get_by_test_id(f"row-{side}")
+        assert row.inner_text().split() == [side.upper(), name, "step", "500"]
+        first = tab.frame.locator(f".model.{side} [data-layer]").first.bounding_box()
+        beside = row.bounding_box()["y"]
+        assert beside < first["y"] if side == "a" else beside > first["y"]
+
+
+def test_a_single_snapshot_is_shown_against_itself(
+    tab: Tab, tmp_path: Path, start_board: Callable[..., Board]
+) -> None:
+    from tb_modelcompare import Preprocessing, Probe, SummaryWriter
+
+    with SummaryWriter(tmp_path / "only", Probe(probe_images(0, 20))) as writer:
+        scale = Preprocessing.range(-1, 1)
+        writer.add_model("only", network(1, 4), preprocessing=scale, progress=False)
+    tab.open(start_board(tmp_path, snapshots=1).url).settle()
+    assert tab.parameters["a"] == tab.parameters["b"] == "only/only@0"
+    tab.box("a", "stem").click()
+    tab.frame.get_by_role("button", name="Unit 1", exact=True).wait_for()
+    tab.frame.get_by_role("button", name="Of the probe").click()
+    expect(tab.frame.get_by_role("button", name="Draw caricatures")).to_be_enabled()
+
+
+def test_long_names_stay_distinct_and_are_whole_where_they_are_pointed_at(
+    tab: Tab, named: Board
+) -> None:
+    tab.open(named.url, view="matrix")
+    matrix = tab.frame.get_by_test_id("matrix")
+    for side, names in (("a", LONG), ("b", OTHERS)):
+        shown = matrix.locator(f"text.name.{side}")
+        shown.first.wait_for(timeout=60_000)
+        short = short_and_whole(shown)
+        assert set(short) == set(names)
+        assert len(set(short.values())) == len(names)
+        assert max(map(len, short.values())) <= 22
+        assert all(str(k) in short[name] for k, name in enumerate(names))
+    assert "A: Names: all begin with backbone_stage_" in matrix.inner_text()
+
+    tab.open(named.url, view="graph", side="a", layer=LONG[3]).settle()
+    tab.frame.get_by_role("heading", name=LONG[3]).wait_for()
+    matches = tab.frame.get_by_test_id("matches").get_by_role("button")
+    seen = matches.evaluate_all(
+        "all => all.map(b => [b.title, b.querySelector('.who').textContent])"
+    )
+    assert {whole for whole, _ in seen} == set(OTHERS)
+    assert {text for _, text in seen} == {short[name] for name in OTHERS}
+
+
+def test_folded_blocks_have_names(tab: Tab, board: Board) -> None:
+    pair = {"a": "first/first@0", "b": "second/second@0"}
+    tab.open(board.url, **pair, foldA="module").settle()
+    fold = tab.frame.get_by_role("button", name=re.compile("Unfold block module"))
+    assert fold.locator("text").text_content() == "module"
+
+
+def svg_texts(document: bytes, kind: str = "text") -> list[str]:
+    found = ElementTree.fromstring(document).iter(f"{{http://www.w3.org/2000/svg}}{kind}")
+    return [element.text or "" for element in found]
+
+
+def test_a_cell_says_its_value_at_the_pointer_and_a_click_chooses_the_pair(
+    tab: Tab, board: Board
+) -> None:
+    pair = {"a": "first/first@0", "b": "second/second@0", "measure": "linear_cka"}
+    tab.open(board.url, **pair, view="matrix")
+    matrix = tab.frame.get_by_test_id("matrix")
+    canvas = matrix.locator("canvas")
+    canvas.wait_for(timeout=60_000)
+    cells = canvas.bounding_box()
+    at = {"x": cells["width"] - 3, "y": 3}
+    canvas.hover(position=at)
+    tip = tab.frame.get_by_role("tooltip")
+    said = tip.inner_text().split()
+    assert said[:4] == ["A", "stem", "B", "classes"]
+    assert re.fullmatch(r"0\.\d{3}", said[4])
+    near = tip.bounding_box()
+    assert 0 < near["x"] - (cells["x"] + at["x"]) < 40
+    assert 0 < near["y"] - (cells["y"] + at["y"]) < 40
+    bold = matrix.locator("text.name.marked")
+    assert bold.evaluate_all("all => all.map(t => t.lastChild.textContent)") == ["stem", "classes"]
+    # Legend and titles are above, and all of it is in sight.
+    assert matrix.locator(".legend").bounding_box()["y"] < cells["y"]
+    assert cells["y"] + cells["height"] < 800
+    titles = matrix.locator("text.axis").all_text_contents()
+    assert [title.split() for title in titles] == [["B", "second"], ["A", "first"]]
+    canvas.click(position=at)
+    assert (tab.parameters["layer"], tab.parameters["pair"]) == ("stem", "classes")
+    assert tab.parameters["side"] == "a"
+    tab.page.mouse.move(5, 400)
+    expect(bold).to_have_count(2)  # the pair stays marked
+
+
+def test_what_the_measure_says_little_of_is_hatched_and_exports_say_why(
+    tab: Tab, board: Board
+) -> None:
+    wide = {"a": "wide/wide@0", "b": "wide/wide@0"}
+    tab.open(board.url, **wide, measure="mean_cca", view="both").settle()
+    matrix = tab.frame.get_by_test_id("matrix")
+    expect(matrix.locator("rect.hatch")).to_have_count(4)  # two layers, of A and of B
+    expect(tab.frame.locator(".model path.hatch")).to_have_count(4)
+    menu = tab.frame.get_by_label("Export", exact=True)
+    for choice in ("matrix.svg", "figure.svg"):
+        document = tab.download(menu, choice)
+        said = " ".join(svg_texts(document))
+        assert "160 rows are fewer than the units of big (200), high (180)" in said
+        assert document.count(b'class="hatch"') == 4
+    texts = svg_texts(tab.download(menu, "matrix.svg"))
+    assert {"Mean CCA", "A: wide/wide@0", "B: wide/wide@0", "big", "0.0", "1.0"} <= set(texts)
+
+    tab.open(board.url, **wide, measure="linear_cka", view="both").settle()
+    expect(matrix.locator("rect.hatch")).to_have_count(0)
+    expect(tab.frame.locator(".model path.hatch")).to_have_count(0)
