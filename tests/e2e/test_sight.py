@@ -163,3 +163,69 @@ def test_what_the_measure_says_little_of_is_hatched_and_exports_say_why(
     tab.open(board.url, **wide, measure="linear_cka", view="both").settle()
     expect(matrix.locator("rect.hatch")).to_have_count(0)
     expect(tab.frame.locator(".model path.hatch")).to_have_count(0)
+
+
+def test_a_click_on_a_line_shows_its_pair_with_interval_and_null(tab: Tab, board: Board) -> None:
+    address = {"a": "first/first@0", "b": "second/second@0", "measure": "linear_cka"}
+    tab.open(board.url, **address, lines="all").settle()
+    ends = [tab.box(side, "stem").bounding_box() for side in "ab"]
+    x = [end["x"] + end["width"] / 2 for end in ends]
+    y = [ends[0]["y"] + ends[0]["height"], ends[1]["y"]]
+    tab.page.mouse.move(sum(x) / 2, sum(y) / 2)
+    tab.page.mouse.click(sum(x) / 2, sum(y) / 2)
+    card = tab.frame.get_by_test_id("pair")
+    card.wait_for()
+    assert (tab.parameters["layer"], tab.parameters["pair"]) == ("stem", "stem")
+    null = card.locator("dd").nth(2)
+    expect(null).to_have_text(re.compile(r"\d\.\d{3}"), timeout=60_000)
+    value = float(card.locator("dd").nth(0).inner_text())
+    low, high = map(float, re.findall(r"\d\.\d{3}", card.locator("dd").nth(1).inner_text()))
+    assert low < value < high
+    assert 0 <= float(null.inner_text()) < value
+
+    tab.page.reload()  # the address holds the pair
+    card.wait_for()
+    assert "stem" in card.inner_text()
+    card.get_by_role("button", name="Close the pair").click()
+    expect(card).to_have_count(0)
+    assert "pair" not in tab.parameters
+
+
+SIZES = """[...document.querySelectorAll('body *')].filter(e => [...e.childNodes].some(
+    n => n.nodeType === 3 && n.textContent.trim()) && e.getClientRects().length
+    && !['TITLE', 'OPTION', 'title'].includes(e.tagName))
+  .filter(e => parseFloat(getComputedStyle(e).fontSize) < 12).map(e => e.outerHTML.slice(0, 90))"""
+CONTRASTS = """(() => {
+  const context = document.createElement('canvas').getContext('2d');
+  const light = name => {
+    context.fillStyle = getComputedStyle(document.documentElement).getPropertyValue(name);
+    context.fillRect(0, 0, 1, 1);
+    const [r, g, b] = [...context.getImageData(0, 0, 1, 1).data].map(
+      v => (v /= 255) <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const page = light('--page');
+  const names = ['a', 'b', 'edge', 'control', 'data', 'focus', 'link', 'text', 'soft'];
+  return Object.fromEntries(names.map(name => {
+    const value = light('--' + name);
+    return [name, (Math.max(value, page) + 0.05) / (Math.min(value, page) + 0.05)];
+  }));
+})()"""
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_text_can_be_read_and_shapes_be_seen(tab: Tab, board: Board, theme: str) -> None:
+    address = {"a": "first/first@0", "b": "second/second@0", "measure": "linear_cka"}
+    tab.open(board.url, **address, view="both", side="a", layer="module_3x3", unit=1).settle()
+    tab.frame.get_by_test_id("unit").locator("img").first.wait_for()
+    if theme == "dark":
+        tab.page.evaluate("document.body.classList.add('dark-mode')")
+        tab.page.wait_for_timeout(300)
+    assert tab.run(SIZES) == []
+    contrasts = tab.run(CONTRASTS)
+    for name in ("a", "b", "edge", "control"):
+        assert contrasts[name] >= 3, name
+    for name in ("data", "focus", "link", "text", "soft"):
+        assert contrasts[name] >= 4.5, name
+    # TensorBoard's own font, from wherever TensorBoard is mounted.
+    assert tab.run("document.fonts.load('13px Roboto').then(found => found.length)") > 0

@@ -7,6 +7,9 @@ export interface Table {
   values: Float64Array;
 }
 
+/** Of what is still to come. */
+export const NO_TABLE: Table = { rows: 0, columns: 0, values: new Float64Array() };
+
 /**
  * `raw` and `fit` show the values themselves and differ in what the ends of the scale are; `null`
  * shows how far they are above the mean of the null, in which images are permuted.

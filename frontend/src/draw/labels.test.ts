@@ -15,13 +15,13 @@ describe('labels', () => {
       );
     };
     const all = (word: string): string[] => Array.from({ length: 9 }, (_, k) => `${word}${k}`);
-    expect(names(930, 'inception_')).toEqual(all('inception_'));
+    expect(names(1000, 'inception_')).toEqual(all('inception_'));
     expect(names(700, 'inception_')).toEqual(all(''));
     expect(names(700, 'inceptions')).toEqual(all(''));
   });
 
   it('do not overlap and name every block', () => {
-    const layout = place(inceptions(9), NOTHING, 930, 1);
+    const layout = place(inceptions(9), NOTHING, 1000, 1);
     const labels = placeLabels(layout);
     expect(labels.filter((l) => l.block !== null).map((l) => l.text)).toEqual(
       Array.from({ length: 9 }, (_, k) => `inception_${k}`),

@@ -13,7 +13,7 @@ export interface Label {
   folded: boolean;
 }
 
-export const LETTER_WIDTH = 5.9;
+export const LETTER_WIDTH = 6.3;
 const SPACE = 8;
 /** As few letters of a block's name as still say something. */
 const SHORTEST = [9, 6];

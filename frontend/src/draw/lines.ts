@@ -24,14 +24,49 @@ export interface Scene {
   encoding: Encoding;
 }
 
+// So near counts as on the line, and of so many lines the strongest can be pointed at.
+const REACH = 5;
+const MOST_POINTED = 4000;
+
+/** The pair whose line passes nearest to this point between the models; null if none is near. */
+export function nearestLine(scene: Scene, pairs: Pairs, x: number, y: number): number | null {
+  const { top, bottom } = scene.gap;
+  if (y <= top || y >= bottom) return null;
+  // Height depends on how far along the curve is, and for all lines alike: see `trace`.
+  const share = (y - top) / (bottom - top);
+  let [low, high] = [0, 1];
+  for (let step = 0; step < 30; step++) {
+    const t = (low + high) / 2;
+    const s = 1 - t;
+    const reached = 3 * BEND * s * s * t + 3 * (1 - BEND) * s * t * t + t * t * t;
+    if (reached < share) low = t;
+    else high = t;
+  }
+  const across = low * low * (3 - 2 * low);
+  let best: number | null = null;
+  let least = REACH;
+  const last = Math.max(0, pairs.length - MOST_POINTED);
+  for (let at = pairs.length - 1; at >= last; at--) {
+    const line = lineOf(scene, pairs[at]!);
+    if (!line) continue;
+    const away = Math.abs(line.from.x + across * (line.to.x - line.from.x) - x);
+    if (away >= least) continue;
+    [best, least] = [pairs[at]!, away];
+  }
+  return best;
+}
+
 /** More lines than this cannot be told apart; the strongest are drawn. */
 export const MOST_LINES = 20_000;
+
+/** How far a line goes on upright, as a share of the room between the models. */
+const BEND = 0.45;
 
 type Pen = Pick<CanvasRenderingContext2D, 'moveTo' | 'lineTo' | 'bezierCurveTo'>;
 
 /** Straight out of the model's drawing, then a curve that leaves and arrives upright. */
 export function trace(pen: Pen, from: Anchor, to: Anchor, gap: Gap): void {
-  const reach = (gap.bottom - gap.top) * 0.45;
+  const reach = (gap.bottom - gap.top) * BEND;
   pen.moveTo(from.x, from.y);
   pen.lineTo(from.x, gap.top);
   pen.bezierCurveTo(from.x, gap.top + reach, to.x, gap.bottom - reach, to.x, gap.bottom);

@@ -25,3 +25,30 @@ export function followTheme(apply: (dark: boolean) => void): () => void {
   update();
   return () => query.removeEventListener('change', update);
 }
+
+const FONTS = 'font-roboto/';
+
+/**
+ * TensorBoard's Roboto for its plugin's frame too: the font faces of its page, with addresses
+ * from where TensorBoard is mounted. Alone, or in a page that cannot be read, fonts of the machine.
+ */
+export function shareFonts(): void {
+  if (window.parent === window) return;
+  const faces: string[] = [];
+  try {
+    for (const sheet of window.parent.document.styleSheets) {
+      for (const { cssText } of sheet.cssRules) {
+        if (cssText.startsWith('@font-face') && cssText.includes(FONTS)) faces.push(cssText);
+      }
+    }
+  } catch {
+    return; // a page of another origin
+  }
+  const style = document.createElement('style');
+  const root = new URL('../../../', document.baseURI).href;
+  style.textContent = faces
+    .map((face) => face.replaceAll(/url\(["']?[^"')]*font-roboto\//g, `url("${root}${FONTS}`))
+    .map((face) => face.replaceAll(/(\.woff2)["']?\)/g, '$1")'))
+    .join('\n');
+  document.head.append(style);
+}

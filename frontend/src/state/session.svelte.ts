@@ -63,8 +63,9 @@ export function createSession(source: Source, parameters: Parameters) {
   const comparison = createFollower(source);
   const nullJob = createFollower(source);
 
-  const measure = $derived(data.measures.find((m) => m.name === view.measure) ?? null);
-  const sign = $derived(measure?.distance ? -1 : 1);
+  const measureOf = (name: string | null): MeasureInfo | null =>
+    data.measures.find((m) => m.name === name) ?? null;
+  const measure = $derived(measureOf(view.measure));
   /** Never a matrix of something else than what is chosen now. */
   const matrix = $derived(
     loaded?.a === view.a &&
@@ -75,15 +76,27 @@ export function createSession(source: Source, parameters: Parameters) {
       ? loaded
       : null,
   );
+  /** The former one stays in sight until that is there, or it is known that it never will be. */
+  const drawn = $derived(
+    matrix ??
+      (snapshot('a') && snapshot('b') && !comparison.error && !comparison.cancelled
+        ? loaded
+        : null),
+  );
+  const stale = $derived(drawn !== null && matrix === null);
+  const measureDrawn = $derived(drawn ? measureOf(drawn.measure) : measure);
+  const sign = $derived(measureDrawn?.distance ? -1 : 1);
   const table = $derived.by<Table | null>(() =>
-    matrix
+    drawn
       ? {
-          rows: matrix.rows.length,
-          columns: matrix.columns.length,
-          values: strength(matrix.values, sign),
+          rows: drawn.rows.length,
+          columns: drawn.columns.length,
+          values: strength(drawn.values, sign),
         }
       : null,
   );
+  /** Graphs of models whose matrix is still to come: the former ones fit what is drawn. */
+  let held: Record<Side, LayerGraph | null> = { a: null, b: null };
   /** Each layer's best partner in the other model. */
   const best = $derived.by<Record<Side, number[]>>(() => {
     const of = table;
@@ -93,7 +106,7 @@ export function createSession(source: Source, parameters: Parameters) {
       b: Array.from({ length: of.columns }, (_, column) => bestInColumn(of, column)),
     };
   });
-  const nullMean = $derived(nullOf?.matrix === matrix ? (nullOf?.values ?? null) : null);
+  const nullMean = $derived(nullOf?.matrix === drawn ? (nullOf?.values ?? null) : null);
   /** The chosen scale, or plain values as long as there is no null. */
   const scale = $derived(view.scale === 'null' && !nullMean ? 'raw' : view.scale);
   const shown = $derived.by<Table | null>(() => {
@@ -141,13 +154,16 @@ export function createSession(source: Source, parameters: Parameters) {
 
   async function loadGraph(side: Side, id: string | null, digest: string | null): Promise<void> {
     data.graphErrors[side] = null;
+    held[side] = null;
     if (id === null || digest === null) {
       data.graphs[side] = null;
       return;
     }
     try {
       const graph = await source.graph(id);
-      if (view[side] === id) data.graphs[side] = graph;
+      if (view[side] !== id) return;
+      if (stale) held[side] = graph;
+      else data.graphs[side] = graph;
     } catch (thrown) {
       if (view[side] !== id) return;
       data.graphs[side] = null;
@@ -196,7 +212,7 @@ export function createSession(source: Source, parameters: Parameters) {
   }
 
   function layerNames(side: Side): string[] {
-    return matrix ? (side === 'a' ? matrix.rows : matrix.columns) : [];
+    return drawn ? (side === 'a' ? drawn.rows : drawn.columns) : [];
   }
 
   const shortened = $derived({
@@ -206,7 +222,7 @@ export function createSession(source: Source, parameters: Parameters) {
   const bias = $derived({ a: biasOf('a'), b: biasOf('b') });
   function biasOf(side: Side): boolean[] {
     const rows = snapshot(side)?.rows ?? null;
-    return biasedLayers(layerNames(side), measure, data.graphs[side], rows);
+    return biasedLayers(layerNames(side), measureDrawn, data.graphs[side], rows);
   }
 
   function select(selection: Selection | null): void {
@@ -219,7 +235,7 @@ export function createSession(source: Source, parameters: Parameters) {
 
   function layerMatches(selection: Selection): { layer: string; value: number }[] {
     const index = layerNames(selection.side).indexOf(selection.layer);
-    if (!table || index < 0) return [];
+    if (stale || !table || index < 0) return [];
     const others = layerNames(OTHER[selection.side]);
     return matches(table, selection.side, index).map((match) => ({
       layer: others[match.index]!,
@@ -230,7 +246,7 @@ export function createSession(source: Source, parameters: Parameters) {
   function bestMatch({ side, layer }: Selection): { layer: string; value: number } | null {
     const index = layerNames(side).indexOf(layer);
     const other = best[side][index] ?? -1;
-    if (!table || other < 0) return null;
+    if (stale || !table || other < 0) return null;
     const at = side === 'a' ? index * table.columns + other : other * table.columns + index;
     return { layer: layerNames(OTHER[side])[other]!, value: table.values[at]! };
   }
@@ -268,6 +284,16 @@ export function createSession(source: Source, parameters: Parameters) {
     /** The job of its null, asked for by `computeNull`. */
     nullJob,
     computeNull,
+    /** Whether what is drawn is the former choice, as the present one is still computed. */
+    get stale() {
+      return stale;
+    },
+    /** Draw what was held back as long as the former figure was in sight. */
+    release(): void {
+      if (stale) return;
+      for (const side of SIDES) data.graphs[side] = held[side] ?? data.graphs[side];
+      held = { a: null, b: null };
+    },
     get nullMean() {
       return nullMean;
     },
@@ -280,8 +306,8 @@ export function createSession(source: Source, parameters: Parameters) {
     },
     /** What to keep in mind when reading the values. */
     get warnings(): readonly string[] {
-      const said = matrix?.warnings ?? [];
-      return matrix?.look === 'first' ? said.slice(0, -1) : said;
+      const said = drawn?.warnings ?? [];
+      return drawn?.look === 'first' ? said.slice(0, -1) : said;
     },
     /** What a progressive estimate was made from, which its last warning says; null of exact values. */
     get madeFrom(): string | null {
@@ -307,7 +333,7 @@ export function createSession(source: Source, parameters: Parameters) {
       return Math.max(least, view.threshold ?? -Infinity);
     },
     /** The ends of the scale for these values of `shown`. */
-    encoding: (values: Table): Encoding => domain(values, scale, measure),
+    encoding: (values: Table): Encoding => domain(values, scale, measureDrawn),
     get sign() {
       return sign;
     },
@@ -330,7 +356,7 @@ export function createSession(source: Source, parameters: Parameters) {
     bestMatch,
     /** What the numbers of the chosen scale are. */
     get title(): string {
-      const title = measure?.title ?? view.measure ?? '';
+      const title = measureDrawn?.title ?? view.measure ?? '';
       if (scale === 'rank') return `Rank of ${title} among all pairs`;
       if (scale === 'null') {
         return `${title}, how far ${sign > 0 ? 'above' : 'below'} the mean of ${nullOf?.of}`;

@@ -49,9 +49,11 @@ export function dragger(ground: Ground) {
       );
       if (over) ground.onpoint(start.side, over);
     },
-    up(): void {
+    /** Whether that was the end of a movement. */
+    up(): boolean {
       if (moving && start?.side && over) ground.ondrop(start.side, over);
       start = null;
+      return moving;
     },
     cancel(): void {
       start = null;

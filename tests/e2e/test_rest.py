@@ -1,0 +1,87 @@
+"""Nothing slides, jumps or goes blank while somebody looks at the tab."""
+
+from __future__ import annotations
+
+import re
+import threading
+from typing import Any
+
+from live_tab import Board, Tab
+from playwright.sync_api import expect
+
+PAIR = {"a": "first/first@0", "b": "second/second@0", "measure": "linear_cka"}
+ON_B = re.compile(r"\bb\b")
+INKED = """(() => [...document.querySelectorAll('.lines.all canvas')].some(canvas =>
+  canvas.width && canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data
+    .some((value, at) => at % 4 === 3 && value > 0)))()"""
+
+
+def test_the_panel_of_a_unit_opens_in_sight_and_moves_nothing(tab: Tab, board: Board) -> None:
+    tab.open(board.url, **PAIR, side="a", layer="module_output").settle()
+    units = tab.frame.get_by_role("group", name="Units of module_output").get_by_role("button")
+    tab.frame.get_by_test_id("shared").wait_for(timeout=60_000)
+    last = units.nth(11)
+    last.scroll_into_view_if_needed()
+    before = last.bounding_box()
+    last.click()
+    panel = tab.frame.get_by_test_id("unit")
+    panel.locator("img").first.wait_for()
+    assert last.bounding_box()["y"] == before["y"]
+    for one in (panel.get_by_role("heading").first, panel.locator("img").first):
+        box = one.bounding_box()
+        assert box["y"] > 0
+        assert box["y"] + box["height"] < 800
+
+
+def test_what_slides_beneath_a_resting_pointer_is_not_pointed_at(tab: Tab, board: Board) -> None:
+    tab.open(board.url, **PAIR, side="a", layer="module_output").settle()
+    matches = tab.frame.get_by_test_id("matches").get_by_role("button")
+    tab.frame.get_by_test_id("certainty").wait_for(timeout=60_000)
+    focus = tab.frame.locator("svg.lit .focus")
+    assert "a" in focus.get_attribute("class").split()
+    matches.nth(4).hover()
+    expect(focus).to_have_class(ON_B)  # to point is to mean it
+    before = matches.nth(4).bounding_box()["y"]
+    tab.page.mouse.wheel(0, 40)
+    tab.page.wait_for_timeout(500)
+    assert matches.nth(4).bounding_box()["y"] < before - 20  # it did slide
+    assert "a" in focus.get_attribute("class").split()
+    tab.page.mouse.move(1150, before + 3)
+    expect(focus).to_have_class(ON_B)
+
+
+def test_the_former_figure_stays_until_the_next_is_there(tab: Tab, board: Board) -> None:
+    tab.open(board.url, **PAIR, view="both").settle()
+    goes_on = threading.Event()
+    waiting: list[Any] = []
+
+    def hold(route: Any) -> None:
+        if goes_on.is_set():
+            return route.continue_()
+        waiting.append(route)
+
+    tab.page.route("**/jobs?*", hold)
+    figure = tab.frame.get_by_test_id("alignment")
+    matrix = tab.frame.get_by_test_id("matrix")
+    shown = tab.frame.locator(".model.b [role=option]").count()
+    tab.frame.get_by_label("measure").select_option("unbiased_linear_cka")
+    expect(figure).to_have_attribute("aria-busy", "true")
+    tab.page.wait_for_timeout(400)
+    assert tab.run(INKED)
+    assert matrix.locator("canvas").count() == 1
+    # So does it when another model is chosen, whose boxes would not fit the lines.
+    tab.frame.get_by_role("button", name="Model B").click()
+    tab.frame.get_by_role("listbox", name="Snapshots").get_by_text("trained").click()
+    tab.page.wait_for_timeout(600)
+    assert tab.run(INKED)
+    assert tab.frame.locator(".model.b [role=option]").count() == shown
+    tab.frame.get_by_role("button", name="Model B").click()
+    tab.frame.get_by_role("listbox", name="Snapshots").get_by_text("first").click()
+    goes_on.set()
+    for route in waiting:
+        route.continue_()
+    expect(figure).to_have_attribute("aria-busy", "false", timeout=60_000)
+    tab.settle()
+    assert tab.run(INKED)
+    assert "Unbiased linear CKA" in tab.frame.locator(".legend").first.inner_text()
+    assert tab.frame.get_by_test_id("row-b").inner_text().split()[:2] == ["B", "first"]
