@@ -229,3 +229,32 @@ def test_text_can_be_read_and_shapes_be_seen(tab: Tab, board: Board, theme: str)
         assert contrasts[name] >= 4.5, name
     # TensorBoard's own font, from wherever TensorBoard is mounted.
     assert tab.run("document.fonts.load('13px Roboto').then(found => found.length)") > 0
+
+
+def test_graph_matrix_and_tensorboards_own_stand_beside_each_other(tab: Tab, board: Board) -> None:
+    tab.page.set_viewport_size({"width": 1700, "height": 900})
+    address = {"a": "first/first@0", "b": "second/second@0", "measure": "linear_cka"}
+    tab.open(board.url, **address, view="both", graphs="a").settle()
+    places = ["alignment", "matrix", "graphs"]
+
+    def boxes() -> list[dict[str, float]]:
+        return [tab.frame.get_by_test_id(place).bounding_box() for place in places]
+
+    left, middle, right = boxes()
+    assert left["x"] + left["width"] < middle["x"] + 1
+    assert middle["x"] + middle["width"] < right["x"] + 1
+    assert all(box["y"] < 300 for box in (left, middle, right))
+    divider = tab.frame.get_by_role("separator", name="Width of Matrix")
+    grip = divider.bounding_box()
+    tab.page.mouse.move(grip["x"] + 3, 500)
+    tab.page.mouse.down()
+    tab.page.mouse.move(grip["x"] - 80, 500, steps=4)
+    tab.page.mouse.up()
+    assert divider.bounding_box()["x"] == pytest.approx(grip["x"] - 80, abs=6)
+    assert boxes()[1]["width"] > middle["width"] + 60
+    divider.press("ArrowRight")
+    assert divider.bounding_box()["x"] > grip["x"] - 75
+    tab.page.set_viewport_size({"width": 1100, "height": 900})  # no room: one below the other
+    expect(tab.frame.get_by_role("separator")).to_have_count(0)
+    left, middle, _ = boxes()
+    assert left["y"] + left["height"] < middle["y"]

@@ -21,8 +21,10 @@ export interface PanelProps {
 
 interface Panel {
   title: string;
-  /** Beside the figures, or among them in the order of the list. */
+  /** At the edge of the tab, or among the figures in the order of the list. */
   aside?: boolean;
+  /** In a column of its own, where the window is wide enough for one more. */
+  beside?: (session: Session) => boolean;
   shown: (session: Session, drawing: Drawing) => boolean;
   component: Component<PanelProps>;
 }
@@ -60,6 +62,7 @@ export const PANELS: readonly Panel[] = [
     title: 'Matrix',
     shown: (session) =>
       comparesTwo(session) && session.view.pane !== 'graph' && session.shown !== null,
+    beside: (session) => session.view.pane === 'both',
     component: Matrix,
   },
   {
@@ -75,6 +78,7 @@ export const PANELS: readonly Panel[] = [
   {
     title: "TensorBoard's own graph",
     shown: (session) => comparesTwo(session) && session.source.live && session.view.graphs !== null,
+    beside: () => true,
     component: GraphsPane,
   },
   {
