@@ -91,7 +91,6 @@ def cells_json(
         "low": _bound(measure.low),
         "high": _bound(measure.high),
         "distance": measure.distance,
-        "wants_rows_over_units": measure.wants_rows_over_units,
         "notes": list(work.notes),
         "computed": work.computed,
         "found": work.found,
