@@ -164,6 +164,12 @@ def compare(
             f"resamples is {resamples}; an interval needs at least {LEAST_RESAMPLES}, and 200 are "
             "usual. Give 0 for no interval."
         )
+    if groups is None and (permutations or resamples):
+        raise OptionError(
+            "Permuting and resampling are of whole images, as the positions of one image are not "
+            'independent. Give groups, the image of each row, or groups="rows" where every row is '
+            "an image of its own."
+        )
     check_inputs(a, b, groups, level, seed, constant)
     if untrained is not None:
         check_model(untrained, "the untrained baseline")

@@ -13,23 +13,32 @@ from tb_modelcompare.similarity.activations import Array, Layer, Matrix, row_blo
 
 Indices: TypeAlias = npt.NDArray[np.intp]
 
+ROWS = "rows"
+"""In place of groups: every row is an image of its own."""
 
-def image_indices(groups: npt.ArrayLike | None, rows: int) -> npt.NDArray[np.intp]:
-    """Image of each row, numbered from 0; each row its own where no groups are given.
+
+def image_indices(groups: npt.ArrayLike | None, rows: int) -> Indices:
+    """Image of each row, numbered from 0; each row its own where groups are None or "rows".
 
     Raises
     ------
     ActivationError
         If there is not one label for each row.
     """
-    if groups is None:
+    if groups is None or (isinstance(groups, str) and groups == ROWS):
         return np.arange(rows)
     labels = np.asarray(groups)
     if labels.shape != (rows,):
         raise ActivationError(
-            f"groups has shape {labels.shape}; it names the image of each of the {rows} rows."
+            f"groups has shape {labels.shape}; it names the image of each of the {rows} rows. "
+            'Where every row is an image of its own, give groups="rows".'
         )
     return np.unique(labels, return_inverse=True)[1].astype(np.intp).reshape(rows)
+
+
+def all_different(image: Indices) -> bool:
+    """Whether every row is an image of its own."""
+    return int(image.max()) + 1 == len(image)
 
 
 @dataclass(frozen=True, eq=False)

@@ -21,6 +21,8 @@ from tb_modelcompare.similarity.activations import (
 )
 from tb_modelcompare.similarity.engine import Comparison
 from tb_modelcompare.similarity.hsic import Hsic, kernel_hsic, require_variation, unbiased_of
+from tb_modelcompare.similarity.hsic_of_images import LEAST_IMAGES, hsic_of_images
+from tb_modelcompare.similarity.images import Images, image_indices
 from tb_modelcompare.similarity.inputs import open_layers
 from tb_modelcompare.similarity.products import spread_inner_products
 from tb_modelcompare.similarity.settings import MEMORY, Precision, Settings
@@ -65,18 +67,27 @@ class MinibatchCKA:
         self._settings = Settings(precision, MEMORY, None, None)
         self._names: tuple[tuple[str, ...], tuple[str, ...]] | None = None
         self._sums: tuple[Matrix, Matrix, Matrix] | None = None
+        self._grouped: bool | None = None
         self._rows = 0
         # Of each layer of both models: the scale that the sums are in.
         self._exponents: tuple[Exponents, Exponents] | None = None
 
-    def update(self, a: Mapping[str, Any], b: Mapping[str, Any] | None = None) -> None:
+    def update(
+        self,
+        a: Mapping[str, Any],
+        b: Mapping[str, Any] | None = None,
+        groups: npt.ArrayLike | None = None,
+    ) -> None:
         """Add a batch of at least 4 rows. Without b, a is compared with itself.
+
+        `groups` is the image of each row, where images have several; a batch then holds all rows
+        of at least 4 images, and counts by its images. Either all batches have it or none.
 
         Raises
         ------
         ActivationError
-            If a layer cannot be used, if the batch has fewer than 4 rows, or if it does not fit
-            the batches before. What was added before then stays as it was.
+            If a layer cannot be used, if the batch has fewer than 4 rows or images, or if
+            it does not fit the batches before. What was added before then stays as it was.
         """
         check_model(a, "the first model")
         second = None if b is a else b
@@ -85,7 +96,13 @@ class MinibatchCKA:
         names = (tuple(a), tuple(a if second is None else second))
         if self._names not in (None, names):
             raise ActivationError("Every batch must hold the same layers in the same order.")
-        batch = self._fast(a, second) or self._safe(a, second)
+        if self._grouped not in (None, groups is not None):
+            raise ActivationError("Give groups with every batch, or with none.")
+        batch = (
+            self._fast(a, second) or self._safe(a, second, None)
+            if groups is None
+            else self._safe(a, second, groups)
+        )
         exponents = self._exponents or batch.exponents
         # What a squared unit of the batch's scale is worth in that of the sums.
         with np.errstate(over="ignore"):
@@ -103,6 +120,7 @@ class MinibatchCKA:
                 "their sums leave the range of float64. Look for an overflow in the model."
             )
         self._names, self._exponents, self._sums = names, exponents, sums
+        self._grouped = groups is not None
         self._rows += batch.rows
 
     def _fast(self, a: Mapping[str, Any], b: Mapping[str, Any] | None) -> _Batch | None:
@@ -127,7 +145,9 @@ class MinibatchCKA:
         unscaled = (np.zeros(len(hsic.own_x), int), np.zeros(len(hsic.own_y), int))
         return _Batch(rows, hsic, unscaled)
 
-    def _safe(self, a: Mapping[str, Any], b: Mapping[str, Any] | None) -> _Batch:
+    def _safe(
+        self, a: Mapping[str, Any], b: Mapping[str, Any] | None, groups: npt.ArrayLike | None
+    ) -> _Batch:
         """In float64, each layer scaled, after every check."""
         xs = open_layers(a, "the first model")
         ys = xs if b is None else open_layers(b, "the second model")
@@ -139,7 +159,19 @@ class MinibatchCKA:
                 f"A batch has {rows} row(s), and unbiased HSIC needs at least 4. Leave a shorter "
                 "last batch out, or join it with the one before."
             )
-        hsic = kernel_hsic(0.0, xs, ys, replace(self._settings, precision="double"))
+        settings = replace(self._settings, precision="double")
+        if groups is None:
+            hsic = kernel_hsic(0.0, xs, ys, settings)
+        else:
+            images = Images.of(image_indices(groups, rows))
+            if images.count < LEAST_IMAGES:
+                raise ActivationError(
+                    f"A batch has rows of {images.count} image(s), and debiased HSIC needs at "
+                    f"least {LEAST_IMAGES}. Put more images into a batch."
+                )
+            found = hsic_of_images(xs, ys, images, settings)
+            times = float(images.count * (images.count - 3))
+            hsic = Hsic(found.cross * times, found.own_x * times, found.own_y * times)
         exponents = [np.array([layer.exponent for layer in side]) for side in (xs, ys)]
         return _Batch(rows, hsic, (exponents[0], exponents[1]))
 
@@ -149,7 +181,7 @@ class MinibatchCKA:
         Raises
         ------
         ActivationError
-            If nothing was added, or a layer's own unbiased HSIC is not positive.
+            If nothing was added, or a layer's own debiased HSIC is not positive.
         """
         if self._sums is None or self._names is None:
             raise ActivationError("No batch was added yet.")

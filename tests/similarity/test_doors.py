@@ -84,11 +84,11 @@ def test_numbers_of_draws(option: str, value: object) -> None:
 
 
 def test_few_resamples_are_said_to_be_few() -> None:
-    few = compare(A, B, resamples=10)
+    few = compare(A, B, groups="rows", resamples=10)
     assert any("10 resamples covers 82% at most, not 95%" in note for note in few.warnings)
     assert any("at least 39" in note for note in few.warnings)
-    assert compare(A, B, resamples=39).warnings == ()
-    assert compare(A, B, resamples=10, level=0.8).warnings == ()
+    assert compare(A, B, groups="rows", resamples=39).warnings == ()
+    assert compare(A, B, groups="rows", resamples=10, level=0.8).warnings == ()
 
 
 @pytest.mark.parametrize(
@@ -392,7 +392,7 @@ def test_a_moment_measure_of_a_user_without_a_value_for_itself(kind: type) -> No
 @pytest.mark.parametrize("same", [False, True])
 def test_a_measure_of_a_user_that_is_linear_and_does_not_whiten_has_intervals(same: bool) -> None:
     b = A if same else B
-    found = compare(A, b, OWN, permutations=3, resamples=40, seed=1)
+    found = compare(A, b, OWN, groups="rows", permutations=3, resamples=40, seed=1)
     assert found.low is not None
     assert found.high is not None
     assert (found.low < found.values).all()

@@ -120,7 +120,7 @@ def test_shuffles_and_resamples_with_an_outlier(name: str, kind: type, factor: f
     X, Y = with_outliers([0], factor, kind)
     Y[0] = Y[1]
     image = np.arange(ROWS)
-    found = compare({"x": X}, {"y": Y}, name, permutations=6, resamples=6, seed=3)
+    found = compare({"x": X}, {"y": Y}, name, groups="rows", permutations=6, resamples=6, seed=3)
     shuffled = [function(X, Y[order]) for order in permutations_of(image, 6, 3)]
     assert found.null_mean is not None
     assert found.low is not None

@@ -29,7 +29,9 @@ def related(random, images: int, positions: int = 1):
 )
 def test_null_tells_signal_from_chance(name):
     X, Y, unrelated = related(np.random.default_rng(0), 80)
-    result = compare({"x": X}, {"y": Y, "noise": unrelated}, name, permutations=60, resamples=20)
+    result = compare(
+        {"x": X}, {"y": Y, "noise": unrelated}, name, groups="rows", permutations=60, resamples=20
+    )
     assert result.values == pytest.approx(
         compare({"x": X}, {"y": Y, "noise": unrelated}, name).values
     )
@@ -42,7 +44,9 @@ def test_null_tells_signal_from_chance(name):
 def test_unbiased_estimator_has_a_null_of_zero_and_the_biased_one_has_not():
     X, Y, _ = related(np.random.default_rng(1), 40)
     means = [
-        compare({"x": X}, {"y": Y}, name, permutations=200, resamples=5).null_mean[0, 0]
+        compare({"x": X}, {"y": Y}, name, groups="rows", permutations=200, resamples=5).null_mean[
+            0, 0
+        ]
         for name in ("linear_cka", "unbiased_linear_cka")
     ]
     assert means[0] > 0.05
@@ -54,7 +58,7 @@ def test_positions_of_one_image_do_not_count_as_evidence():
     _, _, noise = related(np.random.default_rng(2), 15, positions=8)
     other = related(np.random.default_rng(3), 15, positions=8)[2]
     groups = np.repeat(np.arange(15), 8)
-    wrong = compare({"x": noise}, {"y": other}, permutations=40, resamples=5)
+    wrong = compare({"x": noise}, {"y": other}, groups="rows", permutations=40, resamples=5)
     right = compare({"x": noise}, {"y": other}, groups=groups, permutations=40, resamples=5)
     assert wrong.p_value[0, 0] < 0.05 < right.p_value[0, 0]
     assert right.effective_rows[0, 0] < 20 < wrong.effective_rows[0, 0]
@@ -70,7 +74,9 @@ def test_interval_covers_the_value_in_the_population(name):
     covered = 0
     for seed in range(40):
         X, Y = sample(seed, 150)
-        result = compare({"x": X}, {"y": Y}, name, permutations=1, resamples=60, level=0.9)
+        result = compare(
+            {"x": X}, {"y": Y}, name, groups="rows", permutations=1, resamples=60, level=0.9
+        )
         assert result.low[0, 0] < result.values[0, 0] < result.high[0, 0]
         covered += result.low[0, 0] <= truth <= result.high[0, 0]
     # 36 of 40 expected; 29 or fewer would happen once in a thousand experiments.
@@ -84,7 +90,7 @@ def test_intervals_are_wider_when_positions_are_recognised_as_repeated():
         np.ptp([result.low, result.high])
         for result in (
             compare({"x": X}, {"y": Y}, permutations=1, resamples=60, groups=g)
-            for g in (None, groups)
+            for g in ("rows", groups)
         )
     ]
     assert widths[1] > 1.2 * widths[0]
@@ -93,9 +99,11 @@ def test_intervals_are_wider_when_positions_are_recognised_as_repeated():
 def test_same_seed_same_numbers_and_progress_to_one():
     X, Y, _ = related(np.random.default_rng(5), 30)
     seen = []
-    first = compare({"x": X}, {"y": Y}, permutations=5, resamples=5, progress=seen.append)
-    again = compare({"x": X}, {"y": Y}, permutations=5, resamples=5)
-    other = compare({"x": X}, {"y": Y}, permutations=5, resamples=5, seed=1)
+    first = compare(
+        {"x": X}, {"y": Y}, groups="rows", permutations=5, resamples=5, progress=seen.append
+    )
+    again = compare({"x": X}, {"y": Y}, groups="rows", permutations=5, resamples=5)
+    other = compare({"x": X}, {"y": Y}, groups="rows", permutations=5, resamples=5, seed=1)
     assert first.low == again.low
     assert first.null_mean == again.null_mean
     assert first.low != other.low
@@ -177,7 +185,9 @@ def test_the_null_mean_of_cka_is_the_mean_over_all_orders_of_the_images():
 
 def test_untrained_baseline():
     X, Y, unrelated = related(np.random.default_rng(6), 60)
-    result = compare({"x": X}, {"y": Y}, permutations=1, resamples=5, untrained={"y": unrelated})
+    result = compare(
+        {"x": X}, {"y": Y}, groups="rows", permutations=1, resamples=5, untrained={"y": unrelated}
+    )
     assert result.baseline == pytest.approx(compare({"x": X}, {"y": unrelated}).values)
     assert result.null_mean.shape == result.effective_rows.shape == result.values.shape
     plain = compare({"x": X}, {"y": Y}, untrained={"y": unrelated})
@@ -210,7 +220,9 @@ def test_images_are_held_out_as_wholes_in_every_resample():
 def test_layers_left_out_as_dead_are_left_out_of_everything():
     X, Y, _ = related(np.random.default_rng(13), 30)
     a, b = {"dead": np.ones((30, 2)), "x": X}, {"y": Y}
-    result = compare(a, b, constant="drop", permutations=3, resamples=5, untrained={"y": Y[::-1]})
+    result = compare(
+        a, b, constant="drop", groups="rows", permutations=3, resamples=5, untrained={"y": Y[::-1]}
+    )
     assert result.rows == ("x",)
     for part in (result.null_mean, result.low, result.effective_rows, result.baseline):
         assert part.shape == (1, 1)

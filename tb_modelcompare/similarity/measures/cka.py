@@ -64,7 +64,7 @@ def _plan(unbiased: bool, groups: npt.ArrayLike | None = None) -> KernelPlan:
         lambda x, y, cross: _combine(x, y, cross, unbiased),
         least_rows=LEAST_IMAGES if unbiased else 2,
         bias=0.0 if unbiased else 1.0,
-        images=None if groups is None else _images(groups),
+        images=None if groups is None or isinstance(groups, str) else _images(groups),
     )
 
 

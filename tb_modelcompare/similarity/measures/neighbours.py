@@ -18,6 +18,7 @@ from tb_modelcompare.similarity.distances import (
     squares_of_pairs,
     varying_values,
 )
+from tb_modelcompare.similarity.images import all_different, image_indices
 from tb_modelcompare.similarity.registry import Measure, RowPlan, evaluate
 
 Pairs = Callable[[Indices, Indices], tuple[Matrix, Matrix]]
@@ -41,12 +42,16 @@ class DistinctRows:
         The distinct row that each row is.
     members, starts : array (rows,), array (distinct + 1,)
         Rows ordered by the distinct row that they are, and where each of these begins.
+    image : array (rows,), optional
+        Image of each row, where some have several. These all count as distinct, and have
+        neighbours in other images only.
     """
 
     values: Matrix
     of_row: Indices
     members: Indices
     starts: Indices
+    image: Indices | None = None
 
     @property
     def counts(self) -> Indices:
@@ -94,8 +99,12 @@ class Ranking:
     exact: Pairs
 
 
-def _distinct(layer: Layer) -> DistinctRows:
+def _distinct(layer: Layer, groups: npt.ArrayLike | None) -> DistinctRows:
     values = varying_values(layer)
+    image = image_indices(groups, layer.rows)
+    if not all_different(image):  # rows that are equal have other neighbours then
+        each = np.arange(layer.rows)
+        return DistinctRows(values, each, each, np.arange(layer.rows + 1), image)
     of_row = distinct_rows(values)
     members = np.argsort(of_row, kind="stable")
     starts = np.searchsorted(of_row[members], np.arange(of_row.max() + 2))
@@ -122,6 +131,14 @@ def _by_distance(rows: DistinctRows) -> Ranking:
     return Ranking(rough, lambda i, j: squares_of_pairs(values[i], values[j]))
 
 
+def _means_of_others(values: Matrix, image: Indices) -> Matrix:
+    """Mean of the rows of all other images, (images, units)."""
+    sums = np.zeros((int(image.max()) + 1, values.shape[1]))
+    np.add.at(sums, image, values)
+    others = len(image) - np.bincount(image)
+    return np.asarray((values.sum(axis=0) - sums) / others[:, None])
+
+
 def _by_product(rows: DistinctRows) -> Ranking:
     """By the negative inner product `x_i · x_j` less its mean over j, which is `x_i · (x_j - m)`
     with m the mean row: a constant unit changes nothing."""
@@ -132,8 +149,14 @@ def _by_product(rows: DistinctRows) -> Ranking:
         slack = np.outer(4.0 * unit * lengths[some], centred_lengths)
         return -(values[some] @ centred.T), slack
 
+    image = rows.image
+    means = None if image is None else _means_of_others(values, image)
+
     def exact(i: Indices, j: Indices) -> tuple[Matrix, Matrix]:
-        terms = values[i] * centred[j]
+        if image is None or means is None:
+            terms = values[i] * centred[j]
+        else:
+            terms = values[i] * (values[j] - means[image[i]])
         return -terms.sum(axis=1), unit * np.abs(terms).sum(axis=1)
 
     return Ranking(rough, exact)
@@ -145,8 +168,11 @@ def _candidates(
     """Pairs (i, j), i of `some` rows, with every j that may be among the k nearest of i or tie
     with the last of them."""
     rough, slack = ranking.rough(some)
-    alone = np.flatnonzero(rows.counts[some] == 1)
-    rough[alone, some.start + alone] = np.inf  # a row is not its own neighbour, its equals are
+    if rows.image is not None:
+        rough[rows.image[some, None] == rows.image] = np.inf
+    else:
+        alone = np.flatnonzero(rows.counts[some] == 1)
+        rough[alone, some.start + alone] = np.inf  # a row is not its own neighbour, its equals are
     last = min(k, rough.shape[1]) - 1
     limit = np.partition(rough + slack, last, axis=1)[:, last]
     i, j = np.nonzero((rough - slack <= limit[:, None]) & (rough < np.inf))
@@ -253,18 +279,31 @@ def _aligned(x: Neighbours, y: Neighbours) -> float:
     return (alike if same else apart) / (x.norm * y.norm)
 
 
-def _mutual_plan(k: int = 10) -> RowPlan:
+def _require_other_rows(rows: DistinctRows, k: int) -> None:
+    if rows.image is None:
+        return
+    fewest = len(rows.image) - int(np.bincount(rows.image).max())
+    if fewest < k:
+        raise ActivationError(
+            f"A row has {fewest} rows of other images, and k is {k}. Use a probe with more images."
+        )
+
+
+def _mutual_plan(k: int = 10, groups: npt.ArrayLike | None = None) -> RowPlan:
     k = whole("k", k, least=1)
 
     def prepare(layer: Layer) -> Neighbours:
         layer.require_variation("a nearest neighbour")
-        rows = _distinct(layer)
+        rows = _distinct(layer, groups)
+        _require_other_rows(rows, k)
         return _neighbours(rows, _by_distance(rows), k, np.ones_like)
 
     return RowPlan(prepare, _aligned, least_rows=k + 1)
 
 
-def mutual_knn(X: npt.ArrayLike, Y: npt.ArrayLike, *, k: int = 10) -> float:
+def mutual_knn(
+    X: npt.ArrayLike, Y: npt.ArrayLike, *, k: int = 10, groups: npt.ArrayLike | None = None
+) -> float:
     """Mean share of a row's k nearest neighbours in X that are among its k nearest in Y.
 
     Parameters
@@ -272,11 +311,13 @@ def mutual_knn(X: npt.ArrayLike, Y: npt.ArrayLike, *, k: int = 10) -> float:
     X, Y : array (rows, d1), (rows, d2)
     k : int
         Neighbours of each row, at least 1 and fewer than rows.
+    groups : array (rows,), optional
+        Image of each row. Neighbours are of other images. By default each row is an image.
 
     Returns
     -------
     float
-        In [0, 1]. Unrelated layers have `k / (rows - 1)`.
+        In [0, 1]. Unrelated layers have k over the number of rows of other images.
 
     Raises
     ------
@@ -303,15 +344,16 @@ def mutual_knn(X: npt.ArrayLike, Y: npt.ArrayLike, *, k: int = 10) -> float:
     ----------
     Huh et al. 2024, The Platonic Representation Hypothesis (mutual k-nearest neighbours).
     """
-    return evaluate(_mutual_plan(k), X, Y)
+    return evaluate(_mutual_plan(k, groups), X, Y)
 
 
-def _cknna_plan(k: int = 10) -> RowPlan:
+def _cknna_plan(k: int = 10, groups: npt.ArrayLike | None = None) -> RowPlan:
     k = whole("k", k, least=1)
 
     def prepare(layer: Layer) -> Neighbours:
         if layer.varies:
-            rows = _distinct(layer)
+            rows = _distinct(layer, groups)
+            _require_other_rows(rows, k)
             found = _neighbours(rows, _by_product(rows), k, np.negative)
             largest = float(np.square(rows.values).sum(axis=1).max())
             if np.abs(found.kernel).max() > 1e-12 * largest:
@@ -324,7 +366,9 @@ def _cknna_plan(k: int = 10) -> RowPlan:
     return RowPlan(prepare, _aligned, least_rows=k + 1)
 
 
-def cknna(X: npt.ArrayLike, Y: npt.ArrayLike, *, k: int = 10) -> float:
+def cknna(
+    X: npt.ArrayLike, Y: npt.ArrayLike, *, k: int = 10, groups: npt.ArrayLike | None = None
+) -> float:
     """Centred kernel alignment over mutual nearest neighbours only.
 
     Parameters
@@ -332,6 +376,9 @@ def cknna(X: npt.ArrayLike, Y: npt.ArrayLike, *, k: int = 10) -> float:
     X, Y : array (rows, d1), (rows, d2)
     k : int
         Neighbours of each row, at least 1 and fewer than rows.
+    groups : array (rows,), optional
+        Image of each row. Neighbours are of other images, and the mean of a line is that over
+        rows of other images. By default each row is an image.
 
     Returns
     -------
@@ -358,7 +405,7 @@ def cknna(X: npt.ArrayLike, Y: npt.ArrayLike, *, k: int = 10) -> float:
     ----------
     Huh et al. 2024, The Platonic Representation Hypothesis, appendix A (CKNNA).
     """
-    return evaluate(_cknna_plan(k), X, Y)
+    return evaluate(_cknna_plan(k, groups), X, Y)
 
 
 MUTUAL_KNN = Measure(
@@ -381,6 +428,7 @@ MUTUAL_KNN = Measure(
     paper="Huh et al. 2024",
     function=mutual_knn,
     plan=_mutual_plan,
+    by_image=True,
     repeats_bias=True,
 )
 
@@ -397,5 +445,6 @@ CKNNA = Measure(
     paper="Huh et al. 2024",
     function=cknna,
     plan=_cknna_plan,
+    by_image=True,
     repeats_bias=True,
 )

@@ -20,6 +20,7 @@ from tb_modelcompare.similarity.distances import (
     squared_distances,
     varying_values,
 )
+from tb_modelcompare.similarity.images import all_different, image_indices
 from tb_modelcompare.similarity.registry import Measure, VectorPlan, evaluate
 
 Comparison = Literal["pearson", "spearman", "cosine"]
@@ -61,28 +62,49 @@ def _normalised(vector: Matrix, layer: Layer) -> Matrix:
     return vector / norm
 
 
-def _representation(layer: Layer, comparison: Comparison, distance: Distance) -> Matrix:
+def _of_different_images(groups: npt.ArrayLike | None, rows: int) -> npt.NDArray[np.bool_] | None:
+    """Which pairs of rows, i < j, are of different images; None where all are."""
+    image = image_indices(groups, rows)
+    if all_different(image):
+        return None
+    return np.concatenate([image[row + 1 :] != image[row] for row in range(rows)])
+
+
+def _representation(
+    layer: Layer, comparison: Comparison, distance: Distance, groups: npt.ArrayLike | None
+) -> Matrix:
     points = _points(layer, distance)
     squares = squared_distances(points)
     if comparison != "cosine" and all_equal(points, squares):
         raise _no_geometry(layer)
-    if comparison == "spearman":  # a root, or a half, has the same ranks
-        vector = ranks(squares, errors_of(points, squares))
+    errors = errors_of(points, squares) if comparison == "spearman" else None
+    different = _of_different_images(groups, layer.rows)
+    if different is not None:
+        squares = squares[different]
+        errors = None if errors is None else errors[different]
+    if errors is not None:  # a root, or a half, has the same ranks
+        vector = ranks(squares, errors)
     else:
         vector = np.sqrt(squares) if distance == "euclidean" else squares
     return _normalised(vector if comparison == "cosine" else vector - vector.mean(), layer)
 
 
-def _pairs(rows: int) -> int:
-    return rows * (rows - 1) // 2
+def _pairs(groups: npt.ArrayLike | None, rows: int) -> int:
+    """Pairs of rows of different images."""
+    counts = np.bincount(image_indices(groups, rows))
+    return (rows**2 - int(counts @ counts)) // 2
 
 
-def _rsa_plan(comparison: Comparison, distance: Distance = "squared_euclidean") -> VectorPlan:
+def _rsa_plan(
+    comparison: Comparison,
+    distance: Distance = "squared_euclidean",
+    groups: npt.ArrayLike | None = None,
+) -> VectorPlan:
     comparison = one_of("comparison", comparison, COMPARISONS)
     distance = one_of("distance", distance, DISTANCES)
     return VectorPlan(
-        lambda layer: _representation(layer, comparison, distance),
-        _pairs,
+        lambda layer: _representation(layer, comparison, distance, groups),
+        partial(_pairs, groups),
         least_rows=2 if comparison == "cosine" else 3,
     )
 
@@ -93,11 +115,12 @@ def rsa(
     *,
     comparison: Comparison = "pearson",
     distance: Distance = "squared_euclidean",
+    groups: npt.ArrayLike | None = None,
 ) -> float:
     """Agreement of the distances between rows in X with those in Y.
 
-    The dissimilarities of all pairs of rows of one side are correlated with those of the
-    other. Range [-1, 1] ("cosine": [0, 1]).
+    The dissimilarities of all pairs of rows of different images of one side are correlated with
+    those of the other. Range [-1, 1] ("cosine": [0, 1]).
 
     Parameters
     ----------
@@ -106,6 +129,8 @@ def rsa(
         Spearman gives ties their mean rank.
     distance : {"squared_euclidean", "euclidean", "correlation"}
         "correlation" is 1 - Pearson's correlation of two rows over units.
+    groups : array (rows,), optional
+        Image of each row. By default each row is an image.
 
     Raises
     ------
@@ -119,7 +144,7 @@ def rsa(
     ----------
     Kriegeskorte, Mur and Bandettini 2008.
     """
-    return evaluate(_rsa_plan(comparison, distance), X, Y)
+    return evaluate(_rsa_plan(comparison, distance, groups), X, Y)
 
 
 def _rbf_kernel(layer: Layer, bandwidth: float) -> Matrix:
@@ -203,6 +228,7 @@ def _rsa_measure(name: str, title: str, comparison: Comparison, formula: str) ->
         paper="Kriegeskorte et al. 2008",
         function=partial(rsa, comparison=comparison),
         plan=partial(_rsa_plan, comparison),
+        by_image=True,
         repeats_bias=True,
         sampled=comparison != "cosine",
     )
