@@ -35,6 +35,9 @@ def similarity(arguments: argparse.Namespace) -> int:
     comparison = _compared(measure, a, b, **asked)
     distance = ", a distance" if measure.distance else ""
     print(f"{measure.title}{distance}, from {measure.low:g} to {measure.high:g}; {a.rows} rows")
+    if comparison.low is not None:
+        images = a.rows // a.probe_record.positions_per_image
+        print(f"low, high: 95 % {measure.interval_label(images)}")
     print(_best_matches(comparison, measure, a.id, b.id))
     if csv_file is not None:
         _write_csv(csv_file, comparison)

@@ -136,6 +136,16 @@ class Measure:
         """Names of the options that `plan` takes, such as `threshold` of SVCCA."""
         return tuple(inspect.signature(self.plan).parameters)
 
+    def interval_label(self, images: int) -> str:
+        """What the ends of an interval from so many images are for.
+
+        A debiased measure estimates the value over all images. The bias of others depends on the
+        number of images, so that theirs tells where the value falls with as many other images.
+        """
+        if self.debiased:
+            return "interval for the value over all images"
+        return f"repeatability at {images} images"
+
     def planned(self, options: Mapping[str, Any]) -> Plan:
         """The way `compare` computes this measure with these options.
 

@@ -100,7 +100,18 @@ def test_null_interval_effective_rows_and_baseline(
         matrix = expected.values if name == "linear_cka" else getattr(expected, name)
         np.testing.assert_array_equal(written, matrix)
     assert [line[:2] for line in lines[:2]] == [["stem", "stem"], ["stem", "middle"]]
-    assert all(name in done.stdout.splitlines()[1] for name in names)
+    told, heads = done.stdout.splitlines()[1:3]
+    images = 120 // probe.positions_per_image
+    assert told == f"low, high: 95 % repeatability at {images} images"
+    assert all(name in heads for name in names)
+
+
+def test_the_interval_of_a_debiased_measure_is_for_all_images(command: Run, logdir: Path) -> None:
+    asked = ("--measure", "unbiased_linear_cka", "--resamples", 5)
+    done = command("similarity", logdir, "one@0", "two", *asked)
+    assert "low, high: 95 % interval for the value over all images" in done.stdout, done.stderr
+    without = command("similarity", logdir, "one@0", "two", "--measure", "unbiased_linear_cka")
+    assert "low, high" not in without.stdout
 
 
 def test_another_measure(command: Run, logdir: Path, tmp_path: Path) -> None:
