@@ -25,10 +25,11 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from tb_modelcompare import Probe, SummaryWriter
-from tb_modelcompare.compare.wire import measure_json
+from tb_modelcompare.compare.wire import measure_info
 from tb_modelcompare.report import page
 from tb_modelcompare.similarity import MEASURES
 
@@ -125,7 +126,10 @@ def report_page(layers: int) -> str:
     ]
     data = {
         "listing": {"snapshots": snapshots, "problems": [], "supported": True, "message": None},
-        "measures": {"measures": [measure_json(measure)], "default": measure.name},
+        "measures": {
+            "measures": [msgspec.to_builtins(measure_info(measure))],
+            "default": measure.name,
+        },
         "graphs": {s["id"]: graph(layers, s["run"]) for s in snapshots},
         "matrix": {
             "a": "a/a@0",

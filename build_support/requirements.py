@@ -25,6 +25,7 @@ RUNTIME = [
     "threadpoolctl>=3.8,<4",
     "keras>=3.12,<4",  # the models that are captured
     "pillow>=10.3",  # photos in, rendered pictures out
+    "msgspec>=0.19,<1",  # requests and results as typed records, checked, with their JSON schema
     "tqdm>=4.66,<5",  # progress bars of long captures
     "platformdirs>=4",  # where this system keeps a user's cache
     "scikit-image>=0.24,<1",  # its wheel ships the photographs that the demo's networks learn

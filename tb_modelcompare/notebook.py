@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tb_modelcompare.compare.comparison import compare_snapshots
+from tb_modelcompare.compare.wire import MatrixInfo, MeasureInfo
 from tb_modelcompare.errors import LayerSelectionError, OptionError, UnknownSnapshotError, nearest
 from tb_modelcompare.errors.checks import whole
 from tb_modelcompare.log.reader import open_snapshot
@@ -126,30 +127,31 @@ def show(
         comparison = compare_snapshots(left, right, find_measure(measure))
         return Figure(report_html(left, right, comparison), height)
     values = line_values(lines, left, right)
-    described = {
-        "name": "own",
-        "title": title,
-        "low": min(0.0, float(np.nanmin(values))),
-        "high": max(1.0, float(np.nanmax(values))),
-        "symmetric": False,
-        "distance": False,
-        "formula": "",
-        "paper": "Your own values",
-        "summary": "Numbers that you gave for pairs of layers.",
-    }
-    matrix = {
-        "a": left.id,
-        "b": right.id,
-        "measure": "own",
-        "rows": list(left.layer_names),
-        "columns": list(right.layer_names),
-        "low": described["low"],
-        "high": described["high"],
-        "warnings": [],
-        "look": "exact",
-        "revision": 1,
-        "interval": False,
-    }
+    described = MeasureInfo(
+        name="own",
+        title=title,
+        low=min(0.0, float(np.nanmin(values))),
+        high=max(1.0, float(np.nanmax(values))),
+        symmetric=False,
+        distance=False,
+        wants_rows_over_units=False,
+        formula="",
+        paper="Your own values",
+        summary="Numbers that you gave for pairs of layers.",
+    )
+    matrix = MatrixInfo(
+        a=left.id,
+        b=right.id,
+        measure="own",
+        rows=list(left.layer_names),
+        columns=list(right.layer_names),
+        low=described.low,
+        high=described.high,
+        warnings=[],
+        look="exact",
+        revision=1,
+        interval=False,
+    )
     return Figure(figure_html(left, right, described, matrix, values), height)
 
 

@@ -7,12 +7,20 @@ import hashlib
 import html
 import json
 from pathlib import Path
-from typing import Any
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from tb_modelcompare.compare.wire import matrix_info_json, measure_json, snapshot_json
+from tb_modelcompare.compare.wire import (
+    Listing,
+    MatrixInfo,
+    MeasureInfo,
+    Measures,
+    matrix_info,
+    measure_info,
+    snapshot_info,
+)
 from tb_modelcompare.errors import ModelCompareError
 from tb_modelcompare.log.reader import require_same_probe
 from tb_modelcompare.log.snapshot import Snapshot
@@ -46,15 +54,15 @@ def report_html(a: Snapshot, b: Snapshot, comparison: Comparison) -> str:
         If this installation was made without the tab.
     """
     measure = MEASURES[comparison.measure]
-    matrix = matrix_info_json(a, b, measure, comparison)
-    return figure_html(a, b, measure_json(measure), matrix, comparison.values)
+    matrix = matrix_info(a, b, measure, comparison)
+    return figure_html(a, b, measure_info(measure), matrix, comparison.values)
 
 
 def figure_html(
     a: Snapshot,
     b: Snapshot,
-    measure: dict[str, Any],
-    matrix: dict[str, Any],
+    measure: MeasureInfo,
+    matrix: MatrixInfo,
     values: npt.NDArray[np.float64],
 ) -> str:
     """The page of `report_html` around any matrix, of a measure of ours or not.
@@ -63,8 +71,8 @@ def figure_html(
     ----------
     a, b : Snapshot
         Of one probe.
-    measure, matrix : dict
-        As `measure_json` and `matrix_info_json` give them.
+    measure, matrix : MeasureInfo, MatrixInfo
+        As the tab reads them.
     values : array (layers of a, layers of b)
         Without a value, NaN.
 
@@ -76,22 +84,18 @@ def figure_html(
         If this installation was made without the tab.
     """
     require_same_probe(a, b)
+    snapshots = list({s.id: snapshot_info(s) for s in (a, b)}.values())
     data = {
-        "listing": {
-            "snapshots": list({s.id: snapshot_json(s) for s in (a, b)}.values()),
-            "problems": [],
-            "supported": True,
-            "message": None,
-        },
-        "measures": {"measures": [measure], "default": measure["name"]},
+        "listing": Listing(snapshots, problems=[], supported=True, message=None),
+        "measures": Measures([measure], default=measure.name),
         "graphs": {s.id: s.graph().to_json() for s in (a, b)},
         "matrix": {
-            **matrix,
+            **msgspec.to_builtins(matrix),
             "values": base64.b64encode(values.astype("<f8").tobytes()).decode(),
         },
     }
-    text = json.dumps(data, separators=(",", ":"), allow_nan=False)
-    return page(f"{a.id} and {b.id}: {measure['title']}", text)
+    text = json.dumps(msgspec.to_builtins(data), separators=(",", ":"), allow_nan=False)
+    return page(f"{a.id} and {b.id}: {measure.title}", text)
 
 
 def page(title: str, data: str) -> str:

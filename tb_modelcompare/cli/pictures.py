@@ -35,10 +35,10 @@ from tb_modelcompare.errors import (
     UnknownSnapshotError,
     nearest,
 )
-from tb_modelcompare.jobs.requests import task_from_request
+from tb_modelcompare.jobs.registry import task_from_request
 from tb_modelcompare.jobs.runtime.executors import local_executor
 from tb_modelcompare.jobs.runtime.queue import JobQueue
-from tb_modelcompare.jobs.runtime.records import ACTIVE, RENDERS, Task
+from tb_modelcompare.jobs.runtime.records import RENDERS, JobItem, NamedError, State, Task
 from tb_modelcompare.log.assets import slug
 from tb_modelcompare.log.reader import open_snapshot
 from tb_modelcompare.log.snapshot import Snapshot
@@ -48,7 +48,6 @@ _POLL_SECONDS = 0.2
 # Photos of the probe that stand before a unit's pictures.
 PHOTOS = 4
 
-Item = dict[str, Any]
 Picture = npt.NDArray[np.uint8]
 
 
@@ -165,10 +164,10 @@ def _photo(file: str, names: Sequence[str]) -> Picture:
         raise PhotoError(f"{file}: {error}") from error
 
 
-def _compute(task: Task, what: str, device: str) -> tuple[list[Item], list[Picture | None]]:
+def _compute(task: Task, what: str, device: str) -> tuple[list[JobItem], list[Picture | None]]:
     """Run a task in a worker process, or take its result from the cache.
 
-    An item that can have no picture says why in "problem".
+    An item that can have no picture says why in `problem`.
 
     Raises
     ------
@@ -179,40 +178,40 @@ def _compute(task: Task, what: str, device: str) -> tuple[list[Item], list[Pictu
     try:
         status = queue.submit(task)
         with tqdm(total=1000, desc=what, bar_format=BAR, disable=None, leave=False) as bar:
-            while status["status"] in ACTIVE:
+            while status.state.active:
                 time.sleep(_POLL_SECONDS)
                 status = queue.status(task.key)
-                bar.set_description(printable(status["message"] or what), refresh=False)
-                bar.update(int(1000 * status["fraction"]) - bar.n)
-        if status["status"] != "done":
-            raise _failure(status["error"])
-        items: list[Item] = status["items"]
-        return items, [_picture(queue, task.key, item) for item in items]
+                bar.set_description(printable(status.message or what), refresh=False)
+                bar.update(int(1000 * status.fraction) - bar.n)
+        if status.state is not State.DONE:
+            raise _failure(status.error or NamedError("JobFailedError", status.message))
+        return status.items, [_picture(queue, task.key, item) for item in status.items]
     finally:
         queue.close()
 
 
-def _picture(queue: JobQueue, job_id: str, item: Item) -> Picture | None:
-    if item["image"] is None:
+def _picture(queue: JobQueue, job_id: str, item: JobItem) -> Picture | None:
+    if item.image is None:
         return None
-    content, _ = queue.file(job_id, f"{item['key']}.png")
+    content, _ = queue.file(job_id, item.final_image)
     return np.asarray(Image.open(io.BytesIO(content)))
 
 
-def _failure(error: dict[str, str]) -> ModelCompareError:
-    kind = getattr(errors, error["type"], JobFailedError)
-    return kind(error["message"])
+def _failure(error: NamedError) -> ModelCompareError:
+    kind = getattr(errors, error.type, JobFailedError)
+    return kind(error.message)
 
 
-def _numbers(item: Item) -> tuple[str, ...]:
+def _numbers(item: JobItem) -> tuple[str, ...]:
     """One line of the table of analogies."""
-    if item["role"] == "source":
-        return f"{item['layer']} (the unit itself)", "", "", "", ""
-    if item["role"] == "difference":
-        return f"{item['layer']} (what remains)", f"{item['r2']:.2f} taken away", "", "", ""
-    best = item["best_unit"]
-    numbers = (f"{item['r2']:.2f}", str(best["unit"]), f"{best['correlation']:.2f}")
-    return item["layer"], *numbers, item["problem"] or ""
+    if item.role == "source":
+        return f"{item.layer} (the unit itself)", "", "", "", ""
+    if item.role == "difference":
+        return f"{item.layer} (what remains)", f"{item.r2:.2f} taken away", "", "", ""
+    best = item.best_unit
+    assert best is not None  # a finished analogy knows it
+    numbers = (f"{item.r2:.2f}", str(best.unit), f"{best.correlation:.2f}")
+    return item.layer, *numbers, item.problem or ""
 
 
 def _new_directory(name: str | None, default: str) -> Path:
@@ -228,7 +227,7 @@ def _new_directory(name: str | None, default: str) -> Path:
 def _write(
     out: Path,
     title: str,
-    items: Sequence[Item],
+    items: Sequence[JobItem],
     pictures: Sequence[Picture | None],
     photos: Sequence[tuple[str, Picture]],
 ) -> None:
@@ -239,7 +238,7 @@ def _write(
     for item, picture in zip(items, pictures, strict=True):
         files.append("")
         if picture is not None:
-            files[-1] = f"{int(item['key']):03d}-{slug(item['layer'])}.png"
+            files[-1] = f"{int(item.key):03d}-{slug(item.layer)}.png"
             Image.fromarray(picture).save(out / files[-1])
             shown.append(picture)
             captions.append(_caption(item))
@@ -249,12 +248,13 @@ def _write(
         numbers = ["r2", "best_unit", "correlation"]
         writer.writerow(["file", "snapshot", "layer", "role", *numbers, "problem"])
         for name, item in zip(files, items, strict=True):
-            best = item["best_unit"] or {"unit": None, "correlation": None}
-            place = (name, csv_text(item["snapshot"]), csv_text(item["layer"]), item["role"])
-            found = (item["r2"], best["unit"], best["correlation"])
-            writer.writerow([*place, *found, item["problem"]])
+            best = item.best_unit
+            place = (name, csv_text(item.snapshot), csv_text(item.layer), item.role)
+            unit, correlation = (best.unit, best.correlation) if best else (None, None)
+            found = (item.r2, unit, correlation)
+            writer.writerow([*place, *found, item.problem])
     print(printable(str(out / "contact_sheet.png")))
 
 
-def _caption(item: Item) -> str:
-    return item["layer"] if item["r2"] is None else f"{item['layer']}\nR² {item['r2']:.2f}"
+def _caption(item: JobItem) -> str:
+    return item.layer if item.r2 is None else f"{item.layer}\nR² {item.r2:.2f}"

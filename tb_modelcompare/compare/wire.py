@@ -1,54 +1,143 @@
-"""What the tab reads, as JSON values: from a server, or out of a report."""
+"""What the tab reads, as records: from a server, or out of a report."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
 
 from tb_modelcompare.log.snapshot import Snapshot
 
 if TYPE_CHECKING:  # scipy takes a while to import, and the server must start fast
     from tb_modelcompare.similarity import Comparison, Measure
-    from tb_modelcompare.training import Metric, Work
 
 
-def snapshot_json(snapshot: Snapshot) -> dict[str, Any]:
+class SnapshotInfo(msgspec.Struct):
+    """A snapshot in a listing.
+
+    `images` is the number of items of the probe. `of_images` says whether these are images; if
+    not, their names stand for them. `unrenderable_because` is null if the snapshot is renderable.
+    """
+
+    id: str
+    run: str
+    name: str
+    step: int
+    wall_time: float
+    probe_id: str
+    layers: int
+    rows: int
+    images: int
+    digest: str
+    of_images: bool
+    renderable: bool
+    unrenderable_because: str | None
+
+
+class Problem(msgspec.Struct):
+    """What is wrong with a run or a file of the log directory."""
+
+    where: str
+    message: str
+
+
+class Listing(msgspec.Struct):
+    """All snapshots of a log directory, and what is wrong with it.
+
+    `supported` is false where the log directory cannot be read at all; `message` says why.
+    """
+
+    snapshots: list[SnapshotInfo]
+    problems: list[Problem]
+    supported: bool
+    message: str | None
+
+
+class MeasureInfo(msgspec.Struct):
+    """What a measure declares about itself.
+
+    `low` and `high` are null where the measure has no bound on that side. Of a `distance`, less is
+    more alike. A measure that `wants_rows_over_units` is biased towards alike where a layer has
+    more units than the probe has rows.
+    """
+
+    name: str
+    title: str
+    low: float | None
+    high: float | None
+    symmetric: bool
+    distance: bool
+    wants_rows_over_units: bool
+    formula: str
+    paper: str
+    summary: str
+
+
+class Measures(msgspec.Struct):
+    """All measures, and the one that the tab begins with."""
+
+    measures: list[MeasureInfo]
+    default: str
+
+
+class MatrixInfo(msgspec.Struct):
+    """A matrix without its values: the exact one, or a progressive estimate.
+
+    `look` is "first" for an estimate, whose `revision` counts up. `interval` says whether the
+    estimate says how far the exact values may be from it. `rows` are layers of `a`, `columns`
+    layers of `b`.
+    """
+
+    a: str
+    b: str
+    measure: str
+    rows: list[str]
+    columns: list[str]
+    low: float | None
+    high: float | None
+    warnings: list[str]
+    look: Literal["first", "exact"]
+    revision: int
+    interval: bool
+
+
+def snapshot_info(snapshot: Snapshot) -> SnapshotInfo:
     """A snapshot in a listing."""
-    return {
-        "id": snapshot.id,
-        "run": snapshot.run,
-        "name": snapshot.name,
-        "step": snapshot.step,
-        "wall_time": snapshot.wall_time,
-        "probe_id": snapshot.probe_id,
-        "layers": len(snapshot.layers),
-        "rows": snapshot.rows,
-        "images": snapshot.probe_record.count,
-        "digest": snapshot.digest,
-        "of_images": snapshot.probe_record.is_of_images,
-        "renderable": snapshot.frozen is not None,
-        "unrenderable_because": None if snapshot.frozen else snapshot.why_no_frozen_graph,
-    }
+    return SnapshotInfo(
+        id=snapshot.id,
+        run=snapshot.run,
+        name=snapshot.name,
+        step=snapshot.step,
+        wall_time=snapshot.wall_time,
+        probe_id=snapshot.probe_id,
+        layers=len(snapshot.layers),
+        rows=snapshot.rows,
+        images=snapshot.probe_record.count,
+        digest=snapshot.digest,
+        of_images=snapshot.probe_record.is_of_images,
+        renderable=snapshot.frozen is not None,
+        unrenderable_because=None if snapshot.frozen else snapshot.why_no_frozen_graph,
+    )
 
 
-def measure_json(measure: Measure) -> dict[str, Any]:
+def measure_info(measure: Measure) -> MeasureInfo:
     """What a measure declares about itself."""
-    return {
-        "name": measure.name,
-        "title": measure.title,
-        "low": _bound(measure.low),
-        "high": _bound(measure.high),
-        "symmetric": measure.symmetric,
-        "distance": measure.distance,
-        "wants_rows_over_units": measure.wants_rows_over_units,
-        "formula": measure.formula,
-        "paper": measure.paper,
-        "summary": measure.summary,
-    }
+    return MeasureInfo(
+        name=measure.name,
+        title=measure.title,
+        low=finite_bound(measure.low),
+        high=finite_bound(measure.high),
+        symmetric=measure.symmetric,
+        distance=measure.distance,
+        wants_rows_over_units=measure.wants_rows_over_units,
+        formula=measure.formula,
+        paper=measure.paper,
+        summary=measure.summary,
+    )
 
 
-def matrix_info_json(
+def matrix_info(
     a: Snapshot,
     b: Snapshot,
     measure: Measure,
@@ -56,49 +145,23 @@ def matrix_info_json(
     *,
     exact: bool = True,
     revision: int = 1,
-) -> dict[str, Any]:
-    """A matrix, less its values: the exact one, or the first look of this revision."""
-    return {
-        "a": a.id,
-        "b": b.id,
-        "measure": measure.name,
-        "rows": list(comparison.rows),
-        "columns": list(comparison.columns),
-        "low": _bound(measure.low),
-        "high": _bound(measure.high),
-        "warnings": list(comparison.warnings),
-        "look": "exact" if exact else "first",
-        "revision": revision,
-        "interval": comparison.low is not None,
-    }
+) -> MatrixInfo:
+    """A matrix without its values: the exact one, or the estimate of this revision."""
+    return MatrixInfo(
+        a=a.id,
+        b=b.id,
+        measure=measure.name,
+        rows=list(comparison.rows),
+        columns=list(comparison.columns),
+        low=finite_bound(measure.low),
+        high=finite_bound(measure.high),
+        warnings=list(comparison.warnings),
+        look="exact" if exact else "first",
+        revision=revision,
+        interval=comparison.low is not None,
+    )
 
 
-def cells_json(
-    kind: str,
-    rows: Sequence[str],
-    columns: Sequence[str],
-    measure: Measure | Metric,
-    work: Work,
-    **more: Any,
-) -> dict[str, Any]:
-    """Values over many snapshots, less the values themselves."""
-    described = {
-        "kind": kind,
-        "rows": list(rows),
-        "columns": list(columns),
-        "measure": measure.name,
-        "title": measure.title,
-        "low": _bound(measure.low),
-        "high": _bound(measure.high),
-        "distance": measure.distance,
-        "notes": list(work.notes),
-        "computed": work.computed,
-        "found": work.found,
-        **more,
-    }
-    return {"cells": described}
-
-
-def _bound(value: float) -> float | None:
-    """JSON has no infinity."""
-    return value if math.isfinite(value) else None
+def finite_bound(value: float) -> float | None:
+    """The bound of a measure; JSON has no infinity, so an infinite one is null."""
+    return float(value) if math.isfinite(value) else None

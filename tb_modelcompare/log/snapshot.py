@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
 import posixpath
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -260,15 +258,6 @@ class Snapshot:
         except OSError:
             return False
         return paths <= there
-
-    def to_payload(self) -> dict[str, Any]:
-        """What another process needs to open this snapshot, as JSON values."""
-        return {"run_dir": self.run_dir, "run": self.run, "index": self.index}
-
-    @classmethod
-    def from_payload(cls, payload: Mapping[str, Any]) -> Snapshot:
-        """The inverse of `to_payload`."""
-        return snapshot_from_index(payload["run_dir"], payload["run"], json.dumps(payload["index"]))
 
 
 def snapshot_id(run: str, name: str, step: int) -> str:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+import msgspec
 from tensorboard import errors as tensorboard_errors
 from tensorboard.backend import http_util
 from tensorboard.util import tb_logging
@@ -165,7 +166,7 @@ class Guard:
 
 def respond(
     request: Request,
-    content: dict[str, Any] | bytes | str,
+    content: msgspec.Struct | dict[str, Any] | bytes | str,
     content_type: str,
     *,
     code: int = 200,
@@ -173,10 +174,16 @@ def respond(
     headers: Sequence[tuple[str, str]] = (),
 ) -> Response:
     """TensorBoard's own way to answer: compression, security headers, no caching by default."""
+    values = content if isinstance(content, bytes) else msgspec.to_builtins(content)
     response: Response = http_util.Respond(
-        request, content, content_type, code=code, expires=expires, headers=list(headers)
+        request, values, content_type, code=code, expires=expires, headers=list(headers)
     )
     return response
+
+
+def respond_json(request: Request, content: Any, *, expires: int = 0) -> Response:
+    """Answer with a record, or with JSON values."""
+    return respond(request, content, "application/json", expires=expires)
 
 
 class NotModified(Response):

@@ -128,15 +128,15 @@ def test_how_pictures_are_drawn(
     server: Server, monkeypatch: pytest.MonkeyPatch, field: str, value: Any
 ) -> None:
     """Of a log that has pictures, as far as these fields know."""
-    from tb_modelcompare.jobs import picture_requests
+    from tb_modelcompare.jobs import pictures
 
-    monkeypatch.setattr(picture_requests, "check_renderable", lambda *_: None)
-    monkeypatch.setattr(picture_requests.FrozenModel, "from_snapshot", lambda _: None)
-    picture_requests._check.cache_clear()
+    monkeypatch.setattr(pictures, "check_renderable", lambda *_: None)
+    monkeypatch.setattr(pictures.FrozenModel, "from_snapshot", lambda _: None)
+    pictures._check.cache_clear()
     try:
         status, _, message = error_of(server.post("jobs", {**UNIT, field: value}))
     finally:
-        picture_requests._check.cache_clear()
+        pictures._check.cache_clear()
     assert status == 400
     assert f"{field} is" in message
 

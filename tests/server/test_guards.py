@@ -11,7 +11,7 @@ import pytest
 from serving import POST_HEADERS, PREFIX, Server, error_of
 from werkzeug.test import TestResponse
 
-from tb_modelcompare.server import plugin as plugin_module
+from tb_modelcompare.server import bundle as bundle_module
 from tb_modelcompare.server.guards import JSON, Guard
 
 ROUTES = [
@@ -53,7 +53,7 @@ def bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (static / "index.js").write_text("export function render() {}")
     (static / "static" / "view-0a1b2c3d.js").write_text("// a chunk")
     (tmp_path / "secret.js").write_text("// outside the bundle")
-    monkeypatch.setattr(plugin_module, "STATIC", static)
+    monkeypatch.setattr(bundle_module, "STATIC", static)
     return static
 
 
@@ -267,7 +267,7 @@ def test_the_bundle_is_served_with_caching_for_hashed_names_only(server: Server)
 def test_a_checkout_without_a_bundle_says_how_to_build_it(
     session_logs: Path, serve: Callable[..., Server], tmp_path: Path, monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr(plugin_module, "STATIC", tmp_path / "absent")
+    monkeypatch.setattr(bundle_module, "STATIC", tmp_path / "absent")
     response = serve(session_logs).get("index.js")
     assert response.mimetype == "text/javascript"
     assert "export function render" in response.text

@@ -40,14 +40,19 @@ class WorkerProcess(ProcessPoolExecutor):
             max_workers=1, mp_context=self._spawn, initializer=_begin, initargs=(memory_bytes,)
         )
 
+    @property
+    def processes(self) -> tuple[SpawnProcess, ...]:
+        """The process, once a job has started it; those that it replaced come first."""
+        return tuple(self._spawn.processes)
+
     def kill(self) -> None:
         """End the process now; its job's future fails with BrokenExecutor."""
-        for process in self._spawn.processes:
+        for process in self.processes:
             process.kill()
 
     def death(self) -> str:
         """Why the process is no more, in words for the one who waits for its job."""
-        for process in self._spawn.processes:
+        for process in self.processes:
             code = _exit_code(process)
             if code == _OUT_OF_MEMORY:
                 return (

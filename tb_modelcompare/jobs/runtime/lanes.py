@@ -10,14 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tb_modelcompare.jobs import tasks
 from tb_modelcompare.jobs.runtime import progress
 from tb_modelcompare.jobs.runtime.executors import WorkerProcess, local_executor
+from tb_modelcompare.jobs.runtime.records import State, Stop
+from tb_modelcompare.jobs.runtime.work import Outcome
 
 _POLL_SECONDS = 0.1
 WARM_UP_SECONDS = 120.0
-
-Outcome = dict[str, Any]
 
 
 class Lane:
@@ -46,9 +45,9 @@ class Lane:
         """Whether jobs run on this machine."""
         return self._make is local_executor
 
-    def warm_up(self, payload: dict[str, Any], ending: Callable[[], bool]) -> None:
+    def warm_up(self, call: tuple[Any, ...], ending: Callable[[], bool]) -> None:
         """Let a worker prepare for renders; whatever goes wrong is for the job itself to say."""
-        executor, future = self.submit(tasks.warm_up, payload)
+        executor, future = self.submit(*call)
         deadline = time.monotonic() + WARM_UP_SECONDS
         while not wait([future], timeout=_POLL_SECONDS).done:
             late = time.monotonic() > deadline  # jobs wait behind it
@@ -73,7 +72,7 @@ class Lane:
 class Reasons:
     """Asked while a job runs: why it should stop, and whether the whole server ends."""
 
-    to_stop: Callable[[], str | None]
+    to_stop: Callable[[], Stop | None]
     ending: Callable[[], bool]
 
 
@@ -86,7 +85,7 @@ def watched(
     ----------
     lane : Lane
     call : (function, argument, …)
-        What `tasks.attempt` is called as.
+        What the worker calls, as `work.call_of` makes it.
     directory : Path
         Where the job reports its progress and looks whether to stop.
     reasons : Reasons
@@ -123,7 +122,7 @@ def _watched(
             future.cancel()  # where a cluster has not begun it
         if reasons.ending() or time.monotonic() - asked_to_stop > grace_seconds:
             if not isinstance(executor, WorkerProcess):  # a cluster's workers are not ours
-                return {"status": "cancelled"}
+                return Outcome(State.CANCELLED)
             executor.kill()
     outcome: Outcome = future.result()
     return outcome

@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -31,17 +32,17 @@ class Progress:
     ----------
     directory : Path
         Where the job leaves its files.
-    items : list of dict
-        One per picture, as the HTTP API gives them; change them, then `publish`.
+    items : list
+        One record per picture, as the HTTP API gives them; change them, then `publish`.
     fraction, message
         As last published.
     report : dict
-        What can be said already of the result; change it, then `publish`.
+        What can be said already of the result, as records; change it, then `publish`.
     """
 
-    def __init__(self, directory: Path, items: list[dict[str, Any]] | None = None) -> None:
+    def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self.items = items or []
+        self.items: list[Any] = []
         self.report: dict[str, Any] = {}
         self.fraction = 0.0
         self.message = ""
@@ -56,7 +57,7 @@ class Progress:
         self._published = now
         state = {"fraction": self.fraction, "message": message, "items": self.items, **self.report}
         partial = self.directory / f"{_PROGRESS}.partial"
-        partial.write_text(json.dumps(state, allow_nan=False))
+        partial.write_text(json.dumps(msgspec.to_builtins(state), allow_nan=False))
         os.replace(partial, self.directory / _PROGRESS)
 
     def cancelled(self) -> bool:

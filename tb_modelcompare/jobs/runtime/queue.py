@@ -19,20 +19,24 @@ from typing import Any
 
 from tb_modelcompare.cache.results import ResultCache
 from tb_modelcompare.errors import LimitError, ModelCompareError, UnknownJobError
-from tb_modelcompare.jobs import tasks
-from tb_modelcompare.jobs.picture_tasks import PICTURE
 from tb_modelcompare.jobs.runtime import progress
 from tb_modelcompare.jobs.runtime.lanes import Lane, Reasons, watched
 from tb_modelcompare.jobs.runtime.records import (
-    ACTIVE,
     MATHEMATICS,
+    PICTURE,
     RENDERS,
+    Entry,
     Job,
     Limits,
+    NamedError,
+    State,
+    Stop,
     Task,
-    error_json,
+    items_of,
+    stored_job,
     without_lost_files,
 )
+from tb_modelcompare.jobs.runtime.work import call_of
 from tb_modelcompare.tensorflow_setup.device import DEFAULT_DEVICE
 
 _logger = logging.getLogger(__name__)
@@ -58,7 +62,7 @@ class JobQueue:
         How to make a lane's executor, and how many of its jobs run at the same time.
     limits : Limits, optional
     device : str
-        What the workers' TensorFlow computes on; in the payload of every job.
+        What the workers' TensorFlow computes on.
     """
 
     def __init__(
@@ -71,15 +75,15 @@ class JobQueue:
         self._cache = cache
         self.device = device
         self._limits = limits or Limits()
-        self._jobs: dict[str, Job] = {}
+        self._jobs: dict[str, Entry] = {}
         self._changed = threading.Condition()
         self._orders = itertools.count()
         self._closed = False
-        self._to_warm_up: dict[str, Any] | None = None
+        self._to_warm_up: tuple[Any, ...] | None = None
         self._lanes = {name: Lane(make, slots) for name, (make, slots) in lanes.items()}
         atexit.register(self.close)  # so that threads clean up behind them
 
-    def submit(self, task: Task, watcher: str = "") -> dict[str, Any]:
+    def submit(self, task: Task, watcher: str = "") -> Job:
         """Ask for a task; the status of its job, finished at once if its result is cached.
 
         Asking again for a queued job moves it to the front. `watcher` names who wants the result.
@@ -92,41 +96,42 @@ class JobQueue:
         cached = self._cache.find(task.key)
         with self._changed:
             job = self._jobs.get(task.key)
-            if job is not None and job.status in ACTIVE and job.stop_reason is None:
+            if job is not None and job.state.active and job.stop is None:
                 job.asked(watcher)
                 job.order = next(self._orders)
                 return self._status(job)
             if cached is not None:
-                job = Job(task, next(self._orders), "done", cached=True, report=cached.report)
+                job = Entry(task, next(self._orders), State.DONE, cached=True, report=cached.report)
             else:
                 waiting = sum(
-                    j.status == "queued" and j.task.lane == task.lane for j in self._jobs.values()
+                    j.state is State.QUEUED and j.task.lane == task.lane
+                    for j in self._jobs.values()
                 )
                 if waiting >= self._limits.queued:
                     raise LimitError(f"{waiting} jobs are waiting already; cancel some, or wait")
-                job = Job(task, next(self._orders))
+                job = Entry(task, next(self._orders))
             self._jobs.pop(task.key, None)
             self._jobs[task.key] = job
             job.asked(watcher)
             self._forget_old()
-            if job.status == "queued":
+            if job.state is State.QUEUED:
                 self._start_threads(task.lane)
                 self._changed.notify_all()
             return self._status(job)
 
-    def warm_up(self, payload: dict[str, Any]) -> None:
-        """Have the renderer ready for a layer, when it has nothing else to do.
+    def warm_up(self, prepare: Callable[[Any, str], None], inputs: Any) -> None:
+        """Let the renderers' worker call `prepare(inputs, device)` when it has nothing else to do.
 
         A later request replaces one that waits. A cluster's workers are left alone: which of
         them would get the next job is not known.
         """
         with self._changed:
             if self._lanes[RENDERS].local:
-                self._to_warm_up = payload
+                self._to_warm_up = (prepare, inputs, self.device)
                 self._start_threads(RENDERS)
                 self._changed.notify_all()
 
-    def status(self, job_id: str, watcher: str = "") -> dict[str, Any]:
+    def status(self, job_id: str, watcher: str = "") -> Job:
         """The status of a job, which thereby counts as waited for.
 
         Raises
@@ -139,9 +144,7 @@ class JobQueue:
             if job is not None:
                 job.asked(watcher)
                 return self._status(job)
-        report = self._stored(job_id)
-        task = Task(str(report.get("kind", "")), "", job_id, {})
-        return self._status(Job(task, 0, "done", cached=True, report=report))
+        return stored_job(job_id, self._stored(job_id))
 
     def report(self, job_id: str) -> dict[str, Any]:
         """What a finished job reported; what a running one has so far.
@@ -157,30 +160,30 @@ class JobQueue:
                 return job.reported()
         return self._stored(job_id)
 
-    def overview(self) -> list[dict[str, Any]]:
+    def overview(self) -> list[Job]:
         """All active and recent jobs, the latest request first."""
         with self._changed:
             jobs = sorted(self._jobs.values(), key=lambda job: -job.order)
             return [self._status(job) for job in jobs]
 
-    def cancel(self, job_id: str) -> dict[str, Any]:
+    def cancel(self, job_id: str) -> Job:
         """Stop a job: at once if it waits, else at its next step."""
         with self._changed:
             job = self._jobs.get(job_id)
-            if job is not None and job.status in ACTIVE:
-                self._stop(job, "cancelled by request")
+            if job is not None and job.state.active:
+                self._stop(job, Stop.REQUEST)
         return self.status(job_id)
 
-    def leave(self, job_id: str, watcher: str) -> dict[str, Any]:
+    def leave(self, job_id: str, watcher: str) -> Job:
         """Stop a job unless another watcher asked about it of late."""
         with self._changed:
             job = self._jobs.get(job_id)
-            if job is not None and job.status in ACTIVE:
+            if job is not None and job.state.active:
                 job.watchers.pop(watcher, None)
                 job.left = True
                 since = time.monotonic() - self._limits.abandoned_seconds
                 if all(asked_at < since for asked_at in job.watchers.values()):
-                    self._stop(job, "nobody waits for it")
+                    self._stop(job, Stop.LEFT)
                 return self._status(job)
         return self.status(job_id)
 
@@ -225,11 +228,13 @@ class JobQueue:
         """The finished picture of a job's item: in the cache under a key of its own."""
         with self._changed:
             job = self._jobs.get(job_id)
-        report = {"items": job.task.items} if job is not None and job.task.items else None
-        items = (report or self._cache.report(job_id) or {}).get("items", [])
+        if job is not None and job.task.items:
+            items = job.task.items
+        else:
+            items = items_of(self._cache.report(job_id) or {})
         if index >= len(items):
             return None
-        return self._cache.read(items[index]["picture"], PICTURE)
+        return self._cache.read(items[index].picture, PICTURE)
 
     def _stored(self, job_id: str) -> dict[str, Any]:
         """The report of a job from before TensorBoard was restarted, or of another TensorBoard."""
@@ -238,18 +243,20 @@ class JobQueue:
             raise UnknownJobError(f"there is no job {job_id!r:.100}; ask for it again")
         return result.report
 
-    def _status(self, job: Job) -> dict[str, Any]:
+    def _status(self, job: Entry) -> Job:
         """What the HTTP API says about a job; the lock is held."""
-        position = self._waiting(job.task.lane).index(job) if job.status == "queued" else None
-        return job.status_json(position)
+        position = self._waiting(job.task.lane).index(job) if job.state is State.QUEUED else None
+        return job.status(position)
 
-    def _waiting(self, lane: str) -> list[Job]:
+    def _waiting(self, lane: str) -> list[Entry]:
         """Queued jobs of a lane in the order in which they will run: latest request first."""
-        waiting = [j for j in self._jobs.values() if j.status == "queued" and j.task.lane == lane]
+        waiting = [
+            j for j in self._jobs.values() if j.state is State.QUEUED and j.task.lane == lane
+        ]
         return sorted(waiting, key=lambda job: -job.order)
 
     def _forget_old(self) -> None:
-        finished = [key for key, job in self._jobs.items() if job.status not in ACTIVE]
+        finished = [key for key, job in self._jobs.items() if not job.state.active]
         for key in finished[:-_RECENT]:
             del self._jobs[key]
 
@@ -275,7 +282,7 @@ class JobQueue:
                 self._cancel_abandoned(lane_name)
                 job = next(iter(self._waiting(lane_name)), None)
                 if job is not None:
-                    job.status, job.began_at = "running", time.monotonic()
+                    job.state, job.began_at = State.RUNNING, time.monotonic()
                 elif lane_name == RENDERS and self._to_warm_up is not None:
                     warm_up, self._to_warm_up = self._to_warm_up, None
                 else:
@@ -293,83 +300,81 @@ class JobQueue:
     def _cancel_abandoned(self, lane_name: str) -> None:
         for job in self._waiting(lane_name):
             if self._abandoned(job):
-                self._stop(job, "nobody waited for it")
+                self._stop(job, Stop.ABANDONED)
 
-    def _abandoned(self, job: Job) -> bool:
+    def _abandoned(self, job: Entry) -> bool:
         return time.monotonic() - job.asked_at > self._limits.abandoned_seconds
 
-    def _stop(self, job: Job, reason: str) -> None:
-        job.stop_reason = job.stop_reason or reason
-        if job.status == "queued":
-            job.status = "cancelled"
+    def _stop(self, job: Entry, reason: Stop) -> None:
+        if job.stop is None:
+            job.stop = reason
+            job.stop_message = reason.value.format(seconds=self._limits.job_seconds)
+        if job.state is State.QUEUED:
+            job.state = reason.state
 
-    def _run(self, lane: Lane, job: Job) -> None:
+    def _run(self, lane: Lane, job: Entry) -> None:
         """Run one job to its end, whatever end that is."""
         directory = None
         try:
             directory = self._cache.workspace()
             with self._changed:
                 job.directory = directory
-            payload = {**job.task.payload, "device": self.device}
-            call = (tasks.attempt, job.task.kind, payload, str(directory), self._cache)
+            call = call_of(job.task, directory, self._cache, self.device)
             reasons = Reasons(lambda: self._reason_to_stop(job), self._ending)
             outcome = watched(lane, call, directory, reasons, self._limits.grace_seconds)
-            if outcome["status"] == "done":
+            if outcome.report is not None:
                 progress.clear(directory)
-                report = {"kind": job.task.kind, **outcome["report"]}
-                drawn = [item["picture"] for item in report.get("items", ()) if item["image"]]
+                report = {"kind": job.task.kind, **outcome.report}
+                drawn = [item.picture for item in items_of(report) if item.image]
                 self._cache.store(job.task.key, directory, report, parts=drawn)
-                self._finish(job, "done", report=report)
+                self._finish(job, State.DONE, report=report)
             else:
-                if "traceback" in outcome:
-                    _logger.error("Model comparison: a job failed\n%s", outcome["traceback"])
-                self._finish(job, outcome["status"], error=outcome.get("error"))
+                if outcome.traceback is not None:
+                    _logger.error("Model comparison: a job failed\n%s", outcome.traceback)
+                self._finish(job, outcome.state, error=outcome.error)
         except BrokenExecutor:
-            self._finish(job, "failed", error=error_json("WorkerError", lane.drop()))
+            self._finish(job, State.FAILED, error=NamedError("WorkerError", lane.drop()))
         except ModelCompareError as error:
-            self._finish(job, "failed", error=error_json(type(error).__name__, str(error)))
+            self._finish(job, State.FAILED, error=NamedError(type(error).__name__, str(error)))
         except Exception as error:  # of a cluster, of the disk: the next job may fare better
-            if job.stop_reason is None:
+            if job.stop is None:
                 _logger.exception("Model comparison: a job could not be run")
-            self._finish(
-                job,
-                "failed",
-                error=error_json("WorkerError", f"{type(error).__name__}: {error!s:.300}"),
-            )
+            named = NamedError("WorkerError", f"{type(error).__name__}: {error!s:.300}")
+            self._finish(job, State.FAILED, error=named)
         finally:
             if directory is not None:
                 self._cache.discard(directory)
 
-    def _reason_to_stop(self, job: Job) -> str | None:
+    def _reason_to_stop(self, job: Entry) -> Stop | None:
         """Why a running job should end, if it should."""
         with self._changed:
             if self._ending():
-                self._stop(job, "TensorBoard ends")
+                self._stop(job, Stop.SERVER_ENDS)
             elif time.monotonic() - job.began_at > self._limits.job_seconds:
-                self._stop(job, f"it took more than {self._limits.job_seconds:.0f} s")
+                self._stop(job, Stop.TIME)
             elif (job.left or job.task.lane != MATHEMATICS) and self._abandoned(job):
-                self._stop(job, "nobody waited for it")
-            return job.stop_reason
+                self._stop(job, Stop.ABANDONED)
+            return job.stop
 
     def _finish(
         self,
-        job: Job,
-        status: str,
+        job: Entry,
+        state: State,
         *,
         report: dict[str, Any] | None = None,
-        error: dict[str, str] | None = None,
+        error: NamedError | None = None,
     ) -> None:
         with self._changed:
-            if job.stop_reason is not None and status != "done":
+            if job.stop is not None and state is not State.DONE:
                 # It ended because we asked, however it ended.
-                timed_out = job.stop_reason.startswith("it took")
-                status = "failed" if timed_out else "cancelled"
-                error = error_json("LimitError", job.stop_reason) if timed_out else None
-            if status != "done" and job.directory is not None:
+                state = job.stop.state
+                timed_out = state is State.TIMED_OUT
+                error = NamedError("LimitError", job.stop_message) if timed_out else None
+            if state is not State.DONE and job.directory is not None:
                 job.report = without_lost_files(progress.read_progress(job.directory) or {})
-            job.status, job.error, job.directory = status, error, None
+            job.state, job.error, job.directory = state, error, None
             if report is not None:
-                job.report, job.stop_reason = report, None
+                job.report, job.stop, job.stop_message = report, None, ""
             if self._jobs.get(job.task.key) is job:  # and not asked for anew while it stopped
                 del self._jobs[job.task.key]  # to the end: the most recent
                 self._jobs[job.task.key] = job

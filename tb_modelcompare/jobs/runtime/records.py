@@ -2,32 +2,138 @@
 
 from __future__ import annotations
 
+import enum
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+
+import msgspec
 
 from tb_modelcompare.jobs.runtime import progress
 
 # Lanes: what needs numpy only, and what needs TensorFlow.
 MATHEMATICS, RENDERS = "mathematics", "renders"
 
-ACTIVE = ("queued", "running")
+# The file of a finished picture, in the cache under the picture's own key.
+PICTURE = "picture.png"
+
+
+class State(str, enum.Enum):
+    """Where a job is on its way."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    TIMED_OUT = "timed_out"
+
+    @property
+    def active(self) -> bool:
+        """Whether the job has still to end."""
+        return self in (State.QUEUED, State.RUNNING)
+
+
+class Stop(enum.Enum):
+    """Why a job was stopped before its end."""
+
+    REQUEST = "cancelled by request"
+    LEFT = "nobody waits for it"
+    ABANDONED = "nobody waited for it"
+    SERVER_ENDS = "TensorBoard ends"
+    TIME = "it took more than {seconds:.0f} s"
+
+    @property
+    def state(self) -> State:
+        """The state in which such a job ends."""
+        return State.TIMED_OUT if self is Stop.TIME else State.CANCELLED
+
+
+class BestUnit(msgspec.Struct):
+    """The unit of a layer that correlates best with the unit that was asked about."""
+
+    unit: int
+    correlation: float
+
+
+class JobItem(msgspec.Struct):
+    """One picture of a job that makes pictures.
+
+    `r2` is the cross-validated R² of predicting the unit from this layer, `picture` the key of
+    the finished picture in the cache, `image` the relative address of the picture once there is
+    one, and `problem` says why this layer has no picture and never will.
+    """
+
+    key: str
+    snapshot: str
+    layer: str
+    role: Literal["source", "difference", "analogy", "caricature"]
+    picture: str
+    r2: float | None = None
+    best_unit: BestUnit | None = None
+    problem: str | None = None
+    image: str | None = None
+    step: int = 0
+
+    @property
+    def final_image(self) -> str:
+        """The name that the picture has when it is finished."""
+        return f"{self.key}.png"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the picture is finished."""
+        return self.image == self.final_image
+
+
+class NamedError(msgspec.Struct):
+    """An error: the name of its class, and a sentence that says what to do."""
+
+    type: str
+    message: str
+
+
+class Job(msgspec.Struct):
+    """The status of a job.
+
+    `status` is the word that every client knows. `state` tells a job that took too long
+    ("timed_out", a kind of "failed") from one that failed otherwise. `position` is the number of
+    jobs that wait before this one. `look` and `revision` say of a similarity which matrix can be
+    read, and how many there were. `known` is what an unfinished job knows of its result.
+    """
+
+    id: str
+    kind: str
+    status: Literal["queued", "running", "done", "failed", "cancelled"]
+    state: State
+    fraction: float
+    message: str
+    position: int | None
+    cached: bool
+    items: list[JobItem]
+    look: Literal["first", "exact"] | None
+    revision: int
+    known: Any
+    error: NamedError | None
 
 
 @dataclass(frozen=True)
 class Task:
     """What is to be computed.
 
-    `key` is a digest of everything that the result depends on, `payload` what the worker
-    gets, `items` the pictures to expect, `lane` the kind of worker.
+    `key` is a digest of everything that the result depends on, `lane` the kind of worker. The
+    worker calls `run(inputs, workplace)`, where `inputs` can be pickled. `items` are the pictures
+    to expect.
     """
 
     kind: str
     lane: str
     key: str
-    payload: dict[str, Any]
-    items: list[dict[str, Any]] = field(default_factory=list)
+    run: Callable[[Any, Any], msgspec.Struct]
+    inputs: Any
+    items: list[JobItem] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -47,7 +153,7 @@ class Limits:
 
 
 @dataclass
-class Job:
+class Entry:
     """A task on its way, and what became of it; changed under the queue's lock only.
 
     `watchers`: when each tab that wants the result last asked about it. `left`: one has gone.
@@ -55,16 +161,17 @@ class Job:
 
     task: Task
     order: int
-    status: str = "queued"
+    state: State = State.QUEUED
     cached: bool = False
     asked_at: float = field(default_factory=time.monotonic)
     watchers: dict[str, float] = field(default_factory=dict)
     began_at: float = 0.0
     left: bool = False
-    stop_reason: str | None = None
+    stop: Stop | None = None
+    stop_message: str = ""
     directory: Path | None = None
     report: dict[str, Any] = field(default_factory=dict)
-    error: dict[str, str] | None = None
+    error: NamedError | None = None
 
     def asked(self, watcher: str) -> None:
         """Somebody wants the result: a tab by its name, or "" who has none."""
@@ -78,43 +185,72 @@ class Job:
             self.report = progress.read_progress(self.directory) or self.report
         return self.report
 
-    def status_json(self, position: int | None) -> dict[str, Any]:
+    def status(self, position: int | None) -> Job:
         """What the HTTP API says; `position` is that among the jobs that wait."""
-        report = self.reported()
-        matrix = report.get("matrix") or {"look": None, "revision": 0}
-        items = report.get("items", self.task.items)
+        report = {"items": self.task.items, **self.reported()}
         running = report.get("message", "starting a worker process")
-        message = {"done": "", "queued": "waiting"}.get(self.status, running)
-        return {
-            "id": self.task.key,
-            "kind": self.task.kind,
-            "status": self.status,
-            "fraction": 1.0 if self.status == "done" else report.get("fraction", 0.0),
-            "message": self.stop_reason or message,
-            "position": position,
-            "cached": self.cached,
-            "items": [_with_address(item, self.task.key) for item in items],
-            "look": matrix["look"],
-            "revision": matrix["revision"],
-            "known": None if self.status == "done" else report.get("known"),
-            "error": self.error,
-        }
+        message = {State.DONE: "", State.QUEUED: "waiting"}.get(self.state, running)
+        return _job(
+            self.task.key,
+            {**report, "kind": self.task.kind},
+            self.state,
+            message=self.stop_message or message,
+            position=position,
+            cached=self.cached,
+            error=self.error,
+        )
 
 
-def error_json(kind: str, message: str) -> dict[str, str]:
-    """An error as the HTTP API gives it."""
-    return {"type": kind, "message": message}
+def stored_job(job_id: str, report: dict[str, Any]) -> Job:
+    """The status of a job whose result is in the cache."""
+    return _job(job_id, report, State.DONE, cached=True)
+
+
+def _job(
+    job_id: str,
+    report: dict[str, Any],
+    state: State,
+    *,
+    message: str = "",
+    position: int | None = None,
+    cached: bool = False,
+    error: NamedError | None = None,
+) -> Job:
+    matrix = report.get("matrix") or {"look": None, "revision": 0}
+    done = state is State.DONE
+    return Job(
+        id=job_id,
+        kind=str(report.get("kind", "")),
+        status=(State.FAILED if state is State.TIMED_OUT else state).value,
+        state=state,
+        fraction=1.0 if done else report.get("fraction", 0.0),
+        message=message,
+        position=position,
+        cached=cached,
+        items=[_with_address(item, job_id) for item in items_of(report)],
+        look=matrix["look"],
+        revision=matrix["revision"],
+        known=None if done else report.get("known"),
+        error=error,
+    )
+
+
+def items_of(report: dict[str, Any]) -> list[JobItem]:
+    """The pictures in a report."""
+    return msgspec.convert(report.get("items", []), list[JobItem])
 
 
 def without_lost_files(report: dict[str, Any]) -> dict[str, Any]:
     """What remains to be shown of a job that did not finish: its own files are gone."""
-    items = [
-        item if item["image"] == f"{item['key']}.png" else {**item, "image": None}
-        for item in report.get("items", [])
-    ]
-    return {**report, "items": items, "matrix": None}
+    items = items_of(report)
+    kept = [item if item.is_final else _changed(item, image=None) for item in items]
+    return {**report, "items": msgspec.to_builtins(kept), "matrix": None}
 
 
-def _with_address(item: dict[str, Any], job_id: str) -> dict[str, Any]:
-    name = item.get("image")
-    return {**item, "image": f"job_image?id={job_id}&name={name}" if name else None}
+def _with_address(item: JobItem, job_id: str) -> JobItem:
+    address = f"job_image?id={job_id}&name={item.image}" if item.image else None
+    return _changed(item, image=address)
+
+
+def _changed(item: JobItem, **changes: Any) -> JobItem:
+    return msgspec.structs.replace(item, **changes)

@@ -43,7 +43,7 @@ def test_similarity_on_a_cluster_equals_the_library(
     expected = similarity.compare(activations(1), activations(2), "linear_cka").values
     np.testing.assert_allclose(values, expected, rtol=1e-12)
     with distributed.Client(scheduler) as client:
-        ran = client.run(lambda: "tb_modelcompare.jobs.tasks" in __import__("sys").modules)
+        ran = client.run(lambda: "tb_modelcompare.jobs.runtime.work" in __import__("sys").modules)
     assert list(ran.values()) == [True]  # there, and not here
 
 

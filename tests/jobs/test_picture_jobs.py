@@ -13,18 +13,21 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from queues import children, hang, wait_for
 from serving import Server, activations, error_of, make_probe
 
-from tb_modelcompare import SummaryWriter
+from tb_modelcompare import SummaryWriter, errors
 from tb_modelcompare.analogy import directions as analogy
 from tb_modelcompare.cache.results import ResultCache
 from tb_modelcompare.compare.photos import keep_photo
 from tb_modelcompare.errors import PhotoError, RequestError
-from tb_modelcompare.jobs import picture_tasks, tasks
-from tb_modelcompare.jobs.requests import task_from_request
+from tb_modelcompare.jobs import pictures
+from tb_modelcompare.jobs.registry import task_from_request
 from tb_modelcompare.jobs.runtime import lanes
-from tb_modelcompare.jobs.runtime.executors import WorkerProcess
-from tb_modelcompare.jobs.runtime.records import RENDERS
+from tb_modelcompare.jobs.runtime.executors import local_executor
+from tb_modelcompare.jobs.runtime.queue import JobQueue
+from tb_modelcompare.jobs.runtime.records import RENDERS, State
+from tb_modelcompare.jobs.runtime.work import attempt
 from tb_modelcompare.log.reader import open_snapshot
 
 A, B, PLAIN = "a/net@0", "b/net@0", "plain/net@0"
@@ -130,14 +133,14 @@ def test_the_renderer_is_warmed_up_for_a_layer_that_can_be_rendered(
     models: Path, serve: Callable[..., Server]
 ) -> None:
     server = serve(models)
-    lane = server.plugin._jobs._lanes[RENDERS]
+    before = children()
     server.json("layer", snapshot=A, layer="conv1")
-    assert not lane.threads  # a look changes nothing
+    assert children() <= before  # a look changes nothing
     refused = error_of(server.post("warm_up", {"snapshot": PLAIN, "layer": "conv1"}))
     assert refused[:2] == (422, "NotRenderableError")
     assert server.post("warm_up", {"snapshot": A, "layer": "conv1"}).status_code == 200
     deadline = time.monotonic() + 30
-    while not isinstance(lane._executor, WorkerProcess):
+    while children() <= before:
         assert time.monotonic() < deadline
         time.sleep(0.05)
     assert server.json("jobs") == {"jobs": []}
@@ -145,19 +148,21 @@ def test_the_renderer_is_warmed_up_for_a_layer_that_can_be_rendered(
     assert done["status"] == "done"
 
 
-def test_a_warm_up_that_hangs_makes_way(
-    models: Path, serve: Callable[..., Server], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_warm_up_that_hangs_makes_way(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lanes, "WARM_UP_SECONDS", 0.5)
-    monkeypatch.setattr(tasks, "warm_up", time.sleep)
-    server = serve(models)
-    server.plugin._jobs.warm_up(600.0)  # for so long it would sleep
-    lane = server.plugin._jobs._lanes[RENDERS]
-    deadline = time.monotonic() + 30
-    while not isinstance(lane._executor, WorkerProcess):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    assert server.wait(server.ask(analogies(steps=2))["id"], seconds=120)["status"] == "done"
+    jobs = JobQueue(ResultCache(), {RENDERS: (local_executor, 1)})
+    before = children()
+    try:
+        jobs.warm_up(hang, 600.0)
+        deadline = time.monotonic() + 30
+        while children() <= before:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        task = task_from_request(analogies(steps=2), functools.partial(open_snapshot, models))
+        jobs.submit(task)
+        wait_for(jobs, task.key, State.DONE, seconds=120)
+    finally:
+        jobs.close()
 
 
 def test_a_unit_names_what_it_sees_of_its_best_images(server: Server) -> None:
@@ -298,7 +303,11 @@ def run_here(models: Path, body: dict[str, Any], work: Path) -> list[dict[str, A
     """The items of a job that is run in this process, as a worker would."""
     task = task_from_request(body, functools.partial(open_snapshot, models))
     work.mkdir()
-    return tasks.run(task.kind, task.payload, work, ResultCache())["items"]
+    outcome = attempt(task.run, task.inputs, str(work), ResultCache(), "cpu")
+    if outcome.error is not None:
+        raise getattr(errors, outcome.error.type)(outcome.error.message)
+    assert outcome.report is not None
+    return outcome.report["items"]
 
 
 def test_no_direction_is_rendered_twice_whatever_layers_it_is_asked_in(
@@ -344,7 +353,7 @@ def test_the_unit_itself_does_not_wait_for_regressions(
         return original(target, *arguments, **options)
 
     monkeypatch.setattr(analogy, "prediction_r2", counting)
-    monkeypatch.setattr(picture_tasks, "_FIRST_BATCH", 1)
+    monkeypatch.setattr(pictures, "_FIRST_BATCH", 1)
     run_here(models, analogies(steps=12), tmp_path / "work")
     assert events[0] == ["conv2"]
     assert sorted(events[1:]) == [["conv1"], ["conv2"], ["r2"], ["r2"]]
@@ -354,7 +363,7 @@ def test_the_unit_itself_does_not_wait_for_regressions(
 def test_the_layers_that_are_named_first_are_drawn_first(
     models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(picture_tasks, "_FIRST_BATCH", 1)
+    monkeypatch.setattr(pictures, "_FIRST_BATCH", 1)
     calls = counted_renders(monkeypatch)
     targets = [
         {"snapshot": B, "layers": ["pool", "conv1", "conv2"]},

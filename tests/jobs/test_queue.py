@@ -17,22 +17,23 @@ from queues import Queues, alive, computing, quick_task, slow_task, wait_for, wo
 from serving import Server, error_of
 
 from tb_modelcompare.errors import LimitError, UnknownJobError
-from tb_modelcompare.jobs import tasks
 from tb_modelcompare.jobs.runtime.executors import WorkerProcess
+from tb_modelcompare.jobs.runtime.records import NamedError, State
+from tb_modelcompare.jobs.similarity import MATRIX
 
 
 def test_a_running_job_is_cancelled_within_a_step(slow_logs: Path, queue: Queues) -> None:
     jobs = queue()
-    job_id = jobs.submit(slow_task(slow_logs))["id"]
+    job_id = jobs.submit(slow_task(slow_logs)).id
     running = computing(jobs, job_id)
-    assert running["position"] is None
+    assert running.position is None
     pid = worker_pid(jobs)
     jobs.cancel(job_id)
-    cancelled = wait_for(jobs, job_id, "cancelled", seconds=8)  # less than the grace period
-    assert cancelled["error"] is None
+    cancelled = wait_for(jobs, job_id, State.CANCELLED, seconds=8)  # less than the grace period
+    assert cancelled.error is None
     assert alive(pid)  # it stopped by itself: the worker stays warm
     with pytest.raises(UnknownJobError):
-        jobs.file(job_id, tasks.MATRIX)
+        jobs.file(job_id, MATRIX)
 
 
 def test_a_job_goes_on_as_long_as_one_tab_waits_for_it(
@@ -69,10 +70,10 @@ def test_who_comes_back_while_a_job_stops_gets_a_new_one(slow_logs: Path, queue:
     jobs.submit(task, "one")
     computing(jobs, task.key)
     jobs.leave(task.key, "one")
-    assert jobs.submit(task, "one")["status"] == "queued"
+    assert jobs.submit(task, "one").status == "queued"
     computing(jobs, task.key)
-    assert jobs.cancel(task.key)["status"] == "running"
-    wait_for(jobs, task.key, "cancelled", seconds=8)
+    assert jobs.cancel(task.key).status == "running"
+    wait_for(jobs, task.key, State.CANCELLED, seconds=8)
 
 
 def test_waiting_jobs_run_latest_first_and_are_cancelled_at_once(
@@ -81,78 +82,79 @@ def test_waiting_jobs_run_latest_first_and_are_cancelled_at_once(
     jobs = queue(queued=3)
     running, *waiting = [slow_task(slow_logs, number) for number in (1, 2, 3, 4)]
     jobs.submit(running)
-    wait_for(jobs, running.key, "running")
+    wait_for(jobs, running.key, State.RUNNING)
     for task in waiting:
         jobs.submit(task)
 
     def positions() -> list[int | None]:
-        return [jobs.status(task.key)["position"] for task in waiting]
+        return [jobs.status(task.key).position for task in waiting]
 
     assert positions() == [2, 1, 0]
     jobs.submit(waiting[0])  # looked at again
     assert positions() == [0, 2, 1]
     with pytest.raises(LimitError, match="waiting"):
         jobs.submit(slow_task(slow_logs, 5))
-    assert jobs.cancel(waiting[0].key)["status"] == "cancelled"
+    assert jobs.cancel(waiting[0].key).status == "cancelled"
     assert positions() == [None, 1, 0]
-    order = [status["id"] for status in jobs.overview()]
+    order = [status.id for status in jobs.overview()]
     assert order[:3] == [waiting[0].key, waiting[2].key, waiting[1].key]
     jobs.cancel(running.key)
-    wait_for(jobs, waiting[2].key, "running")
-    assert jobs.status(waiting[1].key)["status"] == "queued"
+    wait_for(jobs, waiting[2].key, State.RUNNING)
+    assert jobs.status(waiting[1].key).status == "queued"
 
 
 def test_a_worker_that_is_killed_fails_its_job_and_the_next_gets_another(
     session_logs: Path, slow_logs: Path, queue: Queues
 ) -> None:
     jobs = queue()
-    job_id = jobs.submit(slow_task(slow_logs))["id"]
+    job_id = jobs.submit(slow_task(slow_logs)).id
     computing(jobs, job_id)
     first = worker_pid(jobs)
     os.kill(first, signal.SIGKILL)
-    failed = wait_for(jobs, job_id, "failed")
-    assert failed["error"]["type"] == "WorkerError"
-    assert "SIGKILL" in failed["error"]["message"]
-    assert "memory" in failed["error"]["message"]
+    failed = wait_for(jobs, job_id, State.FAILED)
+    assert failed.error.type == "WorkerError"
+    assert "SIGKILL" in failed.error.message
+    assert "memory" in failed.error.message
 
     quick = quick_task(session_logs)
     jobs.submit(quick)
-    wait_for(jobs, quick.key, "done")
+    wait_for(jobs, quick.key, State.DONE)
     second = worker_pid(jobs)
     assert second != first
     os.kill(second, signal.SIGKILL)  # while idle: no job's fault
     while alive(second):
         time.sleep(0.02)
     jobs.submit(quick_task(session_logs, "mean_cca"))
-    wait_for(jobs, quick_task(session_logs, "mean_cca").key, "done")
+    wait_for(jobs, quick_task(session_logs, "mean_cca").key, State.DONE)
 
 
 def test_a_job_that_needs_too_much_memory_fails_with_a_reason(
     session_logs: Path, slow_logs: Path, queue: Queues
 ) -> None:
     jobs = queue(lambda: WorkerProcess(memory_bytes=80_000_000))
-    job_id = jobs.submit(slow_task(slow_logs))["id"]
-    failed = wait_for(jobs, job_id, "failed")
-    assert "more than 0.1 GB of memory" in failed["error"]["message"]
+    job_id = jobs.submit(slow_task(slow_logs)).id
+    failed = wait_for(jobs, job_id, State.FAILED)
+    assert "more than 0.1 GB of memory" in failed.error.message
     jobs.submit(quick_task(session_logs))
-    wait_for(jobs, quick_task(session_logs).key, "done")
+    wait_for(jobs, quick_task(session_logs).key, State.DONE)
 
 
 def test_a_job_that_takes_too_long_is_ended_with_a_reason(slow_logs: Path, queue: Queues) -> None:
     jobs = queue(job_seconds=2.0)
-    job_id = jobs.submit(slow_task(slow_logs))["id"]
-    failed = wait_for(jobs, job_id, "failed")
-    assert failed["error"] == {"type": "LimitError", "message": "it took more than 2 s"}
+    job_id = jobs.submit(slow_task(slow_logs)).id
+    ended = wait_for(jobs, job_id, State.TIMED_OUT)
+    assert ended.status == "failed"  # the word that every client knows
+    assert ended.error == NamedError("LimitError", "it took more than 2 s")
 
 
 def test_a_job_that_does_not_stop_is_ended(slow_logs: Path, queue: Queues) -> None:
     jobs = queue(grace_seconds=0.5)
-    job_id = jobs.submit(slow_task(slow_logs))["id"]
+    job_id = jobs.submit(slow_task(slow_logs)).id
     computing(jobs, job_id)
     pid = worker_pid(jobs)
     os.kill(pid, signal.SIGSTOP)  # as one that hangs inside a library
     jobs.cancel(job_id)
-    wait_for(jobs, job_id, "cancelled", seconds=10)
+    wait_for(jobs, job_id, State.CANCELLED, seconds=10)
     assert not alive(pid)
 
 
@@ -160,17 +162,17 @@ def test_a_job_that_nobody_asks_about_is_cancelled(slow_logs: Path, queue: Queue
     jobs = queue(abandoned_seconds=1.0)
     running, waiting = slow_task(slow_logs, 1), slow_task(slow_logs, 2)
     jobs.submit(running)
-    wait_for(jobs, running.key, "running")
+    wait_for(jobs, running.key, State.RUNNING)
     jobs.submit(waiting)
     time.sleep(1.0)
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
-        by_id = {status["id"]: status for status in jobs.overview()}  # which is no question
-        if by_id[waiting.key]["status"] == "cancelled":
+        by_id = {status.id: status for status in jobs.overview()}  # which is no question
+        if by_id[waiting.key].status == "cancelled":
             break
         jobs.cancel(running.key)  # so that the lane looks at its queue
         time.sleep(0.1)
-    assert by_id[waiting.key]["message"] == "nobody waited for it"
+    assert by_id[waiting.key].message == "nobody waited for it"
 
 
 def test_a_new_request_for_a_cancelled_job_runs_it(session_logs: Path, queue: Queues) -> None:
@@ -178,9 +180,9 @@ def test_a_new_request_for_a_cancelled_job_runs_it(session_logs: Path, queue: Qu
     task = quick_task(session_logs)
     jobs.submit(task)
     jobs.cancel(task.key)
-    wait_for(jobs, task.key, "cancelled", "done")
+    wait_for(jobs, task.key, State.CANCELLED, State.DONE)
     jobs.submit(task)
-    wait_for(jobs, task.key, "done")
+    wait_for(jobs, task.key, State.DONE)
 
 
 # Run as a program, like a training script that starts TensorBoard in its process and has no
@@ -195,9 +197,10 @@ def probe(): pass
 
 executor = local_executor()
 modules = executor.submit(eval, "sorted(__import__('sys').modules)").result()
-from tb_modelcompare.jobs.tasks import attempt
-compare = executor.submit(attempt, "similarity", {}, ".", None)
-print(json.dumps([modules, compare.result()["error"]["type"]]))
+from tb_modelcompare.jobs import similarity
+from tb_modelcompare.jobs.runtime.work import attempt
+compare = executor.submit(attempt, similarity.run, None, ".", None, "cpu")
+print(json.dumps([modules, compare.result().error.type]))
 """
 
 
@@ -210,5 +213,5 @@ def test_a_worker_neither_runs_the_main_module_nor_loads_tensorflow(tmp_path: Pa
     first, last = output.strip().splitlines()
     assert first == "main runs"
     modules, error = json.loads(last)
-    assert error == "KeyError"
+    assert error == "AttributeError"
     assert not {"tensorboard", "tensorflow", "keras", "lucid"} & set(modules)

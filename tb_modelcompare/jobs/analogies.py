@@ -1,0 +1,251 @@
+"""A direction of a layer drawn, and what regression makes of it in other layers.
+
+Every predicted direction is kept in the cache under a key of its own, as every picture is.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from tb_modelcompare.errors import ActivationError, RequestError
+from tb_modelcompare.jobs.kind import FindSnapshot, Kind, LayerName, SnapshotId, result_key
+from tb_modelcompare.jobs.kind import Request as AnyRequest
+from tb_modelcompare.jobs.pictures import (
+    PREVIEW_STEPS,
+    UNIT_SIZE,
+    Rendering,
+    RenderLayers,
+    Seed,
+    Size,
+    Steps,
+    Strip,
+    content_of_strip,
+    draw,
+    items_of_strip,
+    layers_to_render,
+    picture_key,
+    recall_picture,
+    require_renderable,
+)
+from tb_modelcompare.jobs.regression import Direction, Regression
+from tb_modelcompare.jobs.runtime.progress import Progress
+from tb_modelcompare.jobs.runtime.records import RENDERS, JobItem
+from tb_modelcompare.jobs.runtime.work import Workplace
+from tb_modelcompare.log.reader import require_same_probe
+from tb_modelcompare.log.snapshot import Snapshot
+
+_POLL_SECONDS = 0.1
+_LARGEST = 3.4e38  # renderers compute in float32
+
+Weight = Annotated[float, msgspec.Meta(ge=-_LARGEST, le=_LARGEST)]
+
+
+class LayerOf(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A layer of a snapshot."""
+
+    snapshot: SnapshotId
+    layer: LayerName
+
+
+class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Layers of a snapshot in which to look for the direction."""
+
+    snapshot: SnapshotId
+    layers: RenderLayers = None
+
+
+class Request(AnyRequest, frozen=True, tag="analogies"):
+    """A picture of the unit (or, with `sign` -1, of its opposite), and of the direction that linear
+    regression predicts for it in each layer of `targets`; at most 256 pictures. Instead of `unit`,
+    give `direction`. With `minus`, the direction is what remains of it without what that layer
+    has of it. Layers that are named first are drawn first.
+    """
+
+    a: SnapshotId
+    layer: LayerName
+    targets: Annotated[
+        list[Target],
+        msgspec.Meta(
+            description="layers of snapshots",
+            extra={"wrong": 'is not a list of {"snapshot": ID, "layers": [NAME, …] or null}'},
+        ),
+    ]
+    unit: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    direction: (
+        Annotated[
+            list[Weight],
+            msgspec.Meta(
+                description="one number for each unit of the layer",
+                extra={"wrong": "is not a list of finite numbers, one for each unit of the layer"},
+            ),
+        ]
+        | None
+    ) = None
+    sign: Literal[1, -1] = 1
+    minus: (
+        Annotated[
+            LayerOf,
+            msgspec.Meta(extra={"wrong": 'is neither null nor {"snapshot": ID, "layer": NAME}'}),
+        ]
+        | None
+    ) = None
+    size: Size = UNIT_SIZE
+    steps: Steps = 128
+    seed: Seed = 0
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What is drawn.
+
+    The first layer of `strip` is the source. `direction` has pairs (unit, weight), `predictions`
+    the key of the predicted direction in each layer.
+    """
+
+    strip: Strip
+    direction: list[tuple[int, float]]
+    minus: tuple[Snapshot, str] | None
+    predictions: list[str]
+    rendering: Rendering
+    items: list[JobItem]
+
+
+class Result(msgspec.Struct):
+    """The pictures; the first is the source's."""
+
+    items: list[JobItem]
+
+
+def prepare(request: Request, find: FindSnapshot) -> Inputs:
+    """The direction and all layers, checked."""
+    source = find(request.a)
+    layer = source.layer(request.layer)
+    direction = _direction(request, layer.units)
+    minus = None if request.minus is None else _layer_of(request.minus, source, find)
+    strip = Strip([(source, layer.name)], [])
+    for target in request.targets:
+        snapshot = find(target.snapshot)
+        require_same_probe(source, snapshot)
+        strip.add(snapshot, layers_to_render(target.layers, snapshot))
+    require_renderable(strip.layers)
+
+    rendering = Rendering(request.size, request.steps, request.seed)
+    of = {
+        "source": [source.digest, layer.name],
+        "direction": direction,
+        "minus": None if minus is None else [minus[0].digest, minus[1]],
+    }
+    predictions = [
+        result_key("prediction", {**of, "target": [snapshot.digest, name]})
+        for snapshot, name in strip.layers
+    ]
+    pictures = [
+        picture_key(snapshot, name, {**of, "predicted": i > 0}, rendering)
+        for i, (snapshot, name) in enumerate(strip.layers)
+    ]
+    items = items_of_strip(strip, pictures, "analogy")
+    items[0].role = "source" if minus is None else "difference"
+    return Inputs(strip, direction, minus, predictions, rendering, items)
+
+
+def content(inputs: Inputs) -> dict[str, Any]:
+    """What the pictures depend on."""
+    return content_of_strip(inputs.strip, inputs.items)
+
+
+def run(inputs: Inputs, workplace: Workplace) -> Result:
+    """Draw the direction, then its analogies.
+
+    The direction's own picture comes first, as it needs no regression. Regressions begin when
+    there is something to see, and stay ahead of the pictures of their layers.
+    """
+    strip, rendering, job = inputs.strip, inputs.rendering, workplace.progress
+    items = job.items = inputs.items
+    regression = Regression.of(
+        strip.layers, inputs.direction, inputs.minus, inputs.predictions, workplace
+    )
+    directions = {0: regression.direction}
+
+    def render(batch: Sequence[int], callbacks: dict[str, Any]) -> npt.NDArray[np.uint8]:
+        from tb_modelcompare.render import FrozenModel, render_directions
+
+        return render_directions(
+            FrozenModel.from_snapshot(strip.layers[batch[0]][0]),
+            [(items[i].layer, directions[i]) for i in batch],
+            size=rendering.size,
+            steps=rendering.steps,
+            seed=rendering.seed,
+            preview_steps=PREVIEW_STEPS,
+            **callbacks,
+        )
+
+    for i, item in enumerate(items):
+        if i == 0 or regression.recall(i):
+            recall_picture(item, rendering.steps, workplace.cache)
+    batches = strip.batches()
+    seen = threading.Event()
+    with _one_thread(seen) as thread:
+        predictions = [thread.submit(regression.directions, batch) for batch in batches]
+        draw(workplace, [0], rendering.steps, render, seen)
+        seen.set()  # if it was not drawn now
+        for batch, prediction in zip(batches, predictions, strict=True):
+            directions.update(_awaited(prediction, job))
+            draw(workplace, batch, rendering.steps, render)
+    return Result(items)
+
+
+def _direction(request: Request, units: int) -> list[tuple[int, float]]:
+    """Pairs (unit, weight) of a direction, given as a unit or as one weight per unit."""
+    unit, weights = request.unit, request.direction
+    if (weights is None) == (unit is None):
+        raise RequestError("give either unit, or direction, one number per unit of the layer")
+    if unit is not None:
+        if unit >= units:
+            raise RequestError(f"unit is {unit!r:.100}; give an integer from 0 to {units - 1}")
+        return [(unit, float(request.sign))]
+    if weights is None or len(weights) != units:
+        raise RequestError(f"direction is not a list of {units} finite numbers, one per unit")
+    pairs = [(i, request.sign * weight) for i, weight in enumerate(weights) if weight]
+    if not pairs:
+        raise ActivationError("the direction is zero; there is nothing to render")
+    return pairs
+
+
+def _layer_of(given: LayerOf, source: Snapshot, find: FindSnapshot) -> tuple[Snapshot, str]:
+    """The layer whose share in the direction is to be taken out of it."""
+    snapshot = find(given.snapshot)
+    require_same_probe(source, snapshot)
+    return snapshot, snapshot.layer(given.layer).name
+
+
+@contextmanager
+def _one_thread(start: threading.Event) -> Iterator[ThreadPoolExecutor]:
+    """A thread that begins at `start`, and at the end only finishes what it is at."""
+    thread = ThreadPoolExecutor(max_workers=1)
+    thread.submit(start.wait)
+    try:
+        yield thread
+    finally:
+        start.set()
+        thread.shutdown(wait=True, cancel_futures=True)
+
+
+def _awaited(prediction: Future[dict[int, Direction]], job: Progress) -> dict[int, Direction]:
+    """The predicted directions; until they are there, what is known of them is published."""
+    while not prediction.done():
+        job.check()
+        job.publish(job.fraction, "predicting directions")
+        threading.Event().wait(_POLL_SECONDS)
+    return prediction.result()
+
+
+KIND = Kind(Request, prepare, content, run, Result, lane=RENDERS, items=lambda inputs: inputs.items)

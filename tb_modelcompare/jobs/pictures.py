@@ -1,0 +1,251 @@
+"""What the jobs share that make pictures: what can be drawn, under which keys, and drawing it.
+
+Every picture is kept in the cache under a key of its own as soon as it is finished: no other job
+makes it again, and a job that is cancelled loses only what was not finished.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import importlib.metadata
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from tb_modelcompare.cache.results import ResultCache
+from tb_modelcompare.compare.photos import encoded_png
+from tb_modelcompare.errors import LimitError, NotRenderableError
+from tb_modelcompare.jobs.kind import identity, result_key
+from tb_modelcompare.jobs.runtime.progress import JobCancelledError
+from tb_modelcompare.jobs.runtime.records import PICTURE, JobItem
+from tb_modelcompare.jobs.runtime.work import Workplace
+from tb_modelcompare.log.snapshot import Snapshot
+from tb_modelcompare.render.frozen import FrozenModel, check_renderable
+from tb_modelcompare.tensorflow_setup.quiet_import import import_tensorflow
+
+MAX_PICTURES = 256
+UNIT_SIZE, CARICATURE_SIZE = 96, 224
+RECOGNISABLE_STEPS = 64
+PREVIEW_STEPS = (8, 16, 32, 64, 128, 256, 512, 1024)
+
+# Pictures of one model that are optimised together: more share each pass through the network,
+# fewer are seen sooner, as those should be that are looked at first.
+_BATCH = 12
+_FIRST_BATCH = 4
+
+Size = Annotated[int, msgspec.Meta(ge=32, le=512, description="pixels of the longer side")]
+Steps = Annotated[int, msgspec.Meta(ge=1, le=4096, description="steps of the optimisation")]
+Seed = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
+RenderLayers = Annotated[
+    list[str] | None,
+    msgspec.Meta(
+        description="names of layers; null for all that can be rendered",
+        extra={"wrong": "is neither null nor a list of names"},
+    ),
+]
+
+Pixels = npt.NDArray[np.uint8]
+Render = Callable[[Sequence[int], dict[str, Any]], npt.NDArray[np.uint8]]
+
+
+@dataclass(frozen=True)
+class Rendering:
+    """How pictures are drawn: pixels of the longer side, steps, and seed."""
+
+    size: int
+    steps: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class Strip:
+    """Pictures of one job: which layer each is of, in which order they are wanted, their keys."""
+
+    layers: list[tuple[Snapshot, str]]
+    order: list[int]
+
+    def add(self, snapshot: Snapshot, names: Sequence[str]) -> None:
+        """More layers, wanted in the order of `names` and shown in that of the graph."""
+        sorted_names = [name for name in snapshot.layer_names if name in set(names)]
+        start = len(self.layers)
+        self.layers.extend((snapshot, name) for name in sorted_names)
+        self.order.extend(start + sorted_names.index(name) for name in dict.fromkeys(names))
+
+    def batches(self) -> list[list[int]]:
+        """Indices of pictures that are rendered together: of one model, in order of interest.
+
+        All models' first come before any model's others; within a batch layers are in order of
+        depth.
+        """
+        digests = [snapshot.digest for snapshot, _ in self.layers]
+        batches: list[tuple[int, list[int]]] = []
+        for digest in dict.fromkeys(digests[i] for i in self.order):
+            mine = [i for i in self.order if digests[i] == digest]
+            starts = [0, *range(_FIRST_BATCH, len(mine), _BATCH)]
+            for turn, (start, end) in enumerate(zip(starts, [*starts[1:], None], strict=True)):
+                batches.append((turn, sorted(mine[start:end])))
+        return [batch for _, batch in sorted(batches, key=lambda one: one[0])]
+
+
+def picture_key(snapshot: Snapshot, layer: str, of: dict[str, Any], rendering: Rendering) -> str:
+    """Digest of all that a picture depends on."""
+    how = {"size": rendering.size, "steps": rendering.steps, "seed": rendering.seed}
+    content = {"model": snapshot.digest, "layer": layer, "of": of, "rendering": how}
+    return result_key("picture", {**content, "tensorflow": _tensorflow_version()})
+
+
+def items_of_strip(
+    strip: Strip,
+    pictures: Sequence[str],
+    role: Literal["analogy", "caricature"],
+) -> list[JobItem]:
+    """The items of a job before anything is known of them."""
+    return [
+        JobItem(key=str(i), snapshot=snapshot.id, layer=layer, role=role, picture=picture)
+        for i, ((snapshot, layer), picture) in enumerate(zip(strip.layers, pictures, strict=True))
+    ]
+
+
+def content_of_strip(strip: Strip, items: Sequence[JobItem]) -> dict[str, Any]:
+    """What a job depends on: its pictures' keys, and the ids that appear in what is reported."""
+    return {
+        "layers": [[*identity(snapshot), layer] for snapshot, layer in strip.layers],
+        "pictures": [item.picture for item in items],
+    }
+
+
+@functools.cache
+def _tensorflow_version() -> str:
+    """Which TensorFlow draws, as its pictures may differ from another's.
+
+    Raises
+    ------
+    NotRenderableError
+        If there is none.
+    """
+    for name in ("tensorflow", "tensorflow-cpu"):
+        try:
+            return f"{name} {importlib.metadata.version(name)}"
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    raise NotRenderableError("pictures need TensorFlow: pip install tensorflow-cpu")
+
+
+def require_renderable(layers: Sequence[tuple[Snapshot, str]]) -> None:
+    """Refuse layers of which no picture can be made, and more pictures than a job has.
+
+    Raises
+    ------
+    LimitError, NotRenderableError
+    """
+    if len(layers) > MAX_PICTURES:
+        raise LimitError(f"{len(layers)} pictures; a job has at most {MAX_PICTURES}")
+    for snapshot in {s.digest: s for s, _ in layers}.values():
+        names = dict.fromkeys(name for s, name in layers if s.digest == snapshot.digest)
+        _check(snapshot, tuple(names))
+
+
+def layers_to_render(names: list[str] | None, snapshot: Snapshot) -> tuple[str, ...]:
+    """The layers that a request names, or all of which a picture can be made."""
+    if names is None:
+        return _renderable_layers(snapshot)
+    return tuple(snapshot.layer(name).name for name in names)
+
+
+@functools.lru_cache(maxsize=256)
+def _check(snapshot: Snapshot, layers: tuple[str, ...]) -> None:
+    """`check_renderable`, parsing a model's graph only once for the same layers."""
+    check_renderable(FrozenModel.from_snapshot(snapshot), layers)
+
+
+@functools.lru_cache(maxsize=64)
+def _renderable_layers(snapshot: Snapshot) -> tuple[str, ...]:
+    """All logged layers, except those of which no picture can be made."""
+    names = snapshot.layer_names
+    try:
+        _check(snapshot, names)
+    except NotRenderableError as error:
+        able = tuple(name for name in names if _is_renderable(snapshot, name))
+        if not able:
+            raise error
+        return able
+    return names
+
+
+def _is_renderable(snapshot: Snapshot, layer: str) -> bool:
+    try:
+        _check(snapshot, (layer,))
+    except NotRenderableError:
+        return False
+    return True
+
+
+def prepare_renderer(device: str) -> None:
+    """Import what renders need, and use it once, on this device."""
+    import_tensorflow(device)
+    importlib.import_module("tb_modelcompare.render").warm_up()
+
+
+def draw(
+    workplace: Workplace,
+    batch: Sequence[int],
+    steps: int,
+    render: Render,
+    seen: threading.Event | None = None,
+) -> None:
+    """Render what is not known yet of a batch, publishing previews.
+
+    `seen` is set by the first that shows something.
+    """
+    job, cache = workplace.progress, workplace.cache
+    wanted = [
+        i
+        for i in batch
+        if job.items[i].problem is None and not recall_picture(job.items[i], steps, cache)
+    ]
+    if not wanted:
+        return
+    job.publish(job.fraction, "preparing the renderer", force=True)
+    from tb_modelcompare.render import RenderCancelled
+
+    before = sum(item.is_final or item.problem is not None for item in job.items)
+
+    def on_images(step: int, images: dict[int, Pixels]) -> None:
+        for k, image in images.items():
+            item = job.items[wanted[k]]
+            item.image, item.step = f"{item.key}-{step}.png", step
+            (job.directory / item.image).write_bytes(encoded_png(image))
+        job.publish(job.fraction, job.message, force=True)
+        if seen is not None and step >= RECOGNISABLE_STEPS:
+            seen.set()
+
+    def on_step(step: int, total: int) -> None:
+        share = (before + len(wanted) * step / total) / len(job.items)
+        job.publish(share, f"step {step} of {total}")
+
+    callbacks = {"on_step": on_step, "on_images": on_images, "cancelled": job.cancelled}
+    try:
+        prepare_renderer(workplace.device)
+        images = render(wanted, callbacks)
+    except RenderCancelled as error:
+        raise JobCancelledError from error
+    for i, image in zip(wanted, images, strict=True):
+        item = job.items[i]
+        cache.put(item.picture, {PICTURE: encoded_png(image)}, {"kind": "picture"})
+        item.image, item.step = item.final_image, steps
+        for preview in job.directory.glob(f"{item.key}-*.png"):
+            preview.unlink()
+    job.publish((before + len(wanted)) / len(job.items), job.message, force=True)
+
+
+def recall_picture(item: JobItem, steps: int, cache: ResultCache) -> bool:
+    """Whether there is a finished picture for an item, which then has it."""
+    if not item.is_final and cache.find(item.picture) is not None:
+        item.image, item.step = item.final_image, steps
+    return item.is_final

@@ -1,0 +1,60 @@
+"""All kinds of jobs, and the task that a request asks for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tb_modelcompare.errors import RequestError
+from tb_modelcompare.jobs import (
+    analogies,
+    caricatures,
+    models,
+    null,
+    shared_units,
+    significance,
+    similarity,
+    step_map,
+    trend,
+)
+from tb_modelcompare.jobs.decode import decode
+from tb_modelcompare.jobs.kind import FindSnapshot, Kind
+from tb_modelcompare.jobs.runtime.records import Task
+
+KINDS: dict[str, Kind] = {
+    module.KIND.name: module.KIND
+    for module in (
+        similarity,
+        significance,
+        null,
+        shared_units,
+        analogies,
+        caricatures,
+        trend,
+        step_map,
+        models,
+    )
+}
+
+
+def task_from_request(body: dict[str, Any], find: FindSnapshot) -> Task:
+    """The task that a request asks for; everything is checked before anything is queued.
+
+    Parameters
+    ----------
+    body : dict
+        JSON values, as `docs/http_api.md` describes them for each "kind".
+    find : function
+        From the id of a snapshot to the snapshot.
+
+    Raises
+    ------
+    RequestError
+        If a field is missing, unknown, or of the wrong type or range.
+    UnknownSnapshotError, ProbeMismatchError, NotRenderableError, LimitError, …
+        If the snapshots cannot give what is asked.
+    """
+    name = body.get("kind")
+    if not isinstance(name, str) or name not in KINDS:
+        raise RequestError(f"kind is {name!r:.100}; give one of {', '.join(KINDS)}")
+    kind = KINDS[name]
+    return kind.task(decode(body, kind.request, name), find)

@@ -1,0 +1,142 @@
+"""From a direction of one layer to the directions that answer to it in others.
+
+Every predicted direction is kept in the cache as soon as it is known.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from tb_modelcompare.jobs.arrays import image_of_rows
+from tb_modelcompare.jobs.runtime.records import BestUnit, JobItem
+from tb_modelcompare.jobs.runtime.work import Workplace
+from tb_modelcompare.log.snapshot import Snapshot
+
+# How many units are regressed at once.
+_REGRESSION_UNITS = 4096
+_DIRECTION = "direction.npy"
+
+Direction = npt.NDArray[np.float64]
+
+
+class Prediction(msgspec.Struct):
+    """What is known of a layer before its picture is."""
+
+    r2: float
+    best_unit: BestUnit
+    problem: str | None
+
+
+@dataclass(frozen=True, eq=False)
+class Regression:
+    """The source's activations (rows × units), a direction over its units, and the targets.
+
+    `response` is the rows' activity along the direction, `layers` has the source first, and
+    `keys` those under which the predicted directions are kept.
+    """
+
+    activations: npt.NDArray[np.float32]
+    direction: Direction
+    response: Direction
+    images: npt.NDArray[np.intp]
+    layers: Sequence[tuple[Snapshot, str]]
+    keys: Sequence[str]
+    workplace: Workplace
+
+    @classmethod
+    def of(
+        cls,
+        layers: Sequence[tuple[Snapshot, str]],
+        pairs: Sequence[tuple[int, float]],
+        minus: tuple[Snapshot, str] | None,
+        keys: Sequence[str],
+        workplace: Workplace,
+    ) -> Regression:
+        """Of a direction by pairs (unit, weight), without what the layer `minus` has of it."""
+        from tb_modelcompare.analogy.directions import difference_direction, prediction_r2
+
+        source, layer = layers[0]
+        activations = source.activations(layer)
+        direction = np.zeros(activations.shape[1])
+        for unit, weight in pairs:
+            direction[unit] = weight
+        images = image_of_rows(source)
+        if minus is not None:
+            snapshot, other_layer = minus
+            other = snapshot.activations(other_layer)
+            response = np.asarray(activations @ direction, np.float64)
+            r2 = float(prediction_r2(other, response, groups=images)[0])
+            workplace.progress.items[0].r2 = r2
+            direction = difference_direction(activations, other, direction)
+        response = np.asarray(activations @ direction, np.float64)
+        return cls(activations, direction, response, images, layers, keys, workplace)
+
+    def recall(self, i: int) -> bool:
+        """Whether the direction in layer `i` is known, and if so what else is."""
+        report = self.workplace.cache.report(self.keys[i])
+        if report is not None:
+            _tell(self.workplace.progress.items[i], msgspec.convert(report, Prediction))
+        return report is not None
+
+    def directions(self, batch: Sequence[int]) -> dict[int, Direction]:
+        """The predicted direction in each layer; how good it is goes into the layer's item."""
+        found = {}
+        for i in batch:
+            content = self.workplace.cache.read(self.keys[i], _DIRECTION)
+            if content is not None and self.recall(i):
+                found[i] = np.load(io.BytesIO(content), allow_pickle=False)
+        for together in self._up_to_units([i for i in batch if i not in found]):
+            found.update(self._regressed(together))
+        return found
+
+    def _regressed(self, batch: Sequence[int]) -> dict[int, Direction]:
+        """The same, computed: the source's regression is solved once for layers side by side."""
+        from tb_modelcompare.analogy.directions import best_unit, predict_direction, prediction_r2
+
+        layers = [self.layers[i] for i in batch]
+        targets = [snapshot.activations(layer) for snapshot, layer in layers]
+        predicted = predict_direction(self.activations, np.hstack(targets), self.direction)
+        ends = np.cumsum([target.shape[1] for target in targets])
+        answers = np.split(predicted, ends[:-1])
+        job, cache = self.workplace.progress, self.workplace.cache
+        for i, target, answer in zip(batch, targets, answers, strict=True):
+            job.check()
+            best, correlation = best_unit(target, self.response)
+            problem = None
+            if not answer.any():
+                silent = "the unit" if not self.response.any() else "this layer"
+                problem = f"{silent} is 0 on the whole probe, so no direction answers to it"
+            known = Prediction(
+                float(prediction_r2(target, self.response, groups=self.images)[0]),
+                BestUnit(int(best), float(correlation)),
+                problem,
+            )
+            stream = io.BytesIO()
+            np.save(stream, answer, allow_pickle=False)
+            cache.put(self.keys[i], {_DIRECTION: stream.getvalue()}, msgspec.to_builtins(known))
+            _tell(job.items[i], known)
+        return dict(zip(batch, answers, strict=True))
+
+    def _up_to_units(self, batch: Sequence[int]) -> list[list[int]]:
+        """Consecutive layers, in groups of as many as have `_REGRESSION_UNITS` together."""
+        groups: list[list[int]] = []
+        room = 0
+        for i in batch:
+            snapshot, layer = self.layers[i]
+            width = snapshot.layer(layer).units
+            if width > room or not groups:
+                groups.append([])
+                room = _REGRESSION_UNITS
+            groups[-1].append(i)
+            room -= width
+        return groups
+
+
+def _tell(item: JobItem, known: Prediction) -> None:
+    item.r2, item.best_unit, item.problem = known.r2, known.best_unit, known.problem

@@ -1,0 +1,156 @@
+"""Routes about what was logged: snapshots, graphs, layers, units, images, measures."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from tensorboard import plugin_util
+from werkzeug.wrappers import Request, Response
+
+from tb_modelcompare.compare.photos import cropped, shown_png
+from tb_modelcompare.compare.units import UnitStatistics, top_places, unit_statistics
+from tb_modelcompare.compare.wire import Listing, Measures, Problem, measure_info, snapshot_info
+from tb_modelcompare.errors import PhotoError
+from tb_modelcompare.graph import LayerGraph
+from tb_modelcompare.log.snapshot import Snapshot
+from tb_modelcompare.server import query
+from tb_modelcompare.server.catalog import Catalog, Contents
+from tb_modelcompare.server.guards import NotModified, respond, respond_json
+from tb_modelcompare.server.records import LayerInfo, LayerStatistics, TopImage, UnitInfo
+
+
+def experiment_of(request: Request) -> tuple[Any, str]:
+    """TensorBoard's context and experiment id of a request."""
+    return plugin_util.context(request.environ), plugin_util.experiment_id(request.environ)
+
+
+def finder(catalog: Catalog, request: Request) -> Callable[[str], Snapshot]:
+    """From the id of a snapshot to the snapshot."""
+    return functools.partial(catalog.snapshot, *experiment_of(request))
+
+
+def snapshots(catalog: Catalog, request: Request) -> Response:
+    """The listing."""
+    listing = msgspec.to_builtins(_listing(catalog.contents(*experiment_of(request))))
+    # Open tabs ask again and again, and mostly have it already.
+    tag = hashlib.sha256(json.dumps(listing).encode()).hexdigest()
+    return _tagged(request, tag, lambda: listing)
+
+
+def graph(catalog: Catalog, request: Request) -> Response:
+    """The layer graph of a snapshot."""
+    snapshot = _asked(catalog, request)
+    return _tagged(request, snapshot.digest, lambda: _layer_graph(snapshot).to_json())
+
+
+def layer(catalog: Catalog, request: Request) -> Response:
+    """A layer, and statistics of its units."""
+    snapshot = _asked(catalog, request)
+    logged = snapshot.layer(query.text(request, "layer"))
+
+    def describe() -> LayerInfo:
+        layer_graph = _layer_graph(snapshot)
+        found = _statistics(snapshot, logged.name)
+        node = next((node for node in layer_graph.nodes if node.name == logged.name), None)
+        blocks = [block.name for block in layer_graph.blocks if logged.name in block.nodes]
+        return LayerInfo(
+            name=logged.name,
+            units=logged.units,
+            rows=logged.rows,
+            spatial=logged.spatial,
+            op=node.op if node else None,
+            block=blocks[-1] if blocks else None,  # the innermost comes last
+            stats=LayerStatistics(found.mean.tolist(), found.max.tolist(), found.active.tolist()),
+        )
+
+    return _tagged(request, f"{snapshot.digest}-{logged.asset.path}", describe)
+
+
+def unit(catalog: Catalog, request: Request) -> Response:
+    """The images that excite a unit most."""
+    snapshot = _asked(catalog, request)
+    logged = snapshot.layer(query.text(request, "layer"))
+    number = query.integer(request, "unit", 0, logged.units - 1)
+    limit = query.integer(request, "limit", 1, 100, 9)
+
+    def describe() -> UnitInfo:
+        top = top_places(snapshot, catalog.probe(snapshot), logged.name, number, limit)
+        found = _statistics(snapshot, logged.name)
+        return UnitInfo(
+            top=msgspec.convert(top.places, list[TopImage]),
+            tied=top.tied,
+            ranked_by=top.ranked_by,
+            mean=float(found.mean[number]),
+            max=float(found.max[number]),
+            active=float(found.active[number]),
+        )
+
+    tag = f"{snapshot.digest}-{logged.asset.path}-{number}-{limit}"
+    return _tagged(request, tag, describe)
+
+
+def probe_image(catalog: Catalog, request: Request) -> Response:
+    """An image of the probe, or a part of it."""
+    snapshot = _asked(catalog, request)
+    number = query.integer(request, "index", 0, snapshot.probe_record.count - 1)
+    if not snapshot.probe_record.is_of_images:
+        raise PhotoError(f"the probe of {snapshot.id} holds arrays and no images")
+    size = query.integer(request, "size", 16, 1024, 96)
+    box = query.box(request)
+    return _tagged(
+        request,
+        f"{snapshot.probe_id}-{number}-{size}-{box}",
+        lambda: shown_png(cropped(catalog.probe(snapshot).images[number], box), size),
+        "image/png",
+    )
+
+
+def measures(request: Request) -> Response:
+    """What the measures declare about themselves."""
+    from tb_modelcompare.similarity import MEASURES
+
+    listed = list(map(measure_info, MEASURES.values()))
+    return respond_json(request, Measures(listed, default="linear_cka"))
+
+
+def _listing(contents: Contents) -> Listing:
+    listed = sorted(
+        map(snapshot_info, contents.snapshots.values()),
+        key=lambda one: (one.run, one.name, one.step),
+    )
+    problems = [Problem(one.where, one.message) for one in contents.problems]
+    return Listing(listed, problems, contents.message is None, contents.message)
+
+
+def _asked(catalog: Catalog, request: Request) -> Snapshot:
+    return finder(catalog, request)(query.text(request, "snapshot"))
+
+
+def _tagged(
+    request: Request, tag: str, make: Callable[[], Any], content_type: str = "application/json"
+) -> Response:
+    """What `make` returns, unless the browser has it already: `tag` names the contents.
+
+    Answers are not to be used without asking, as an id may come to name other contents when
+    a model is logged again.
+    """
+    name = re.sub(r"[^A-Za-z0-9/._-]", "_", tag)
+    if request.if_none_match.contains_weak(name):
+        return NotModified(content_type, f'"{name}"')
+    return respond(request, make(), content_type, headers=[("ETag", f'"{name}"')])
+
+
+@functools.lru_cache(maxsize=32)
+def _layer_graph(snapshot: Snapshot) -> LayerGraph:
+    return snapshot.graph()
+
+
+@functools.lru_cache(maxsize=512)
+def _statistics(snapshot: Snapshot, layer: str) -> UnitStatistics:
+    return unit_statistics(snapshot.stored_activations(layer))
