@@ -26,11 +26,15 @@ export function staticSource(data: ReportData): Source {
     id,
     kind: 'similarity',
     status: 'done',
+    state: 'done',
     fraction: 1,
     message: '',
     position: null,
     cached: true,
     items: [],
+    look: 'exact',
+    revision: 1,
+    known: null,
     error: null,
   });
   return {

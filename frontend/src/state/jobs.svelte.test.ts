@@ -7,7 +7,8 @@ const REQUEST: JobRequest = { kind: 'similarity', a: 'x', b: 'y', measure: 'line
 
 function report(id: string, status: Job['status']): Job {
   const rest = { fraction: 0, message: '', position: null, cached: false, items: [], error: null };
-  return { id, kind: 'similarity', status, ...rest };
+  const known = { look: null, revision: 0, known: null };
+  return { id, kind: 'similarity', status, state: status, ...rest, ...known };
 }
 
 /** A server whose jobs end when the test says so. */

@@ -9,7 +9,7 @@ import {
 } from '../align/matrix';
 import type { Source } from '../api/source';
 import type {
-  Chance,
+  Null,
   JobRequest,
   LayerGraph,
   Listing,
@@ -202,7 +202,7 @@ export function createSession(source: Source, parameters: Parameters) {
         async onDone(job, signal) {
           const [values, { shuffles }] = await Promise.all([
             source.array(job.id, 'null_mean'),
-            source.result<Chance>(job.id),
+            source.result<Null>(job.id),
           ]);
           if (signal.aborted) return;
           nullOf = { matrix: of, values, of: `${shuffles ?? 'all'} permutations of B's images` };

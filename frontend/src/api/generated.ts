@@ -1,0 +1,518 @@
+// Written by `./run generate` from the server's records. Do not edit.
+
+/** Compare all layers of `a` with all of `b`. Read the values with `matrix`. */
+export interface SimilarityRequest {
+  kind: "similarity";
+  /** id of a snapshot */
+  a: string;
+  /** id of a snapshot */
+  b: string;
+  /** name of a measure */
+  measure: string;
+}
+
+/**
+ * The measure between these layers, its null by permutation of whole images of `b`, and an
+ * interval by resampling of images. Give `permutations`, `resamples` or both.
+ */
+export interface SignificanceRequest {
+  kind: "significance";
+  /** id of a snapshot */
+  a: string;
+  /** id of a snapshot */
+  b: string;
+  /** name of a measure */
+  measure: string;
+  /** names of layers; null for all */
+  layers_a?: string[] | null;
+  /** names of layers; null for all */
+  layers_b?: string[] | null;
+  permutations?: number;
+  resamples?: number;
+}
+
+/**
+ * The mean of the measure between all layers when whole images of `b` are permuted: of linear
+ * CKA over all orders of the images, exactly and at once; of other measures over five.
+ */
+export interface NullRequest {
+  kind: "chance";
+  /** id of a snapshot */
+  a: string;
+  /** id of a snapshot */
+  b: string;
+  /** name of a measure */
+  measure: string;
+}
+
+/**
+ * How well each unit of a layer of `a` is predicted by `layers` of `b`, on images not fitted
+ * to; the best of these layers counts. They are tried in the order in which they are named.
+ */
+export interface SharedUnitsRequest {
+  kind: "shared_units";
+  /** id of a snapshot */
+  a: string;
+  /** name of a layer */
+  layer: string;
+  /** id of a snapshot */
+  b: string;
+  /** names of layers; null for all */
+  layers?: string[] | null;
+}
+
+/**
+ * A picture of the unit (or, with `sign` -1, of its opposite), and of the direction that linear
+ * regression predicts for it in each layer of `targets`; at most 256 pictures. Instead of `unit`,
+ * give `direction`. With `minus`, the direction is what remains of it without what that layer
+ * has of it. Layers that are named first are drawn first.
+ */
+export interface AnalogiesRequest {
+  kind: "analogies";
+  /** id of a snapshot */
+  a: string;
+  /** name of a layer */
+  layer: string;
+  /** layers of snapshots */
+  targets: Target[];
+  unit?: number | null;
+  direction?: number[] | null;
+  sign?: -1 | 1;
+  minus?: LayerOf | null;
+  /** pixels of the longer side */
+  size?: number;
+  /** steps of the optimisation */
+  steps?: number;
+  seed?: number;
+}
+
+/** Layers of a snapshot in which to look for the direction. */
+export interface Target {
+  /** id of a snapshot */
+  snapshot: string;
+  /** names of layers; null for all that can be rendered */
+  layers?: string[] | null;
+}
+
+/** A layer of a snapshot. */
+export interface LayerOf {
+  /** id of a snapshot */
+  snapshot: string;
+  /** name of a layer */
+  layer: string;
+}
+
+/**
+ * What each layer sees in an image of the probe (`image`), or in one's own photo (`photo`).
+ *
+ * Layers that are named first are drawn first.
+ */
+export interface CaricaturesRequest {
+  kind: "caricatures";
+  /** id of a snapshot */
+  snapshot: string;
+  image?: number | null;
+  photo?: string | null;
+  /** names of layers; null for all that can be rendered */
+  layers?: string[] | null;
+  /** pixels of the longer side */
+  size?: number;
+  /** steps of the optimisation */
+  steps?: number;
+  seed?: number;
+}
+
+/**
+ * Each layer of the snapshots of a run (at most 1000, in any order) against its partner in the
+ * reference.
+ */
+export interface TrendRequest {
+  kind: "trend";
+  /** ids of snapshots */
+  snapshots: string[];
+  /** id of a snapshot */
+  reference: string;
+  /** name of a measure */
+  measure: string;
+}
+
+/** One layer at each of the steps `a` against another at each of the steps `b`. */
+export interface StepMapRequest {
+  kind: "steps";
+  /** ids of snapshots */
+  a: string[];
+  /** name of a layer */
+  layer_a: string;
+  /** ids of snapshots */
+  b: string[];
+  /** name of a layer */
+  layer_b: string;
+  /** name of a measure */
+  measure: string;
+}
+
+/** Distances between 2 to 64 models, and a map of them. */
+export interface ModelsRequest {
+  kind: "models";
+  /** ids of snapshots */
+  snapshots: string[];
+  /** `angular_cka` or `procrustes_angle` */
+  metric: string;
+}
+
+/** The layer that was chosen. */
+export interface WarmUpRequest {
+  /** id of a snapshot */
+  snapshot: string;
+  /** name of a layer */
+  layer: string;
+}
+
+/** Which job to cancel, or to wait for no longer. */
+export interface CancelRequest {
+  id: string;
+}
+
+/**
+ * All snapshots of a log directory, and what is wrong with it.
+ *
+ * `supported` is false where the log directory cannot be read at all; `message` says why.
+ */
+export interface Listing {
+  snapshots: SnapshotInfo[];
+  problems: Problem[];
+  supported: boolean;
+  message: string | null;
+}
+
+/**
+ * A snapshot in a listing.
+ *
+ * `images` is the number of items of the probe. `of_images` says whether these are images; if
+ * not, their names stand for them. `unrenderable_because` is null if the snapshot is renderable.
+ */
+export interface SnapshotInfo {
+  id: string;
+  run: string;
+  name: string;
+  step: number;
+  wall_time: number;
+  probe_id: string;
+  layers: number;
+  rows: number;
+  images: number;
+  digest: string;
+  of_images: boolean;
+  renderable: boolean;
+  unrenderable_because: string | null;
+}
+
+/** What is wrong with a run or a file of the log directory. */
+export interface Problem {
+  where: string;
+  message: string;
+}
+
+/** All measures, and the one that the tab begins with. */
+export interface Measures {
+  measures: MeasureInfo[];
+  default: string;
+}
+
+/**
+ * What a measure declares about itself.
+ *
+ * `low` and `high` are null where the measure has no bound on that side. Of a `distance`, less is
+ * more alike. A measure that `wants_rows_over_units` is biased towards alike where a layer has
+ * more units than the probe has rows.
+ */
+export interface MeasureInfo {
+  name: string;
+  title: string;
+  low: number | null;
+  high: number | null;
+  symmetric: boolean;
+  distance: boolean;
+  wants_rows_over_units: boolean;
+  formula: string;
+  paper: string;
+  summary: string;
+}
+
+/**
+ * A layer.
+ *
+ * `spatial` is the map that rows were sampled from, null if it has none. `op` and `block` (the
+ * innermost that the layer is in) are null where the model's graph does not know them.
+ */
+export interface LayerInfo {
+  name: string;
+  units: number;
+  rows: number;
+  spatial: [number, number] | null;
+  op: string | null;
+  block: string | null;
+  stats: LayerStatistics;
+}
+
+/** One number per unit, over all rows of the probe: mean, maximum, share of rows above 0. */
+export interface LayerStatistics {
+  mean: number[];
+  max: number[];
+  active: number[];
+}
+
+/**
+ * The images that excite a unit most.
+ *
+ * `tied` is the number of further images that equal the last. `ranked_by` is the layer before a
+ * cap by which images of equal activation are put in order.
+ */
+export interface UnitInfo {
+  top: TopImage[];
+  tied: number;
+  ranked_by: string | null;
+  mean: number;
+  max: number;
+  active: number;
+}
+
+/**
+ * An image that excites a unit.
+ *
+ * `u` is the relative position over the height, `v` over the width. `box` is what the layer sees
+ * from there, as shares of the image: top, left, height, width. `before` is the value in the
+ * layer `ranked_by`.
+ */
+export interface TopImage {
+  image: number;
+  name: string;
+  value: number;
+  u: number;
+  v: number;
+  box: [number, number, number, number] | null;
+  before: number | null;
+}
+
+/**
+ * The status of a job.
+ *
+ * `status` is the word that every client knows. `state` tells a job that took too long
+ * ("timed_out", a kind of "failed") from one that failed otherwise. `position` is the number of
+ * jobs that wait before this one. `look` and `revision` say of a similarity which matrix can be
+ * read, and how many there were. `known` is what an unfinished job knows of its result.
+ */
+export interface Job {
+  id: string;
+  kind: string;
+  status: "cancelled" | "done" | "failed" | "queued" | "running";
+  state: State;
+  fraction: number;
+  message: string;
+  position: number | null;
+  cached: boolean;
+  items: JobItem[];
+  look: "exact" | "first" | null;
+  revision: number;
+  known: unknown;
+  error: NamedError | null;
+}
+
+/** Where a job is on its way. */
+export type State = "cancelled" | "done" | "failed" | "queued" | "running" | "timed_out";
+
+/**
+ * One picture of a job that makes pictures.
+ *
+ * `r2` is the cross-validated R² of predicting the unit from this layer, `picture` the key of
+ * the finished picture in the cache, `image` the relative address of the picture once there is
+ * one, and `problem` says why this layer has no picture and never will.
+ */
+export interface JobItem {
+  key: string;
+  snapshot: string;
+  layer: string;
+  role: "analogy" | "caricature" | "difference" | "source";
+  picture: string;
+  r2: number | null;
+  best_unit: BestUnit | null;
+  problem: string | null;
+  image: string | null;
+  step: number;
+}
+
+/** The unit of a layer that correlates best with the unit that was asked about. */
+export interface BestUnit {
+  unit: number;
+  correlation: number;
+}
+
+/** An error: the name of its class, and a sentence that says what to do. */
+export interface NamedError {
+  type: string;
+  message: string;
+}
+
+/**
+ * A matrix without its values: the exact one, or a progressive estimate.
+ *
+ * `look` is "first" for an estimate, whose `revision` counts up. `interval` says whether the
+ * estimate says how far the exact values may be from it. `rows` are layers of `a`, `columns`
+ * layers of `b`.
+ */
+export interface MatrixInfo {
+  a: string;
+  b: string;
+  measure: string;
+  rows: string[];
+  columns: string[];
+  low: number | null;
+  high: number | null;
+  warnings: string[];
+  look: "exact" | "first";
+  revision: number;
+  interval: boolean;
+}
+
+/** A photo that was kept: its digest, and its size in pixels. */
+export interface Kept {
+  photo: string;
+  width: number;
+  height: number;
+}
+
+/** The description of the matrix, whose values are in a file. */
+export interface SimilarityResult {
+  matrix: MatrixInfo;
+}
+
+/** What was computed; `array` gives each of `arrays`, with a row for each of `rows`. */
+export interface SignificanceResult {
+  rows: string[];
+  columns: string[];
+  arrays: string[];
+  permutations: number;
+  resamples: number;
+}
+
+/**
+ * Which array can be read.
+ *
+ * `shuffles` is the number of permutations that the mean is over; null for all that there are.
+ */
+export interface NullResult {
+  rows: string[];
+  columns: string[];
+  arrays: string[];
+  shuffles: number | null;
+}
+
+/**
+ * The best prediction of each unit: R², and the index of the layer in `layers`.
+ *
+ * Both are null for a unit that is constant on the probe.
+ */
+export interface SharedUnitsResult {
+  layers: string[];
+  r2: (number | null)[];
+  best: (number | null)[];
+}
+
+/** The pictures; the first is the source's. */
+export interface AnalogiesResult {
+  items: JobItem[];
+}
+
+/** The pictures. */
+export interface CaricaturesResult {
+  items: JobItem[];
+}
+
+/** The description of the table, whose values are in a file. */
+export interface TrendResult {
+  cells: TrendCells;
+}
+
+/**
+ * A trend: a row for each layer, a column for each step.
+ *
+ * `partners` has the layer of the reference that each row is compared with.
+ */
+export interface TrendCells {
+  kind: "trend";
+  rows: string[];
+  columns: string[];
+  measure: string;
+  title: string;
+  low: number | null;
+  high: number | null;
+  distance: boolean;
+  notes: string[];
+  computed: number;
+  found: number;
+  partners: string[];
+  matching: "best" | "names";
+  reference: string;
+}
+
+/** The description of the table, whose values are in a file. */
+export interface StepMapResult {
+  cells: StepMapCells;
+}
+
+/** A map of steps: rows and columns are ids of snapshots. */
+export interface StepMapCells {
+  kind: "steps";
+  rows: string[];
+  columns: string[];
+  measure: string;
+  title: string;
+  low: number | null;
+  high: number | null;
+  distance: boolean;
+  notes: string[];
+  computed: number;
+  found: number;
+  layer_a: string;
+  layer_b: string;
+}
+
+/** The description of the table, whose values are in a file. */
+export interface ModelsResult {
+  cells: ModelsCells;
+}
+
+/**
+ * A map of models: rows and columns are ids of snapshots.
+ *
+ * `places` is the number of layers of each model that were matched. `points` has the coordinates
+ * of each model in the plane, and `stress` says how far they are from the distances.
+ */
+export interface ModelsCells {
+  kind: "models";
+  rows: string[];
+  columns: string[];
+  measure: string;
+  title: string;
+  low: number | null;
+  high: number | null;
+  distance: boolean;
+  notes: string[];
+  computed: number;
+  found: number;
+  matching: "depth" | "names";
+  places: number;
+  points: ([number, number])[];
+  stress: number;
+}
+
+/** The arrays themselves, row after row, while a few pairs are being computed. */
+export interface KnownSignificance {
+  rows: string[];
+  columns: string[];
+  arrays: Record<string, number[][]>;
+}
+
+export type JobRequest = SimilarityRequest | SignificanceRequest | NullRequest | SharedUnitsRequest | AnalogiesRequest | CaricaturesRequest | TrendRequest | StepMapRequest | ModelsRequest;
+
+export type CellsInfo = ModelsCells | StepMapCells | TrendCells;
