@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 import types
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
@@ -49,6 +50,11 @@ def decode(body: dict[str, Any], record: type[Record], what: str) -> Record:
     return record(**values)
 
 
+def shown(value: Any) -> str:
+    """A value of a client in a message: short, however long or deeply nested it is."""
+    return f"{reprlib.repr(value):.100}"
+
+
 def _checked(name: str, value: Any, kind: Any) -> Any:
     base = _plain(kind)
     if _is_struct(base) and isinstance(value, dict):
@@ -58,10 +64,9 @@ def _checked(name: str, value: Any, kind: Any) -> Any:
     try:
         return msgspec.convert(value, kind, strict=True)
     except msgspec.ValidationError as error:
-        wrong = (
-            _extra(kind).get("wrong")
-            or f"is {value!r:.100}; give {_extra(kind).get('give') or _wanted(kind)}"
-        )
+        words = _extra(kind)
+        wanted = words.get("give") or _wanted(kind)
+        wrong = words.get("wrong") or f"is {shown(value)}; give {wanted}"
         raise RequestError(f"{name} {wrong}") from error
 
 

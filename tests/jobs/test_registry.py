@@ -1,0 +1,76 @@
+"""The kinds of jobs, each a module, and requests for them."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from serving import POST_HEADERS, PREFIX, Server, error_of
+
+from tb_modelcompare import jobs
+from tb_modelcompare.jobs.registry import KINDS
+
+A, B = "first/net@0", "second/net@0"
+SIMILARITY = {"kind": "similarity", "a": A, "b": B, "measure": "linear_cka"}
+ON_THE_WIRE = [
+    "similarity", "significance", "chance", "shared_units", "analogies", "caricatures", "trend",
+    "steps", "models",
+]  # fmt: skip
+
+
+def test_every_module_of_a_kind_is_registered_under_its_name_on_the_wire() -> None:
+    names = [one.name for one in pkgutil.iter_modules(jobs.__path__) if not one.ispkg]
+    modules = [importlib.import_module(f"tb_modelcompare.jobs.{name}") for name in names]
+    kinds = [module.KIND for module in modules if hasattr(module, "KIND")]
+    assert {kind.name: kind for kind in kinds} == KINDS
+    assert list(KINDS) == ON_THE_WIRE
+
+
+@pytest.mark.parametrize("name", ON_THE_WIRE)
+def test_a_request_needs_every_field_without_a_default(
+    name: str, session_logs: Path, serve: Callable[..., Server]
+) -> None:
+    status, kind, message = error_of(serve(session_logs).post("jobs", {"kind": name}))
+    assert (status, kind) == (400, "RequestError")
+    required = [f.name for f in msgspec.structs.fields(KINDS[name].request) if f.required]
+    assert message.startswith(required[0])
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *("[" * depth + "]" * depth for depth in (100, 400, 700, 900, 970)),
+        *('{"a": ' * depth + "1" + "}" * depth for depth in (100, 400, 700, 900)),
+        "[" + "0," * 200_000 + "0]",
+        '"' + "x" * 500_000 + '"',
+        "9" * 4000,
+        "-1e308",
+    ],
+    ids=lambda value: f"{value[:4]}{len(value)}",
+)
+@pytest.mark.parametrize("field", ["kind", "a", "measure", "targets", "direction", "minus", "unit"])
+def test_hostile_values_are_refused_shortly(
+    field: str, value: str, session_logs: Path, serve: Callable[..., Server]
+) -> None:
+    body: dict[str, Any] = dict(SIMILARITY)
+    if field in ("targets", "direction", "minus", "unit"):
+        body = {"kind": "analogies", "a": A, "layer": "conv1", "targets": []}
+    rest = msgspec.json.encode({k: v for k, v in body.items() if k != field}).decode()
+    began = time.process_time()
+    response = serve(session_logs).client.post(
+        f"{PREFIX}/jobs",
+        data=f'{rest[:-1]}, "{field}": {value}}}',
+        content_type="application/json",
+        headers=POST_HEADERS,
+    )
+    assert time.process_time() - began < 5
+    status, kind, message = error_of(response)
+    named = (400, "RequestError"), (422, "ActivationError"), (404, "UnknownSnapshotError")
+    assert (status, kind) in named, message
+    assert len(message) < 600
