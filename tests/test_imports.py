@@ -86,3 +86,19 @@ def test_tensorboard_is_imported_where_it_belongs() -> None:
 )
 def test_a_wrong_import_is_found(file: str, source: str) -> None:
     assert of_foreign_parts(file, source) != []
+
+
+def jobs_imported_by(file: Path) -> set[str]:
+    """Modules of `jobs/` that a file imports, by name."""
+    parts = [name.split(".") for name in imported(file.read_text())]
+    return {part[2] for part in parts if part[:2] == ["tb_modelcompare", "jobs"] and part[2:]}
+
+
+def test_kinds_of_jobs_do_not_import_each_other_and_the_runtime_knows_none() -> None:
+    modules = {file.stem: file for file in (PACKAGE / "jobs").glob("*.py")}
+    kinds = {name for name, file in modules.items() if "\nKIND = Kind(" in file.read_text()}
+    assert len(kinds) == 9
+    for name in kinds:
+        assert not jobs_imported_by(modules[name]) & (kinds | {"registry"}), name
+    for file in (PACKAGE / "jobs" / "runtime").glob("*.py"):
+        assert jobs_imported_by(file) <= {"runtime"}, file
