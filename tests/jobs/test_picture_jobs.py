@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import io
 import shutil
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,47 +12,18 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from queues import children, hang, wait_for
-from serving import Server, activations, error_of, make_probe
+from rendered import PLAIN, A, B, analogies
+from serving import Server, error_of
 
-from tb_modelcompare import SummaryWriter, errors
+from tb_modelcompare import errors
 from tb_modelcompare.analogy import directions as analogy
 from tb_modelcompare.cache.results import ResultCache
 from tb_modelcompare.compare.photos import keep_photo
 from tb_modelcompare.errors import PhotoError, RequestError
 from tb_modelcompare.jobs import pictures
 from tb_modelcompare.jobs.registry import task_from_request
-from tb_modelcompare.jobs.runtime import lanes
-from tb_modelcompare.jobs.runtime.executors import local_executor
-from tb_modelcompare.jobs.runtime.queue import JobQueue
-from tb_modelcompare.jobs.runtime.records import RENDERS, State
 from tb_modelcompare.jobs.runtime.work import attempt
 from tb_modelcompare.log.reader import open_snapshot
-
-A, B, PLAIN = "a/net@0", "b/net@0", "plain/net@0"
-
-
-@pytest.fixture(scope="module")
-def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two small convolutional networks with weights of their own, and one without its graph."""
-    keras = pytest.importorskip("keras")
-    root = tmp_path_factory.mktemp("models")
-    probe = make_probe(count=20)
-    for run, seed in (("a", 1), ("b", 2)):
-        keras.utils.set_random_seed(seed)
-        inputs = keras.Input((32, 32, 3))
-        x = keras.layers.Conv2D(8, 5, activation="swish", name="conv1")(inputs)
-        x = keras.layers.Conv2D(6, 3, strides=2, activation="swish", name="conv2")(x)
-        dead = keras.layers.Conv2D(
-            4, 1, activation="relu", name="dead", bias_initializer=keras.initializers.Constant(-99)
-        )(x)
-        x = keras.layers.Concatenate(name="join")([x, dead])
-        model = keras.Model(inputs, keras.layers.GlobalAveragePooling2D(name="pool")(x))
-        with SummaryWriter(root / run, probe) as writer:
-            writer.add_model("net", model, step=0, progress=False)
-    with SummaryWriter(root / "plain", probe) as writer:
-        writer.add_activations("net", activations(1), step=0)
-    return root
 
 
 @pytest.fixture(scope="module")
@@ -64,19 +34,6 @@ def server(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
         server = Server(models)
     yield server
     server.plugin.close()
-
-
-def analogies(**changes: Any) -> dict[str, Any]:
-    return {
-        "kind": "analogies",
-        "a": A,
-        "layer": "conv2",
-        "unit": 3,
-        "targets": [{"snapshot": B, "layers": ["conv1", "conv2"]}],
-        "size": 32,
-        "steps": 20,
-        **changes,
-    }
 
 
 def picture(server: Server, item: dict[str, Any]) -> np.ndarray:
@@ -127,42 +84,6 @@ def test_analogies_come_with_numbers_and_pictures_that_sharpen(
     again = server.ask(analogies())
     assert (again["status"], again["items"]) == ("done", done["items"])
     assert server.ask(analogies(seed=1))["id"] != done["id"]
-
-
-def test_the_renderer_is_warmed_up_for_a_layer_that_can_be_rendered(
-    models: Path, serve: Callable[..., Server]
-) -> None:
-    server = serve(models)
-    before = children()
-    server.json("layer", snapshot=A, layer="conv1")
-    assert children() <= before  # a look changes nothing
-    refused = error_of(server.post("warm_up", {"snapshot": PLAIN, "layer": "conv1"}))
-    assert refused[:2] == (422, "NotRenderableError")
-    assert server.post("warm_up", {"snapshot": A, "layer": "conv1"}).status_code == 200
-    deadline = time.monotonic() + 30
-    while children() <= before:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    assert server.json("jobs") == {"jobs": []}
-    done = server.wait(server.ask(analogies(steps=4))["id"], seconds=120)
-    assert done["status"] == "done"
-
-
-def test_a_warm_up_that_hangs_makes_way(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lanes, "WARM_UP_SECONDS", 0.5)
-    jobs = JobQueue(ResultCache(), {RENDERS: (local_executor, 1)})
-    before = children()
-    try:
-        jobs.warm_up(hang, 600.0)
-        deadline = time.monotonic() + 30
-        while children() <= before:
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-        task = task_from_request(analogies(steps=2), functools.partial(open_snapshot, models))
-        jobs.submit(task)
-        wait_for(jobs, task.key, State.DONE, seconds=120)
-    finally:
-        jobs.close()
 
 
 def test_a_unit_names_what_it_sees_of_its_best_images(server: Server) -> None:

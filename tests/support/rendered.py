@@ -1,0 +1,49 @@
+"""Small networks of which pictures can be made, and a request for some."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from serving import activations, make_probe
+
+from tb_modelcompare import SummaryWriter
+
+A, B, PLAIN = "a/net@0", "b/net@0", "plain/net@0"
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two small convolutional networks with weights of their own, and one without its graph."""
+    keras = pytest.importorskip("keras")
+    root = tmp_path_factory.mktemp("models")
+    probe = make_probe(count=20)
+    for run, seed in (("a", 1), ("b", 2)):
+        keras.utils.set_random_seed(seed)
+        inputs = keras.Input((32, 32, 3))
+        x = keras.layers.Conv2D(8, 5, activation="swish", name="conv1")(inputs)
+        x = keras.layers.Conv2D(6, 3, strides=2, activation="swish", name="conv2")(x)
+        dead = keras.layers.Conv2D(
+            4, 1, activation="relu", name="dead", bias_initializer=keras.initializers.Constant(-99)
+        )(x)
+        x = keras.layers.Concatenate(name="join")([x, dead])
+        model = keras.Model(inputs, keras.layers.GlobalAveragePooling2D(name="pool")(x))
+        with SummaryWriter(root / run, probe) as writer:
+            writer.add_model("net", model, step=0, progress=False)
+    with SummaryWriter(root / "plain", probe) as writer:
+        writer.add_activations("net", activations(1), step=0)
+    return root
+
+
+def analogies(**changes: Any) -> dict[str, Any]:
+    return {
+        "kind": "analogies",
+        "a": A,
+        "layer": "conv2",
+        "unit": 3,
+        "targets": [{"snapshot": B, "layers": ["conv1", "conv2"]}],
+        "size": 32,
+        "steps": 20,
+        **changes,
+    }
