@@ -52,6 +52,11 @@ setup(
         "torch": ["torch>=2.6"],  # torch modules; 2.6 exports any number of images (Dim.DYNAMIC)
         "onnx": ["onnx>=1.17", "onnxruntime>=1.20"],  # .onnx files: read by one, run by the other
         "dask": ["distributed>=2024.8"],  # jobs on a cluster: --modelcompare_scheduler
+        "docs": [
+            "mkdocs>=1.6,<2",  # builds the site; 2 drops plugins
+            "mkdocs-material>=9.5,<10",  # its theme, which needs nothing from elsewhere
+            "mkdocstrings-python>=2,<3",  # the reference, from numpydoc docstrings
+        ],
         "test": [
             "pytest>=8",
             "pytest-xdist>=3.6",  # one worker per core: the tests take half the time

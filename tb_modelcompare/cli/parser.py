@@ -248,8 +248,8 @@ def _measure(parser: Any) -> None:
         "--measure",
         metavar="M",
         default="linear_cka",
-        help="linear_cka (the default), whitened_correlation, mean_cca, … as docs/measures.md "
-        "lists them",
+        help="linear_cka (the default), whitened_correlation, mean_cca or another name of "
+        "similarity.MEASURES",
     )
 
 

@@ -77,7 +77,7 @@ class LayerGraph:
         raise KeyError(name)
 
     def to_json(self) -> dict[str, Any]:
-        """The form that docs/log_format.md describes."""
+        """The form that docs/reference/log_format.md describes."""
         return {
             "version": GRAPH_VERSION,
             "nodes": [asdict(node) for node in self.nodes],

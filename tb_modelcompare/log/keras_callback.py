@@ -53,6 +53,14 @@ class ModelCompareCallback(keras.callbacks.Callback):  # type: ignore[misc]
     batch_size : int
         Probe images at a time.
 
+    Raises
+    ------
+    ModelCompareError
+        If an option has another value, or `log_dir` is not a directory. It is raised before
+        training.
+
+    Notes
+    -----
     A snapshot's step is the optimiser's count of updates, so that resumed training goes on from
     where it was, and gradients that are accumulated count once. Where one call of Keras stands
     for several updates (`steps_per_execution`), the snapshot is of the first state that Keras
@@ -65,11 +73,6 @@ class ModelCompareCallback(keras.callbacks.Callback):  # type: ignore[misc]
     Training is never interrupted: whatever goes wrong here (a full disk, a model that a probe
     cannot feed) is one warning for each kind of error, and the next snapshot is tried when it is
     due. `seconds` is the time that logging took so far.
-
-    Raises
-    ------
-    ModelCompareError
-        If an option is none of these, or `log_dir` is no directory; before training.
     """
 
     def __init__(

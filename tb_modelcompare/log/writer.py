@@ -55,21 +55,23 @@ class SummaryWriter:
     probe : Probe
         What every model is shown; stored once per run and probe.
 
+    Raises
+    ------
+    LogDirectoryError
+        If the directory cannot be written, here or in a call that logs.
+
+    Notes
+    -----
     Use it as a context manager, or call `close`. A snapshot is visible to readers, whole,
     when the call that logged it returns; one that is interrupted appears in no listing.
     A snapshot logged again under the same name and step takes the place of the former.
 
     Where several processes train together (torch.distributed, JAX, tf.distribute), call it in
-    all of them: every process computes, as one that holds only a part of the parameters cannot
-    compute without the others, and the first alone writes. In the others nothing is written.
+    all of them. Every process computes, because one that holds only a part of the parameters
+    cannot compute without the others. The first process alone writes.
 
     A layer that holds NaN or infinity (float16 overflows beyond 65504) is left out of its
     snapshot with a warning, and stays in the graph as a layer without activations.
-
-    Raises
-    ------
-    LogDirectoryError
-        If the directory is none that can be written, here or in a call that logs.
     """
 
     def __init__(self, logdir: str | Path, probe: Probe) -> None:

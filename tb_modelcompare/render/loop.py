@@ -147,17 +147,35 @@ def render_caricatures(
 
     Parameters
     ----------
+    model : FrozenModel
     image : array (height, width, 3 or 1)
         uint8, or floating point in [0, 1].
     layers : sequence of str
     size : int
         The longer side of the pictures; the other keeps the photo's proportions.
-
-    Others as for `render_directions`.
+    steps : int
+    seed : int
+    cossim_pow : float
+        More makes the pictures purer and less strong.
+    preview_steps : sequence of int
+        After which steps `on_images` gets the pictures so far.
+    on_step : callable (done, total), optional
+        Called after every step of every batch of layers that are optimised together.
+    on_images : callable (step, {index: picture}), optional
+        Called for every batch of layers that reached `step`, with its pictures.
+    cancelled : callable, optional
+        Asked before every step.
 
     Returns
     -------
     array (layers, height, width, 3) uint8
+
+    Raises
+    ------
+    ActivationError
+        If the photo has another shape.
+    NotRenderableError, LimitError, RenderCancelled
+        As `render_directions`.
     """
     _check_bounds(len(layers), size, steps)
     photo = np.asarray(image)

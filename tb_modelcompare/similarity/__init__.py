@@ -4,8 +4,8 @@
 >>> similarity.linear_cka(X, Y)
 >>> similarity.compare(layers_of_a, layers_of_b, "linear_cka").values
 
-Needs numpy and scipy, and threadpoolctl to spread work over threads. `docs/measures.md` has the
-table of conventions.
+Needs numpy and scipy, and threadpoolctl to spread work over threads. The documentation's
+page `docs/explanation/measures.md` has the conventions.
 """
 
 from __future__ import annotations

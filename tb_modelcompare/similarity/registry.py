@@ -169,6 +169,7 @@ INVARIANCES: dict[str, str] = {
     "linear": "any invertible linear map of the units",
     "constant units": "units that have one value on all rows, added or left out",
 }
+"""Maps of a layer that can leave a measure as it is: name to meaning."""
 
 
 def evaluate(plan: Plan, X: Any, Y: Any) -> float:

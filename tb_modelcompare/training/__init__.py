@@ -1,12 +1,12 @@
 """Many snapshots: training over steps, two trainings against one another, maps of models.
 
->>> from tb_modelcompare import dynamics
+>>> from tb_modelcompare import training
 >>> from tb_modelcompare.log.reader import list_snapshots
 >>> run = [s for s in list_snapshots("logs").snapshots if s.run == "resnet"]
->>> found = dynamics.trend(run)
->>> dynamics.freezing_steps(found.values, found.steps, threshold=0.9)
+>>> found = training.trend(run)
+>>> training.freezing_steps(found.values, found.steps, threshold=0.9)
 
-`docs/training.md` says how to read what comes out.
+`docs/how-to/follow_a_training.md` says how to read what comes out.
 """
 
 from __future__ import annotations

@@ -61,6 +61,7 @@ METRICS = {
         ),
     )
 }
+"""The distances between models, by name; the first is the default."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,4 +1,4 @@
-"""The Python in docs/training.md runs."""
+"""The Python in docs/how-to/follow_a_training.md runs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from tb_modelcompare import Probe, SummaryWriter
 
-DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "training.md"
+DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "how-to" / "follow_a_training.md"
 
 
 def test_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

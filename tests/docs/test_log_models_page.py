@@ -64,12 +64,12 @@ def test_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         pytest.importorskip(module)
     monkeypatch.chdir(tmp_path)
     write_photos(tmp_path / "photos")
-    text = (DOCS / "frameworks.md").read_text(encoding="utf-8")
+    text = (DOCS / "how-to" / "log_models.md").read_text(encoding="utf-8")
     scope: dict[str, object] = {}
     with_flax = importlib.util.find_spec("flax") is not None
-    for needed, code in re.findall(r"```python( flax)?\n(.*?)```", text, re.DOTALL):
-        if with_flax or not needed:
-            exec(compile(code, "docs/frameworks.md", "exec"), scope)
+    for code in re.findall(r"```python\n(.*?)```", text, re.DOTALL):
+        if with_flax or "import flax" not in code:
+            exec(compile(code, "docs/how-to/log_models.md", "exec"), scope)
     listing = list_snapshots(tmp_path / "logs")
     assert listing.problems == ()
     assert [s.id for s in listing.snapshots] == [

@@ -1,0 +1,122 @@
+"""Parts of the documentation that are written from the code, as a hook of mkdocs.
+
+A page marks the place of such a part with an HTML comment, so that the page itself is in the
+repository and links to it are alive there too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import html
+import math
+from collections.abc import Callable
+from typing import Any
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """Put each generated part in the place that its page marks; mkdocs calls this."""
+    for name, part in PARTS.items():
+        mark = f"<!-- generated: {name} -->"
+        if mark in markdown:
+            markdown = markdown.replace(mark, part())
+    return markdown
+
+
+def command_line() -> str:
+    """A section for each command: usage, what it does, arguments and options."""
+    from tb_modelcompare.cli.parser import build_parser
+
+    subparsers = next(
+        action
+        for action in build_parser()._actions
+        if isinstance(action, argparse._SubParsersAction)
+    )
+    return "\n\n".join(_command(name, parser) for name, parser in subparsers.choices.items())
+
+
+def measures() -> str:
+    """The table of all measures, as each declares itself."""
+    from tb_modelcompare.similarity import MEASURES
+
+    head = ["name", "formula", "range", "f(X, X)", "symmetric", "unchanged by", "options", "source"]
+    rows = [
+        [
+            f"`{measure.name}`",
+            _text(measure.formula),
+            f"[{_number(measure.low)}, {_number(measure.high)}]",
+            "depends on X" if measure.self_value is None else _number(measure.self_value),
+            "yes" if measure.symmetric else "no",
+            ", ".join(measure.invariances),
+            ", ".join(f"`{option}`" for option in measure.options) or "none",
+            _text(measure.paper),
+        ]
+        for measure in MEASURES.values()
+    ]
+    return _table(head, rows)
+
+
+def invariances() -> str:
+    """What each word of the column "unchanged by" means."""
+    from tb_modelcompare.similarity import INVARIANCES
+
+    return _table(["word", "meaning"], [[name, meaning] for name, meaning in INVARIANCES.items()])
+
+
+PARTS: dict[str, Callable[[], str]] = {
+    "command line": command_line,
+    "measures": measures,
+    "invariances": invariances,
+}
+
+
+def _command(name: str, parser: argparse.ArgumentParser) -> str:
+    formatter = argparse.HelpFormatter(prog=parser.prog, width=88)
+    formatter.add_usage(parser.usage, parser._actions, parser._mutually_exclusive_groups, prefix="")
+    rows = [
+        [f"`{_invocation(action)}`", _text(_help(action, parser))]
+        for action in parser._actions
+        if action.dest != "help"
+    ]
+    return "\n\n".join(
+        [
+            f"## {name}",
+            _text(parser.description or ""),
+            f"```text\n{formatter.format_help().strip()}\n```",
+            _table(["argument", "meaning"], rows),
+        ]
+    )
+
+
+def _invocation(action: argparse.Action) -> str:
+    names = [action.metavar] if isinstance(action.metavar, str) else list(action.metavar or ())
+    value = " ".join(names)
+    if not action.option_strings:
+        return value or action.dest
+    flags = ", ".join(action.option_strings)
+    return flags if action.nargs == 0 else f"{flags} {value or action.dest.upper()}"
+
+
+def _help(action: argparse.Action, parser: argparse.ArgumentParser) -> str:
+    return (action.help or "") % {**vars(action), "prog": parser.prog}
+
+
+def _table(head: list[str], rows: list[list[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _text(text: str) -> str:
+    """Text as it is, wherever Markdown or a table would take a character for its own."""
+    escaped = html.escape(text, quote=False)
+    for character in "\\`*_[]|":
+        escaped = escaped.replace(character, f"&#{ord(character)};")
+    return escaped
+
+
+def _number(value: float) -> str:
+    for factor, name in ((math.pi / 2, "π/2"), (math.sqrt(2), "√2")):
+        if math.isclose(value, factor):
+            return name
+    if math.isinf(value):
+        return "∞" if value > 0 else "−∞"
+    return f"{value:g}".replace("-", "−")
