@@ -10,7 +10,10 @@ import argparse
 import html
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tb_modelcompare.similarity import Measure
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
@@ -35,24 +38,10 @@ def command_line() -> str:
 
 
 def measures() -> str:
-    """The table of all measures, as each declares itself."""
+    """A section for each measure, as it declares itself."""
     from tb_modelcompare.similarity import MEASURES
 
-    head = ["name", "formula", "range", "f(X, X)", "symmetric", "unchanged by", "options", "source"]
-    rows = [
-        [
-            f"`{measure.name}`",
-            _text(measure.formula),
-            f"[{_number(measure.low)}, {_number(measure.high)}]",
-            "depends on X" if measure.self_value is None else _number(measure.self_value),
-            "yes" if measure.symmetric else "no",
-            ", ".join(measure.invariances),
-            ", ".join(f"`{option}`" for option in measure.options) or "none",
-            _text(measure.paper),
-        ]
-        for measure in MEASURES.values()
-    ]
-    return _table(head, rows)
+    return "\n\n".join(_measure(measure) for measure in MEASURES.values())
 
 
 def invariances() -> str:
@@ -67,6 +56,32 @@ PARTS: dict[str, Callable[[], str]] = {
     "measures": measures,
     "invariances": invariances,
 }
+
+
+def _measure(measure: Measure) -> str:
+    options = ", ".join(f"`{option}`" for option in measure.options)
+    facts = [
+        ["formula", _text(measure.formula)],
+        ["range", f"[{_number(measure.low)}, {_number(measure.high)}]"],
+        ["kind", "distance: small means similar" if measure.distance else "similarity"],
+        [
+            "of a layer with itself",
+            "depends on the layer" if measure.self_value is None else _number(measure.self_value),
+        ],
+        ["symmetric", "yes" if measure.symmetric else "no"],
+        ["unchanged by", ", ".join(measure.invariances)],
+        ["options of `compare`", options or "none"],
+        ["source", _text(measure.paper)],
+    ]
+    if measure.wants_rows_over_units:
+        facts.insert(-1, ["needs", "more rows than units: it is biased otherwise"])
+    return "\n\n".join(
+        [
+            f"### {measure.name}",
+            f"**{_text(measure.title)}.** {_text(measure.summary)}",
+            _table(["", ""], facts),
+        ]
+    )
 
 
 def _command(name: str, parser: argparse.ArgumentParser) -> str:

@@ -1,11 +1,17 @@
 """Measures of similarity between layers, for all pairs of layers of two models.
 
->>> from tb_modelcompare import similarity
->>> similarity.linear_cka(X, Y)
->>> similarity.compare(layers_of_a, layers_of_b, "linear_cka").values
-
 Needs numpy and scipy, and threadpoolctl to spread work over threads. The documentation's
-page `docs/explanation/measures.md` has the conventions.
+page `docs/explanation/measures.md` says which measure answers which question.
+
+Examples
+--------
+>>> import numpy as np
+>>> from tb_modelcompare import similarity
+>>> X = np.random.default_rng(0).standard_normal((100, 3))
+>>> round(similarity.linear_cka(X, 2 * X), 6)
+1.0
+>>> similarity.compare({"first": X}, {"second": -X}, "linear_cka").values.round(6)
+array([[1.]])
 """
 
 from __future__ import annotations

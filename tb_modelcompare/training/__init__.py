@@ -1,12 +1,16 @@
 """Many snapshots: training over steps, two trainings against one another, maps of models.
 
->>> from tb_modelcompare import training
->>> from tb_modelcompare.log.reader import list_snapshots
->>> run = [s for s in list_snapshots("logs").snapshots if s.run == "resnet"]
->>> found = training.trend(run)
->>> training.freezing_steps(found.values, found.steps, threshold=0.9)
-
 `docs/how-to/follow_a_training.md` says how to read what comes out.
+
+Examples
+--------
+A run of several steps, and from which step on each of its layers is frozen::
+
+    from tb_modelcompare import training
+    from tb_modelcompare.log.reader import open_steps
+
+    found = training.trend(open_steps("logs", "resnet"))
+    training.freezing_steps(found.values, found.steps, threshold=0.9)
 """
 
 from __future__ import annotations

@@ -91,8 +91,8 @@ def test_the_command_line_and_the_measures_are_written_from_the_code(site: Path)
     shown = {flag for flag in flags if flag.startswith("--")} - {"--help", "--version"}
     assert len(shown) > 20
     assert [flag for flag in sorted(shown) if flag not in page] == []
-    table = (site / "reference" / "measures.html").read_text(encoding="utf-8")
-    assert all(f"<code>{name}</code>" in table for name in similarity.MEASURES)
+    measures = (site / "reference" / "measures.html").read_text(encoding="utf-8")
+    assert all(f'<h3 id="{name}">' in measures for name in similarity.MEASURES)
 
 
 def test_links_of_the_repository_s_own_pages_lead_to_files() -> None:
