@@ -66,6 +66,7 @@ setup(
             "mypy>=1.13",
             "import-linter>=2.1,<3",  # who imports whom is a contract
             "scikit-learn>=1.4",  # whose regression ours is held to
+            "numpydoc>=1.8,<2",  # public docstrings are complete
             "build>=1.2",  # the wheel's contents are tested
         ],
     },

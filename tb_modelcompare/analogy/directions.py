@@ -69,6 +69,19 @@ def predict_direction(
         that is given is too small for units that depend on each other.
     OptionError
         If the ridge is no number of at least 0.
+
+    References
+    ----------
+    lucid, notebook on similarity and analogies between models.
+
+    Examples
+    --------
+    Where the other layer holds the same units in another order, a unit answers to itself:
+
+    >>> import numpy as np
+    >>> source = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0], [0.0, 0.0]])
+    >>> predict_direction(source, source[:, ::-1], [1.0, 0.0]).round(6) + 0.0
+    array([0., 1.])
     """
     x, y = open_pair(source, target)
     if ridge is not None:
@@ -258,8 +271,19 @@ def difference_direction(
 
     Raises
     ------
-    ActivationError
+    ActivationError, OptionError
         As `predict_direction`.
+
+    Examples
+    --------
+    Nothing is left of a unit that the other layer holds, and all of one that it does not hold:
+
+    >>> import numpy as np
+    >>> source = np.array([[1.0, 1.0], [1.0, -1.0], [-1.0, 1.0], [-1.0, -1.0]])
+    >>> difference_direction(source, source[:, :1], [1.0, 0.0], ridge=0.0).round(6) + 0.0
+    array([0., 0.])
+    >>> difference_direction(source, source[:, :1], [0.0, 1.0], ridge=0.0).round(6) + 0.0
+    array([0., 1.])
     """
     there = predict_direction(source, other, v, ridge=ridge)
     back = predict_direction(other, source, there, ridge=ridge)
@@ -322,6 +346,15 @@ def prediction_r2(
         that depend on each other.
     OptionError
         If `folds` or `ridge` has a value that it does not take.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> target = np.random.default_rng(0).standard_normal((100, 3))
+    >>> noise = np.random.default_rng(1).standard_normal(100)
+    >>> held, unrelated = prediction_r2(target, np.stack([target[:, 0], noise], axis=1))
+    >>> round(float(held), 3), bool(unrelated < 0.1)
+    (1.0, True)
     """
     whole("folds", folds, least=2)
     if ridge is not None:
@@ -391,6 +424,19 @@ def best_unit(target: npt.ArrayLike, y: npt.ArrayLike) -> tuple[int, float]:
     unit : int
     correlation : float
         Pearson's, the largest over units; 0 where nothing varies.
+
+    Raises
+    ------
+    ActivationError
+        If an array cannot be used, or rows differ in number.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> target = np.random.default_rng(0).standard_normal((100, 3))
+    >>> unit, correlation = best_unit(target, 5 * target[:, 2] + 1)
+    >>> unit, round(correlation, 6)
+    (2, 1.0)
     """
     x, wanted = open_layer(target, "target"), open_layer(_columns(y), "y")
     require_same_rows(x, wanted)

@@ -62,6 +62,17 @@ def list_snapshots(logdir: str | Path) -> Listing:
 
     Cheap when repeated: event files are read on from where reading stopped.
 
+    Parameters
+    ----------
+    logdir : path
+        A directory of runs, as for `tensorboard --logdir`.
+
+    Returns
+    -------
+    Listing
+        `snapshots`, in order of run, name and step; `problems`, what could not be read; and `gone`,
+        the ids of snapshots whose files are not there.
+
     Raises
     ------
     LogDirectoryError
@@ -111,6 +122,16 @@ def open_snapshot(logdir: str | Path, name: str) -> Snapshot:
 
     Without a step, the last one. RUN stands for the only model in that run.
 
+    Parameters
+    ----------
+    logdir : path
+        A directory of runs, as for `tensorboard --logdir`.
+    name : str
+
+    Returns
+    -------
+    Snapshot
+
     Raises
     ------
     UnknownSnapshotError
@@ -123,6 +144,16 @@ def open_steps(logdir: str | Path, name: str) -> list[Snapshot]:
     """All snapshots that `name` stands for, of one model, in order of step.
 
     One for RUN@STEP, RUN/NAME@STEP or an id, all of a model for RUN and RUN/NAME.
+
+    Parameters
+    ----------
+    logdir : path
+        A directory of runs, as for `tensorboard --logdir`.
+    name : str
+
+    Returns
+    -------
+    list of Snapshot
 
     Raises
     ------

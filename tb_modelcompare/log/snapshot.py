@@ -70,8 +70,32 @@ class StoredProbe:
 class Snapshot:
     """A logged model at a step. Everything is checked on reading; nothing is unpickled.
 
-    `id` is "RUN/NAME@STEP" ("/" and "%" in a name are percent-encoded there, so that no two
-    snapshots share an id). `digest` changes exactly when the logged contents change.
+    Attributes
+    ----------
+    id : str
+        "RUN/NAME@STEP" ("/" and "%" in a name are percent-encoded there, so that no two
+        snapshots share an id).
+    run, name : str
+        The run's directory below the log directory, and the model's name.
+    step : int
+        Of the training.
+    wall_time : float
+        When it was logged, in seconds since 1970.
+    run_dir : str
+    digest : str
+        It changes exactly when the logged contents change.
+    layers : tuple of LayerRecord
+        In topological order.
+    probe_record : ProbeRecord
+    graph_asset : Asset
+    frozen : FrozenRecord or None
+        None if it was logged without its frozen graph.
+    frozen_problem : str or None
+        What kept a frozen graph from being logged.
+    preprocessing : Preprocessing or None
+        None if it is unknown.
+    index : dict
+        The record in the event file, as JSON values.
     """
 
     id: str
@@ -112,6 +136,15 @@ class Snapshot:
     def layer(self, name: str) -> LayerRecord:
         """The record of one layer.
 
+        Parameters
+        ----------
+        name : str
+            Of a logged layer.
+
+        Returns
+        -------
+        LayerRecord
+
         Raises
         ------
         UnknownSnapshotError
@@ -125,10 +158,20 @@ class Snapshot:
         )
 
     def activations(self, name: str) -> npt.NDArray[np.float32]:
-        """(rows, units) float32, memory-mapped read-only; size and digest verified, finite.
+        """The activations of one layer on the probe; size and digest are verified, all are finite.
 
         A process that has to go on where a file is cut off under it reads
         `stored_activations` instead.
+
+        Parameters
+        ----------
+        name : str
+            Of a logged layer.
+
+        Returns
+        -------
+        array (rows, units), float32
+            Memory-mapped, read-only.
 
         Raises
         ------
@@ -141,6 +184,15 @@ class Snapshot:
 
     def stored_activations(self, name: str) -> ArrayFile:
         """The file of `activations`, checked in the same way, to be read in parts.
+
+        Parameters
+        ----------
+        name : str
+            Of a logged layer.
+
+        Returns
+        -------
+        ArrayFile
 
         Raises
         ------
@@ -155,11 +207,20 @@ class Snapshot:
         return array
 
     def all_activations(self) -> dict[str, npt.NDArray[np.float32]]:
-        """`activations` of every layer, by name in topological order."""
+        """`activations` of every layer, by name in topological order.
+
+        Returns
+        -------
+        dict of str to array (rows, units)
+        """
         return {layer.name: self.activations(layer.name) for layer in self.layers}
 
     def graph(self) -> LayerGraph:
         """The layer graph.
+
+        Returns
+        -------
+        LayerGraph
 
         Raises
         ------
@@ -170,6 +231,10 @@ class Snapshot:
 
     def probe(self) -> Probe:
         """The probe; its pixels are memory-mapped.
+
+        Returns
+        -------
+        Probe
 
         Raises
         ------
@@ -187,6 +252,10 @@ class Snapshot:
 
     def stored_probe(self) -> StoredProbe:
         """The probe, its images to be read one at a time.
+
+        Returns
+        -------
+        StoredProbe
 
         Raises
         ------
@@ -235,6 +304,10 @@ class Snapshot:
     def frozen_graph_path(self) -> Path:
         """The frozen graph's file, verified. Running it is for a worker process alone.
 
+        Returns
+        -------
+        Path
+
         Raises
         ------
         NotRenderableError
@@ -247,7 +320,12 @@ class Snapshot:
         return self.frozen.asset.verify(self.run_dir)
 
     def has_activations(self) -> bool:
-        """Whether files of those names are there, as far as their directories say."""
+        """Whether files of those names are there, as far as their directories say.
+
+        Returns
+        -------
+        bool
+        """
         paths = {posixpath.split(layer.asset.path) for layer in self.layers}
         try:
             there = {

@@ -170,7 +170,19 @@ class SummaryWriter:
         batch_size: int = 32,
         progress: bool = True,
     ) -> None:
-        """`add_model` for a model that was made ready before, as when it is logged repeatedly."""
+        """`add_model` for a model that was made ready before, as when it is logged repeatedly.
+
+        Parameters
+        ----------
+        name : str
+        recording : Recording
+            The model, made ready.
+        step : int
+        frozen : bool
+        batch_size : int
+        progress : bool
+            This and the others as for `add_model`.
+        """
         self._check(name, step)
         check_options(frozen, batch_size, progress)
         if not is_chief():
@@ -252,9 +264,17 @@ class SummaryWriter:
         _warn_of(name, left_out, stacklevel=3)
 
     def logged_steps(self, name: str) -> list[int]:
-        """Steps at which the run holds a snapshot of `name`, in the order of their logging.
+        """The steps at which the run holds a snapshot of `name`, in the order of their logging.
 
         Those that earlier processes logged are among them.
+
+        Parameters
+        ----------
+        name : str
+
+        Returns
+        -------
+        list of int
         """
         if not self._log_was_read:
             former = {
@@ -270,6 +290,11 @@ class SummaryWriter:
         """Free the disk space of a snapshot of this run; it is listed no more.
 
         Nothing happens if there is none, or in a process that does not write.
+
+        Parameters
+        ----------
+        name : str
+        step : int
         """
         self._check(name, step)
         if is_chief() and step in self.logged_steps(name):

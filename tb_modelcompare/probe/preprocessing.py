@@ -21,8 +21,26 @@ _LUMINANCE = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 class Preprocessing:
     """From RGB in [0, 1] to what a model wants: channels reversed if `bgr`, then x*scale + offset.
 
-    `scale` and `offset` hold three numbers, one per channel in the model's order of channels, or
-    one number for all channels. `Preprocessing()` leaves RGB in [0, 1] as it is.
+    `Preprocessing()` leaves RGB in [0, 1] as it is.
+
+    Parameters
+    ----------
+    scale, offset : tuple of float
+        Three numbers, one per channel in the model's order of channels, or one number for all.
+    bgr : bool
+        Whether the model wants blue, green, red.
+
+    Raises
+    ------
+    ProbeError
+        If these are no finite numbers, or a scale is 0.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> grey = np.full((1, 1, 3), 0.5)
+    >>> Preprocessing.range(0, 255).apply(grey)
+    array([[[127.5, 127.5, 127.5]]], dtype=float32)
     """
 
     scale: tuple[float, ...] = (1.0,)
@@ -38,12 +56,22 @@ class Preprocessing:
 
     @classmethod
     def tf(cls) -> Preprocessing:
-        """[-1, 1], as `keras.applications` mode "tf" (Inception, MobileNet)."""
+        """[-1, 1], as `keras.applications` mode "tf" (Inception, MobileNet).
+
+        Returns
+        -------
+        Preprocessing
+        """
         return cls.range(-1.0, 1.0)
 
     @classmethod
     def torch(cls) -> Preprocessing:
-        """ImageNet mean and deviation of [0, 1], as torchvision's models."""
+        """ImageNet mean and deviation of [0, 1], as torchvision's models.
+
+        Returns
+        -------
+        Preprocessing
+        """
         mean, deviation = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
         return cls(
             scale=tuple(1 / d for d in deviation),
@@ -52,13 +80,32 @@ class Preprocessing:
 
     @classmethod
     def caffe(cls, mean: tuple[float, float, float] = (103.939, 116.779, 123.68)) -> Preprocessing:
-        """BGR of 0..255 less `mean` (B, G, R), as `keras.applications` mode "caffe"."""
+        """BGR of 0..255 less `mean` (B, G, R), as `keras.applications` mode "caffe".
+
+        Parameters
+        ----------
+        mean : (float, float, float)
+            Of blue, green and red, from 0 to 255.
+
+        Returns
+        -------
+        Preprocessing
+        """
         offset = tuple(-value for value in _numbers("mean", mean, (3,)))
         return cls(scale=(255.0,) * 3, offset=offset, bgr=True)
 
     @classmethod
     def range(cls, low: float, high: float) -> Preprocessing:
         """RGB in [low, high]; `range(0, 255)` for models that rescale by themselves.
+
+        Parameters
+        ----------
+        low, high : float
+            What 0 and 1 become.
+
+        Returns
+        -------
+        Preprocessing
 
         Raises
         ------
@@ -72,6 +119,14 @@ class Preprocessing:
 
     def for_channels(self, channels: int) -> Preprocessing:
         """The same with one number per channel.
+
+        Parameters
+        ----------
+        channels : int
+
+        Returns
+        -------
+        Preprocessing
 
         Raises
         ------
@@ -89,18 +144,42 @@ class Preprocessing:
         return Preprocessing(scale, offset, self.bgr)
 
     def apply(self, images: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-        """`images` (…, c), RGB in [0, 1], as float32 in the model's range and channel order."""
+        """Images in the range and the order of channels that the model wants.
+
+        Parameters
+        ----------
+        images : array (…, channels)
+            RGB in [0, 1].
+
+        Returns
+        -------
+        array (…, channels), float32
+        """
         ordered = images[..., ::-1] if self.bgr else images
         scaled = ordered * np.asarray(self.scale, np.float32)
         return np.asarray(scaled + np.asarray(self.offset, np.float32), np.float32)
 
     def to_json(self) -> dict[str, Any]:
-        """{"scale": […], "offset": […], "bgr": bool}"""
+        """The form in which a log holds it.
+
+        Returns
+        -------
+        dict
+            ``{"scale": […], "offset": […], "bgr": bool}``.
+        """
         return {"scale": list(self.scale), "offset": list(self.offset), "bgr": self.bgr}
 
     @classmethod
     def from_json(cls, value: Any) -> Preprocessing:
         """The inverse of `to_json`.
+
+        Parameters
+        ----------
+        value : dict
+
+        Returns
+        -------
+        Preprocessing
 
         Raises
         ------

@@ -50,13 +50,22 @@ class Probe:
         SHA-256 over pixels, positions and their order. Rows of two snapshots are
         comparable only when their probe ids are equal.
 
-    A probe of other arrays than images, such as texts, is made by `from_arrays`; `images` then
-    holds these arrays.
-
     Raises
     ------
     ProbeError
         For anything else, saying what to change.
+
+    Notes
+    -----
+    A probe of other arrays than images, such as texts, is made by `from_arrays`; `images` then
+    holds these arrays.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> probe = Probe(np.zeros((10, 8, 8, 3), np.uint8), positions_per_image=4)
+    >>> probe.rows
+    40
     """
 
     images: npt.NDArray[Any]
@@ -131,12 +140,18 @@ class Probe:
         arrays : array (n, length), (n, length, features), (n, features) or (n, h, w, c)
             int32, int64, uint8 or floating point (finite, kept as float32). Texts of different
             lengths are padded as the model wants them.
-        positions, seed
+        positions : array (n * k, 2), optional
             As for images.
         positions_per_item : int
-            Places of each item, when positions are drawn.
+            Positions of each item, where `positions` is left out.
+        seed : int
+            As for images.
         names : sequence of str, optional
             One per item, such as the text itself: what the tab shows in place of an image.
+
+        Returns
+        -------
+        Probe
 
         Raises
         ------
@@ -149,6 +164,14 @@ class Probe:
 
     def reading(self, reduction: Reduction = "sample") -> Reading:
         """How outputs on this probe become rows: of images, tokens can be a map of g × g.
+
+        Parameters
+        ----------
+        reduction : {"sample", "mean", "first", "flatten"}
+
+        Returns
+        -------
+        Reading
 
         Raises
         ------
@@ -176,7 +199,7 @@ class Probe:
             them, or g² + 1 with the first passed over, and by u alone otherwise; of a vector,
             the same at every position.
         reduction : "sample", "mean", "first" or "flatten"
-            Instead of the value at the position: the mean over all places, the first token, or
+            Instead of the value at the position: the mean over all positions, the first token, or
             all values as so many units; the same at every position.
 
         Returns
@@ -189,6 +212,15 @@ class Probe:
             If `output` has another shape or is not of real numbers.
         OptionError
             If there is no such reduction.
+
+        Examples
+        --------
+        A map of two units and a vector of two units, each as rows of the same probe:
+
+        >>> import numpy as np
+        >>> probe = Probe(np.zeros((10, 8, 8, 3), np.uint8), positions_per_image=4)
+        >>> probe.sample(np.zeros((10, 5, 5, 2))).shape, probe.sample(np.zeros((10, 2))).shape
+        ((40, 2), (40, 2))
         """
         array = real_array("output", output)
         if array.ndim == 0 or len(array) != len(self):
@@ -229,9 +261,13 @@ class Probe:
         limit : int or None
             Photos at most; all if None.
         positions_per_image : int
-            Places drawn in each photo.
+            Positions in each photo.
         seed : int
-            Of the places, from 0.
+            Of the positions, from 0.
+
+        Returns
+        -------
+        Probe
 
         Raises
         ------

@@ -52,23 +52,25 @@ class Comparison:
 
     Attributes
     ----------
-    values : array, float64
+    values : array (rows, columns), float64
     rows, columns : tuple of str
         Names of the layers of the first and the second model.
     measure : str
     warnings : tuple of str
         What to keep in mind when reading the values.
-    null_mean, null_high : array, where permutations were asked for
-        Mean of the measure when images of the second model are permuted, and its 95th
-        percentile (of a distance, the 5th).
-    p_value : array, likewise
-        Share of permutations, the true order counted as one, that are at least as similar.
-    low, high : array, where resamples were asked for
-        Interval over images.
-    effective_rows : array, where either was asked for
-        Independent rows that the pair amounts to, as the positions of an image are alike.
-    baseline : array, where an untrained network was given
-        The same measure against that.
+    null_mean, null_high : array (rows, columns), optional
+        Where permutations were asked for: mean of the measure when images of the second model are
+        permuted, and its 95th percentile (of a distance, the 5th).
+    p_value : array (rows, columns), optional
+        Likewise: share of permutations, the true order counted as one, that are at least as
+        similar.
+    low, high : array (rows, columns), optional
+        Where resamples were asked for: interval over images.
+    effective_rows : array (rows, columns), optional
+        Where either was asked for: independent rows that the pair amounts to, as the positions of
+        an image are alike.
+    baseline : array (rows, columns), optional
+        Where an untrained network was given: the same measure against that.
     """
 
     values: Matrix
@@ -147,6 +149,10 @@ def compare(
     **options
         Of the measure, such as `threshold=` of "svcca".
 
+    Returns
+    -------
+    Comparison
+
     Raises
     ------
     OptionError
@@ -156,6 +162,18 @@ def compare(
         few, or if the measure is not defined for a layer (constant on the probe); if images
         to permute have different numbers of rows, or if layers of `untrained` are not b's.
     ComparisonCancelled
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(0)
+    >>> a = {"first": rng.standard_normal((60, 4)), "second": rng.standard_normal((60, 3))}
+    >>> b = {"other": 2 * a["second"]}
+    >>> found = compare(a, b, "linear_cka", permutations=20)
+    >>> found.rows, found.columns, found.values.shape
+    (('first', 'second'), ('other',), (2, 1))
+    >>> round(float(found.values[1, 0]), 5)
+    1.0
     """
     constant, chosen = renamed(constant, dead), find_measure(measure)
     permutations = whole("permutations", permutations, least=0)

@@ -61,6 +61,16 @@ class MinibatchCKA:
     ----------
     precision : {"auto", "single", "double"}
         Of the large products, as of `compare`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> rows = np.random.default_rng(0).standard_normal((100, 4))
+    >>> stream = MinibatchCKA()
+    >>> for batch in np.array_split(rows, 5):
+    ...     stream.update({"layer": batch}, {"twice": 2 * batch})
+    >>> stream.compare().values.round(6)
+    array([[1.]])
     """
 
     def __init__(self, precision: Precision = "auto") -> None:
@@ -80,8 +90,13 @@ class MinibatchCKA:
     ) -> None:
         """Add a batch of at least 4 rows. Without b, a is compared with itself.
 
-        `groups` is the image of each row, where images have several; a batch then holds all rows
-        of at least 4 images, and counts by its images. Either all batches have it or none.
+        Parameters
+        ----------
+        a, b : mapping of str to array (rows, units)
+            The layers of the two models on the rows of this batch.
+        groups : array (rows,), optional
+            Image of each row, where images have several. A batch then holds all rows of at least
+            4 images, and counts by its images. Either all batches have it or none.
 
         Raises
         ------
@@ -177,6 +192,10 @@ class MinibatchCKA:
 
     def compare(self) -> Comparison:
         """CKA of all pairs of layers.
+
+        Returns
+        -------
+        Comparison
 
         Raises
         ------

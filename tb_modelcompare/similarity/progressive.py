@@ -39,8 +39,13 @@ PARTS = 4
 class Estimate:
     """A comparison, and whether it is the exact one.
 
-    One that is not has in `low` and `high` an interval for the exact values; `rows` of all
-    rows went into it.
+    Attributes
+    ----------
+    comparison : Comparison
+        With an interval for the exact values in `low` and `high`, unless it is exact.
+    rows : int
+        Rows that went into it.
+    exact : bool
     """
 
     comparison: Comparison
@@ -77,14 +82,34 @@ def refine(
 
     Parameters
     ----------
-    a, b, measure, groups, seed, constant, dead, precision, memory, progress, cancelled, **options
-        As of `compare`. `progress` is told about the exact values only.
+    a, b : mapping of str to array (rows, units)
+        The layers of the two models, as of `compare`.
+    measure : str, Measure or callable
+        As of `compare`.
+    groups : array of int (rows,), optional
+        Image of each row. Samples take whole images.
     first : int
         Rows of the first sample, at least 1.
     growth : int
         How many times as many rows each next sample has, at least 2.
     level : float
         How often the interval holds the exact value, about, in (0, 1).
+    seed : int
+        Of samples and random vectors.
+    constant : {"raise", "drop"}
+        As of `compare`.
+    dead : {"raise", "drop"}, optional
+        The former name of `constant`. Deprecated.
+    precision : {"auto", "single", "double"}
+        As of `compare`.
+    memory : int
+        As of `compare`.
+    progress : callable, optional
+        Called with the share of work done, of the exact values only.
+    cancelled : callable, optional
+        As of `compare`.
+    **options
+        Of the measure, as of `compare`.
 
     Yields
     ------
@@ -95,6 +120,13 @@ def refine(
     ------
     OptionError, ActivationError
         As of `compare`; what is wrong with an option is raised at once, before the first estimate.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> a = {"layer": np.random.default_rng(0).standard_normal((4000, 4))}
+    >>> [estimate.exact for estimate in refine(a, a, "linear_cka")][-1]
+    True
     """
     constant, chosen = renamed(constant, dead), find_measure(measure)
     plan = chosen.planned(options)

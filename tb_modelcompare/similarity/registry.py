@@ -149,6 +149,14 @@ class Measure:
     def planned(self, options: Mapping[str, Any]) -> Plan:
         """The way `compare` computes this measure with these options.
 
+        Parameters
+        ----------
+        options : mapping of str to value
+
+        Returns
+        -------
+        Plan
+
         Raises
         ------
         OptionError

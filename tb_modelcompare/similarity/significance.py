@@ -121,6 +121,31 @@ def effective_rows(values: npt.ArrayLike, groups: npt.ArrayLike | None = None) -
     `rows / (1 + (m - 1) ρ)`, the design effect of cluster sampling: m rows per image, ρ the
     intra-image correlation from a one-way analysis of variance, summed over units. Between
     the number of images and the number of rows; a layer that does not vary has all its rows.
+
+    Parameters
+    ----------
+    values : array (rows, units)
+    groups : array of int (rows,), optional
+        Image of each row. By default each row is its own.
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    ActivationError
+        If values are not a matrix of finite real numbers, or groups are not one integer per row.
+
+    Examples
+    --------
+    Four equal rows of each of ten images amount to ten rows:
+
+    >>> import numpy as np
+    >>> images = np.repeat(np.arange(10), 4)
+    >>> values = np.random.default_rng(0).standard_normal((10, 3))[images]
+    >>> round(effective_rows(values, images), 3)
+    10.0
     """
     layer = open_layer(values, "the layer")
     image = image_indices(groups, layer.rows)

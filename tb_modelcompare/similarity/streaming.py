@@ -119,10 +119,15 @@ class MomentStream:
     model and a unit of the other, and for every pair of units of one layer. Everything is
     in float64. Equal to the whole-array values to rounding, whatever the batches.
 
+    Examples
+    --------
+    >>> import numpy as np
+    >>> rows = np.random.default_rng(0).standard_normal((100, 4))
     >>> stream = MomentStream()
-    >>> for batch in batches:
-    ...     stream.update(layers_of_a(batch), layers_of_b(batch))
-    >>> stream.compare("unbiased_linear_cka").values
+    >>> for batch in np.array_split(rows, 5):
+    ...     stream.update({"layer": batch}, {"twice": 2 * batch})
+    >>> stream.compare("unbiased_linear_cka").values.round(6)
+    array([[1.]])
     """
 
     def __init__(self) -> None:
@@ -137,6 +142,11 @@ class MomentStream:
 
     def update(self, a: Mapping[str, Any], b: Mapping[str, Any] | None = None) -> None:
         """Add a batch: name → (rows of the batch, units). Without b, a is compared with itself.
+
+        Parameters
+        ----------
+        a, b : mapping of str to array (rows, units)
+            The layers of the two models on the rows of this batch.
 
         Raises
         ------
@@ -168,7 +178,17 @@ class MomentStream:
                     own += part.T @ part
 
     def merge(self, other: MomentStream) -> None:
-        """Add the sums of another stream over other rows of the same layers."""
+        """Add the sums of another stream over other rows of the same layers.
+
+        Parameters
+        ----------
+        other : MomentStream
+
+        Raises
+        ------
+        ActivationError
+            If its layers are others.
+        """
         if other._a is None:
             return
         if self._a is None:
@@ -192,6 +212,17 @@ class MomentStream:
 
     def compare(self, measure: str = "linear_cka", **options: Any) -> Comparison:
         """All pairs of layers, as `similarity.compare` gives them.
+
+        Parameters
+        ----------
+        measure : str
+            A measure of second moments.
+        **options
+            Of the measure.
+
+        Returns
+        -------
+        Comparison
 
         Raises
         ------
@@ -242,7 +273,30 @@ def _moved_blocks(
 
 
 def accumulate(batches: Iterable[Batch]) -> MomentStream:
-    """The sums of some batches, each `(layers of a, layers of b or None)`."""
+    """The sums of some batches, each `(layers of a, layers of b or None)`.
+
+    Parameters
+    ----------
+    batches : iterable of (mapping, mapping or None)
+        Of each batch, the layers of the first and of the second model: name to (rows, units).
+
+    Returns
+    -------
+    MomentStream
+
+    Raises
+    ------
+    ActivationError
+        If a layer cannot be used, or a batch does not fit the batches before.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> rows = np.random.default_rng(0).standard_normal((100, 4))
+    >>> batches = [({"layer": batch}, None) for batch in np.array_split(rows, 5)]
+    >>> accumulate(batches).rows
+    100
+    """
     stream = MomentStream()
     for a, b in batches:
         stream.update(a, b)
@@ -266,6 +320,15 @@ def accumulate_shards(
     shards : iterable
     executor : concurrent.futures.Executor
         A process pool, or a cluster's, such as dask's `client.get_executor()`.
+
+    Returns
+    -------
+    MomentStream
+
+    Raises
+    ------
+    ActivationError
+        As `accumulate`.
     """
     stream = MomentStream()
     for part in executor.map(partial(_read_and_accumulate, read), list(shards)):

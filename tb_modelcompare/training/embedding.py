@@ -43,6 +43,10 @@ def embed(distances: npt.ArrayLike) -> Embedding:
     distances : array (n, n)
         Symmetric, zero on the diagonal, not negative.
 
+    Returns
+    -------
+    Embedding
+
     Raises
     ------
     ActivationError
@@ -52,6 +56,13 @@ def embed(distances: npt.ArrayLike) -> Embedding:
     ----------
     Torgerson 1952 (classical scaling); de Leeuw 1977, Applications of convex analysis to
     multidimensional scaling (SMACOF); Kruskal 1964 (stress).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> found = embed(np.array([[0.0, 3.0, 4.0], [3.0, 0.0, 5.0], [4.0, 5.0, 0.0]]))
+    >>> found.points.shape, round(found.stress, 3)
+    ((3, 2), 0.0)
     """
     delta = np.asarray(distances, np.float64)
     if (

@@ -23,7 +23,22 @@ DEPTHS = 16
 
 @dataclass(frozen=True)
 class Metric:
-    """A true metric between layers: a measure, and what makes an angle of it."""
+    """A true metric between layers: a measure, and what makes an angle of it.
+
+    Attributes
+    ----------
+    name, title : str
+        For code, and for people.
+    measure : str
+        A name in `similarity.MEASURES`.
+    angle : callable
+        From values of the measure to angles.
+    formula, paper : str
+    low, high : float
+        Range.
+    distance : bool
+        Small means similar, as for all metrics.
+    """
 
     name: str
     title: str
@@ -114,6 +129,10 @@ def model_distances(
     metric : {"angular_cka", "procrustes_angle"}
     work : Work, optional
         Where known values are kept, progress and cancelling.
+
+    Returns
+    -------
+    Models
 
     Raises
     ------

@@ -55,8 +55,8 @@ class Work:
         Called with the share of work done, whenever there are new values.
     cancelled : callable, optional
         When it returns True, `ComparisonCancelled` is raised.
-    computed, found : int
-        Pairs of layers that were computed here, and that were known.
+    computed, found, total : int
+        Pairs of layers that were computed here, that were known, and that are asked for.
     notes : dict of str to None
         What to keep in mind when reading the values, in order.
     """

@@ -59,7 +59,18 @@ class Trend:
 class StepMap:
     """Similarity of one layer of A at every step with one layer of B at every step.
 
-    `values` is (snapshots of A, snapshots of B); NaN as in `Trend`.
+    Attributes
+    ----------
+    values : array (snapshots of A, snapshots of B)
+        NaN where there is no value, as in `Trend`.
+    layer_a, layer_b : str
+    snapshots_a, snapshots_b : tuple of str
+        Ids, in order of step.
+    measure : str
+    notes : tuple of str
+        What to keep in mind when reading the values.
+    computed, found : int
+        Pairs of layers that were computed for this, and that were known already.
     """
 
     values: Matrix
@@ -157,6 +168,10 @@ def trend(
     work : Work, optional
         Where known values are kept, progress and cancelling.
 
+    Returns
+    -------
+    Trend
+
     Raises
     ------
     UnknownSnapshotError
@@ -210,20 +225,31 @@ def step_map(
 
     Parameters
     ----------
-    a, b : sequence of Snapshot
-        Of one training run each; of the same, to see when a layer changed.
-    layer_a, layer_b : str
-    measure : str
+    a : sequence of Snapshot
+        Of one training run.
+    layer_a : str
+    b : sequence of Snapshot
+        Of another run, or of the same, to see when a layer changed.
+    layer_b : str
+    measure : str or Measure
+        A name in `similarity.MEASURES`.
     work : Work, optional
+        Where known values are kept, progress and cancelling.
     grid : Grid, optional
         As made by `step_grid`, to see values while they are computed.
+
+    Returns
+    -------
+    StepMap
 
     Raises
     ------
     UnknownSnapshotError
         If no snapshots are given, or the layer is in none of them.
     ProbeMismatchError
+        If they were made on different probes.
     ComparisonCancelled
+        As soon as `work.cancelled` says so.
     """
     chosen = find_measure(measure)
     work = work or Work(PairValues(None))
@@ -283,6 +309,17 @@ def freezing_steps(
     threshold : float
     distance : bool
         Small values mean similar: they have to stay at or below the threshold.
+
+    Returns
+    -------
+    tuple of int or None
+        One for each layer.
+
+    Examples
+    --------
+    >>> values = [[0.5, 0.95, 0.97], [0.2, 0.95, 0.3]]
+    >>> freezing_steps(values, steps=[0, 10, 20])
+    (10, None)
     """
     matrix = np.asarray(values, np.float64)
     near = matrix <= threshold if distance else matrix >= threshold  # False for NaN

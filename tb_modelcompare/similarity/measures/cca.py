@@ -194,6 +194,11 @@ def whitened_correlation(X: npt.ArrayLike, Y: npt.ArrayLike, *, rcond: float = R
         one) are dropped, and do not count in the rank: constant, duplicate or linearly dependent
         units change nothing, and a rank-deficient layer has 1 with itself.
 
+    Returns
+    -------
+    float
+        In [0, 1].
+
     Raises
     ------
     ActivationError
@@ -201,6 +206,15 @@ def whitened_correlation(X: npt.ArrayLike, Y: npt.ArrayLike, *, rcond: float = R
         a side is zero everywhere.
     OptionError
         If rcond is no number in [0, 1).
+
+    Examples
+    --------
+    The order and the scale of the units make no difference:
+
+    >>> import numpy as np
+    >>> X = np.random.default_rng(0).standard_normal((50, 4))
+    >>> round(whitened_correlation(X, 3 * X[:, ::-1]), 6)
+    1.0
     """
     return evaluate(_whitened_correlation_plan(rcond), X, Y)
 
@@ -217,6 +231,11 @@ def mean_cca(X: npt.ArrayLike, Y: npt.ArrayLike, *, rcond: float = RCOND) -> flo
         Directions with less than this share of the largest variance (every unit at variance
         one) are absent; in [0, 1).
 
+    Returns
+    -------
+    float
+        In [0, 1].
+
     Raises
     ------
     ActivationError
@@ -228,6 +247,15 @@ def mean_cca(X: npt.ArrayLike, Y: npt.ArrayLike, *, rcond: float = RCOND) -> flo
     References
     ----------
     Hotelling 1936; Raghu et al. 2017; Kornblith et al. 2019 (rho-bar_CCA).
+
+    Examples
+    --------
+    The order and the scale of the units make no difference:
+
+    >>> import numpy as np
+    >>> X = np.random.default_rng(0).standard_normal((50, 4))
+    >>> round(mean_cca(X, 3 * X[:, ::-1]), 6)
+    1.0
     """
     return evaluate(_mean_cca_plan(rcond), X, Y)
 
@@ -242,6 +270,11 @@ def r2_cca(X: npt.ArrayLike, Y: npt.ArrayLike, *, rcond: float = RCOND) -> float
         Directions with less than this share of the largest variance (every unit at variance
         one) are absent; in [0, 1).
 
+    Returns
+    -------
+    float
+        In [0, 1].
+
     Raises
     ------
     ActivationError
@@ -253,6 +286,15 @@ def r2_cca(X: npt.ArrayLike, Y: npt.ArrayLike, *, rcond: float = RCOND) -> float
     References
     ----------
     Kornblith et al. 2019 (R²_CCA); Yanai's generalised coefficient of determination.
+
+    Examples
+    --------
+    The order and the scale of the units make no difference:
+
+    >>> import numpy as np
+    >>> X = np.random.default_rng(0).standard_normal((50, 4))
+    >>> round(r2_cca(X, 3 * X[:, ::-1]), 6)
+    1.0
     """
     return evaluate(_r2_cca_plan(rcond), X, Y)
 

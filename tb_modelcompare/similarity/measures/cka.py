@@ -88,6 +88,11 @@ def linear_cka(X: npt.ArrayLike, Y: npt.ArrayLike) -> float:
     ----------
     X, Y : array (rows, d1), (rows, d2)
 
+    Returns
+    -------
+    float
+        In [0, 1].
+
     Raises
     ------
     ActivationError
@@ -97,6 +102,15 @@ def linear_cka(X: npt.ArrayLike, Y: npt.ArrayLike) -> float:
     References
     ----------
     Kornblith et al. 2019, Similarity of Neural Network Representations Revisited.
+
+    Examples
+    --------
+    The order and the scale of the units make no difference:
+
+    >>> import numpy as np
+    >>> X = np.random.default_rng(0).standard_normal((50, 4))
+    >>> round(linear_cka(X, 3 * X[:, ::-1]), 6)
+    1.0
     """
     return evaluate(_plan(unbiased=False), X, Y)
 

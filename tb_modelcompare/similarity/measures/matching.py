@@ -96,9 +96,34 @@ def one_to_one_matching(X: npt.ArrayLike, Y: npt.ArrayLike) -> float:
 
     Over `min(d1, d2)` pairs; units that do not vary take no part. Range [-1, 1].
 
+    Parameters
+    ----------
+    X, Y : array (rows, d1), (rows, d2)
+        Row r of both is the same position of the same image.
+
+    Returns
+    -------
+    float
+        In [-1, 1].
+
+    Raises
+    ------
+    ActivationError
+        If a side is not a matrix of finite real numbers, if rows differ in number or are too few,
+        or if a side has one value on all rows.
+
     References
     ----------
     Li et al. 2016, Convergent Learning.
+
+    Examples
+    --------
+    The order and the scale of the units make no difference:
+
+    >>> import numpy as np
+    >>> X = np.random.default_rng(0).standard_normal((50, 4))
+    >>> round(one_to_one_matching(X, 3 * X[:, ::-1]), 6)
+    1.0
     """
     return evaluate(_one_to_one_plan(), X, Y)
 
@@ -110,9 +135,34 @@ def soft_matching(X: npt.ArrayLike, Y: npt.ArrayLike) -> float:
     `one_to_one_matching` where d1 = d2. Range [-1, 1]. A linear programme with d1 × d2
     unknowns where neither width divides the other nicely: slow for wide layers.
 
+    Parameters
+    ----------
+    X, Y : array (rows, d1), (rows, d2)
+        Row r of both is the same position of the same image.
+
+    Returns
+    -------
+    float
+        In [-1, 1].
+
+    Raises
+    ------
+    ActivationError
+        If a side is not a matrix of finite real numbers, if rows differ in number or are too few,
+        or if a side has one value on all rows.
+
     References
     ----------
     Khosla and Williams 2024, Soft Matching Distance (as a similarity of correlations).
+
+    Examples
+    --------
+    The order and the scale of the units make no difference:
+
+    >>> import numpy as np
+    >>> X = np.random.default_rng(0).standard_normal((50, 4))
+    >>> round(soft_matching(X, 3 * X[:, ::-1]), 6)
+    1.0
     """
     return evaluate(_soft_plan(), X, Y)
 
@@ -128,6 +178,11 @@ def semi_matching(X: npt.ArrayLike, Y: npt.ArrayLike, *, direction: Direction = 
     direction : {"x_to_y", "y_to_x"}
         Of which side each unit looks for its best one: "x_to_y" takes the mean over units of X.
 
+    Returns
+    -------
+    float
+        In [-1, 1].
+
     Raises
     ------
     ActivationError
@@ -139,6 +194,15 @@ def semi_matching(X: npt.ArrayLike, Y: npt.ArrayLike, *, direction: Direction = 
     References
     ----------
     Li et al. 2016, Convergent Learning ("semi-matching").
+
+    Examples
+    --------
+    The order and the scale of the units make no difference:
+
+    >>> import numpy as np
+    >>> X = np.random.default_rng(0).standard_normal((50, 4))
+    >>> round(semi_matching(X, 3 * X[:, ::-1]), 6)
+    1.0
     """
     return evaluate(_semi_plan(direction), X, Y)
 

@@ -343,6 +343,15 @@ def mutual_knn(
     References
     ----------
     Huh et al. 2024, The Platonic Representation Hypothesis (mutual k-nearest neighbours).
+
+    Examples
+    --------
+    The order and the scale of the units make no difference:
+
+    >>> import numpy as np
+    >>> X = np.random.default_rng(0).standard_normal((50, 4))
+    >>> round(mutual_knn(X, 3 * X[:, ::-1]), 6)
+    1.0
     """
     return evaluate(_mutual_plan(k, groups), X, Y)
 
@@ -404,6 +413,15 @@ def cknna(
     References
     ----------
     Huh et al. 2024, The Platonic Representation Hypothesis, appendix A (CKNNA).
+
+    Examples
+    --------
+    The order and the scale of the units make no difference:
+
+    >>> import numpy as np
+    >>> X = np.random.default_rng(0).standard_normal((50, 4))
+    >>> round(cknna(X, 3 * X[:, ::-1]), 6)
+    1.0
     """
     return evaluate(_cknna_plan(k, groups), X, Y)
 

@@ -132,6 +132,11 @@ def rsa(
     groups : array (rows,), optional
         Image of each row. By default each row is an image.
 
+    Returns
+    -------
+    float
+        In [-1, 1], or in [0, 1] if the comparison is "cosine".
+
     Raises
     ------
     ActivationError
@@ -143,6 +148,15 @@ def rsa(
     References
     ----------
     Kriegeskorte, Mur and Bandettini 2008.
+
+    Examples
+    --------
+    The order and the scale of the units make no difference:
+
+    >>> import numpy as np
+    >>> X = np.random.default_rng(0).standard_normal((50, 4))
+    >>> round(rsa(X, 3 * X[:, ::-1]), 6)
+    1.0
     """
     return evaluate(_rsa_plan(comparison, distance, groups), X, Y)
 
@@ -189,6 +203,11 @@ def rbf_cka(X: npt.ArrayLike, Y: npt.ArrayLike, *, bandwidth: float = 0.4) -> fl
     bandwidth : float
         Above 0.
 
+    Returns
+    -------
+    float
+        In [0, 1].
+
     Raises
     ------
     ActivationError
@@ -200,6 +219,15 @@ def rbf_cka(X: npt.ArrayLike, Y: npt.ArrayLike, *, bandwidth: float = 0.4) -> fl
     References
     ----------
     Kornblith et al. 2019, section 3 (RBF CKA; 0.4 in their Table 2).
+
+    Examples
+    --------
+    The order and the scale of the units make no difference:
+
+    >>> import numpy as np
+    >>> X = np.random.default_rng(0).standard_normal((50, 4))
+    >>> round(rbf_cka(X, 3 * X[:, ::-1]), 6)
+    1.0
     """
     return evaluate(_rbf_plan(bandwidth), X, Y)
 

@@ -107,6 +107,11 @@ def procrustes(X: npt.ArrayLike, Y: npt.ArrayLike, *, form: Form = "similarity")
     X, Y : array (rows, d1), (rows, d2)
     form : {"similarity", "angle", "distance"}
 
+    Returns
+    -------
+    float
+        In [0, 1], [0, π/2] or [0, √2], by `form`.
+
     Raises
     ------
     ActivationError
@@ -119,6 +124,15 @@ def procrustes(X: npt.ArrayLike, Y: npt.ArrayLike, *, form: Form = "similarity")
     ----------
     Ding, Denain and Steinhardt 2021, Grounding Representation Similarity (their d_Proc is
     "distance" squared); Williams et al. 2021, Generalized Shape Metrics ("angle").
+
+    Examples
+    --------
+    The order and the scale of the units make no difference:
+
+    >>> import numpy as np
+    >>> X = np.random.default_rng(0).standard_normal((50, 4))
+    >>> round(float(procrustes(X, 3 * X[:, ::-1])), 6)
+    1.0
     """
     return evaluate(_procrustes_plan(form), X, Y)
 
@@ -150,6 +164,11 @@ def shape_metric(
     rcond : float
         Directions with less than this share of the largest variance are absent; in [0, 1).
 
+    Returns
+    -------
+    float
+        In [0, π/2]; 0 for layers of the same shape.
+
     Raises
     ------
     ActivationError
@@ -161,6 +180,15 @@ def shape_metric(
     References
     ----------
     Williams et al. 2021, Generalized Shape Metrics on Neural Representations.
+
+    Examples
+    --------
+    A layer has the same shape as its rotation:
+
+    >>> import numpy as np
+    >>> X = np.random.default_rng(0).standard_normal((50, 2))
+    >>> round(shape_metric(X, X @ [[0, 1], [-1, 0]]), 5)
+    0.0
     """
     return evaluate(_shape_plan(alpha, rcond), X, Y)
 

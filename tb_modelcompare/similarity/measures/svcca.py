@@ -104,6 +104,11 @@ def svcca(
     rcond : float
         Components with less than this share of the largest one's variance are absent.
 
+    Returns
+    -------
+    float
+        In [0, 1].
+
     Raises
     ------
     ActivationError
@@ -115,6 +120,15 @@ def svcca(
     References
     ----------
     Raghu et al. 2017, SVCCA; the two summaries as in Kornblith et al. 2019.
+
+    Examples
+    --------
+    The order and the scale of the units make no difference:
+
+    >>> import numpy as np
+    >>> X = np.random.default_rng(0).standard_normal((50, 4))
+    >>> round(svcca(X, 3 * X[:, ::-1]), 6)
+    1.0
     """
     return evaluate(_svcca_plan(summary, threshold, components, rcond), X, Y)
 
@@ -219,6 +233,15 @@ def pwcca(
     References
     ----------
     Morcos et al. 2018, Insights on representational similarity (PWCCA).
+
+    Examples
+    --------
+    The order and the scale of the units make no difference:
+
+    >>> import numpy as np
+    >>> X = np.random.default_rng(0).standard_normal((50, 4))
+    >>> round(pwcca(X, 3 * X[:, ::-1]), 6)
+    1.0
     """
     return evaluate(_pwcca_plan(weights, rcond), X, Y)
 
