@@ -357,3 +357,5 @@ R2_CCA = Measure(
     plan=_r2_cca_plan,
     wants_rows_over_units=True,
 )
+
+MEASURES = (WHITENED_CORRELATION, MEAN_CCA, R2_CCA)

@@ -208,3 +208,5 @@ UNBIASED_LINEAR_CKA = Measure(
     by_image=True,
     sampled=True,
 )
+
+MEASURES = (LINEAR_CKA, UNBIASED_LINEAR_CKA)

@@ -261,3 +261,5 @@ def _semi_measure(direction: Direction, title: str, formula: str) -> Measure:
 
 SEMI_MATCHING_X_TO_Y = _semi_measure("x_to_y", "X → Y", "mean_i max_j r(x_i, y_j)")
 SEMI_MATCHING_Y_TO_X = _semi_measure("y_to_x", "Y → X", "mean_j max_i r(x_i, y_j)")
+
+MEASURES = (ONE_TO_ONE_MATCHING, SOFT_MATCHING, SEMI_MATCHING_X_TO_Y, SEMI_MATCHING_Y_TO_X)

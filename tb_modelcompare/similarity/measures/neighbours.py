@@ -466,3 +466,5 @@ CKNNA = Measure(
     by_image=True,
     repeats_bias=True,
 )
+
+MEASURES = (MUTUAL_KNN, CKNNA)

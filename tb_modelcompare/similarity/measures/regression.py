@@ -402,3 +402,5 @@ def _cross_validated_measure(direction: Direction) -> Measure:
 REGRESSION_X_TO_Y, REGRESSION_Y_TO_X = _measure("x_to_y"), _measure("y_to_x")
 HELD_OUT_X_TO_Y = _cross_validated_measure("x_to_y")
 HELD_OUT_Y_TO_X = _cross_validated_measure("y_to_x")
+
+MEASURES = (REGRESSION_X_TO_Y, REGRESSION_Y_TO_X, HELD_OUT_X_TO_Y, HELD_OUT_Y_TO_X)

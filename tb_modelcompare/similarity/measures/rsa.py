@@ -286,3 +286,5 @@ RBF_CKA = Measure(
     plan=_rbf_plan,
     repeats_bias=True,
 )
+
+MEASURES = (RBF_CKA, RSA_PEARSON, RSA_SPEARMAN, RSA_COSINE)

@@ -246,3 +246,5 @@ SHAPE_METRIC = Measure(
     wants_rows_over_units=True,
     distance=True,
 )
+
+MEASURES = (PROCRUSTES, PROCRUSTES_ANGLE, PROCRUSTES_DISTANCE, SHAPE_METRIC)

@@ -300,3 +300,5 @@ def _pwcca_measure(name: str, title: str, side: Side) -> Measure:
 
 PWCCA_X = _pwcca_measure("pwcca_x", "PWCCA, weighted by the first", "x")
 PWCCA_Y = _pwcca_measure("pwcca_y", "PWCCA, weighted by the second", "y")
+
+MEASURES = (SVCCA, SVCCA_R2, PWCCA_X, PWCCA_Y)
