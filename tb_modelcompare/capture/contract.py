@@ -1,7 +1,7 @@
 """What every framework's capture has in common: selection, placement, preparing images.
 
-A framework's module (`keras`, `graphdef`, `torch`) turns a model into a `Model`; nothing here
-knows about frameworks.
+A framework's module (`keras`, `onnx`, `torch`) turns a model into a `Model` and declares what it
+opens as a `Framework`; nothing here knows about frameworks.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -96,6 +97,39 @@ class Model:
     sampler: Callable[[Sequence[str], Feed, Reading], Sampler]
     freeze: Callable[[Sequence[str], Floats], FrozenGraph]
     reference: Callable[[Sequence[str], npt.NDArray[Any]], Mapping[str, Reference]] = _no_reference
+
+
+@dataclass(frozen=True)
+class Framework:
+    """What a module of this folder opens; the module declares it as `FRAMEWORK`.
+
+    Attributes
+    ----------
+    opens : callable
+        Whether a model is one of these. It is asked about paths of files and directories that
+        are there, and about whatever else a user calls a model, and imports no framework.
+    open : callable (model, feed) → Model
+        It raises ModelFileError where the model cannot be read.
+    files : tuple of str
+        What its files are called in messages, such as "a .keras file".
+    files_take_arrays : bool
+        Whether its files can be shown a probe of arrays.
+    """
+
+    opens: Callable[[Any], bool]
+    open: Callable[[Any, Feed], Model]
+    files: tuple[str, ...] = ()
+    files_take_arrays: bool = False
+
+
+def has_suffix(model: Any, *suffixes: str) -> bool:
+    """Whether a model is the path of a file with one of these endings."""
+    return isinstance(model, Path) and not model.is_dir() and model.suffix in suffixes
+
+
+def class_is_of(model: Any, framework: str) -> bool:
+    """Whether the class of a model, or one that it derives from, is defined by a framework."""
+    return any(c.__module__.partition(".")[0] == framework for c in type(model).__mro__)
 
 
 ALL_LAYERS = "all"

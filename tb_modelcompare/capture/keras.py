@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from tb_modelcompare.capture.checking import Reference
-from tb_modelcompare.capture.contract import Feed, FrozenGraph, Model, Sampler
+from tb_modelcompare.capture.contract import (
+    Feed,
+    Framework,
+    FrozenGraph,
+    Model,
+    Sampler,
+    class_is_of,
+    has_suffix,
+)
 from tb_modelcompare.capture.keras_program import (
     Graph,
     Program,
@@ -35,6 +44,30 @@ _PASSIVE = frozenset(
         "Cropping1D", "Cropping2D", "UpSampling1D", "UpSampling2D",
     }
 )  # fmt: skip
+
+
+_FILES = (".keras", ".h5", ".hdf5")
+
+
+def _open(model: Any, feed: Feed) -> Model:
+    return open_model(_loaded(model) if isinstance(model, Path) else model, feed)
+
+
+def _loaded(path: Path) -> Any:
+    import keras
+
+    try:
+        return keras.models.load_model(path, compile=False, safe_mode=True)
+    except (OSError, ValueError, TypeError, KeyError, ImportError, AttributeError) as error:
+        raise ModelFileError(f"Keras cannot load {path}: {error}") from error
+
+
+FRAMEWORK = Framework(
+    opens=lambda model: has_suffix(model, *_FILES) or class_is_of(model, "keras"),
+    open=_open,
+    files=("a .keras or .h5 file",),
+    files_take_arrays=True,
+)
 
 
 def open_model(model: Any, feed: Feed | None = None) -> Model:

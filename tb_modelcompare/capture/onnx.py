@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tb_modelcompare.capture.contract import Model
+from tb_modelcompare.capture.contract import Framework, Model, has_suffix
 from tb_modelcompare.capture.operations import Operation, model_of_operations
 from tb_modelcompare.errors import ModelFileError
 from tb_modelcompare.graph import kind_of
@@ -163,3 +163,10 @@ def _layout(nodes: Any, image: str, channels_first: bool) -> dict[str, bool]:
             last = False
         layout.update(dict.fromkeys(node.output, last))
     return layout
+
+
+FRAMEWORK = Framework(
+    opens=lambda model: has_suffix(model, ".onnx"),
+    open=lambda path, feed: open_onnx(path),
+    files=("a .onnx file",),
+)

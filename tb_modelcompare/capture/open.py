@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+import importlib
 import os
+import pkgutil
 from pathlib import Path
 from typing import Any
 
-from tb_modelcompare.capture.contract import Feed, Model
+from tb_modelcompare import capture
+from tb_modelcompare.capture.contract import Feed, Framework, Model
 from tb_modelcompare.errors import ModelFileError
 from tb_modelcompare.probe import Probe
 
@@ -21,19 +25,34 @@ def open_model(model: Any, probe: Probe) -> Model:
     """
     feed = Feed.of(probe)
     if isinstance(model, (str, os.PathLike)):
-        from tb_modelcompare.capture.tensorflow import open_file
-
-        return open_file(Path(model), feed)
-    frameworks = {c.__module__.partition(".")[0] for c in type(model).__mro__}
-    if "keras" in frameworks:  # first: on the torch backend a Keras model is a torch module too
-        from tb_modelcompare.capture.keras import open_model as open_keras
-
-        return open_keras(model, feed)
-    if "torch" in frameworks and callable(getattr(model, "named_modules", None)):
-        from tb_modelcompare.capture.torch import open_model as open_torch
-
-        return open_torch(model, feed)
+        return _open_path(Path(model), feed)
+    for framework in frameworks():
+        if framework.opens(model):
+            return framework.open(model, feed)
     raise ModelFileError(
         f"{type(model).__name__} is no model that can be logged; give a Keras 3 model, a torch "
         f"module, a model's file or a SavedModel directory, or use add_activations"
     )
+
+
+def _open_path(path: Path, feed: Feed) -> Model:
+    accepted = "give " + ", ".join(what for one in frameworks() for what in one.files)
+    if not path.exists():
+        raise ModelFileError(f"there is no {path}; {accepted}")
+    for framework in frameworks():
+        if framework.opens(path):
+            if feed.is_image or framework.files_take_arrays:
+                return framework.open(path, feed)
+            raise ModelFileError(
+                f"{path} is shown images alone; for a probe of arrays give a Keras model, or use "
+                f"add_activations"
+            )
+    raise ModelFileError(f"{path} is no model file that we know; {accepted}")
+
+
+@functools.cache
+def frameworks() -> tuple[Framework, ...]:
+    """What each module of this folder declares as its `FRAMEWORK`. No two open the same."""
+    names = sorted(module.name for module in pkgutil.iter_modules(capture.__path__))
+    modules = [importlib.import_module(f"{capture.__name__}.{name}") for name in names]
+    return tuple(module.FRAMEWORK for module in modules if hasattr(module, "FRAMEWORK"))

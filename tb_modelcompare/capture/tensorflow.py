@@ -1,4 +1,4 @@
-"""Model files: .keras and .h5, frozen GraphDefs (.pb), SavedModel directories, and others' formats.
+"""TensorFlow's files: frozen GraphDefs (.pb) and SavedModel directories.
 
 The user gives the file to be logged, so it is loaded and run in this process. Nothing here is
 ever applied to a log directory.
@@ -15,12 +15,13 @@ from typing import Any
 import numpy.typing as npt
 
 from tb_modelcompare.capture.checking import Reference
-from tb_modelcompare.capture.contract import Feed, Model
+from tb_modelcompare.capture.contract import Framework, Model, has_suffix
 from tb_modelcompare.errors import ModelFileError
 from tb_modelcompare.graph import LayerGraph, Node, kind_of
 
-_ACCEPTED = "give a .keras, .h5, .tflite or .onnx file, a frozen .pb file or a SavedModel directory"
-_KERAS = (".keras", ".h5", ".hdf5")
+_ACCEPTED = (
+    "give a frozen .pb file or a SavedModel directory, or a .keras, .h5, .tflite or .onnx file"
+)
 
 # Their results do not depend on the image's values.
 _METADATA_OPS = frozenset({"Shape", "ShapeN", "Size", "Rank", "ZerosLike", "OnesLike"})
@@ -33,50 +34,32 @@ _ANY_SIZE = 224
 _BATCH = 13
 
 
-def open_file(path: Path, feed: Feed | None = None) -> Model:
-    """The model in a file or directory, opened for capture on items like `feed`.
+def _is_ours(model: Any) -> bool:
+    # Whatever directory is given can only be a SavedModel.
+    is_directory = isinstance(model, Path) and model.is_dir()
+    return is_directory or has_suffix(model, ".pb", ".pbtxt", ".graphdef")
+
+
+def open_file(path: Path) -> Model:
+    """A SavedModel directory or the file of a GraphDef, opened for capture.
 
     Raises
     ------
     ModelFileError
-        If it is not there, or none that we can read.
+        If it is none, or TensorFlow cannot load it.
     """
-    if not path.exists():
-        raise ModelFileError(f"there is no {path}; {_ACCEPTED}")
     if path.name in ("saved_model.pb", "saved_model.pbtxt"):
         path = path.parent
-    if feed is not None and not feed.is_image and path.suffix not in _KERAS:
-        raise ModelFileError(
-            f"{path} is shown images alone; for a probe of arrays give a Keras model, or use "
-            f"add_activations"
-        )
     if path.is_dir():
         return _open_saved_model(path)
-    if path.suffix in _KERAS:
-        return _open_keras(path, feed)
-    if path.suffix == ".tflite":
-        from tb_modelcompare.capture.tflite import open_tflite
-
-        return open_tflite(path)
-    if path.suffix == ".onnx":
-        from tb_modelcompare.capture.onnx import open_onnx
-
-        return open_onnx(path)
-    if path.suffix in (".pb", ".pbtxt", ".graphdef"):
-        return _open_graph_def(_parse(path), str(path))
-    raise ModelFileError(f"{path} is no model file that we know; {_ACCEPTED}")
+    return _open_graph_def(_parse(path), str(path))
 
 
-def _open_keras(path: Path, feed: Feed | None) -> Model:
-    import keras
-
-    from tb_modelcompare.capture.keras import open_model
-
-    try:
-        model = keras.models.load_model(path, compile=False, safe_mode=True)
-    except (OSError, ValueError, TypeError, KeyError, ImportError, AttributeError) as error:
-        raise ModelFileError(f"Keras cannot load {path}: {error}") from error
-    return open_model(model, feed)
+FRAMEWORK = Framework(
+    opens=_is_ours,
+    open=lambda path, feed: open_file(path),
+    files=("a frozen .pb file", "a SavedModel directory"),
+)
 
 
 def _parse(path: Path) -> Any:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tb_modelcompare.capture.contract import Model
+from tb_modelcompare.capture.contract import Framework, Model, has_suffix
 from tb_modelcompare.capture.operations import Operation, model_of_operations
 from tb_modelcompare.errors import ModelFileError
 from tb_modelcompare.probe.sampling import Floats
@@ -114,3 +114,10 @@ def _numbers(values: npt.NDArray[Any], detail: Mapping[str, Any]) -> npt.NDArray
     if values.dtype.kind == "f" or not scale:
         return values.copy()
     return np.asarray((values.astype(np.float32) - zero) * scale, np.float32)
+
+
+FRAMEWORK = Framework(
+    opens=lambda model: has_suffix(model, ".tflite"),
+    open=lambda path, feed: open_tflite(path),
+    files=("a .tflite file",),
+)
