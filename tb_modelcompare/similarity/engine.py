@@ -169,7 +169,7 @@ def compare(
     >>> rng = np.random.default_rng(0)
     >>> a = {"first": rng.standard_normal((60, 4)), "second": rng.standard_normal((60, 3))}
     >>> b = {"other": 2 * a["second"]}
-    >>> found = compare(a, b, "linear_cka", permutations=20)
+    >>> found = compare(a, b, "linear_cka", groups="rows", permutations=20)
     >>> found.rows, found.columns, found.values.shape
     (('first', 'second'), ('other',), (2, 1))
     >>> round(float(found.values[1, 0]), 5)

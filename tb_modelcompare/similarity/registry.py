@@ -141,6 +141,16 @@ class Measure:
 
         A debiased measure estimates the value over all images. The bias of others depends on the
         number of images, so that theirs tells where the value falls with as many other images.
+
+        Parameters
+        ----------
+        images : int
+            How many images the probe has.
+
+        Returns
+        -------
+        str
+            Words for a caption.
         """
         if self.debiased:
             return "interval for the value over all images"
