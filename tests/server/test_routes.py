@@ -230,7 +230,8 @@ def test_measures_declare_what_the_tab_shows(server: Server) -> None:
     assert answer["default"] in by_name
     assert {"linear_cka", "whitened_correlation"} <= set(by_name)
     assert set(by_name["linear_cka"]) == {
-        "name", "title", "low", "high", "symmetric", "distance", "formula", "paper", "summary"
+        "name", "title", "low", "high", "symmetric", "distance", "formula", "paper", "summary",
+        "wants_rows_over_units",
     }  # fmt: skip
 
 
