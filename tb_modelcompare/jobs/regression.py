@@ -59,7 +59,8 @@ class Regression:
         workplace: Workplace,
     ) -> Regression:
         """Of a direction by pairs (unit, weight), without what the layer `minus` has of it."""
-        from tb_modelcompare.analogy.directions import difference_direction, prediction_r2
+        from tb_modelcompare.analogy.directions import difference_direction
+        from tb_modelcompare.analogy.prediction import prediction_r2
 
         source, layer = layers[0]
         activations = source.activations(layer)
@@ -97,7 +98,8 @@ class Regression:
 
     def _regressed(self, batch: Sequence[int]) -> dict[int, Direction]:
         """The same, computed: the source's regression is solved once for layers side by side."""
-        from tb_modelcompare.analogy.directions import best_unit, predict_direction, prediction_r2
+        from tb_modelcompare.analogy.directions import predict_direction
+        from tb_modelcompare.analogy.prediction import best_unit, prediction_r2
 
         layers = [self.layers[i] for i in batch]
         targets = [snapshot.activations(layer) for snapshot, layer in layers]

@@ -90,7 +90,7 @@ def run(inputs: Inputs, workplace: Workplace) -> Result:
     Where there are many layers, all are tried first with one ridge, which costs a quarter. What
     is known is reported after each layer.
     """
-    from tb_modelcompare.analogy.directions import prediction_r2
+    from tb_modelcompare.analogy.prediction import prediction_r2
 
     job = workplace.progress
     job.publish(0.0, "reading activations", force=True)

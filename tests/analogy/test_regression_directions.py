@@ -5,13 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tb_modelcompare.analogy.directions import (
-    RIDGES,
-    best_unit,
-    difference_direction,
-    predict_direction,
-    prediction_r2,
-)
+from tb_modelcompare.analogy.directions import difference_direction, predict_direction
+from tb_modelcompare.analogy.prediction import RIDGES, best_unit, prediction_r2
 from tb_modelcompare.errors import ActivationError
 from tb_modelcompare.similarity import cross_validated_regression
 from tb_modelcompare.similarity.measures.regression import folds_of_rows

@@ -11,7 +11,7 @@ from command_line import Run
 from PIL import Image
 from skimage import data
 
-from tb_modelcompare.analogy.directions import best_unit, prediction_r2
+from tb_modelcompare.analogy.prediction import best_unit, prediction_r2
 from tb_modelcompare.cli.best_photos import about_ties
 from tb_modelcompare.compare.units import TopPlaces
 from tb_modelcompare.log.reader import open_snapshot

@@ -11,7 +11,7 @@ import pytest
 from serving import Server, error_of, make_probe
 
 from tb_modelcompare import SummaryWriter
-from tb_modelcompare.analogy.directions import prediction_r2
+from tb_modelcompare.analogy.prediction import prediction_r2
 from tb_modelcompare.log.reader import open_snapshot
 from tb_modelcompare.similarity import compare
 

@@ -10,7 +10,8 @@ import numpy.typing as npt
 import pytest
 
 from tb_modelcompare import similarity
-from tb_modelcompare.analogy.directions import predict_direction, prediction_r2
+from tb_modelcompare.analogy.directions import predict_direction
+from tb_modelcompare.analogy.prediction import prediction_r2
 from tb_modelcompare.errors import ActivationError, OptionError, RowsFewerThanUnitsWarning
 from tb_modelcompare.similarity import (
     MEASURES,
