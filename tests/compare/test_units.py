@@ -175,7 +175,13 @@ def test_photos_of_mobilenets_capped_units_are_not_the_first_by_name(
     )
     with SummaryWriter(tmp_path / "run", probe) as writer:
         writer.add_model(
-            "net", part, 0, preprocessing=Preprocessing.tf(), frozen=False, progress=False
+            "net",
+            part,
+            0,
+            preprocessing=Preprocessing.tf(),
+            layers="all",
+            frozen=False,
+            progress=False,
         )
     snapshot = open_snapshot(tmp_path, "run")
     stored = snapshot.stored_probe()

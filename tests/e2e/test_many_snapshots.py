@@ -231,7 +231,7 @@ def test_it_follows_a_training_that_writes(
     assert trends
     # Each time, only what is new: one value per layer and new step.
     assert sum(one["computed"] for one in {len(t["columns"]): t for t in trends}.values()) <= 9
-    assert tab.frame.locator(".name.marked").get_by_text("two").first.is_visible()
+    assert tab.frame.locator(".name.marked").filter(has_text="two").first.is_visible()
 
 
 @pytest.mark.parametrize("view", ["training", "models"])

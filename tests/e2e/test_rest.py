@@ -83,5 +83,5 @@ def test_the_former_figure_stays_until_the_next_is_there(tab: Tab, board: Board)
     expect(figure).to_have_attribute("aria-busy", "false", timeout=60_000)
     tab.settle()
     assert tab.run(INKED)
-    assert "Unbiased linear CKA" in tab.frame.locator(".legend").first.inner_text()
+    assert "Debiased linear CKA" in tab.frame.locator(".legend").first.inner_text()
     assert tab.frame.get_by_test_id("row-b").inner_text().split()[:2] == ["B", "first"]

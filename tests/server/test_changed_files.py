@@ -56,9 +56,10 @@ def test_files_that_are_cut_off_end_no_server(tmp_path: Path) -> None:
     with SummaryWriter(tmp_path / "run", make_probe(count=40)) as writer:
         layers = {name: rng.random((120, 4096), np.float32) for name in ("wide", "other")}
         writer.add_activations("net", layers, step=0)
+    path = [str(HERE.parent / "support"), str(HERE.parents[1])]
     done = subprocess.run(
         [sys.executable, "-c", SERVE, str(tmp_path)],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(HERE), str(HERE.parents[1])])},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(path)},
         capture_output=True,
         text=True,
         timeout=120,
