@@ -16,7 +16,7 @@ from rendered import PLAIN, A, B, analogies
 from serving import Server, error_of
 
 from tb_modelcompare import errors
-from tb_modelcompare.analogy import directions as analogy
+from tb_modelcompare.analogy import prediction
 from tb_modelcompare.cache.results import ResultCache
 from tb_modelcompare.compare.photos import keep_photo
 from tb_modelcompare.errors import PhotoError, RequestError
@@ -74,7 +74,7 @@ def test_analogies_come_with_numbers_and_pictures_that_sharpen(
     images = np.arange(a.rows) // 3
     for item in done["items"][1:]:
         target = b.activations(item["layer"])
-        expected = analogy.prediction_r2(target, unit, groups=images)[0]
+        expected = prediction.prediction_r2(target, unit, groups=images)[0]
         assert item["r2"] == pytest.approx(expected, abs=1e-6)
         best = np.nanargmax(
             [np.corrcoef(unit, column)[0, 1] if column.any() else -1 for column in target.T]
@@ -258,7 +258,7 @@ def test_no_direction_is_rendered_twice_whatever_layers_it_is_asked_in(
     assert again == first
     # Other steps are other pictures of the same directions.
     calls.clear()
-    monkeypatch.setattr(analogy, "prediction_r2", None)  # not needed again
+    monkeypatch.setattr(prediction, "prediction_r2", None)  # not needed again
     run_here(models, analogies(targets=targets("conv1"), steps=5), tmp_path / "4")
     assert calls == [["conv2"], ["conv1"]]
 
@@ -267,13 +267,13 @@ def test_the_unit_itself_does_not_wait_for_regressions(
     models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     events: list[list[str]] = counted_renders(monkeypatch)
-    original = analogy.prediction_r2
+    original = prediction.prediction_r2
 
     def counting(target: Any, *arguments: Any, **options: Any) -> Any:
         events.append(["r2"])
         return original(target, *arguments, **options)
 
-    monkeypatch.setattr(analogy, "prediction_r2", counting)
+    monkeypatch.setattr(prediction, "prediction_r2", counting)
     monkeypatch.setattr(pictures, "_FIRST_BATCH", 1)
     run_here(models, analogies(steps=12), tmp_path / "work")
     assert events[0] == ["conv2"]
@@ -304,7 +304,7 @@ def test_a_direction_may_be_given_by_its_weights(
     items = run_here(models, body, tmp_path / "work")
     a, b = open_snapshot(models, A), open_snapshot(models, B)
     response = a.activations("conv2") @ np.array(weights)
-    expected = analogy.prediction_r2(
+    expected = prediction.prediction_r2(
         b.activations("conv2"), response, groups=np.arange(a.rows) // 3
     )
     assert items[1]["r2"] == pytest.approx(expected[0], abs=1e-6)
@@ -323,7 +323,7 @@ def test_a_direction_less_what_another_model_has_of_it(models: Path, tmp_path: P
     assert item["picture"] != plain["picture"]
     a, b = open_snapshot(models, A), open_snapshot(models, B)
     groups = np.arange(a.rows) // 3
-    shared = analogy.prediction_r2(
+    shared = prediction.prediction_r2(
         b.activations("conv2"), a.activations("conv2")[:, 3], groups=groups
     )
     assert item["r2"] == pytest.approx(shared[0], abs=1e-6)
