@@ -20,11 +20,11 @@ from tb_modelcompare.analogy.directions import (
     open_pair,
     solved,
 )
-from tb_modelcompare.errors import ActivationError
 from tb_modelcompare.errors.checks import number, one_of, whole
 from tb_modelcompare.similarity.activations import Matrix, about_median
 from tb_modelcompare.similarity.images import image_indices
 from tb_modelcompare.similarity.measures.regression import folds_of_rows, ridge_factor
+from tb_modelcompare.similarity.significance import permutations_of
 
 Kind = Literal["regression", "pattern", "decoder"]
 KINDS: tuple[Kind, ...] = ("regression", "pattern", "decoder")
@@ -140,7 +140,7 @@ def direction_correlation(
     fold_rows = folds_of_rows(groups, x.rows, folds)
     image = image_indices(groups, x.rows)
     random = np.random.default_rng(seed)
-    orders = [np.arange(x.rows), *_permuted(image, permutations, random)]
+    orders = [np.arange(x.rows), *permutations_of(image, permutations, seed)]
     centred = about_median(y).centred(slice(0, y.rows))
     values = y.scaled(y.values.astype(np.float64)) if direction == "regression" else centred
 
@@ -164,25 +164,6 @@ def direction_correlation(
         null = float(np.quantile(shuffled, 0.95))
     value = float(_correlations(sums.sum(axis=0)))
     return DirectionCorrelation(value, float(ends[0]), float(ends[1]), null)
-
-
-def _permuted(image: Rows, count: int, random: np.random.Generator) -> list[Rows]:
-    """Orders of rows in which whole images have changed places."""
-    if not count:
-        return []
-    sizes = np.bincount(image)
-    if len(set(sizes.tolist())) > 1:
-        raise ActivationError(
-            "Images have different numbers of rows, so they cannot be permuted as wholes. Use "
-            "permutations=0, or sample the same number of positions of each image."
-        )
-    rows = np.argsort(image, kind="stable").reshape(len(sizes), -1)
-    orders = []
-    for _ in range(count):
-        order = np.empty(len(image), np.intp)
-        order[rows] = rows[random.permutation(len(sizes))]
-        orders.append(order)
-    return orders
 
 
 def _regression_scores(rows: Matrix, vector: Matrix) -> Scores:

@@ -74,8 +74,8 @@ def image_table(image: Indices) -> Indices:
     rows = rows_by_image(image)
     if len({len(one) for one in rows}) > 1:
         raise ActivationError(
-            "Images have different numbers of rows, so they cannot be permuted as wholes. Sample "
-            "the same number of positions in each image."
+            "Images have different numbers of rows, so they cannot be permuted as wholes. Use "
+            "permutations=0, or sample the same number of positions in each image."
         )
     return np.stack(rows)
 
