@@ -262,12 +262,22 @@ class BlockSums:
                 into[1][block] += own
             return cross, own
 
+        # Every tile meets every other: rows are centred once where those of all layers fit.
+        numbers = sum(layer.rows * layer.units for layer in layers)
+        kept_rows: dict[int, list[Array]] = {}
+        if numbers * np.dtype(dtype).itemsize <= settings.memory // 2:
+            kept_rows = {which.start: _weighted(layers, which, dtype) for _, which in tiles}
+
+        def rows_of(which: slice) -> list[Array]:
+            return kept_rows.get(which.start) or _weighted(layers, which, dtype)
+
         for b1, first in tiles:
-            lefts = _weighted(layers, first, dtype)
+            lefts = rows_of(first)
             sums = np.zeros((blocks, len(layers), lefts[0].shape[0]))
             of_means = np.zeros((blocks, len(layers), first.stop - first.start))
             for b2, second in tiles:
-                gram, towards, means = _tile(layers, lefts, first, second, images, dtype)
+                rights = lefts if second == first else rows_of(second)
+                gram, towards, means = _tile(layers, lefts, rights, first, second, dtype)
                 sums[b2] += towards.sum(axis=2, dtype=np.float64)
                 of_means[b2] += means.sum(axis=2, dtype=np.float64)
                 add(touching[1], towards.reshape(len(layers), -1), {b1, b2})
@@ -326,16 +336,16 @@ def _weighted(layers: list[LayerOfImages], which: slice, dtype: npt.DTypeLike) -
 def _tile(
     layers: list[LayerOfImages],
     lefts: list[Array],
+    rights: list[Array],
     first: slice,
     second: slice,
-    images: Images,
     dtype: npt.DTypeLike,
 ) -> tuple[Array, Array, Array]:
     """Of every layer: inner products of rows, of rows with means, and of means with means.
 
     What an image has with itself is 0.
     """
-    rights = lefts if second == first else _weighted(layers, second, dtype)
+    images = layers[0].images
     rows, columns = images.root_weights(first, dtype), images.root_weights(second, dtype)
     starts_x = images.edges[first] - images.edges[first.start]
     starts_y = images.edges[second] - images.edges[second.start]
