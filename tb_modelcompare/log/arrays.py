@@ -63,11 +63,11 @@ class ArrayFile:
         CorruptSnapshotError
             If it is another one now, or ends early.
         """
-        places = range(len(self))[index]
-        if isinstance(places, int):
-            one: npt.NDArray[Any] = self._read(places, places + 1)[0]
+        items = range(len(self))[index]
+        if isinstance(items, int):
+            one: npt.NDArray[Any] = self._read(items, items + 1)[0]
             return one
-        return self._read(places.start, places.stop)
+        return self._read(items.start, items.stop)
 
     def __iter__(self) -> Iterator[npt.NDArray[Any]]:
         for start, stop in self._blocks():

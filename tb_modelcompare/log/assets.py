@@ -36,6 +36,7 @@ __all__ = [
     "publish",
     "slug",
     "sync",
+    "writing_below",
     "writing_to",
 ]
 
@@ -184,6 +185,27 @@ def writing_to(directory: Path) -> Iterator[None]:
             f"cannot write to {directory}: {reason}; what was logged before is as it was. Make "
             f"room there, or make it writable, and log again"
         ) from error
+
+
+@contextlib.contextmanager
+def writing_below(run_dir: Path) -> Iterator[None]:
+    """`writing_to` a run, but for errors of files elsewhere, such as a model's own.
+
+    Raises
+    ------
+    LogDirectoryError
+        If the body ends in an OSError of no file, of a file below the run's directory, or of a
+        directory above it that is to be made.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.filename is not None:
+            file = Path(os.fsdecode(error.filename))
+            if not (file.is_relative_to(run_dir) or run_dir.is_relative_to(file)):
+                raise
+        with writing_to(run_dir):
+            raise
 
 
 @contextlib.contextmanager

@@ -187,8 +187,8 @@ def parse_layer(raw: dict[str, Any], rows: int, where: str) -> LayerRecord:
         _holds(asset, rows * units * 4),
         f"{where}: {asset.bytes} bytes do not hold {rows} × {units} float32",
     )
-    place = None if spatial is None else (spatial[0], spatial[1])
-    return LayerRecord(name, units, rows, raw["dtype"], asset, place)
+    map_size = None if spatial is None else (spatial[0], spatial[1])
+    return LayerRecord(name, units, rows, raw["dtype"], asset, map_size)
 
 
 def parse_frozen(raw: dict[str, Any], where: str) -> FrozenRecord:

@@ -17,9 +17,10 @@ from tb_modelcompare.errors import (
     nearest,
 )
 from tb_modelcompare.log.assets import is_being_replaced
+from tb_modelcompare.log.parsing import snapshot_from_index
 from tb_modelcompare.log.records import IndexRecord
 from tb_modelcompare.log.runs import Problem, RunScan, find_runs, scan_run, unlisted
-from tb_modelcompare.log.snapshot import Snapshot, snapshot_from_index
+from tb_modelcompare.log.snapshot import Snapshot
 
 __all__ = [
     "Listing",

@@ -1,4 +1,4 @@
-"""One model at one step, as logged: parsing its index, reading its assets."""
+"""One model at one step, as it was logged, and reading its files."""
 
 from __future__ import annotations
 
@@ -21,22 +21,8 @@ from tb_modelcompare.errors import (
 from tb_modelcompare.graph import LayerGraph
 from tb_modelcompare.log.arrays import ArrayFile, open_array
 from tb_modelcompare.log.assets import Asset
-from tb_modelcompare.log.format import ARRAYS_VERSION, MAX_INDEX_BYTES, MAX_LAYERS, RECORD_VERSION
 from tb_modelcompare.log.hashing import Identity
-from tb_modelcompare.log.index import (
-    FrozenRecord,
-    LayerRecord,
-    ProbeRecord,
-    content_digest,
-    expect,
-    expect_bounded,
-    is_count,
-    is_time,
-    parse_frozen,
-    parse_json_asset,
-    parse_layer,
-    parse_probe,
-)
+from tb_modelcompare.log.index import FrozenRecord, LayerRecord, ProbeRecord
 from tb_modelcompare.log.text import parse_json
 from tb_modelcompare.probe.identity import probe_id
 from tb_modelcompare.probe.preprocessing import Preprocessing
@@ -336,107 +322,6 @@ class Snapshot:
         except OSError:
             return False
         return paths <= there
-
-
-def snapshot_id(run: str, name: str, step: int) -> str:
-    """The canonical id, RUN/NAME@STEP."""
-    encoded = name.replace("%", "%25").replace("/", "%2F")
-    return f"{run}/{encoded}@{step}"
-
-
-def snapshot_from_index(run_dir: str, run: str, index_json: str | bytes) -> Snapshot:
-    """Parse and validate an index record; no asset is read.
-
-    Parameters
-    ----------
-    run_dir : str
-        The run's directory, to which asset paths are relative.
-    run : str
-        The run's name, as TensorBoard gives it.
-    index_json : str or bytes
-        The record's text.
-
-    Raises
-    ------
-    CorruptSnapshotError
-        If it is truncated, of another version, out of bounds, or contradicts itself.
-    """
-    if len(index_json) > MAX_INDEX_BYTES:
-        raise CorruptSnapshotError(f"index in run {run!r} is longer than {MAX_INDEX_BYTES} bytes")
-    try:
-        index = parse_json(index_json)
-    except ValueError as error:
-        raise CorruptSnapshotError(
-            f"index in run {run!r} is not JSON, perhaps cut off ({error}); log the model again"
-        ) from error
-    if not isinstance(index, dict):
-        raise CorruptSnapshotError(f"index in run {run!r} is not a JSON object")
-    if index.get("version") not in (RECORD_VERSION, ARRAYS_VERSION):
-        raise CorruptSnapshotError(
-            f"index in run {run!r} has version {index.get('version')!r:.50} and this is a reader "
-            f"of versions {RECORD_VERSION} and {ARRAYS_VERSION}; update tb-modelcompare, or log "
-            f"the model again"
-        )
-    try:
-        return _parse(run_dir, run, index)
-    except (LookupError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
-        raise CorruptSnapshotError(
-            f"index in run {run!r} lacks or misuses a field ({error!r:.200}); log the model again"
-        ) from error
-
-
-def _parse(run_dir: str, run: str, index: dict[str, Any]) -> Snapshot:
-    name, step, wall_time = index["name"], index["step"], index["wall_time"]
-    where = f"index in run {run!r}"
-    expect(isinstance(name, str) and 0 < len(name) <= 1024, f"{where}: bad name {name!r:.80}")
-    expect(is_count(step), f"{where}: bad step {step!r:.50}")
-    expect(is_time(wall_time), f"{where}: bad wall_time {wall_time!r:.50}")
-    where = f"index of {snapshot_id(run, name, step)}"
-
-    probe = parse_probe(index["probe"], where)
-    expect(
-        probe.is_of_images == (index["version"] == RECORD_VERSION),
-        f"{where}: version {index['version']} is not that of its kind of probe",
-    )
-    raw_layers = index["layers"]
-    expect(
-        isinstance(raw_layers, list) and 0 < len(raw_layers) <= MAX_LAYERS,
-        f"{where}: no layers, or more than {MAX_LAYERS}",
-    )
-    layers = tuple(parse_layer(raw, probe.rows, where) for raw in raw_layers)
-    expect(len({layer.name for layer in layers}) == len(layers), f"{where}: a layer comes twice")
-    graph = parse_json_asset(index["graph"], "layer graph", where)
-    frozen = None if index["frozen"] is None else parse_frozen(index["frozen"], where)
-    assets = [graph, probe.images, probe.positions, probe.meta, *(one.asset for one in layers)]
-    expect_bounded([*assets, frozen.asset] if frozen else assets, where)
-    problem = index.get("frozen_problem")
-    expect(problem is None or isinstance(problem, str), f"{where}: bad frozen_problem")
-    try:
-        raw = index["preprocessing"]
-        preprocessing = None if raw is None else Preprocessing.from_json(raw)
-    except ProbeError as error:
-        raise CorruptSnapshotError(f"{where}: {error}") from error
-    digest = index["digest"]
-    expect(
-        digest == content_digest(index),
-        f"{where}: its digest does not match its contents; log the model again",
-    )
-    return Snapshot(
-        id=snapshot_id(run, name, step),
-        run=run,
-        name=name,
-        step=step,
-        wall_time=float(wall_time),
-        run_dir=run_dir,
-        digest=digest,
-        layers=layers,
-        probe_record=probe,
-        graph_asset=graph,
-        frozen=frozen,
-        frozen_problem=problem,
-        preprocessing=preprocessing,
-        index=index,
-    )
 
 
 def _load_json(asset: Asset, run_dir: str, what: str) -> Any:

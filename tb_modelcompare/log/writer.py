@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import posixpath
 import warnings
 from collections.abc import Iterator, Mapping
@@ -24,7 +23,7 @@ from tb_modelcompare.errors import (
 )
 from tb_modelcompare.errors.checks import one_of
 from tb_modelcompare.graph import LayerGraph, annotate
-from tb_modelcompare.log.assets import empty_directory, writing_to
+from tb_modelcompare.log.assets import empty_directory, writing_below
 from tb_modelcompare.log.entries import (
     as_sampled,
     chain,
@@ -39,7 +38,7 @@ from tb_modelcompare.log.index import ProbeRecord
 from tb_modelcompare.log.reader import list_snapshots
 from tb_modelcompare.log.runs import discard_unnamed
 from tb_modelcompare.log.snapshot import Snapshot
-from tb_modelcompare.log.writing import describe_left_out, index_text, store_probe, write_snapshot
+from tb_modelcompare.log.writing import index_text, store_probe, warn_of_left_out, write_snapshot
 from tb_modelcompare.probe.preprocessing import Preprocessing
 from tb_modelcompare.probe.probe import Probe
 from tb_modelcompare.probe.sampling import REDUCTIONS, Reduction, Sampled
@@ -123,8 +122,8 @@ class SummaryWriter:
             pooled. "all" logs every layer, except those that pass values through unchanged
             (dropout, flatten, reshape, padding).
         reduction : "sample", "mean", "first" or "flatten"
-            How an output with several places becomes rows: its value at the position, the mean
-            of all places, the first token, or all values as so many units.
+            How an output with several positions becomes rows: its value at the position, the mean
+            of all positions, the first token, or all values as so many units.
         frozen : bool
             Whether to log the frozen graph. Where it cannot be had, a warning says why and
             everything else is logged.
@@ -194,7 +193,7 @@ class SummaryWriter:
             batches = _with_progress(batches, len(self._probe), batch_size, name)
         graph = annotate(recording.model.graph)
         try:
-            with self._writing():
+            with writing_below(self._run_dir):
                 index, left_out = write_snapshot(
                     self._run_dir,
                     self._store_probe(),
@@ -212,7 +211,7 @@ class SummaryWriter:
             for _ in batches:  # other processes may be computing together with this one
                 pass
             raise
-        _warn_of(name, left_out, stacklevel=4)  # add_model is between
+        warn_of_left_out(name, left_out, stacklevel=4)  # add_model is between
 
     def add_activations(
         self,
@@ -256,12 +255,12 @@ class SummaryWriter:
             graph = chain(layers, [s.values.shape[1] for s in sampled])
         if not is_chief():
             return
-        with self._writing():
+        with writing_below(self._run_dir):
             index, left_out = write_snapshot(
                 self._run_dir, self._store_probe(), name, int(step), layers, [sampled], graph
             )
             self._record(index, graph)
-        _warn_of(name, left_out, stacklevel=3)
+        warn_of_left_out(name, left_out, stacklevel=3)
 
     def logged_steps(self, name: str) -> list[int]:
         """The steps at which the run holds a snapshot of `name`, in the order of their logging.
@@ -298,7 +297,7 @@ class SummaryWriter:
         """
         self._check(name, step)
         if is_chief() and step in self.logged_steps(name):
-            with self._writing():
+            with writing_below(self._run_dir):
                 empty_directory(self._run_dir / self._written.pop((name, step)))
 
     def flush(self) -> None:
@@ -333,17 +332,6 @@ class SummaryWriter:
         if not self._run_dir.is_dir():
             return []
         return [s for s in list_snapshots(self._run_dir).snapshots if s.run == "."]
-
-    @contextlib.contextmanager
-    def _writing(self) -> Iterator[None]:
-        """`writing_to` the run, but for errors of files elsewhere, such as a model's own."""
-        try:
-            yield
-        except OSError as error:
-            if error.filename is not None and not _related(self._run_dir, error.filename):
-                raise
-            with writing_to(self._run_dir):
-                raise
 
     def _store_probe(self) -> ProbeRecord:
         if self._probe_record is None:
@@ -396,18 +384,3 @@ def _with_progress(
         for batch in batches:
             yield batch
             bar.update(min(batch_size, count - bar.n))
-
-
-def _warn_of(name: str, left_out: Mapping[str, str], stacklevel: int) -> None:
-    if left_out:
-        warnings.warn(
-            f"{name!r} is logged without {len(left_out)} of its layers: "
-            f"{describe_left_out(left_out)}",
-            stacklevel=stacklevel,
-        )
-
-
-def _related(run_dir: Path, file: Any) -> bool:
-    """Whether a file is below the run's directory, or a directory above it that is to be made."""
-    path = Path(os.fsdecode(file))
-    return path.is_relative_to(run_dir) or run_dir.is_relative_to(path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -165,13 +166,23 @@ def write_snapshot(
 
 def describe_left_out(left_out: Mapping[str, str]) -> str:
     """Which layers are not finite and from where on, the first ones by name, and what to do."""
-    named = [f"layer {name!r} ({place})" for name, place in list(left_out.items())[:_NAMED]]
+    named = [f"layer {name!r} ({where})" for name, where in list(left_out.items())[:_NAMED]]
     more = len(left_out) - len(named)
     also = f" and {more} more" if more else ""
     return (
         f"{', '.join(named)}{also} hold NaN, infinity or values beyond float32; check the "
         f"preprocessing, or compute in float32: float16 ends at 65504"
     )
+
+
+def warn_of_left_out(name: str, left_out: Mapping[str, str], stacklevel: int) -> None:
+    """Warn the caller `stacklevel` calls above of the layers that `write_snapshot` left out."""
+    if left_out:
+        warnings.warn(
+            f"{name!r} is logged without {len(left_out)} of its layers: "
+            f"{describe_left_out(left_out)}",
+            stacklevel=stacklevel,
+        )
 
 
 def index_text(index: dict[str, Any]) -> str:

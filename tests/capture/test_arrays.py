@@ -12,8 +12,8 @@ import pytest
 
 from tb_modelcompare import Preprocessing, Probe, SummaryWriter
 from tb_modelcompare.errors import ActivationError, CorruptSnapshotError, ModelFileError, ProbeError
+from tb_modelcompare.log.parsing import snapshot_from_index
 from tb_modelcompare.log.reader import open_snapshot
-from tb_modelcompare.log.snapshot import snapshot_from_index
 
 TEXTS = ["the cat sat", "a dog ran off", "rain fell", "it <b>shone</b>", "x", "last one"]
 LENGTH = 16

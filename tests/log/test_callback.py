@@ -112,18 +112,18 @@ def test_a_full_disk_is_one_warning(
     from tb_modelcompare.log import writing
 
     full = [True]
-    write = writing._write_json
+    publish = writing.publish
 
     def no_space(*arguments: Any) -> None:
         if full[0]:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        write(*arguments)
+        publish(*arguments)
 
     class Clean(keras.callbacks.Callback):
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
             full[0] = epoch < 2
 
-    monkeypatch.setattr(writing, "_write_json", no_space)
+    monkeypatch.setattr(writing, "publish", no_space)
     model = network()
     callback = ModelCompareCallback(tmp_path / "run", probe)
     with warnings.catch_warnings(record=True) as caught:
