@@ -5,34 +5,40 @@ from __future__ import annotations
 import argparse
 import csv
 from pathlib import Path
-from typing import Any
 
 from tqdm import tqdm
 
+from tb_modelcompare.cache.results import ResultCache
 from tb_modelcompare.cli.files import BAR, output_file
 from tb_modelcompare.cli.heat_map import heat_map
 from tb_modelcompare.cli.text import complain, csv_text, printable, table
-from tb_modelcompare.compare.comparison import compare_snapshots
+from tb_modelcompare.errors import CacheDirectoryError
+from tb_modelcompare.jobs.kept_comparisons import (
+    STATISTICS,
+    Wanted,
+    find_comparison,
+    keep_comparison,
+    make_comparison,
+)
 from tb_modelcompare.log.reader import open_snapshot, require_same_probe
 from tb_modelcompare.log.snapshot import Snapshot
 from tb_modelcompare.report import report_html
-from tb_modelcompare.similarity import Comparison, Measure
+from tb_modelcompare.similarity import MEASURES, Comparison, Measure
 from tb_modelcompare.similarity.activations import Matrix
 from tb_modelcompare.similarity.inputs import find_measure
-
-STATISTICS = ("null_mean", "null_high", "p_value", "low", "high", "effective_rows", "baseline")
 
 
 def similarity(arguments: argparse.Namespace) -> int:
     """Compare, print the best matches, write the files that are asked for."""
     measure, a, b = _opened(arguments)
     csv_file, png_file = output_file(arguments.csv), output_file(arguments.png)
-    asked = {"permutations": arguments.permutations, "resamples": arguments.resamples}
+    untrained = None
     if arguments.untrained is not None:
         untrained = open_snapshot(arguments.logdir, arguments.untrained)
         require_same_probe(b, untrained)
-        asked["untrained"] = untrained.all_activations()
-    comparison = _compared(measure, a, b, **asked)
+    comparison = _compared(
+        Wanted(a, b, measure.name, arguments.permutations, arguments.resamples, untrained)
+    )
     distance = ", a distance" if measure.distance else ""
     print(f"{measure.title}{distance}, from {measure.low:g} to {measure.high:g}; {a.rows} rows")
     if comparison.low is not None:
@@ -53,7 +59,7 @@ def report(arguments: argparse.Namespace) -> int:
     measure, a, b = _opened(arguments)
     file = output_file(arguments.out)
     assert file is not None
-    file.write_text(report_html(a, b, _compared(measure, a, b)), encoding="utf-8")
+    file.write_text(report_html(a, b, _compared(Wanted(a, b, measure.name))), encoding="utf-8")
     print(printable(str(file)))
     return 0
 
@@ -66,16 +72,25 @@ def _opened(arguments: argparse.Namespace) -> tuple[Measure, Snapshot, Snapshot]
     return measure, a, b
 
 
-def _compared(measure: Measure, a: Snapshot, b: Snapshot, **asked: Any) -> Comparison:
-    with tqdm(total=1000, desc=measure.title, bar_format=BAR, disable=None, leave=False) as bar:
-
-        def follow(share: float) -> None:
-            bar.update(int(1000 * share) - bar.n)
-
-        comparison = compare_snapshots(a, b, measure, progress=follow, **asked)
+def _compared(wanted: Wanted) -> Comparison:
+    """The comparison, from the cache if it was made before, here or in the tab."""
+    cache = ResultCache()
+    comparison = find_comparison(wanted, cache)
+    if comparison is None:
+        comparison = _with_bar(wanted)
+        try:
+            keep_comparison(wanted, comparison, cache)
+        except CacheDirectoryError as error:  # the values are there all the same
+            complain(f"warning: the comparison is not kept for the next time: {error}")
     for note in comparison.warnings:
         complain(f"warning: {note}")
     return comparison
+
+
+def _with_bar(wanted: Wanted) -> Comparison:
+    title = MEASURES[wanted.measure].title
+    with tqdm(total=1000, desc=title, bar_format=BAR, disable=None, leave=False) as bar:
+        return make_comparison(wanted, lambda share: bar.update(int(1000 * share) - bar.n))
 
 
 def _best_matches(comparison: Comparison, measure: Measure, a: str, b: str) -> str:

@@ -33,10 +33,10 @@ def command(environ: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -
     """Runs `tb-modelcompare` with the given arguments to its end."""
     elsewhere = tmp_path_factory.mktemp("cwd")
 
-    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+    def run(*arguments: object, **variables: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [*COMMAND, *map(str, arguments)],
-            env=environ,
+            env={**environ, **variables},
             cwd=elsewhere,
             capture_output=True,
             text=True,

@@ -114,6 +114,36 @@ def test_the_interval_of_a_debiased_measure_is_for_all_images(command: Run, logd
     assert "low, high" not in without.stdout
 
 
+@pytest.mark.parametrize("asked", [(), ("--permutations", 8, "--untrained", "one@0")])
+def test_a_second_identical_comparison_reads_no_activations(
+    command: Run, own_logdir: Path, tmp_path: Path, asked: tuple[object, ...]
+) -> None:
+    files = [tmp_path / "first.csv", tmp_path / "second.csv"]
+    query = ("similarity", own_logdir, "one@5", "two", *asked, "--csv")
+    first = command(*query, files[0])
+    assert first.returncode == 0, first.stderr
+    snapshot = open_snapshot(own_logdir, "two")
+    for layer in snapshot.layers:
+        Path(snapshot.run_dir, layer.asset.path).write_bytes(b"damaged")
+    second = command(*query, files[1])
+    assert (second.returncode, second.stdout) == (0, first.stdout)
+    assert files[1].read_bytes() == files[0].read_bytes()
+    other = command("similarity", own_logdir, "one@5", "two", "--measure", "rsa_pearson")
+    assert other.returncode == 2  # what was not computed before needs the files
+
+
+def test_a_cache_that_cannot_be_written_loses_no_values(
+    command: Run, logdir: Path, tmp_path: Path
+) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("in the way")
+    asked = ("similarity", logdir, "one@0", "two", "--measure", "r2_cca")
+    done = command(*asked, TB_MODELCOMPARE_CACHE=str(blocked))
+    assert done.returncode == 0
+    assert "is not kept for the next time" in done.stderr
+    assert done.stdout == command(*asked).stdout
+
+
 def test_another_measure(command: Run, logdir: Path, tmp_path: Path) -> None:
     file = tmp_path / "matrix.csv"
     arguments = ("one@0", "two", "--measure", "mean_cca", "--csv", file)

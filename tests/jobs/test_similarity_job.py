@@ -15,6 +15,7 @@ from serving import Server, activations, error_of, make_probe
 
 from tb_modelcompare import SummaryWriter, similarity
 from tb_modelcompare.cache.results import ResultCache
+from tb_modelcompare.cli import main
 from tb_modelcompare.jobs.runtime.records import State
 from tb_modelcompare.jobs.similarity import MATRIX
 from tb_modelcompare.log.reader import open_snapshot
@@ -107,6 +108,20 @@ def test_a_second_request_is_answered_at_once_also_after_a_restart(
     assert children() <= before  # nothing was started
     other = second.ask({**QUICK, "measure": "mean_cca"})
     assert other["id"] != job_id
+
+
+def test_the_command_line_and_the_tab_keep_one_result(
+    session_logs: Path, serve: Callable[..., Server]
+) -> None:
+    assert main(["similarity", str(session_logs), A, B]) == 0
+    server = serve(session_logs)
+    found = server.ask(QUICK)
+    assert (found["status"], found["cached"]) == ("done", True)
+    info = server.json("matrix_info", id=found["id"])
+    assert (info["look"], info["a"], info["measure"]) == ("exact", A, "linear_cka")
+    values = np.frombuffer(server.get("matrix", id=found["id"]).data, "<f8")
+    expected = similarity.compare(activations(1), activations(2), "linear_cka")
+    np.testing.assert_array_equal(values.reshape(expected.values.shape), expected.values)
 
 
 def test_a_damaged_result_is_computed_again(

@@ -1,0 +1,122 @@
+"""Whole comparisons, kept in the cache: the command line and the tab find each other's."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from tb_modelcompare.cache.results import ResultCache
+from tb_modelcompare.compare.comparison import compare_snapshots
+from tb_modelcompare.compare.wire import matrix_info
+from tb_modelcompare.jobs import similarity
+from tb_modelcompare.jobs.arrays import array_file, save_arrays
+from tb_modelcompare.jobs.kind import identity, result_key
+from tb_modelcompare.jobs.runtime.progress import write_array
+from tb_modelcompare.log.snapshot import Snapshot
+from tb_modelcompare.similarity import MEASURES, Comparison
+
+STATISTICS = ("null_mean", "null_high", "p_value", "low", "high", "effective_rows", "baseline")
+"""What a comparison can have beside its values, by the names of its attributes."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Two snapshots of one probe, the name of a measure, and the statistics that are asked for."""
+
+    a: Snapshot
+    b: Snapshot
+    measure: str
+    permutations: int = 0
+    resamples: int = 0
+    untrained: Snapshot | None = None
+
+    @property
+    def _plain(self) -> bool:
+        return not (self.permutations or self.resamples or self.untrained)
+
+    @property
+    def _inputs(self) -> similarity.Inputs:
+        return similarity.Inputs(self.a, self.b, self.measure)
+
+    @property
+    def key(self) -> str:
+        """The key of the result; without statistics it is that of the tab's job."""
+        if self._plain:
+            return result_key(similarity.KIND.name, similarity.content(self._inputs))
+        content = {
+            **similarity.content(self._inputs),
+            "permutations": self.permutations,
+            "resamples": self.resamples,
+            "untrained": self.untrained and identity(self.untrained),
+        }
+        return result_key("comparison", content)
+
+
+def find_comparison(wanted: Wanted, cache: ResultCache) -> Comparison | None:
+    """The comparison, if it was made before; each of its files is checked."""
+    result = cache.find(wanted.key)
+    if result is None:
+        return None
+    info = result.report["matrix"]
+    arrays: dict[str, npt.NDArray[np.float64]] = {}
+    for name in ("values", *STATISTICS):
+        file = _file(name)
+        if file in result.files:
+            content = cache.read(wanted.key, file)
+            if content is None:  # another process has made room meanwhile
+                return None
+            arrays[name] = np.load(io.BytesIO(content), allow_pickle=False)
+    return Comparison(
+        rows=tuple(info["rows"]),
+        columns=tuple(info["columns"]),
+        measure=wanted.measure,
+        warnings=tuple(info["warnings"]),
+        **arrays,
+    )
+
+
+def make_comparison(wanted: Wanted, progress: Callable[[float], None]) -> Comparison:
+    """Compute the comparison."""
+    options: dict[str, Any] = {}
+    if wanted.untrained is not None:
+        options["untrained"] = wanted.untrained.all_activations()
+    return compare_snapshots(
+        wanted.a,
+        wanted.b,
+        MEASURES[wanted.measure],
+        permutations=wanted.permutations,
+        resamples=wanted.resamples,
+        progress=progress,
+        **options,
+    )
+
+
+def keep_comparison(wanted: Wanted, comparison: Comparison, cache: ResultCache) -> None:
+    """Keep a comparison for the next time.
+
+    Raises
+    ------
+    CacheDirectoryError
+        If the cache cannot be written.
+    """
+    measure = MEASURES[wanted.measure]
+    info = matrix_info(wanted.a, wanted.b, measure, comparison)
+    workspace = cache.workspace()
+    try:
+        write_array(workspace / _file("values"), comparison.values.astype("<f8"))
+        found = {name: getattr(comparison, name) for name in STATISTICS}
+        save_arrays({name: one for name, one in found.items() if one is not None}, workspace)
+        report = msgspec.to_builtins(similarity.Result(info))
+        cache.store(wanted.key, workspace, report)
+    finally:
+        cache.discard(workspace)  # unless it has become the result
+
+
+def _file(array: str) -> str:
+    return similarity.MATRIX if array == "values" else array_file(array)
