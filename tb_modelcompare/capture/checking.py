@@ -32,7 +32,7 @@ class Reference:
 
     Attributes
     ----------
-    values : sequence of arrays (items, places …, units)
+    values : sequence of arrays (items, positions …, units)
         More than one where a layer was called several times and it is not known which is which.
     units : int, optional
         As the layer's own attributes say.

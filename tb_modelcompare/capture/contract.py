@@ -1,4 +1,4 @@
-"""What every framework's capture has in common: selection, placement, preparing images.
+"""What every framework's capture has in common: selecting layers, preparing images, checking.
 
 A framework's module (`keras`, `onnx`, `torch`) turns a model into a `Model` and declares what it
 opens as a `Framework`; nothing here knows about frameworks.
@@ -21,8 +21,8 @@ from tb_modelcompare.capture.checking import Reference
 from tb_modelcompare.errors import LayerSelectionError, NotRenderableError, ProbeError, nearest
 from tb_modelcompare.errors.checks import one_of, whole
 from tb_modelcompare.graph import LayerGraph, Node
-from tb_modelcompare.probe.preprocessing import Preprocessing
-from tb_modelcompare.probe.probe import Probe, unit_range
+from tb_modelcompare.probe.preprocessing import Preprocessing, unit_range
+from tb_modelcompare.probe.probe import Probe
 from tb_modelcompare.probe.sampling import REDUCTIONS, Floats, Reading, Reduction, Sampled
 
 # Images that a translated graph is compared on: two show whether it mixes a batch's images up.
@@ -244,7 +244,7 @@ def _select_by_name(model: Model, wanted: tuple[str, ...]) -> tuple[str, ...]:
         if name not in model.candidates:
             raise LayerSelectionError(
                 f"layer {name!r} has no output that can be logged (floating point, one value per "
-                f"unit at each place); {nearest(name, model.candidates)}"
+                f"unit at each position); {nearest(name, model.candidates)}"
             )
     return tuple(name for name in model.candidates if name in set(wanted))
 
@@ -283,22 +283,22 @@ class Recording:
 
     def _batches(self, batch_size: int) -> Iterator[list[Sampled]]:
         probe = self.probe
-        places = probe.positions.reshape(len(probe), probe.positions_per_image, 2)
+        positions = probe.positions.reshape(len(probe), probe.positions_per_image, 2)
         for start in range(0, len(probe), batch_size):
             batch = slice(start, start + batch_size)
-            sampled = self.sampler(self._prepared(batch), places[batch])
+            sampled = self.sampler(self._prepared(batch), positions[batch])
             if start == 0:
-                self._check(sampled, places[: min(checking.CHECKED, len(sampled[0].values))])
+                self._check(sampled, positions[: min(checking.CHECKED, len(sampled[0].values))])
             yield sampled
 
-    def _check(self, sampled: Sequence[Sampled], places: npt.NDArray[np.float64]) -> None:
+    def _check(self, sampled: Sequence[Sampled], positions: npt.NDArray[np.float64]) -> None:
         """Compare what is logged of the first items with the framework's own forward pass."""
-        items = self._prepared(slice(len(places)))
+        items = self._prepared(slice(len(positions)))
         references = self.model.reference(self.layers, items)
-        arguments = references, places, self.reduction
+        arguments = references, positions, self.reduction
         wrong = checking.problems(self.layers, sampled, *arguments)
         if wrong:  # in a batch of their own, what items give cannot depend on others
-            alone = self.sampler(items, places)
+            alone = self.sampler(items, positions)
             if broken := checking.problems(self.layers, alone, *arguments):
                 checking.refuse(broken)
             checking.warn_of_mixed(wrong)

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from tb_modelcompare.capture.contract import Feed, FrozenGraph, Sampler
 from tb_modelcompare.errors import ModelCompareError, ModelFileError, NotRenderableError
-from tb_modelcompare.probe.sampling import Reading, Sampled, Spatial, placement, unusable
+from tb_modelcompare.probe.sampling import Reading, Sampled, Spatial, token_grid, unusable
 
 # Images (n, h, w, c) float32 → each layer's tensor. Called while tracing, never twice.
 LayerFunction = Callable[[Any], Mapping[str, Any]]
@@ -37,18 +37,18 @@ def sample_function(
     spatial: dict[str, Spatial] = {}
 
     def rows(layer: str, output: Any, positions: Any) -> Any:
-        place = placement(output.shape[1:], reading) if output.shape.rank is not None else None
-        if place is None:
+        grid = token_grid(output.shape[1:], reading) if output.shape.rank is not None else None
+        if grid is None:
             raise unusable(layer, output.shape)
-        spatial[layer] = place.spatial
-        height, width = place.spatial or (1, 1)
+        spatial[layer] = grid.spatial
+        height, width = grid.spatial or (1, 1)
         down = tf.cast(tf.floor(positions[..., 0] * height), tf.int32)
         across = tf.cast(tf.floor(positions[..., 1] * width), tf.int32)
-        units = math.prod(output.shape[1:]) // place.tokens
-        tokens = tf.reshape(output, (-1, place.tokens, units))
-        if place.mean:
+        units = math.prod(output.shape[1:]) // grid.tokens
+        tokens = tf.reshape(output, (-1, grid.tokens, units))
+        if grid.mean:
             tokens = tf.reduce_mean(tokens, 1, keepdims=True)
-        taken = tf.gather(tokens, place.skip + down * width + across, axis=1, batch_dims=1)
+        taken = tf.gather(tokens, grid.skip + down * width + across, axis=1, batch_dims=1)
         return tf.cast(tf.reshape(taken, (-1, units)), tf.float32)
 
     def sampled(images: Any, positions: Any) -> list[Any]:
@@ -56,11 +56,11 @@ def sample_function(
             values = function(images)
         return [rows(layer, values[layer], positions) for layer in layers]
 
-    def trace(batch: int, places: int) -> Any:
+    def trace(batch: int, per_item: int) -> Any:
         try:
             return tf.function(sampled, autograph=False).get_concrete_function(
                 tf.TensorSpec((batch, *feed.shape), feed.dtype),
-                tf.TensorSpec((batch, places, 2), tf.float64),
+                tf.TensorSpec((batch, per_item, 2), tf.float64),
             )
         except ModelCompareError:
             raise

@@ -7,7 +7,8 @@ from typing import Any
 from tb_modelcompare.cli.commands import command
 from tb_modelcompare.cli.values import count, numbers, path
 from tb_modelcompare.log.entries import MAX_STEP
-from tb_modelcompare.probe.probe import MAX_POSITIONS, MAX_SIZE
+from tb_modelcompare.probe.inputs import MAX_POSITIONS
+from tb_modelcompare.probe.photos import MAX_PHOTO_SIZE
 from tb_modelcompare.probe.sampling import REDUCTIONS
 
 _PREPROCESSING = (
@@ -139,7 +140,7 @@ def _model_options(parser: Any) -> None:
     parser.add_argument(
         "--size",
         metavar="PIXELS",
-        type=count(8, MAX_SIZE),
+        type=count(8, MAX_PHOTO_SIZE),
         default=224,
         help="height and width that photos are cropped to (default: %(default)s)",
     )

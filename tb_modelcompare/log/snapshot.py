@@ -25,8 +25,9 @@ from tb_modelcompare.log.hashing import Identity
 from tb_modelcompare.log.index import FrozenRecord, LayerRecord, ProbeRecord
 from tb_modelcompare.log.text import parse_json
 from tb_modelcompare.probe.identity import probe_id
+from tb_modelcompare.probe.inputs import ARRAY_DTYPES
 from tb_modelcompare.probe.preprocessing import Preprocessing
-from tb_modelcompare.probe.probe import ARRAY_DTYPES, Probe
+from tb_modelcompare.probe.probe import Probe
 
 _BLOCK_VALUES = 2**22
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,16 +14,15 @@ import numpy.typing as npt
 from tb_modelcompare.errors import ActivationError, ProbeError
 from tb_modelcompare.errors.checks import one_of, whole
 from tb_modelcompare.probe.identity import probe_id
-from tb_modelcompare.probe.preprocessing import Preprocessing, unit_range
+from tb_modelcompare.probe.inputs import (
+    MAX_POSITIONS,
+    checked_arrays,
+    checked_images,
+    checked_names,
+    checked_positions,
+)
+from tb_modelcompare.probe.photos import checked_size, photo_files, read_photo
 from tb_modelcompare.probe.sampling import REDUCTIONS, Reading, Reduction, real_array, sample
-
-__all__ = ["ARRAY_DTYPES", "Preprocessing", "Probe", "unit_range"]
-
-_IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff"})
-MAX_SIZE = 4096  # pixels of a side
-MAX_POSITIONS = 2**16  # of one image or array
-# Of arrays that are no images.
-ARRAY_DTYPES = ("uint8", "int32", "int64", "float32")
 
 
 @dataclass(frozen=True, eq=False, init=False)
@@ -84,7 +83,7 @@ class Probe:
         seed: int = 0,
         names: Sequence[str] | None = None,
     ) -> None:
-        self._fill(_checked_images(images), True, positions, positions_per_image, seed, names)
+        self._fill(checked_images(images), True, positions, positions_per_image, seed, names)
 
     def _fill(
         self,
@@ -100,25 +99,25 @@ class Probe:
         k = whole(per_item, positions_per_image, least=1, most=MAX_POSITIONS, error=ProbeError)
         seed = whole("seed", seed, least=0, error=ProbeError)
         if positions is None:
-            places = np.random.default_rng(seed).random((count * k, 2))
+            uv = np.random.default_rng(seed).random((count * k, 2))
         else:
-            places = _checked_positions(positions, count)
-            if seed != 0 or k not in (1, len(places) // count):
+            uv = checked_positions(positions, count)
+            if seed != 0 or k not in (1, len(uv) // count):
                 raise ProbeError(
                     f"{per_item} and seed are for positions that are drawn, and positions are "
                     f"given; leave them out"
                 )
-        texts = _checked_names(names, count)
+        texts = checked_names(names, count)
         if items.flags.writeable:  # the caller could change them under our id
             items = items.copy()
             items.flags.writeable = False
-        places.flags.writeable = False
+        uv.flags.writeable = False
         object.__setattr__(self, "images", items)
-        object.__setattr__(self, "positions", places)
-        object.__setattr__(self, "positions_per_image", len(places) // count)
+        object.__setattr__(self, "positions", uv)
+        object.__setattr__(self, "positions_per_image", len(uv) // count)
         object.__setattr__(self, "names", texts)
         object.__setattr__(self, "is_of_images", is_of_images)
-        object.__setattr__(self, "id", probe_id(items, places, is_of_images))
+        object.__setattr__(self, "id", probe_id(items, uv, is_of_images))
 
     @classmethod
     def from_arrays(
@@ -159,7 +158,7 @@ class Probe:
             For anything else, saying what to change.
         """
         probe = cls.__new__(cls)
-        probe._fill(_checked_arrays(arrays), False, positions, positions_per_item, seed, names)
+        probe._fill(checked_arrays(arrays), False, positions, positions_per_item, seed, names)
         return probe
 
     def reading(self, reduction: Reduction = "sample") -> Reading:
@@ -227,8 +226,8 @@ class Probe:
             raise ActivationError(
                 f"output has shape {array.shape}; give one entry for each of {len(self)} images"
             )
-        places = self.positions.reshape(len(self), self.positions_per_image, 2)
-        return sample(array, places, "output", self.reading(reduction)).values
+        positions = self.positions.reshape(len(self), self.positions_per_image, 2)
+        return sample(array, positions, "output", self.reading(reduction)).values
 
     def __len__(self) -> int:
         return len(self.images)
@@ -277,7 +276,7 @@ class Probe:
         """
         if not isinstance(path, (str, os.PathLike)) or not os.fspath(path):
             raise ProbeError(f"path is {path!r:.100}; give a directory that holds images")
-        height, width = _checked_size(size)
+        height, width = checked_size(size)
         if limit is not None:
             whole("limit, where it is not None,", limit, least=1, error=ProbeError)
         # Before thousands of photos are read.
@@ -290,113 +289,9 @@ class Probe:
         )
         whole("seed", seed, least=0, error=ProbeError)
         root = Path(path)
-        if not root.is_dir():
-            raise ProbeError(f"{root} is no directory; give one that holds images")
-        files = sorted(
-            file
-            for file in root.rglob("*")
-            if file.suffix.lower() in _IMAGE_SUFFIXES and file.is_file()
-        )
-        if not files:
-            raise ProbeError(f"no image ({', '.join(sorted(_IMAGE_SUFFIXES))}) under {root}")
-        if limit is not None and len(files) > limit:
-            files = [files[i * len(files) // limit] for i in range(limit)]
+        files = photo_files(root, limit)
         images = np.empty((len(files), height, width, 3), dtype=np.uint8)
         for i, file in enumerate(files):
-            images[i] = _read_photo(file, height, width)
+            images[i] = read_photo(file, height, width)
         names = [file.relative_to(root).as_posix() for file in files]
         return cls(images, positions_per_image=positions_per_image, seed=seed, names=names)
-
-
-def _checked_images(images: npt.ArrayLike) -> npt.NDArray[Any]:
-    array = _array("images", images)
-    if array.ndim == 3:
-        array = array[..., None]
-    if array.ndim != 4 or 0 in array.shape or array.shape[-1] not in (1, 3):
-        raise ProbeError(
-            f"images have shape {array.shape}; give (n, h, w, 3) RGB or (n, h, w, 1) grey, n > 0"
-        )
-    if array.dtype == np.uint8:
-        return np.ascontiguousarray(array)
-    if array.dtype.kind != "f":
-        raise ProbeError(f"images are {array.dtype}; give uint8, or floating point in [0, 1]")
-    array = np.ascontiguousarray(array, dtype=np.float32)
-    low, high = float(array.min()), float(array.max())
-    if not (low >= 0.0 and high <= 1.0):  # false for NaN as well
-        raise ProbeError(
-            f"floating point images lie in [{low:g}, {high:g}]; give [0, 1], or uint8 for 0..255"
-        )
-    return array
-
-
-def _checked_arrays(arrays: npt.ArrayLike) -> npt.NDArray[Any]:
-    array = _array("arrays", arrays)
-    if not 2 <= array.ndim <= 4 or 0 in array.shape:
-        raise ProbeError(
-            f"arrays have shape {array.shape}; give (n, …) with one to three dimensions each, n > 0"
-        )
-    if array.dtype.name in ARRAY_DTYPES[:-1]:
-        return np.ascontiguousarray(array)
-    if array.dtype.kind != "f":
-        raise ProbeError(f"arrays are {array.dtype}; give {', '.join(ARRAY_DTYPES)}")
-    array = np.ascontiguousarray(array, dtype=np.float32)
-    if not np.isfinite(array).all():
-        raise ProbeError("arrays hold NaN or infinity, or values beyond float32")
-    return array
-
-
-def _array(what: str, values: npt.ArrayLike) -> npt.NDArray[Any]:
-    if isinstance(values, np.ma.MaskedArray):
-        raise ProbeError(f"{what} are a masked array; fill in what is masked")
-    try:
-        return np.asarray(values)
-    except Exception as error:  # each framework has its own, as for a GPU's tensor
-        raise ProbeError(f"{what} are no array ({error}); give a numpy array") from error
-
-
-def _checked_size(size: Any) -> tuple[int, int]:
-    sides = tuple(size) if isinstance(size, (tuple, list)) else (size, size)
-    if len(sides) != 2:
-        raise ProbeError(f"size is {size!r:.100}; give one number, or (height, width)")
-    height, width = (whole("size", n, least=1, most=MAX_SIZE, error=ProbeError) for n in sides)
-    return height, width
-
-
-def _checked_names(names: Any, count: int) -> tuple[str, ...]:
-    if names is None:
-        return tuple(map(str, range(count)))
-    if isinstance(names, str) or not isinstance(names, Iterable):
-        raise ProbeError(f"names is {names!r:.100}; give a sequence, one name per image or array")
-    texts = tuple(names)
-    if len(texts) != count:
-        raise ProbeError(f"{len(texts)} names for {count} items; give one per image or array")
-    for text in texts:
-        if not isinstance(text, str):
-            raise ProbeError(f"names holds {text!r:.100}; give strings")
-    return tuple(map(str, texts))
-
-
-def _checked_positions(positions: npt.ArrayLike, count: int) -> npt.NDArray[np.float64]:
-    given = _array("positions", positions)
-    if given.dtype.kind not in "fiu":
-        raise ProbeError(f"positions are {given.dtype}; give numbers in [0, 1)")
-    places = np.array(given, dtype=np.float64, order="C")
-    if places.ndim != 2 or places.shape[1] != 2 or len(places) == 0 or len(places) % count:
-        raise ProbeError(
-            f"positions have shape {places.shape}; give (k * {count}, 2), k for each image in turn"
-        )
-    if not (places.min() >= 0.0 and places.max() < 1.0):
-        raise ProbeError("positions must lie in [0, 1): (u over the height, v over the width)")
-    return places
-
-
-def _read_photo(file: Path, height: int, width: int) -> npt.NDArray[np.uint8]:
-    from PIL import Image, ImageOps
-
-    try:
-        with Image.open(file) as photo:
-            upright = ImageOps.exif_transpose(photo).convert("RGB")
-            fitted = ImageOps.fit(upright, (width, height), Image.Resampling.BICUBIC)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise ProbeError(f"{file} cannot be decoded as an image ({error}); remove it") from error
-    return np.asarray(fitted, dtype=np.uint8)

@@ -25,9 +25,9 @@ class Reading:
     Attributes
     ----------
     sequence : bool
-        Tokens are places along a text or series, and no map of g × g.
+        Tokens are positions along a text or series, and no map of g × g.
     reduction : Reduction
-        Of the places of an output: "sample" takes the value at the position, "mean" their mean,
+        Of the positions of an output: "sample" takes the value at the position, "mean" their mean,
         "first" the first token (of maps it samples), "flatten" all values as so many units.
     """
 
@@ -44,7 +44,7 @@ class Sampled:
 
 
 @dataclass(frozen=True)
-class Placement:
+class TokenGrid:
     """How positions address an output: a map of h × w tokens after `skip` others.
 
     `tokens` is the number of all of them. A vector is one token at every position. Where `mean`
@@ -64,10 +64,10 @@ class Placement:
         return self.skip + rows * width + columns
 
 
-def placement(
+def token_grid(
     shape: Sequence[int | None],
     reading: Reading = Reading(),
-) -> Placement | None:
+) -> TokenGrid | None:
     """How to sample an output of `shape` (without the batch axis); None where we cannot.
 
     (units,) is the same at every position, and so is what `reading` reduces. (h, w, units) is a
@@ -79,21 +79,21 @@ def placement(
         return None
     sizes = [int(size) for size in shape if size is not None]
     if len(sizes) <= 1 or (len(sizes) <= 3 and reading.reduction == "flatten"):
-        return Placement(None, 1)
+        return TokenGrid(None, 1)
     if len(sizes) > 3:
         return None
     tokens = math.prod(sizes[:-1])
     if reading.reduction == "mean":
-        return Placement(None, tokens, mean=True)
+        return TokenGrid(None, tokens, mean=True)
     if len(sizes) == 3:
-        return Placement((sizes[0], sizes[1]), tokens)
+        return TokenGrid((sizes[0], sizes[1]), tokens)
     if reading.reduction == "first":
-        return Placement(None, tokens)
+        return TokenGrid(None, tokens)
     for skip in () if reading.sequence else (0, 1):
         side = math.isqrt(max(tokens - skip, 0))
         if side > 1 and side * side == tokens - skip:
-            return Placement((side, side), tokens, skip)
-    return Placement((tokens, 1), tokens)
+            return TokenGrid((side, side), tokens, skip)
+    return TokenGrid((tokens, 1), tokens)
 
 
 def real_array(what: str, values: npt.ArrayLike) -> npt.NDArray[Any]:
@@ -127,15 +127,15 @@ def sample(
     reading: Reading = Reading(),
 ) -> Sampled:
     """Rows of `output` (b, …) at `positions` (b, k, 2), in numpy."""
-    place = placement(output.shape[1:], reading)
-    if place is None:
+    grid = token_grid(output.shape[1:], reading)
+    if grid is None:
         raise unusable(layer, output.shape)
-    tokens = output.reshape(len(output), place.tokens, -1)
-    if place.mean:
+    tokens = output.reshape(len(output), grid.tokens, -1)
+    if grid.mean:
         tokens = tokens.mean(axis=1, keepdims=True, dtype=np.float64)
-    index = place.index(positions)
+    index = grid.index(positions)
     values = np.take_along_axis(tokens, index[..., None], axis=1)
-    return Sampled(np.asarray(values.reshape(index.size, -1), np.float32), place.spatial)
+    return Sampled(np.asarray(values.reshape(index.size, -1), np.float32), grid.spatial)
 
 
 def unusable(layer: str, shape: Sequence[Any]) -> ActivationError:

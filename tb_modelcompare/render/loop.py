@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tb_modelcompare.errors import ActivationError, LimitError
-from tb_modelcompare.probe.probe import unit_range
+from tb_modelcompare.probe.preprocessing import unit_range
 from tb_modelcompare.render.frozen import FrozenModel, pruned_graph, subgraph
 from tb_modelcompare.render.plan import MAX_SIZE, Batch, Placement, batches, place
 from tb_modelcompare.render.program import Kind, Program, Recipe, random_warps

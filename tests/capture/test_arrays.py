@@ -71,8 +71,8 @@ def elsewhere(tmp_path: Path, probe: Probe) -> Any:
 
 
 def at_tokens(output: np.ndarray, probe: Probe) -> np.ndarray:
-    places = (probe.positions[:, 0] * output.shape[1]).astype(int)
-    return output[np.arange(probe.rows) // probe.positions_per_image, places]
+    tokens = (probe.positions[:, 0] * output.shape[1]).astype(int)
+    return output[np.arange(probe.rows) // probe.positions_per_image, tokens]
 
 
 def test_keras_sequence_model(tmp_path: Path, texts: Probe) -> None:
@@ -126,8 +126,8 @@ def test_reductions(tmp_path: Path, texts: Probe, make: Any) -> None:
 
 
 def _every_token() -> np.ndarray:
-    places = np.tile((np.arange(LENGTH) + 0.5) / LENGTH, len(TEXTS))
-    return np.stack([places, np.zeros_like(places)], 1)
+    along = np.tile((np.arange(LENGTH) + 0.5) / LENGTH, len(TEXTS))
+    return np.stack([along, np.zeros_like(along)], 1)
 
 
 def test_a_probe_comes_back_as_it_was(tmp_path: Path, texts: Probe) -> None:
@@ -141,8 +141,8 @@ def test_a_probe_comes_back_as_it_was(tmp_path: Path, texts: Probe) -> None:
     assert snapshot.preprocessing is None
     # The same bytes as images would be another probe.
     pixels = np.zeros((2, 4, 4, 3), np.uint8)
-    places = np.zeros((2, 2))
-    assert Probe(pixels, places).id != Probe.from_arrays(pixels, places).id
+    positions = np.zeros((2, 2))
+    assert Probe(pixels, positions).id != Probe.from_arrays(pixels, positions).id
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from tb_modelcompare.capture import contract as capture
 from tb_modelcompare.errors import ActivationError, SelfCheckWarning
 from tb_modelcompare.log.reader import list_snapshots, open_snapshot
 from tb_modelcompare.log.writer import open_model
-from tb_modelcompare.probe.sampling import Placement, Sampled
+from tb_modelcompare.probe.sampling import Sampled, TokenGrid
 
 torch = pytest.importorskip("torch")
 nn = torch.nn
@@ -153,8 +153,8 @@ def test_only_the_broken_layer_is_named(tmp_path: Path, probe: Probe) -> None:
 def test_wrong_places_are_refused(
     tmp_path: Path, probe: Probe, kind: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model, right = _made(kind, tmp_path), Placement.index
-    monkeypatch.setattr(Placement, "index", lambda self, where: right(self, where[..., ::-1]))
+    model, right = _made(kind, tmp_path), TokenGrid.index
+    monkeypatch.setattr(TokenGrid, "index", lambda self, where: right(self, where[..., ::-1]))
     with SummaryWriter(tmp_path / "run", probe) as writer, pytest.raises(ActivationError):
         writer.add_model("net", model, layers="all", frozen=False, progress=False)
 

@@ -53,7 +53,7 @@ def outputs(module: Any, probe: Probe) -> dict[str, Any]:
 
 
 def rows(value: Any, probe: Probe) -> np.ndarray:
-    """Of (items, places …, units), by the plain definition."""
+    """Of (items, positions …, units), by the plain definition."""
     array = value.detach().to(torch.float32).numpy()
     found = []
     for row, (u, v) in enumerate(probe.positions):
@@ -65,7 +65,7 @@ def rows(value: Any, probe: Probe) -> np.ndarray:
 
 
 def check(snapshot: Snapshot, probe: Probe, expected: Mapping[str, Any]) -> None:
-    """`expected` are (items, places …, units) by layer."""
+    """`expected` are (items, positions …, units) by layer."""
     for layer, value in expected.items():
         found = snapshot.activations(layer)
         assert found.shape == (probe.rows, value.shape[-1]), layer
@@ -158,7 +158,7 @@ class Speech(nn.Module):
         self.front = nn.Conv1d(1, 8, 10, stride=5)
         self.group = nn.GroupNorm(8, 8)
         self.norm = nn.LayerNorm(8)
-        self.place = nn.Conv1d(8, 8, 5, padding=2, groups=2)
+        self.depthwise = nn.Conv1d(8, 8, 5, padding=2, groups=2)
         self.act = nn.GELU()
         self.block = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
         self.head = nn.Linear(8, 4)
@@ -166,7 +166,7 @@ class Speech(nn.Module):
     def forward(self, x: Any) -> Any:
         x = self.group(self.front(x[:, 0].unsqueeze(1))).transpose(1, 2)
         x = self.norm(x)
-        x = x + self.act(self.place(x.transpose(1, 2))).transpose(1, 2)
+        x = x + self.act(self.depthwise(x.transpose(1, 2))).transpose(1, 2)
         return self.head(self.block(x))
 
 
@@ -177,7 +177,8 @@ def test_convolutions_inside_a_transformer(tmp_path: Path, traced: bool) -> None
     snapshot = log(tmp_path, SERIES, net)
     found = outputs(net, SERIES)
     first = {
-        prefix + n: found[prefix + n].transpose(1, 2) for n in ("front", "group", "place", "act")
+        prefix + n: found[prefix + n].transpose(1, 2)
+        for n in ("front", "group", "depthwise", "act")
     }
     last = ["norm", "head", "block.norm2" if not traced else "block"]
     check(snapshot, SERIES, first | {prefix + n: found[prefix + n] for n in last})
@@ -343,7 +344,9 @@ def test_three_dimensions_are_named(tmp_path: Path) -> None:
             x = self.norm(self.conv(x[:, None]))
             return self.head(x.mean((2, 3, 4)))
 
-    with pytest.warns(UserWarning, match=r"not logged: conv, norm because it has 3 axes of places"):
+    with pytest.warns(
+        UserWarning, match=r"not logged: conv, norm because it has 3 axes of positions"
+    ):
         snapshot = log(tmp_path, IMAGES, Volume())
     assert snapshot.layer_names == ("mean", "head")
 

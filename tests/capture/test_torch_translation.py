@@ -137,13 +137,13 @@ class Attention(nn.Module):
         super().__init__()
         self.patch = nn.Conv2d(3, 16, 8, 8)
         self.token = nn.Parameter(torch.randn(1, 1, 16))
-        self.places = nn.Parameter(torch.randn(1, 17, 16))
+        self.position_embedding = nn.Parameter(torch.randn(1, 17, 16))
         self.first = nn.TransformerEncoderLayer(16, 2, 32, activation="gelu", batch_first=True)
         self.qkv, self.out = nn.Linear(16, 48), nn.Linear(16, 16)
 
     def forward(self, x: Any) -> Any:
         x = self.patch(x).flatten(2).transpose(1, 2)
-        x = torch.cat([self.token.expand(x.shape[0], -1, -1), x], 1) + self.places
+        x = torch.cat([self.token.expand(x.shape[0], -1, -1), x], 1) + self.position_embedding
         x = self.first(x)
         n, t, units = x.shape
         q, k, v = self.qkv(x).reshape(n, t, 3, 2, units // 2).permute(2, 0, 3, 1, 4)
@@ -182,8 +182,8 @@ def frozen_rows(snapshot: Snapshot, probe: Probe) -> dict[str, np.ndarray]:
                 {layer: f"{name}:0" for layer, name in frozen.tensors.items()},
                 {f"{frozen.input}:0": probe.images / np.float32(255)},
             )
-    places = probe.positions.reshape(len(probe), -1, 2)
-    return {layer: sample(value, places, layer).values for layer, value in values.items()}
+    positions = probe.positions.reshape(len(probe), -1, 2)
+    return {layer: sample(value, positions, layer).values for layer, value in values.items()}
 
 
 @pytest.mark.parametrize("kind", [Activations, Convolutions, Pools, Norms, Joints, Attention])

@@ -45,9 +45,9 @@ if "busy" in sys.argv:
 probe = Probe(np.zeros((2, 16, 16, 3), np.uint8))
 with SummaryWriter(sys.argv[1] + "/run", probe) as writer:
     writer.add_model("net", model, frozen=True, progress=False)
-(first, *_), (place, *_) = hidden, devices
+(first, *_), (device, *_) = hidden, devices
 assert first == ([], "GPU", "busy" not in sys.argv), first
-assert place[0] == "CPU", devices
+assert device[0] == "CPU", devices
 from tb_modelcompare.log.reader import open_snapshot
 snapshot = open_snapshot(sys.argv[1], "run")
 graph = tf.compat.v1.GraphDef.FromString(snapshot.frozen_graph_path().read_bytes())

@@ -11,8 +11,8 @@ from PIL import Image
 from tb_modelcompare import Preprocessing, Probe
 from tb_modelcompare.capture.contract import resize
 from tb_modelcompare.errors import ActivationError, ProbeError
-from tb_modelcompare.probe.probe import unit_range
-from tb_modelcompare.probe.sampling import placement, sample
+from tb_modelcompare.probe.preprocessing import unit_range
+from tb_modelcompare.probe.sampling import sample, token_grid
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (4, 8, 9, 3), dtype=np.uint8)
 
@@ -41,21 +41,21 @@ def test_id_changes_with_any_pixel(image: int, y: int, x: int, c: int) -> None:
 
 @given(row=st.integers(0, 3), axis=st.integers(0, 1))
 def test_id_changes_with_any_position(row: int, axis: int) -> None:
-    places = np.array(Probe(PIXELS).positions)
-    places[row, axis] = np.nextafter(places[row, axis], 0)
-    assert Probe(PIXELS, places).id != Probe(PIXELS).id
+    positions = np.array(Probe(PIXELS).positions)
+    positions[row, axis] = np.nextafter(positions[row, axis], 0)
+    assert Probe(PIXELS, positions).id != Probe(PIXELS).id
 
 
 @given(order=st.permutations(range(4)))
 def test_id_changes_with_the_order(order: list[int]) -> None:
-    places = np.full((4, 2), 0.5)
-    same = Probe(PIXELS[order], places).id == Probe(PIXELS, places).id
+    positions = np.full((4, 2), 0.5)
+    same = Probe(PIXELS[order], positions).id == Probe(PIXELS, positions).id
     assert same == (order == [0, 1, 2, 3])
 
 
 def test_id_tells_apart_the_shape_of_the_same_bytes() -> None:
-    places = np.full((4, 2), 0.5)
-    assert Probe(PIXELS.reshape(4, 9, 8, 3), places).id != Probe(PIXELS, places).id
+    positions = np.full((4, 2), 0.5)
+    assert Probe(PIXELS.reshape(4, 9, 8, 3), positions).id != Probe(PIXELS, positions).id
 
 
 def test_caller_cannot_change_pixels_under_the_id() -> None:
@@ -97,7 +97,7 @@ def test_wrong_number_of_names_is_refused() -> None:
     h=st.integers(1, 9),
     w=st.integers(1, 9),
     units=st.integers(1, 4),
-    places=st.lists(
+    pairs=st.lists(
         st.tuples(
             st.floats(0, 1, exclude_max=True, width=64), st.floats(0, 1, exclude_max=True, width=64)
         ),
@@ -106,10 +106,10 @@ def test_wrong_number_of_names_is_refused() -> None:
     ),
 )
 def test_sampling_a_map_is_the_naive_loop(
-    h: int, w: int, units: int, places: list[tuple[float, float]]
+    h: int, w: int, units: int, pairs: list[tuple[float, float]]
 ) -> None:
     output = np.random.default_rng(0).random((2, h, w, units)).astype(np.float32)
-    positions = np.array([places, places[::-1]])
+    positions = np.array([pairs, pairs[::-1]])
     expected = [
         output[image, int(np.floor(u * h)), int(np.floor(v * w))]
         for image in range(2)
@@ -153,8 +153,8 @@ def test_probe_samples_outputs_of_any_framework() -> None:
 
 
 def test_volumes_and_unknown_sizes_have_no_placement() -> None:
-    assert placement((2, 2, 2, 2)) is None
-    assert placement((None, 4, 3)) is None
+    assert token_grid((2, 2, 2, 2)) is None
+    assert token_grid((None, 4, 3)) is None
 
 
 def test_resizing_keeps_constants_and_the_mean() -> None:

@@ -1,4 +1,4 @@
-"""What the axes of a torch tensor are: items, units, places; and how they become rows.
+"""What the axes of a torch tensor are: items, units, positions; and how they become rows.
 
 An axis is a sequence of factors, as a reshape may have merged several axes into one: the first
 axis of `x.reshape(n * t, d)` holds the factors n and t. A later reshape takes it apart again.
@@ -12,15 +12,15 @@ from dataclasses import dataclass, replace
 
 import torch
 
-ITEMS, UNITS, PLACES, UNKNOWN = "items", "units", "places", "unknown"
-# A layer that works along an axis of places (a mixer's dense layer over tokens) has units there,
-# and the former units are its places. Beside a tensor that says otherwise, these give way.
-BORROWED_UNITS, BORROWED_PLACES = "borrowed units", "borrowed places"
-# Places that were rolled, mirrored or mixed: which is where is not followed.
+ITEMS, UNITS, POSITIONS, UNKNOWN = "items", "units", "positions", "unknown"
+# A layer that works along an axis of positions (a mixer's dense layer over tokens) has units there,
+# and the former units are its positions. Beside a tensor that says otherwise, these give way.
+BORROWED_UNITS, BORROWED_POSITIONS = "borrowed units", "borrowed positions"
+# Positions that were rolled, mirrored or mixed: which is where is not followed.
 MOVED = "moved"
-_STRENGTH = {ITEMS: 2, UNITS: 2, PLACES: 2, BORROWED_UNITS: 1, BORROWED_PLACES: 1}
+_STRENGTH = {ITEMS: 2, UNITS: 2, POSITIONS: 2, BORROWED_UNITS: 1, BORROWED_POSITIONS: 1}
 
-# The key of places along one line that was no axis of the image.
+# The key of positions along one line that was no axis of the image.
 LINE = (-1,)
 # Keys from here on are those of tokens, whose number alone tells if they are a square map, and of
 # unknown axes. Below are the image's height and width.
@@ -47,7 +47,7 @@ def strength(axis: Axis) -> int:
 
 
 def resized(axis: Axis, size: int) -> Axis:
-    """The axis at another size: the same role, and the same places, more or fewer of them."""
+    """The axis at another size: the same role, and the same positions, more or fewer of them."""
     if size_of(axis) == size:
         return axis
     found = roles(axis)
@@ -85,7 +85,7 @@ def new_units(size: int) -> Axis:
 
 
 def as_moved(factor: Factor) -> Factor:
-    return replace(factor, role=MOVED) if factor.role in (PLACES, UNKNOWN) else factor
+    return replace(factor, role=MOVED) if factor.role in (POSITIONS, UNKNOWN) else factor
 
 
 def renamed(axis: Axis, roles: Mapping[str, str]) -> Axis:
@@ -126,7 +126,7 @@ def sizes_of(axes: Axes) -> tuple[int, ...]:
 
 @dataclass(frozen=True)
 class Arrangement:
-    """How an output is brought to (items, places …, units).
+    """How an output is brought to (items, positions …, units).
 
     Attributes
     ----------
@@ -155,7 +155,7 @@ class Arrangement:
         return int(value.numel()) * self.items == size and odd <= (items != self.items)
 
     def apply(self, value: torch.Tensor) -> torch.Tensor:
-        """The output as (items, places …, units)."""
+        """The output as (items, positions …, units)."""
         if value.ndim != len(self.split):
             value = value.reshape(self.split)
         if self.order != tuple(range(len(self.order))):
@@ -174,7 +174,7 @@ def arranged(axes: Axes, given: Sequence[int], sequence: bool) -> Arrangement | 
     given : sequence of int
         The output's shape.
     sequence : bool
-        The probe holds sequences: one axis of places is never a map.
+        The probe holds sequences: one axis of positions is never a map.
     """
     factors = [(i, factor) for i, axis in enumerate(axes) for factor in axis]
     named = [factor.role for _, factor in factors]
@@ -185,26 +185,26 @@ def arranged(axes: Axes, given: Sequence[int], sequence: bool) -> Arrangement | 
     if len(axes) == 2 and len(axes[home]) == 1:  # a vector, whatever it was before
         named = [role if role == ITEMS else UNITS for role in named]
     elif MOVED in named:
-        return "which of its places is which is not followed"
+        return "which of its positions is which is not followed"
     elif UNKNOWN in named:
         return "which of its axes holds the units cannot be known"
     units = _units(axes, [i for i, _ in factors], named)
-    places = [k for k in range(len(factors)) if k != items and k not in units]
-    places, dims = _places([(factors[k][0], factors[k][1], k) for k in places], sequence)
+    positions = [k for k in range(len(factors)) if k != items and k not in units]
+    positions, dims = _positions([(factors[k][0], factors[k][1], k) for k in positions], sequence)
     if len(dims) > 2:
-        return f"it has {len(dims)} axes of places and a map has two"
+        return f"it has {len(dims)} axes of positions and a map has two"
     width = math.prod(factors[k][1].size for k in units)
     return Arrangement(
         given=tuple(given),
         items=factors[items][1].size,
         split=tuple(-1 if k == items else factor.size for k, (_, factor) in enumerate(factors)),
-        order=(items, *places, *units),
+        order=(items, *positions, *units),
         shape=(*dims, width) if dims or units else (),
     )
 
 
 def _units(axes: Axes, homes: Sequence[int], named: Sequence[str]) -> list[int]:
-    """The factors that are units. An axis of units and places is one or the other as a whole."""
+    """The factors that are units. An axis of units and positions is one or the other as a whole."""
     kinds: dict[int, set[bool]] = {}
     for home, role in zip(homes, named, strict=True):
         if role != ITEMS:
@@ -217,10 +217,10 @@ def _units(axes: Axes, homes: Sequence[int], named: Sequence[str]) -> list[int]:
     ]
 
 
-def _places(
+def _positions(
     factors: Sequence[tuple[int, Factor, int]], sequence: bool
 ) -> tuple[list[int], tuple[int, ...]]:
-    """Places in the order of the image (factor numbers), and the sizes of their axes.
+    """Positions in the order of the image (factor numbers), and the sizes of their axes.
 
     `factors` are (axis, factor, number). Windows of an image are put together to the image.
     """

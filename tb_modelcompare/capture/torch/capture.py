@@ -25,7 +25,7 @@ from tb_modelcompare.capture.torch.reference import Origin, torch_references
 from tb_modelcompare.capture.torch.running import Call, Run, run_of
 from tb_modelcompare.errors import ModelCompareError, ModelFileError
 from tb_modelcompare.graph import LayerGraph, Node, kind_of
-from tb_modelcompare.probe.sampling import Floats, Reading, Sampled, placement, unusable
+from tb_modelcompare.probe.sampling import Floats, Reading, Sampled, token_grid, unusable
 
 # What a module is described by; an output of another length is no row per image.
 _BATCH = 3
@@ -188,17 +188,17 @@ def _sampler(
 def _sample(
     call: Call, arrangement: Arrangement, positions: npt.NDArray[np.float64], reading: Reading
 ) -> Sampled:
-    place = placement(arrangement.shape, reading)
-    if place is None or not arrangement.fits(call.value, len(positions)):
+    grid = token_grid(arrangement.shape, reading)
+    if grid is None or not arrangement.fits(call.value, len(positions)):
         raise unusable(call.name, tuple(call.value.shape))
     value = arrangement.apply(call.value)
-    tokens = value.reshape(len(value), place.tokens, -1)
-    if place.mean:
+    tokens = value.reshape(len(value), grid.tokens, -1)
+    if grid.mean:
         tokens = tokens.to(torch.float32).mean(1, keepdim=True)
-    index = torch.from_numpy(place.index(positions)).to(tokens.device)
+    index = torch.from_numpy(grid.index(positions)).to(tokens.device)
     rows = torch.take_along_dim(tokens, index[..., None], dim=1)
     flat = rows.reshape(index.numel(), -1).to(torch.float32)
-    return Sampled(flat.cpu().numpy(), place.spatial)
+    return Sampled(flat.cpu().numpy(), grid.spatial)
 
 
 def _freeze(

@@ -18,13 +18,13 @@ from torch.utils.weak import WeakTensorKeyDictionary
 
 from tb_modelcompare.capture.torch import functions
 from tb_modelcompare.capture.torch.axes import (
-    BORROWED_PLACES,
+    BORROWED_POSITIONS,
     BORROWED_UNITS,
     FIRST_KEY,
     ITEMS,
     LINE,
     MOVED,
-    PLACES,
+    POSITIONS,
     UNITS,
     UNKNOWN,
     Axes,
@@ -86,7 +86,7 @@ class Follower(TorchFunctionMode):  # type: ignore[misc]
         if is_image:
             _, channels, height, width = items.shape
             axes.append((Factor(UNITS, channels),))
-            axes += [(Factor(PLACES, height, (0,)),), (Factor(PLACES, width, (1,)),)]
+            axes += [(Factor(POSITIONS, height, (0,)),), (Factor(POSITIONS, width, (1,)),)]
         else:
             axes += [self._unknown(size) for size in items.shape[1:]]
         self._axes[items] = tuple(axes)
@@ -240,7 +240,7 @@ class Follower(TorchFunctionMode):  # type: ignore[misc]
     def _convolved(self, axes: Axes, shape: Sequence[int], dims: int) -> Axes:
         found = list(self._applied(axes, -1 - dims, shape[-1 - dims]))
         for j in range(dims):
-            here = found[j - dims] or (Factor(PLACES, 1, LINE if dims == 1 else (j,)),)
+            here = found[j - dims] or (Factor(POSITIONS, 1, LINE if dims == 1 else (j,)),)
             if dims == 1 and size_of(here) != shape[-1]:
                 here = tuple(replace(factor, key=LINE) for factor in here[:1])
             found[j - dims] = resized(here, shape[j - dims])
@@ -259,24 +259,24 @@ class Follower(TorchFunctionMode):  # type: ignore[misc]
         for i, axis in enumerate(axes):
             for factor in axis:
                 if factor.role == UNKNOWN and (i == at or has(axes, ITEMS)):
-                    self._learned[factor.key[0]] = UNITS if i == at else PLACES
+                    self._learned[factor.key[0]] = UNITS if i == at else POSITIONS
         axes = self.with_learned(axes)
-        own = any(factor.role not in (PLACES, BORROWED_PLACES) for factor in axes[at])
+        own = any(factor.role not in (POSITIONS, BORROWED_POSITIONS) for factor in axes[at])
         others = {factor.role for i, axis in enumerate(axes) if i != at for factor in axis}
         here: dict[str, str] = {}
-        there = {UNITS: BORROWED_PLACES}
+        there = {UNITS: BORROWED_POSITIONS}
         if not own and axes[at] and UNITS in others:
-            here = {PLACES: BORROWED_UNITS}
+            here = {POSITIONS: BORROWED_UNITS}
         elif not own:
-            here = {PLACES: UNITS, BORROWED_PLACES: UNITS}
-            there = {UNITS: PLACES, BORROWED_UNITS: PLACES}
+            here = {POSITIONS: UNITS, BORROWED_POSITIONS: UNITS}
+            there = {UNITS: POSITIONS, BORROWED_UNITS: POSITIONS}
         return tuple(
-            renamed(axis, here) if i == at else tuple(self._placed(f, there) for f in axis)
+            renamed(axis, here) if i == at else tuple(self._renamed(f, there) for f in axis)
             for i, axis in enumerate(axes)
         )
 
-    def _placed(self, factor: Factor, names: Mapping[str, str]) -> Factor:
-        """A factor of units as one of places, which need a key; others as they are."""
+    def _renamed(self, factor: Factor, names: Mapping[str, str]) -> Factor:
+        """The factor in its new role, with a key if it had none; as it is if `names` lacks it."""
         if factor.role not in names:
             return factor
         return replace(factor, role=names[factor.role], key=factor.key or (next(self._keys),))
@@ -312,13 +312,13 @@ class Follower(TorchFunctionMode):  # type: ignore[misc]
 
     def _stacked(self, axes: Axes, shape: Sequence[int], dim: int) -> Axes:
         dim %= len(shape)
-        place = self._new_places if has(axes, UNITS) else self._unknown
-        return (*axes[:dim], place(shape[dim]), *axes[dim:])
+        new_axis = self._new_positions if has(axes, UNITS) else self._unknown
+        return (*axes[:dim], new_axis(shape[dim]), *axes[dim:])
 
     def _indexed(self, axes: Axes, index: Any, shape: Sequence[int]) -> Axes | None:
         parts = list(index) if isinstance(index, tuple) else [index]
         if len(parts) == 2 and all(isinstance(part, torch.Tensor) for part in parts):
-            each, _ = parts  # one place of every item, as x[arange(n), last]
+            each, _ = parts  # one position of every item, as x[arange(n), last]
             if is_only(axes[0], ITEMS) and each.tolist() == list(range(axes[0][0].size)):
                 return (axes[0], *axes[2:])
         picking = [i for i, part in enumerate(parts) if isinstance(part, (list, torch.Tensor))]
@@ -348,22 +348,22 @@ class Follower(TorchFunctionMode):  # type: ignore[misc]
     def _picked(self, axes: Axes, dim: int, shape: Sequence[int]) -> Axes:
         """Some entries of one axis, in any order: of units, as good as before."""
         dim %= len(axes)
-        return all_resized(replaced(axes, dim, renamed(axes[dim], {PLACES: MOVED})), shape)
+        return all_resized(replaced(axes, dim, renamed(axes[dim], {POSITIONS: MOVED})), shape)
 
     def _attended(self, axes: Axes, shape: Sequence[int], number: int) -> Axes:
         if number == 0:
             return (*axes[:-1], new_units(shape[-1]))
-        # Weights (items, heads if they are not averaged, places, what is attended to).
+        # Weights (items, heads if they are not averaged, positions, what is attended to).
         items = next(axis for axis in axes if is_only(axis, ITEMS))
-        places = next(axis for axis in axes[:-1] if not is_only(axis, ITEMS))
+        positions = next(axis for axis in axes[:-1] if not is_only(axis, ITEMS))
         if len(shape) == 3:
-            return (items, places, new_units(shape[-1]))
-        return (items, new_units(shape[1]), places, self._new_places(shape[-1]))
+            return (items, positions, new_units(shape[-1]))
+        return (items, new_units(shape[1]), positions, self._new_positions(shape[-1]))
 
     def _unfolded(self, axes: Axes, shape: Sequence[int]) -> Axes:
         if len(shape) == len(axes) + 1:  # of a tensor: windows along one axis
             return (*all_resized(axes, shape[:-1]), self._unknown(shape[-1]))
-        return (axes[0], new_units(shape[1]), (Factor(PLACES, shape[2], LINE),))
+        return (axes[0], new_units(shape[1]), (Factor(POSITIONS, shape[2], LINE),))
 
     def _recurrent(self, axes: Axes, shape: Sequence[int], number: int) -> Axes:
         if number == 0:
@@ -375,8 +375,8 @@ class Follower(TorchFunctionMode):  # type: ignore[misc]
         """The axes of what broadcasts; None where the sizes tell that it does not."""
         found: list[Axis] = []
         for i, size in enumerate(shape):
-            place = i - len(shape)
-            here = [axes[place] for axes in sources if len(axes) >= -place]
+            from_end = i - len(shape)
+            here = [axes[from_end] for axes in sources if len(axes) >= -from_end]
             if any(size_of(axis) not in (1, size) for axis in here):
                 return None
             fitting = [axis for axis in here if size_of(axis) == size]
@@ -385,8 +385,8 @@ class Follower(TorchFunctionMode):  # type: ignore[misc]
             found.append(self._unknown(size) if unclear else max(fitting, key=strength))
         return None if any(len(axes) > len(shape) for axes in sources) else tuple(found)
 
-    def _new_places(self, size: int) -> Axis:
-        return (Factor(PLACES, size, (next(self._keys),)),)
+    def _new_positions(self, size: int) -> Axis:
+        return (Factor(POSITIONS, size, (next(self._keys),)),)
 
     def _unknown(self, size: int) -> Axis:
         return () if size == 1 else (Factor(UNKNOWN, size, (next(self._keys),)),)

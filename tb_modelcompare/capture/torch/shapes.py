@@ -76,8 +76,8 @@ def movedim(_: Outcome, self: Value, source: Any, destination: Any) -> Value:
     wanted = [destination] if isinstance(destination, int) else list(destination)
     given, wanted = [self.dim(d) for d in given], [self.dim(d) for d in wanted]
     order = [d for d in range(len(self.sizes)) if d not in given]
-    for place, dim in sorted(zip(wanted, given, strict=True)):
-        order.insert(place, dim)
+    for target, dim in sorted(zip(wanted, given, strict=True)):
+        order.insert(target, dim)
     return permuted(self, order)
 
 
@@ -206,7 +206,7 @@ def index_select(out: Outcome, self: Value, dim: int, index: Any) -> Value:
 def index(out: Outcome, self: Value, indices: Sequence[Any]) -> Value:
     given = [(dim, i) for dim, i in enumerate(indices) if i is not None]
     if len(given) != 1 or isinstance(given[0][1], Value) or given[0][1].ndim != 1:
-        raise Untranslatable("it takes other than one constant list of places")
+        raise Untranslatable("it takes other than one constant list of indices")
     return index_select(out, self, *given[0])
 
 
