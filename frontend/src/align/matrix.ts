@@ -74,6 +74,12 @@ export function minus(table: Table, other: Float64Array): Table {
   return { ...table, values: table.values.map((value, at) => value - other[at]!) };
 }
 
+/** Where these layers stand among all; -1 for one that is not there. */
+export function indicesOf(all: readonly string[], layers: readonly string[]): number[] {
+  const at = new Map(all.map((name, index) => [name, index]));
+  return layers.map((name) => at.get(name) ?? -1);
+}
+
 /**
  * What alignments are read from: the rows and the columns that have a value at all, and the value
  * between the i-th and the j-th of them. One that is missing counts as the least that there is.

@@ -283,6 +283,11 @@ export function createSession(source: Source, parameters: Parameters) {
     comparison,
     /** The job of its null, asked for by `computeNull`. */
     nullJob,
+    /** What is computed for the figure, and what it is called. */
+    jobs: [
+      { what: 'Comparing', follower: comparison },
+      { what: 'Null', follower: nullJob },
+    ],
     computeNull,
     /** Whether what is drawn is the former choice, as the present one is still computed. */
     get stale() {
