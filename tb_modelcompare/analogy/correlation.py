@@ -6,7 +6,7 @@ along that direction. The direction is fitted without a fold of images and corre
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,14 +14,15 @@ import numpy as np
 import numpy.typing as npt
 import scipy.linalg
 
-from tb_modelcompare.analogy.directions import (
-    centred_response,
-    checked_directions,
-    open_pair,
-    solved,
-)
+from tb_modelcompare.analogy.directions import centred_response, checked_directions, solved
 from tb_modelcompare.errors.checks import number, one_of, whole
-from tb_modelcompare.similarity.activations import Matrix, about_median
+from tb_modelcompare.similarity.activations import (
+    Layer,
+    Matrix,
+    about_median,
+    open_layer,
+    require_same_rows,
+)
 from tb_modelcompare.similarity.images import image_indices
 from tb_modelcompare.similarity.measures.regression import folds_of_rows, ridge_factor
 from tb_modelcompare.similarity.significance import permutations_of
@@ -29,13 +30,21 @@ from tb_modelcompare.similarity.significance import permutations_of
 Kind = Literal["regression", "pattern", "decoder"]
 KINDS: tuple[Kind, ...] = ("regression", "pattern", "decoder")
 """The three directions: see `predict_direction`, `pattern_direction`, `decoder_direction`."""
+MEANING: dict[Kind, str] = {
+    "regression": "The regression direction is where the other layer goes when the unit is "
+    "active and the units that are active with it are accounted for.",
+    "pattern": "The pattern is what varies together with the unit in the other layer.",
+    "decoder": "The decoder weighs the other layer's units so that they predict the unit best; "
+    "its picture can mislead, as weights of correlated units cancel.",
+}
+"""A sentence about each, for whoever sees its picture."""
 
 DECODER_RIDGE = 0.1
 _NUMBERS_AT_ONCE = 2**24
 
 Rows = npt.NDArray[np.intp]
-# From the source's row of each pair and the rows that are fitted: a weight for each of these.
-Scores = Callable[[Rows, Rows], Matrix]
+# From a fold and an order of the rows: a weight for each row that is fitted.
+Scores = Callable[[int, Rows], Matrix]
 
 
 @dataclass(frozen=True)
@@ -129,62 +138,100 @@ def direction_correlation(
     >>> found.value > 0.5 > found.null
     True
     """
+    (found,) = direction_correlations(
+        source,
+        [target],
+        v,
+        direction=direction,
+        groups=groups,
+        folds=folds,
+        permutations=permutations,
+        resamples=resamples,
+        level=level,
+        seed=seed,
+    )
+    return found
+
+
+def direction_correlations(
+    source: npt.ArrayLike,
+    targets: Sequence[npt.ArrayLike],
+    v: npt.ArrayLike,
+    *,
+    direction: Kind = "regression",
+    groups: npt.ArrayLike | None = None,
+    folds: int = 5,
+    permutations: int = 39,
+    resamples: int = 200,
+    level: float = 0.95,
+    seed: int = 0,
+) -> Iterator[DirectionCorrelation]:
+    """`direction_correlation` with each target; the source's own moments are inverted once."""
     one_of("direction", direction, KINDS)
     whole("folds", folds, least=2)
     whole("permutations", permutations, least=0)
     whole("resamples", resamples, least=20)
     number("level", level, above=0.0, below=1.0)
-    x, y = open_pair(source, target)
+    x = open_layer(source, "source")
     vector = checked_directions(x, v)[0]
     response = centred_response(x, v)
     fold_rows = folds_of_rows(groups, x.rows, folds)
     image = image_indices(groups, x.rows)
-    random = np.random.default_rng(seed)
     orders = [np.arange(x.rows), *permutations_of(image, permutations, seed)]
-    centred = about_median(y).centred(slice(0, y.rows))
-    values = y.scaled(y.values.astype(np.float64)) if direction == "regression" else centred
-
-    if direction == "regression":
-        rows = x.scaled(x.values.astype(np.float64))
-        scores = _regression_scores(rows, vector)
+    source_stays = direction == "regression"
+    kept = [np.setdiff1d(np.arange(x.rows), fold) for fold in fold_rows]
+    scores: Scores
+    if source_stays:
+        scores = _regression_scores(x, vector, fold_rows, kept)
     else:
-        scores = _centred_scores(response)
-    solve = _decoders(values, fold_rows) if direction == "decoder" else None
-    found = _cross_fitted(values, scores, fold_rows, orders, solve, direction == "regression")
-    pairs = [
-        (activity, response if direction == "regression" else response[order])
-        for activity, order in zip(found, orders, strict=True)
-    ]
-    sums = _sums_of_images(*pairs[0], image)
-    counts = random.multinomial(len(sums), np.full(len(sums), 1 / len(sums)), size=resamples)
-    ends = np.quantile(_correlations(counts @ sums), [(1 - level) / 2, (1 + level) / 2])
-    null = None
-    if permutations:
-        shuffled = [_correlations(_sums_of_images(a, r, image).sum(axis=0)) for a, r in pairs[1:]]
-        null = float(np.quantile(shuffled, 0.95))
-    value = float(_correlations(sums.sum(axis=0)))
-    return DirectionCorrelation(value, float(ends[0]), float(ends[1]), null)
+        scores = _centred_scores(response, kept)
+
+    for target in targets:
+        y = open_layer(target, "target")
+        require_same_rows(x, y)
+        centred = about_median(y).centred(slice(0, y.rows))
+        values = y.scaled(y.values.astype(np.float64)) if source_stays else centred
+        solve = _decoders(values, fold_rows) if direction == "decoder" else None
+        found = _cross_fitted(values, scores, fold_rows, orders, solve, source_stays)
+        pairs = [
+            (activity, response if source_stays else response[order])
+            for activity, order in zip(found, orders, strict=True)
+        ]
+        sums = _sums_of_images(*pairs[0], image)
+        random = np.random.default_rng(seed)
+        counts = random.multinomial(len(sums), np.full(len(sums), 1 / len(sums)), size=resamples)
+        ends = np.quantile(_correlations(counts @ sums), [(1 - level) / 2, (1 + level) / 2])
+        null = None
+        if permutations:
+            of_null = [_sums_of_images(a, r, image).sum(axis=0) for a, r in pairs[1:]]
+            null = float(np.quantile(_correlations(np.stack(of_null)), 0.95))
+        value = float(_correlations(sums.sum(axis=0)))
+        yield DirectionCorrelation(value, float(ends[0]), float(ends[1]), null)
 
 
-def _regression_scores(rows: Matrix, vector: Matrix) -> Scores:
+def _regression_scores(
+    x: Layer, vector: Matrix, folds: Sequence[Rows], kept: Sequence[Rows]
+) -> Scores:
     """`X C11⁻¹ v` of the rows that are fitted, with C11 over these alone."""
+    rows = x.scaled(x.values.astype(np.float64))
+    moments = [rows[fold].T @ rows[fold] for fold in folds]
 
-    def scores(_: Rows, kept: Rows) -> Matrix:
-        fitted = rows[kept]
-        moment = fitted.T @ fitted
+    def solve(fold: int) -> Matrix:
+        moment = np.sum([one for i, one in enumerate(moments) if i != fold], axis=0)
         level = float(np.trace(moment)) / len(moment)
         if level == 0.0:
-            return np.zeros(len(kept))
-        return np.asarray(fitted @ solved(moment, vector, level))
+            return np.zeros(len(kept[fold]))
+        return np.asarray(rows[kept[fold]] @ solved(moment, vector, level))
 
-    return scores
+    of_folds = [solve(fold) for fold in range(len(folds))]
+    return lambda fold, order: of_folds[fold]
 
 
-def _centred_scores(response: Matrix) -> Scores:
+def _centred_scores(response: Matrix, kept: Sequence[Rows]) -> Scores:
     """The response of each row that is fitted, less its mean over these."""
 
-    def scores(order: Rows, kept: Rows) -> Matrix:
-        fitted = response[order[kept]]
+    def scores(fold: int, order: Rows) -> Matrix:
+        fitted = response[order[kept[fold]]]
         return np.asarray(fitted - fitted.mean())
 
     return scores
@@ -219,7 +266,6 @@ def _cross_fitted(
     """
     rows, at_once = len(values), max(1, _NUMBERS_AT_ONCE // (len(values) * len(folds)))
     kept = [np.setdiff1d(np.arange(rows), fold) for fold in folds]
-    still = [scores(orders[0], one) for one in kept] if source_stays else None
     found: list[Matrix] = []
     for start in range(0, len(orders), at_once):
         some = orders[start : start + at_once]
@@ -227,7 +273,7 @@ def _cross_fitted(
         for p, order in enumerate(some):
             for f, one in enumerate(kept):
                 where = order[one] if source_stays else one
-                weights[where, p, f] = still[f] if still is not None else scores(order, one)
+                weights[where, p, f] = scores(f, order)
         directions = (values.T @ weights.reshape(rows, -1)).reshape(-1, len(some), len(folds))
         if solve is not None:
             for f in range(len(folds)):

@@ -193,12 +193,19 @@ def _analogies(commands: Any) -> None:
         "analogies",
         "pictures.analogies",
         "what a unit of one snapshot is in the layers of others",
-        "Renders a unit of A, and in each layer of every B the direction that linear regression "
-        "predicts for it, with the cross-validated R² of that prediction.",
+        "Renders a unit of A, and in each layer of every B the direction that answers to it, with "
+        "the correlation of the activity along that direction on images that it was not fitted to.",
     )
     _snapshots(parser, "A")
     parser.add_argument("unit", metavar="LAYER:UNIT", help="such as mixed4a:17")
     parser.add_argument("b", metavar="B", nargs="+", help=f"snapshots: {_SNAPSHOT}")
+    parser.add_argument(
+        "--direction",
+        choices=("regression", "pattern", "decoder"),
+        default="regression",
+        help="which direction of B answers: that of linear regression (the default), the pattern "
+        "that varies together with the unit, or the decoder that predicts the unit best",
+    )
     parser.add_argument(
         "--less",
         nargs=2,

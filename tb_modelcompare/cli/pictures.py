@@ -16,10 +16,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from msgspec.structs import astuple
 from PIL import Image
 from tqdm import tqdm
 
 from tb_modelcompare import errors
+from tb_modelcompare.analogy.correlation import MEANING
 from tb_modelcompare.cache.results import ResultCache
 from tb_modelcompare.capture.contract import compiled
 from tb_modelcompare.cli.best_photos import about_ties, best_photos, rgb_bytes
@@ -47,6 +49,20 @@ from tb_modelcompare.render.contact_sheet import contact_sheet
 _POLL_SECONDS = 0.2
 # Photos of the probe that stand before a unit's pictures.
 PHOTOS = 4
+_HEADER = (
+    "LAYER",
+    ">CORRELATION",
+    "95 % INTERVAL",
+    ">NULL",
+    ">R² OF THE LAYER",
+    ">BEST UNIT",
+    ">ITS CORRELATION",
+    "",
+)
+_CORRELATION = (
+    "CORRELATION is that of the activity along the drawn direction with the unit's, on images that "
+    "the direction was not fitted to; NULL is its 95 % quantile when images are permuted."
+)
 
 Picture = npt.NDArray[np.uint8]
 
@@ -66,6 +82,7 @@ def analogies(arguments: argparse.Namespace) -> int:
         "layer": layer,
         "unit": unit,
         "sign": -1 if arguments.negative else 1,
+        "answer": arguments.direction,
         "minus": _minus(arguments),
         "targets": [{"snapshot": b.id, "layers": _layers(arguments.layers, b)} for b in targets],
         **_rendering(arguments),
@@ -75,7 +92,9 @@ def analogies(arguments: argparse.Namespace) -> int:
     title = f"{sign}{layer}:{unit} of {a.id} in {', '.join(b.id for b in targets)}"
     out = _new_directory(arguments.out, f"analogies-{slug(layer)}-{unit}")
     items, pictures = _compute(task, "analogies", arguments.device)
-    print(table(("LAYER", ">R²", ">BEST UNIT", ">CORRELATION", ""), list(map(_numbers, items))))
+    print(table(_HEADER, list(map(_numbers, items))))
+    print(MEANING[arguments.direction])
+    print(_CORRELATION)
     probe = a.probe()
     top = top_places(a, probe, layer, unit, PHOTOS, negative=arguments.negative)
     for sentence in about_ties(top):
@@ -205,13 +224,23 @@ def _failure(error: NamedError) -> ModelCompareError:
 def _numbers(item: JobItem) -> tuple[str, ...]:
     """One line of the table of analogies."""
     if item.role == "source":
-        return f"{item.layer} (the unit itself)", "", "", "", ""
+        return f"{item.layer} (the unit itself)", "", "", "", "", "", "", ""
     if item.role == "difference":
-        return f"{item.layer} (what remains)", f"{item.r2:.2f} taken away", "", "", ""
-    best = item.best_unit
-    assert best is not None  # a finished analogy knows it
-    numbers = (f"{item.r2:.2f}", str(best.unit), f"{best.correlation:.2f}")
-    return item.layer, *numbers, item.problem or ""
+        taken = f"{item.r2:.2f} taken away"
+        return f"{item.layer} (what remains)", "", "", "", taken, "", "", ""
+    best, drawn = item.best_unit, item.drawn
+    assert best is not None  # a finished analogy knows both
+    assert drawn is not None
+    return (
+        item.layer,
+        f"{drawn.correlation:.2f}",
+        f"[{drawn.low:.2f}, {drawn.high:.2f}]",
+        "" if drawn.null is None else f"{drawn.null:.2f}",
+        f"{item.r2:.2f}",
+        str(best.unit),
+        f"{best.correlation:.2f}",
+        item.problem or "",
+    )
 
 
 def _new_directory(name: str | None, default: str) -> Path:
@@ -246,15 +275,19 @@ def _write(
     with (out / "pictures.csv").open("w", newline="") as stream:
         writer = csv.writer(stream)
         numbers = ["r2", "best_unit", "correlation"]
-        writer.writerow(["file", "snapshot", "layer", "role", *numbers, "problem"])
+        drawn = ["direction", "direction_correlation", "low", "high", "null"]
+        writer.writerow(["file", "snapshot", "layer", "role", *numbers, "problem", *drawn])
         for name, item in zip(files, items, strict=True):
             best = item.best_unit
             place = (name, csv_text(item.snapshot), csv_text(item.layer), item.role)
             unit, correlation = (best.unit, best.correlation) if best else (None, None)
             found = (item.r2, unit, correlation)
-            writer.writerow([*place, *found, item.problem])
+            along = (None,) * len(drawn) if item.drawn is None else astuple(item.drawn)
+            writer.writerow([*place, *found, item.problem, *along])
     print(printable(str(out / "contact_sheet.png")))
 
 
 def _caption(item: JobItem) -> str:
-    return item.layer if item.r2 is None else f"{item.layer}\nR² {item.r2:.2f}"
+    if item.drawn is not None:
+        return f"{item.layer}\ncorrelation {item.drawn.correlation:.2f}"
+    return item.layer if item.r2 is None else f"{item.layer}\nR² {item.r2:.2f} taken away"

@@ -1,4 +1,4 @@
-"""A direction of a layer drawn, and what regression makes of it in other layers.
+"""A direction of a layer drawn, and the directions that answer to it in other layers.
 
 Every predicted direction is kept in the cache under a key of its own, as every picture is.
 """
@@ -36,7 +36,7 @@ from tb_modelcompare.jobs.pictures import (
     recall_picture,
     require_renderable,
 )
-from tb_modelcompare.jobs.regression import Direction, Regression
+from tb_modelcompare.jobs.regression import Answer, Direction, Regression
 from tb_modelcompare.jobs.runtime.progress import Progress
 from tb_modelcompare.jobs.runtime.records import RENDERS, JobItem
 from tb_modelcompare.jobs.runtime.work import Workplace
@@ -64,10 +64,10 @@ class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Request(AnyRequest, frozen=True, tag="analogies"):
-    """A picture of the unit (or, with `sign` -1, of its opposite), and of the direction that linear
-    regression predicts for it in each layer of `targets`; at most 256 pictures. Instead of `unit`,
-    give `direction`. With `minus`, the direction is what remains of it without what that layer
-    has of it. Layers that are named first are drawn first.
+    """A picture of the unit (or, with `sign` -1, of its opposite), and of the direction that
+    answers to it in each layer of `targets`; at most 256 pictures. `answer` says which direction
+    that is. Instead of `unit`, give `direction`. With `minus`, the direction is what remains of
+    it without what that layer has of it. Layers that are named first are drawn first.
     """
 
     a: SnapshotId
@@ -91,6 +91,13 @@ class Request(AnyRequest, frozen=True, tag="analogies"):
         | None
     ) = None
     sign: Literal[1, -1] = 1
+    answer: Annotated[
+        Answer,
+        msgspec.Meta(
+            description="the direction of linear regression, the pattern that goes with the unit, "
+            "or the weights that predict it best"
+        ),
+    ] = "regression"
     minus: (
         Annotated[
             LayerOf,
@@ -113,6 +120,7 @@ class Inputs:
 
     strip: Strip
     direction: list[tuple[int, float]]
+    answer: Answer
     minus: tuple[Snapshot, str] | None
     predictions: list[str]
     rendering: Rendering
@@ -138,23 +146,23 @@ def prepare(request: Request, find: FindSnapshot) -> Inputs:
         strip.add(snapshot, layers_to_render(target.layers, snapshot))
     require_renderable(strip.layers)
 
-    rendering = Rendering(request.size, request.steps, request.seed)
+    rendering, answer = Rendering(request.size, request.steps, request.seed), request.answer
     of = {
         "source": [source.digest, layer.name],
         "direction": direction,
         "minus": None if minus is None else [minus[0].digest, minus[1]],
     }
     predictions = [
-        result_key("prediction", {**of, "target": [snapshot.digest, name]})
+        result_key("prediction", {**of, "answer": answer, "target": [snapshot.digest, name]})
         for snapshot, name in strip.layers
     ]
     pictures = [
-        picture_key(snapshot, name, {**of, "predicted": i > 0}, rendering)
+        picture_key(snapshot, name, {**of, "answer": answer if i > 0 else None}, rendering)
         for i, (snapshot, name) in enumerate(strip.layers)
     ]
     items = items_of_strip(strip, pictures, "analogy")
     items[0].role = "source" if minus is None else "difference"
-    return Inputs(strip, direction, minus, predictions, rendering, items)
+    return Inputs(strip, direction, answer, minus, predictions, rendering, items)
 
 
 def content(inputs: Inputs) -> dict[str, Any]:
@@ -171,7 +179,12 @@ def run(inputs: Inputs, workplace: Workplace) -> Result:
     strip, rendering, job = inputs.strip, inputs.rendering, workplace.progress
     items = job.items = inputs.items
     regression = Regression.of(
-        strip.layers, inputs.direction, inputs.minus, inputs.predictions, workplace
+        strip.layers,
+        inputs.direction,
+        inputs.answer,
+        inputs.minus,
+        inputs.predictions,
+        workplace,
     )
     directions = {0: regression.direction}
 

@@ -1,5 +1,6 @@
 """From a direction of one layer to the directions that answer to it in others.
 
+Each comes with the correlation of the activity along it, on images that it was not fitted to.
 Every predicted direction is kept in the cache as soon as it is known.
 """
 
@@ -8,13 +9,14 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from tb_modelcompare.jobs.arrays import image_of_rows
-from tb_modelcompare.jobs.runtime.records import BestUnit, JobItem
+from tb_modelcompare.jobs.runtime.records import BestUnit, DrawnDirection, JobItem
 from tb_modelcompare.jobs.runtime.work import Workplace
 from tb_modelcompare.log.snapshot import Snapshot
 
@@ -23,11 +25,13 @@ _REGRESSION_UNITS = 4096
 _DIRECTION = "direction.npy"
 
 Direction = npt.NDArray[np.float64]
+Answer = Literal["regression", "pattern", "decoder"]
 
 
 class Prediction(msgspec.Struct):
     """What is known of a layer before its picture is."""
 
+    drawn: DrawnDirection
     r2: float
     best_unit: BestUnit
     problem: str | None
@@ -37,12 +41,14 @@ class Prediction(msgspec.Struct):
 class Regression:
     """The source's activations (rows × units), a direction over its units, and the targets.
 
-    `response` is the rows' activity along the direction, `layers` has the source first, and
-    `keys` those under which the predicted directions are kept.
+    `answer` says which direction of a target answers, `response` is the rows' activity along the
+    direction, `layers` has the source first, and `keys` those under which the predicted
+    directions are kept.
     """
 
     activations: npt.NDArray[np.float32]
     direction: Direction
+    answer: Answer
     response: Direction
     images: npt.NDArray[np.intp]
     layers: Sequence[tuple[Snapshot, str]]
@@ -54,6 +60,7 @@ class Regression:
         cls,
         layers: Sequence[tuple[Snapshot, str]],
         pairs: Sequence[tuple[int, float]],
+        answer: Answer,
         minus: tuple[Snapshot, str] | None,
         keys: Sequence[str],
         workplace: Workplace,
@@ -76,7 +83,7 @@ class Regression:
             workplace.progress.items[0].r2 = r2
             direction = difference_direction(activations, other, direction)
         response = np.asarray(activations @ direction, np.float64)
-        return cls(activations, direction, response, images, layers, keys, workplace)
+        return cls(activations, direction, answer, response, images, layers, keys, workplace)
 
     def recall(self, i: int) -> bool:
         """Whether the direction in layer `i` is known, and if so what else is."""
@@ -98,23 +105,22 @@ class Regression:
 
     def _regressed(self, batch: Sequence[int]) -> dict[int, Direction]:
         """The same, computed: the source's regression is solved once for layers side by side."""
-        from tb_modelcompare.analogy.directions import predict_direction
+        from tb_modelcompare.analogy.correlation import direction_correlations
         from tb_modelcompare.analogy.prediction import best_unit, prediction_r2
 
         layers = [self.layers[i] for i in batch]
         targets = [snapshot.activations(layer) for snapshot, layer in layers]
-        predicted = predict_direction(self.activations, np.hstack(targets), self.direction)
-        ends = np.cumsum([target.shape[1] for target in targets])
-        answers = np.split(predicted, ends[:-1])
+        answers = self._answers(targets)
+        correlations = direction_correlations(
+            self.activations, targets, self.direction, direction=self.answer, groups=self.images
+        )
         job, cache = self.workplace.progress, self.workplace.cache
-        for i, target, answer in zip(batch, targets, answers, strict=True):
+        for i, target, answer, along in zip(batch, targets, answers, correlations, strict=True):
             job.check()
             best, correlation = best_unit(target, self.response)
-            problem = None
-            if not answer.any():
-                silent = "the unit" if not self.response.any() else "this layer"
-                problem = f"{silent} is 0 on the whole probe, so no direction answers to it"
+            problem = None if answer.any() else self._why_none()
             known = Prediction(
+                DrawnDirection(self.answer, along.value, along.low, along.high, along.null),
                 float(prediction_r2(target, self.response, groups=self.images)[0]),
                 BestUnit(int(best), float(correlation)),
                 problem,
@@ -124,6 +130,30 @@ class Regression:
             cache.put(self.keys[i], {_DIRECTION: stream.getvalue()}, msgspec.to_builtins(known))
             _tell(job.items[i], known)
         return dict(zip(batch, answers, strict=True))
+
+    def _answers(self, targets: Sequence[npt.NDArray[np.float32]]) -> list[Direction]:
+        """The direction of each target that answers."""
+        from tb_modelcompare.analogy.directions import (
+            decoder_direction,
+            pattern_direction,
+            predict_direction,
+        )
+
+        if self.answer == "regression":
+            predicted = predict_direction(self.activations, np.hstack(targets), self.direction)
+            ends = np.cumsum([target.shape[1] for target in targets])
+            return np.split(predicted, ends[:-1])
+        of_target = pattern_direction if self.answer == "pattern" else decoder_direction
+        return [of_target(self.activations, target, self.direction) for target in targets]
+
+    def _why_none(self) -> str:
+        """Why no direction of a layer answers: the uncentred regression needs other than zeros,
+        and the other two need something that varies."""
+        if self.answer == "regression":
+            silent = "this layer" if self.response.any() else "the unit"
+            return f"{silent} is 0 on the whole probe, so no direction answers to it"
+        silent = "this layer" if np.ptp(self.response) > 0 else "the unit"
+        return f"{silent} does not vary on the probe, so no direction answers to it"
 
     def _up_to_units(self, batch: Sequence[int]) -> list[list[int]]:
         """Consecutive layers, in groups of as many as have `_REGRESSION_UNITS` together."""
@@ -141,4 +171,5 @@ class Regression:
 
 
 def _tell(item: JobItem, known: Prediction) -> None:
-    item.r2, item.best_unit, item.problem = known.r2, known.best_unit, known.problem
+    item.drawn, item.r2 = known.drawn, known.r2
+    item.best_unit, item.problem = known.best_unit, known.problem

@@ -91,6 +91,7 @@ def test_numbers(capsys: pytest.CaptureFixture[str], logdir: Path, value: str) -
         (("models", "LOGDIR", "one", "--metric", "euclid"), "'euclid'"),
         (("dynamics", "LOGDIR", "one", "--reference", ""), "''"),
         ((*DRAWN, "--layers", "("), "malformed"),
+        ((*DRAWN, "--direction", "weights"), "--direction"),
         (("analogies", "LOGDIR", "one@0", "stem:\u0661", "two"), "no unit"),
         (("analogies", "LOGDIR", "one@0", "stem:12", "two"), "no unit 12"),
         (("analogies", "LOGDIR", "one@0", "stem", "two"), "give LAYER:UNIT"),

@@ -11,6 +11,7 @@ from command_line import Run
 from PIL import Image
 from skimage import data
 
+from tb_modelcompare.analogy import direction_correlation
 from tb_modelcompare.analogy.prediction import best_unit, prediction_r2
 from tb_modelcompare.cli.best_photos import about_ties
 from tb_modelcompare.compare.units import TopPlaces
@@ -28,7 +29,7 @@ BLOCKS = ("seed0", "mixed4a:5", "mobile", "--layers", "^block[24]$", *QUICK)
 
 def test_analogies(command: Run, demo: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    done = command("analogies", demo, *BLOCKS, "--out", out)
+    done = command("analogies", demo, *BLOCKS, "--direction", "pattern", "--out", out)
     assert done.returncode == 0, done.stderr
     rows = list(csv.DictReader((out / "pictures.csv").open()))
     assert [(row["role"], row["layer"]) for row in rows] == [
@@ -48,6 +49,23 @@ def test_analogies(command: Run, demo: Path, tmp_path: Path) -> None:
         assert int(row["best_unit"]) == unit
         np.testing.assert_allclose(float(row["correlation"]), correlation, rtol=1e-9)
         assert f"{expected:.2f}" in done.stdout
+        unit_of = np.eye(a.activations("mixed4a").shape[1])[5]
+        along = direction_correlation(
+            a.activations("mixed4a"), target, unit_of, direction="pattern", groups=images
+        )
+        assert along.null is not None
+        assert row["direction"] == "pattern"
+        for field, number in (
+            ("direction_correlation", along.value),
+            ("low", along.low),
+            ("high", along.high),
+            ("null", along.null),
+        ):
+            np.testing.assert_allclose(float(row[field]), number, rtol=1e-6)
+        shown = (f"{along.value:.2f}", f"[{along.low:.2f}, {along.high:.2f}]", f"{along.null:.2f}")
+        (line,) = (line for line in done.stdout.splitlines() if line.startswith(row["layer"]))
+        assert all(number in line for number in shown)
+    assert "The pattern is what varies together with the unit" in done.stdout
 
     found = pictures(out)
     assert list(found) == [row["file"] for row in rows]

@@ -90,7 +90,7 @@ def test_a_unit_shows_its_images_and_its_analogies(tab: Tab, board: Board) -> No
     assert len(shown) > 3
     assert all(width == 96 for width in shown)
     assert "the unit itself" in pictures.first.inner_text()
-    assert "R²" in pictures.nth(1).inner_text()
+    assert "regression: r " in pictures.nth(1).inner_text()
     # Depth runs from left to right here too.
     layers = [text.splitlines()[0] for text in pictures.all_inner_texts()[1:]]
     depth = ["stem", "module_1x1", "module_3x3", "module_output", "block_conv", "block_add", "pool"]
@@ -104,13 +104,24 @@ def test_a_unit_shows_its_images_and_its_analogies(tab: Tab, board: Board) -> No
     assert [one["layer"] for one in listed["records"]][1:] == layers
     for at, one in enumerate(listed["records"]):
         if one["role"] == "analogy":
-            told = re.search(r"R² (\S+)", pictures.nth(at).inner_text().replace("−", "-"))
-            assert float(told[1]) == pytest.approx(one["r2"], abs=5e-4)
+            text = pictures.nth(at).inner_text().replace("−", "-")
+            told = re.search(r"regression: r (\S+)\s+\[(\S+), (\S+)\], null (\S+)", text)
+            kept = [one[name] for name in ("direction_correlation", "low", "high", "null")]
+            assert [float(number) for number in told.groups()] == pytest.approx(kept, abs=5e-4)
     sheet = ElementTree.fromstring(tab.download(menu, "svg"))
     held = [e.get("href") for e in sheet.iter("{http://www.w3.org/2000/svg}image")]
     assert len(held) == len(shown)
     assert all(href.startswith("data:image/png;base64,") for href in held)
     assert tab.download(menu, "png").startswith(b"\x89PNG")
+
+    # Another direction is another picture, with its own number and a sentence of its own.
+    before = pictures.nth(1).locator("img").get_attribute("src")
+    tab.frame.get_by_label("as its").select_option("decoder")
+    tab.frame.get_by_test_id("answer").get_by_text("predict the unit best").wait_for()
+    pictures.nth(1).get_by_text("decoder: r ").wait_for(timeout=90_000)
+    pictures.nth(1).locator("img").wait_for(timeout=90_000)
+    assert pictures.nth(1).locator("img").get_attribute("src") != before
+    assert tab.frame.get_by_text("regression: r ").count() == 0
     top = tab.download(tab.frame.get_by_label("Export where the unit is most active"), "csv")
     assert len(list(csv.DictReader(io.StringIO(top.decode())))) == 9
 

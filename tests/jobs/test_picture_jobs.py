@@ -16,7 +16,13 @@ from rendered import PLAIN, A, B, analogies
 from serving import Server, error_of
 
 from tb_modelcompare import errors
-from tb_modelcompare.analogy import prediction
+from tb_modelcompare.analogy import (
+    decoder_direction,
+    direction_correlation,
+    pattern_direction,
+    predict_direction,
+    prediction,
+)
 from tb_modelcompare.cache.results import ResultCache
 from tb_modelcompare.compare.photos import keep_photo
 from tb_modelcompare.errors import PhotoError, RequestError
@@ -55,7 +61,7 @@ def test_analogies_come_with_numbers_and_pictures_that_sharpen(
 
     def drawn(status: dict[str, Any]) -> bool:
         """No picture stands without its number."""
-        assert all(i["r2"] is not None for i in status["items"][1:] if i["image"])
+        assert all(i["drawn"] is not None for i in status["items"][1:] if i["image"])
         return bool(status["items"][2]["image"])
 
     preview = server.wait(asked["id"], until=drawn, seconds=120)
@@ -76,6 +82,14 @@ def test_analogies_come_with_numbers_and_pictures_that_sharpen(
         target = b.activations(item["layer"])
         expected = prediction.prediction_r2(target, unit, groups=images)[0]
         assert item["r2"] == pytest.approx(expected, abs=1e-6)
+        along = direction_correlation(a.activations("conv2"), target, np.eye(6)[3], groups=images)
+        assert item["drawn"] == {
+            "direction": "regression",
+            "correlation": pytest.approx(along.value, abs=1e-6),
+            "low": pytest.approx(along.low, abs=1e-6),
+            "high": pytest.approx(along.high, abs=1e-6),
+            "null": pytest.approx(along.null, abs=1e-6),
+        }
         best = np.nanargmax(
             [np.corrcoef(unit, column)[0, 1] if column.any() else -1 for column in target.T]
         )
@@ -172,6 +186,7 @@ def test_a_photo_of_ones_own_is_drawn_and_one_that_is_gone_named(
         ({"unit": "3"}, 400, "RequestError"),
         ({"unit": True}, 400, "RequestError"),
         ({"sign": 0}, 400, "RequestError"),
+        ({"answer": "weights"}, 400, "RequestError"),
         ({"size": 4096}, 400, "RequestError"),
         ({"steps": 0}, 400, "RequestError"),
         ({"seed": -1}, 400, "RequestError"),
@@ -313,6 +328,48 @@ def test_a_direction_may_be_given_by_its_weights(
     (one,) = run_here(models, unit, tmp_path / "unit")
     (same,) = run_here(models, analogies(targets=[], steps=2), tmp_path / "same")
     assert one["picture"] == same["picture"]
+
+
+@pytest.mark.parametrize("answer", ["regression", "pattern", "decoder"])
+def test_the_number_beside_a_picture_is_that_of_the_direction_that_is_drawn(
+    models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: str
+) -> None:
+    from tb_modelcompare import render
+
+    drawn: dict[str, np.ndarray] = {}
+    original = render.render_directions
+
+    def noted(model: Any, directions: Any, **options: Any) -> Any:
+        drawn.update(directions)
+        return original(model, directions, **options)
+
+    monkeypatch.setattr(render, "render_directions", noted)
+    targets = [{"snapshot": B, "layers": ["conv1", "dead"]}]
+    body = analogies(targets=targets, steps=2, answer=answer)
+    source, found, dead = run_here(models, body, tmp_path / "work")
+    x = open_snapshot(models, A).activations("conv2")
+    y = open_snapshot(models, B).activations("conv1")
+    unit, images = np.eye(6)[3], np.arange(len(x)) // 3
+    of_answer = {
+        "regression": predict_direction,
+        "pattern": pattern_direction,
+        "decoder": decoder_direction,
+    }[answer]
+    np.testing.assert_allclose(drawn["conv1"], of_answer(x, y, unit), rtol=1e-9)
+    along = direction_correlation(x, y, unit, direction=answer, groups=images)  # type: ignore[arg-type]
+    assert found["drawn"]["direction"] == answer
+    assert found["drawn"]["correlation"] == pytest.approx(along.value, abs=1e-9)
+    assert source["drawn"] is None
+    silent = "is 0" if answer == "regression" else "does not vary"
+    assert silent in dead["problem"]
+    assert dead["drawn"]["correlation"] == 0.0
+
+    # Each direction has a picture of its own, and the unit itself one for all.
+    task = task_from_request(body, functools.partial(open_snapshot, models))
+    plain = {**body, "answer": "pattern" if answer == "regression" else "regression"}
+    other = task_from_request(plain, functools.partial(open_snapshot, models))
+    assert task.items[0].picture == other.items[0].picture
+    assert task.items[1].picture != other.items[1].picture
 
 
 def test_a_direction_less_what_another_model_has_of_it(models: Path, tmp_path: Path) -> None:

@@ -62,10 +62,10 @@ export interface SharedUnitsRequest {
 }
 
 /**
- * A picture of the unit (or, with `sign` -1, of its opposite), and of the direction that linear
- * regression predicts for it in each layer of `targets`; at most 256 pictures. Instead of `unit`,
- * give `direction`. With `minus`, the direction is what remains of it without what that layer
- * has of it. Layers that are named first are drawn first.
+ * A picture of the unit (or, with `sign` -1, of its opposite), and of the direction that
+ * answers to it in each layer of `targets`; at most 256 pictures. `answer` says which direction
+ * that is. Instead of `unit`, give `direction`. With `minus`, the direction is what remains of
+ * it without what that layer has of it. Layers that are named first are drawn first.
  */
 export interface AnalogiesRequest {
   kind: "analogies";
@@ -78,6 +78,8 @@ export interface AnalogiesRequest {
   unit?: number | null;
   direction?: number[] | null;
   sign?: -1 | 1;
+  /** the direction of linear regression, the pattern that goes with the unit, or the weights that predict it best */
+  answer?: "decoder" | "pattern" | "regression";
   minus?: LayerOf | null;
   /** pixels of the longer side */
   size?: number;
@@ -324,9 +326,10 @@ export type State = "cancelled" | "done" | "failed" | "queued" | "running" | "ti
 /**
  * One picture of a job that makes pictures.
  *
- * `r2` is the cross-validated R² of predicting the unit from this layer, `picture` the key of
- * the finished picture in the cache, `image` the relative address of the picture once there is
- * one, and `problem` says why this layer has no picture and never will.
+ * `drawn` is of an analogy the direction of the picture, `r2` the cross-validated R² of
+ * predicting the unit from all of this layer, `picture` the key of the finished picture in the
+ * cache, `image` the relative address of the picture once there is one, and `problem` says why
+ * this layer has no picture and never will.
  */
 export interface JobItem {
   key: string;
@@ -334,11 +337,27 @@ export interface JobItem {
   layer: string;
   role: "analogy" | "caricature" | "difference" | "source";
   picture: string;
+  drawn: DrawnDirection | null;
   r2: number | null;
   best_unit: BestUnit | null;
   problem: string | null;
   image: string | null;
   step: number;
+}
+
+/**
+ * The direction that a picture of an analogy is drawn of, and how it answers to the unit.
+ *
+ * `correlation` is that of the activity along it with the unit's, on images that it was not
+ * fitted to; `low` and `high` are the ends of its 95 % interval over images, and `null` is the
+ * 95 % quantile when images are permuted, null where they cannot be.
+ */
+export interface DrawnDirection {
+  direction: "decoder" | "pattern" | "regression";
+  correlation: number;
+  low: number;
+  high: number;
+  null: number | null;
 }
 
 /** The unit of a layer that correlates best with the unit that was asked about. */

@@ -15,6 +15,7 @@ import type {
 
 export type {
   BestUnit,
+  DrawnDirection,
   Job,
   JobItem,
   JobRequest,

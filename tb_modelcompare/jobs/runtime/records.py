@@ -58,12 +58,28 @@ class BestUnit(msgspec.Struct):
     correlation: float
 
 
+class DrawnDirection(msgspec.Struct):
+    """The direction that a picture of an analogy is drawn of, and how it answers to the unit.
+
+    `correlation` is that of the activity along it with the unit's, on images that it was not
+    fitted to; `low` and `high` are the ends of its 95 % interval over images, and `null` is the
+    95 % quantile when images are permuted, null where they cannot be.
+    """
+
+    direction: Literal["regression", "pattern", "decoder"]
+    correlation: float
+    low: float
+    high: float
+    null: float | None
+
+
 class JobItem(msgspec.Struct):
     """One picture of a job that makes pictures.
 
-    `r2` is the cross-validated R² of predicting the unit from this layer, `picture` the key of
-    the finished picture in the cache, `image` the relative address of the picture once there is
-    one, and `problem` says why this layer has no picture and never will.
+    `drawn` is of an analogy the direction of the picture, `r2` the cross-validated R² of
+    predicting the unit from all of this layer, `picture` the key of the finished picture in the
+    cache, `image` the relative address of the picture once there is one, and `problem` says why
+    this layer has no picture and never will.
     """
 
     key: str
@@ -71,6 +87,7 @@ class JobItem(msgspec.Struct):
     layer: str
     role: Literal["source", "difference", "analogy", "caricature"]
     picture: str
+    drawn: DrawnDirection | None = None
     r2: float | None = None
     best_unit: BestUnit | None = None
     problem: str | None = None

@@ -1,0 +1,43 @@
+import type { DrawnDirection } from '../../api/types';
+import { format } from '../../draw/encode';
+
+export type Answer = DrawnDirection['direction'];
+
+/** The directions of a layer that answer to a unit of another, and a sentence about each. */
+export const ANSWERS: Record<Answer, { name: string; meaning: string }> = {
+  regression: {
+    name: 'regression direction',
+    meaning:
+      'The regression direction is where the other layer goes when the unit is active and the ' +
+      'units that are active with it are accounted for.',
+  },
+  pattern: {
+    name: 'pattern',
+    meaning: 'The pattern is what varies together with the unit in the other layer.',
+  },
+  decoder: {
+    name: 'decoder',
+    meaning:
+      "The decoder weighs the other layer's units so that they predict the unit best; its picture " +
+      'can mislead, as weights of correlated units cancel.',
+  },
+};
+
+/** The interval of the correlation, and its null where there is one. */
+export function spread({ low, high, null: null_ }: DrawnDirection): string {
+  const interval = `[${format(low)}, ${format(high)}]`;
+  return null_ === null ? interval : `${interval}, null ${format(null_)}`;
+}
+
+/** What the numbers beside a picture say. */
+export function explained(drawn: DrawnDirection, r2: number | null): string {
+  const sentences = [
+    `Correlation of the activity along the ${ANSWERS[drawn.direction].name}, which is drawn, with ` +
+      "the unit's, on images that it was not fitted to, and its 95 % interval over images.",
+  ];
+  if (drawn.null !== null)
+    sentences.push('Null: the 95 % quantile of the correlation when images are permuted.');
+  if (r2 !== null)
+    sentences.push(`All units of the layer together predict the unit with an R² of ${format(r2)}.`);
+  return sentences.join(' ');
+}
