@@ -226,8 +226,8 @@ def _opened(named: Named) -> Snapshot:
         raise UnknownSnapshotError(
             f"{named!r:.100} is no snapshot; give one, or its name as 'LOGDIR:RUN@STEP'"
         )
-    for place in (i for i, letter in enumerate(named) if letter == ":"):
-        directory, run = Path(named[:place]).expanduser(), named[place + 1 :]
+    for colon in (i for i, letter in enumerate(named) if letter == ":"):
+        directory, run = Path(named[:colon]).expanduser(), named[colon + 1 :]
         if run and directory.is_dir():  # a run's name may hold a colon, and so may a path
             return open_snapshot(directory, run)
     raise UnknownSnapshotError(

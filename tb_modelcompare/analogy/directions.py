@@ -248,7 +248,7 @@ def difference_direction(
     v : array (d1,)
     ridge : float
         As a share of the mean of the moments' diagonals. Larger than where only one layer is
-        inverted: with next to none, a few hundred units seen at a few thousand places explain
+        inverted: with next to none, a few hundred units seen at a few thousand positions explain
         part of anything.
 
     Returns

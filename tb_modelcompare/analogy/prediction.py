@@ -24,7 +24,7 @@ RIDGES = (1e-6, 1e-2, 1e-1, 1.0, 10.0, 100.0, 1000.0)
 """Ridges that `prediction_r2` chooses from, as shares of the mean variance of the units.
 
 A unit that the other layer holds exactly wants next to none. One that is spread over hundreds
-of correlated units, seen at a few thousand places, wants much: with 1e-6 the fit follows noise
+of correlated units, seen at a few thousand positions, wants much: with 1e-6 the fit follows noise
 and scores near zero on units of GoogLeNet that 0.1 predicts to a third. Of a unit that the layer
 says nothing about the mean is the best prediction: the largest ridges leave next to nothing else.
 """

@@ -65,7 +65,7 @@ def model_of_operations(
     Raises
     ------
     ModelFileError
-        If it has no layers, or not one place for images.
+        If it has no layers, or takes images of other than 1 or 3 channels.
     """
     if shape[2] not in (1, 3):
         raise ModelFileError(f"{where} takes {shape[2]} channels and a probe has 1 or 3")

@@ -8,24 +8,24 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 
-from tb_modelcompare.compare.units import TopPlaces
+from tb_modelcompare.compare.units import TopPositions
 from tb_modelcompare.probe.probe import Probe
 
 Picture = npt.NDArray[np.uint8]
 
 
-def best_photos(probe: Probe, top: TopPlaces, *, size: int) -> list[tuple[str, Picture]]:
+def best_photos(probe: Probe, top: TopPositions, *, size: int) -> list[tuple[str, Picture]]:
     """The photos, strongest first, each with the activation as its caption.
 
     A ring marks where the activation was read, a frame what the layer sees from there.
     """
     return [
-        (_caption(place), _marked(probe.images[place["image"]], place, size))
-        for place in top.places
+        (_caption(position), _marked(probe.images[position["image"]], position, size))
+        for position in top.positions
     ]
 
 
-def about_ties(top: TopPlaces) -> list[str]:
+def about_ties(top: TopPositions) -> list[str]:
     """Sentences on photos with equal activations, for whoever wonders about their order."""
     said = []
     if top.ranked_by is not None:
@@ -34,7 +34,7 @@ def about_ties(top: TopPlaces) -> list[str]:
             f"the cap."
         )
     if top.tied:
-        value = f"{top.places[-1]['value']:.3g}"
+        value = f"{top.positions[-1]['value']:.3g}"
         more = "one more photo ties" if top.tied == 1 else f"{top.tied} more photos tie"
         said.append(
             f"At {value}, {more} with the last of these; those shown lie evenly over the probe."
@@ -48,21 +48,21 @@ def rgb_bytes(pixels: npt.NDArray[Any]) -> Picture:
     return np.broadcast_to(whole, (*whole.shape[:2], 3))
 
 
-def _caption(place: dict[str, Any]) -> str:
-    before = "" if place["before"] is None else f" ({place['before']:.3g} before the cap)"
-    return f"{place['name']}\n{place['value']:.3g}{before}"
+def _caption(position: dict[str, Any]) -> str:
+    before = "" if position["before"] is None else f" ({position['before']:.3g} before the cap)"
+    return f"{position['name']}\n{position['value']:.3g}{before}"
 
 
-def _marked(pixels: npt.NDArray[Any], place: dict[str, Any], size: int) -> Picture:
+def _marked(pixels: npt.NDArray[Any], position: dict[str, Any], size: int) -> Picture:
     photo = Image.fromarray(rgb_bytes(pixels))
     scale = size / max(photo.size)
     photo = photo.resize((max(1, round(photo.width * scale)), max(1, round(photo.height * scale))))
     draw = ImageDraw.Draw(photo)
     radius = max(4, size // 16)
-    x, y = place["v"] * photo.width, place["u"] * photo.height
+    x, y = position["v"] * photo.width, position["u"] * photo.height
     outlines = [(draw.ellipse, (x - radius, y - radius, x + radius, y + radius))]
-    if place["box"] is not None:
-        top, left, height, width = place["box"]
+    if position["box"] is not None:
+        top, left, height, width = position["box"]
         corners = (left, top, min(1, left + width), min(1, top + height))
         across, down = photo.width - 1, photo.height - 1
         frame = tuple(c * (across, down)[i % 2] for i, c in enumerate(corners))

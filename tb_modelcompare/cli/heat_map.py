@@ -102,9 +102,9 @@ def _range(values: npt.NDArray[np.float64], measure: Measure | Metric) -> tuple[
 
 
 def _coloured(share: npt.NDArray[np.float64]) -> npt.NDArray[np.uint8]:
-    place = np.clip(share, 0.0, 1.0) * (len(_COLOURS) - 1)
+    level = np.clip(share, 0.0, 1.0) * (len(_COLOURS) - 1)
     steps = np.arange(len(_COLOURS))
-    channels = [np.interp(place, steps, _COLOURS[:, c]) for c in range(3)]
+    channels = [np.interp(level, steps, _COLOURS[:, c]) for c in range(3)]
     pixels = np.stack(channels, axis=-1)
     pixels[np.isnan(share)] = 255.0
     return np.rint(pixels).astype(np.uint8)

@@ -30,7 +30,7 @@ def build_parser() -> argparse.ArgumentParser:
         prog="tb-modelcompare",
         description="What did two models learn, where is it the same, and where does it differ?",
         epilog="A snapshot is a model at one step of its training, logged on a probe: a fixed set "
-        "of photos and of places in them.",
+        "of photos and of positions in them.",
     )
     parser.add_argument("--version", action="version", version=f"tb-modelcompare {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
@@ -164,7 +164,7 @@ def _models(commands: Any) -> None:
         "models",
         "many.models",
         "how far apart several models are, and a map of them",
-        "Prints distances between models by a true metric, and their places on a map whose "
+        "Prints distances between models by a true metric, and their points on a map whose "
         "distances are as near to the true ones as they can be in the plane.",
     )
     parser.add_argument("logdir", type=path, metavar="LOGDIR")
@@ -182,7 +182,7 @@ def _models(commands: Any) -> None:
         help="angular_cka (the default) or procrustes_angle",
     )
     parser.add_argument(
-        "--csv", type=path, metavar="F", help="write distances and places to this file"
+        "--csv", type=path, metavar="F", help="write distances and points to this file"
     )
     parser.add_argument("--png", type=path, metavar="F", help="draw the distances to this file")
 

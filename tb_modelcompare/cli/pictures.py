@@ -28,7 +28,7 @@ from tb_modelcompare.cli.best_photos import about_ties, best_photos, rgb_bytes
 from tb_modelcompare.cli.files import BAR, output_directory
 from tb_modelcompare.cli.text import csv_text, printable, table
 from tb_modelcompare.compare.photos import decode_photo, keep_photo
-from tb_modelcompare.compare.units import top_places
+from tb_modelcompare.compare.units import top_positions
 from tb_modelcompare.errors import (
     LayerSelectionError,
     ModelCompareError,
@@ -96,7 +96,7 @@ def analogies(arguments: argparse.Namespace) -> int:
     print(MEANING[arguments.direction])
     print(_CORRELATION)
     probe = a.probe()
-    top = top_places(a, probe, layer, unit, PHOTOS, negative=arguments.negative)
+    top = top_positions(a, probe, layer, unit, PHOTOS, negative=arguments.negative)
     for sentence in about_ties(top):
         print(sentence)
     _write(out, title, items, pictures, best_photos(probe, top, size=arguments.size))
@@ -279,11 +279,11 @@ def _write(
         writer.writerow(["file", "snapshot", "layer", "role", *numbers, "problem", *drawn])
         for name, item in zip(files, items, strict=True):
             best = item.best_unit
-            place = (name, csv_text(item.snapshot), csv_text(item.layer), item.role)
+            layer_of = (name, csv_text(item.snapshot), csv_text(item.layer), item.role)
             unit, correlation = (best.unit, best.correlation) if best else (None, None)
             found = (item.r2, unit, correlation)
             along = (None,) * len(drawn) if item.drawn is None else astuple(item.drawn)
-            writer.writerow([*place, *found, item.problem, *along])
+            writer.writerow([*layer_of, *found, item.problem, *along])
     print(printable(str(out / "contact_sheet.png")))
 
 

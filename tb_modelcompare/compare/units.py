@@ -62,8 +62,8 @@ def top_rows(
 ) -> TopRows:
     """Which `limit` images excite a unit most.
 
-    Of images that tie for the last places, those are taken that lie evenly over the probe: the
-    first ones would all be of the first directory or class. The answer depends on no chance.
+    Where more images tie than are wanted, those are taken that lie evenly over the probe, as the
+    first ones would all be of the first directory or class. Nothing in this is random.
 
     Parameters
     ----------
@@ -90,20 +90,20 @@ def top_rows(
     last = reached[order[count - 1]]
     sure = order[: np.count_nonzero(reached > last)]
     equal = np.flatnonzero(reached == last)
-    places = count - len(sure)
-    chosen = equal[np.arange(places) * len(equal) // places]
+    wanted = count - len(sure)
+    chosen = equal[np.arange(wanted) * len(equal) // wanted]
     images = np.concatenate([sure, chosen])
-    return TopRows(images * positions_per_image + best[images], len(equal) - places)
+    return TopRows(images * positions_per_image + best[images], len(equal) - wanted)
 
 
 @dataclass(frozen=True)
-class TopPlaces:
+class TopPositions:
     """Where on the probe's images a unit is most active.
 
     Attributes
     ----------
-    places : list of dict
-        "image", "name", "value", the relative place "u" (over the height) and "v", and "box"
+    positions : list of dict
+        "image", "name", "value", the relative position "u" (over the height) and "v", and "box"
         (top, left, height, width), the part of the image that the layer sees from there, as
         shares of the image; null where that is all of it, or is not known. "before" is the
         unit's value in the layer `ranked_by`, or null.
@@ -113,12 +113,12 @@ class TopPlaces:
         The layer before a cap (a ReLU6, a sigmoid), by which equal values were put in order.
     """
 
-    places: list[dict[str, Any]]
+    positions: list[dict[str, Any]]
     tied: int
     ranked_by: str | None
 
 
-def top_places(
+def top_positions(
     snapshot: Snapshot,
     probe: Probe | StoredProbe,
     layer: str,
@@ -126,7 +126,7 @@ def top_places(
     limit: int,
     *,
     negative: bool = False,
-) -> TopPlaces:
+) -> TopPositions:
     """Where on the probe's images a unit of a layer is most active, or least if `negative`.
 
     Raises
@@ -152,8 +152,8 @@ def top_places(
         u, v = (float(share) for share in probe.positions[row])
         box = None
         if field is not None and spatial is not None:
-            place = (int(u * spatial[0]), int(v * spatial[1]))
-            box = list(field[0].box(place, field[1]))
+            position = (int(u * spatial[0]), int(v * spatial[1]))
+            box = list(field[0].box(position, field[1]))
         found.append(
             {
                 "image": int(row) // per_image,
@@ -165,7 +165,7 @@ def top_places(
                 "box": box,
             }
         )
-    return TopPlaces(found, top.tied, None if uncapped is None else uncapped.layer)
+    return TopPositions(found, top.tied, None if uncapped is None else uncapped.layer)
 
 
 def _has_ties(response: npt.NDArray[np.floating[Any]], least: float) -> bool:
@@ -188,9 +188,9 @@ def _before_cap(
 ) -> _Uncapped | None:
     """The unit in the logged layer before it, where the layer only bends and cuts its values.
 
-    That it does so is judged by the values themselves: whatever the ops between are called (a
-    ReLU6, a clip, a batch normalisation with a negative factor), the response is then a
-    monotone function of what was before.
+    The values themselves tell whether it does so. Whatever the ops between are called (a ReLU6, a
+    clip, a batch normalisation with a negative factor), the response is then a monotone function
+    of the values before.
     """
     for name in _layers_before(snapshot, layer):
         values = snapshot.stored_activations(name).column(unit)
@@ -208,7 +208,7 @@ _FEWEST_VALUES = 4
 def _monotone(before: npt.NDArray[np.floating[Any]], after: npt.NDArray[np.floating[Any]]) -> int:
     """1 if `after` never falls as `before` rises, -1 if it never rises, 0 if neither.
 
-    Also 0 if there are too few values of `after` to tell this from chance.
+    Also 0 if `after` has so few values that it may be monotone by accident.
     """
     if len(np.unique(after)) < _FEWEST_VALUES:
         return 0

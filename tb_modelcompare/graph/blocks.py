@@ -201,10 +201,10 @@ def _repeated(blocks: Sequence[Block], nodes: Mapping[str, Node]) -> Iterator[Bl
     if len(stems) < 2 or len(stems) < len(repeated) or stems & names:
         return
     order = list(nodes)
-    place = {name: i for i, name in enumerate(order)}
+    index = {name: i for i, name in enumerate(order)}
     for stem, run in repeated:
-        places = [place[name] for block in run for name in block.nodes]
-        yield Block(stem, "stage", tuple(order[min(places) : max(places) + 1]), run[-1].output)
+        indices = [index[name] for block in run for name in block.nodes]
+        yield Block(stem, "stage", tuple(order[min(indices) : max(indices) + 1]), run[-1].output)
 
 
 def _last_word_start(name: str) -> int:

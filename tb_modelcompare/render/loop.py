@@ -14,7 +14,7 @@ import numpy.typing as npt
 from tb_modelcompare.errors import ActivationError, LimitError
 from tb_modelcompare.probe.preprocessing import unit_range
 from tb_modelcompare.render.frozen import FrozenModel, pruned_graph, subgraph
-from tb_modelcompare.render.plan import MAX_SIZE, Batch, Placement, batches, place
+from tb_modelcompare.render.plan import MAX_SIZE, Batch, SizedLayer, batches, sized_layers
 from tb_modelcompare.render.program import Kind, Program, Recipe, random_warps
 from tb_modelcompare.render.simplify import simplified
 
@@ -69,7 +69,7 @@ def render_directions(
 ) -> npt.NDArray[np.uint8]:
     """Pictures that each excite one direction of one layer.
 
-    The objective is lucid's `direction`: the mean over the layer's places of the dot product
+    The objective is lucid's `direction`: the mean over the layer's positions of the dot product
     with the direction, times the cosine to the power of `cossim_pow`. Pictures of one job, and
     of jobs with the same seed, start from the same noise.
 
@@ -114,13 +114,13 @@ def render_directions(
     watch = _Watch(preview_steps, on_step, on_images, cancelled)
     layers = [layer for layer, _ in directions]
     with _rendering:
-        graph_def, placements = _prepare(model, layers, size, size)
+        graph_def, sized = _prepare(model, layers, size, size)
         vectors = [
-            _unit_vector(placement, vector)
-            for placement, (_, vector) in zip(placements, directions, strict=True)
+            _unit_vector(layer, vector)
+            for layer, (_, vector) in zip(sized, directions, strict=True)
         ]
         return _optimise(
-            model, graph_def, placements, "direction", cossim_pow, vectors,
+            model, graph_def, sized, "direction", cossim_pow, vectors,
             shown=(size, size), steps=steps, seed=seed, watch=watch,
         )  # fmt: skip
 
@@ -187,14 +187,14 @@ def render_caricatures(
     height, width = (max(1, round(side * size / longest)) for side in photo.shape[:2])
     watch = _Watch(preview_steps, on_step, on_images, cancelled)
     with _rendering:
-        graph_def, placements = _prepare(model, layers, height, width)
+        graph_def, sized = _prepare(model, layers, height, width)
         channels = model.input_shape[2]
         targets = [
-            unit_range(_resized(photo, placement.height, placement.width)[None], channels)[0]
-            for placement in placements
+            unit_range(_resized(photo, layer.height, layer.width)[None], channels)[0]
+            for layer in sized
         ]
         return _optimise(
-            model, graph_def, placements, "caricature", cossim_pow, targets,
+            model, graph_def, sized, "caricature", cossim_pow, targets,
             shown=(height, width), steps=steps, seed=seed, watch=watch,
         )  # fmt: skip
 
@@ -209,17 +209,17 @@ def _check_bounds(count: int, size: int, steps: int) -> None:
             raise LimitError(f"{what} is {value}; a render takes {least} to {most}")
 
 
-def _unit_vector(placement: Placement, vector: npt.ArrayLike) -> npt.NDArray[np.float32]:
+def _unit_vector(layer: SizedLayer, vector: npt.ArrayLike) -> npt.NDArray[np.float32]:
     direction = np.asarray(vector, np.float64)
-    if direction.shape != (placement.units,):
+    if direction.shape != (layer.units,):
         raise ActivationError(
-            f"a direction in layer {placement.layer!r} needs {placement.units} numbers, one per "
+            f"a direction in layer {layer.name!r} needs {layer.units} numbers, one per "
             f"unit; this one has shape {direction.shape}"
         )
     length = np.linalg.norm(direction)
     if not np.isfinite(length) or length == 0:
         raise ActivationError(
-            f"the direction in layer {placement.layer!r} is zero or not finite; there is nothing "
+            f"the direction in layer {layer.name!r} is zero or not finite; there is nothing "
             "to render"
         )
     return np.asarray(direction / length, np.float32)
@@ -227,17 +227,17 @@ def _unit_vector(placement: Placement, vector: npt.ArrayLike) -> npt.NDArray[np.
 
 def _prepare(
     model: FrozenModel, layers: Sequence[str], height: int, width: int
-) -> tuple[Any, list[Placement]]:
+) -> tuple[Any, list[SizedLayer]]:
     import tensorflow
 
     graph_def = pruned_graph(model, layers, tensorflow.compat.v1.GraphDef)
-    return graph_def, place(model, graph_def, layers, height, width)
+    return graph_def, sized_layers(model, graph_def, layers, height, width)
 
 
 def _optimise(
     model: FrozenModel,
     graph_def: Any,
-    placements: Sequence[Placement],
+    sized: Sequence[SizedLayer],
     kind: Kind,
     cossim_pow: float,
     targets: Sequence[npt.NDArray[np.float32]],
@@ -252,8 +252,8 @@ def _optimise(
     The first batch is shown before the next one is compiled.
     """
     height, width = shown
-    pictures = np.full((len(placements), height, width, 3), 128, np.uint8)
-    plan = batches(placements, model, graph_def)
+    pictures = np.full((len(sized), height, width, 3), 128, np.uint8)
+    plan = batches(sized, model, graph_def)
     wanted = watch.preview_steps if watch.on_images is not None else ()
     marks = [*sorted({step for step in wanted if 0 < step < steps}), steps]
     done, total = 0, steps * len(plan)

@@ -16,17 +16,17 @@ _SMALL = 4096
 
 
 @dataclass(frozen=True)
-class Placement:
+class SizedLayer:
     """At what size a layer is rendered, and how many units it has."""
 
-    layer: str
+    name: str
     height: int
     width: int
     units: int
 
 
-# A picture for a layer of fewer places than this on a side ...
-_FEW_PLACES = 5
+# A picture for a layer of fewer positions than this on a side ...
+_FEW_POSITIONS = 5
 # ... is made larger where these do not cover this share of it, ...
 _COVERED = 0.8
 # ... by this much, up to a multiple of what most networks reduce their input by.
@@ -34,9 +34,9 @@ _LARGER = 5 / 3
 _STRIDE = 32
 
 
-def place(
+def sized_layers(
     model: FrozenModel, graph_def: Any, layers: Sequence[str], height: int, width: int
-) -> list[Placement]:
+) -> list[SizedLayer]:
     """Size for each layer: height × width, more where it sees too little of that, or fixed.
 
     A convolutional layer can be computed on a picture of any size. A layer behind a flatten
@@ -44,8 +44,8 @@ def place(
     inference tells them apart, on a skeleton of the graph without its weights.
 
     Convolutions that do not pad lose a border each. A deep layer of a network of these has few
-    places left of a small picture, all in its middle: what it draws there is speckled, and
-    sharp on a larger one. With padding three places are enough.
+    positions left of a small picture, all in its middle: what it draws there is speckled, and
+    sharp on a larger one. With padding three positions are enough.
 
     Raises
     ------
@@ -54,7 +54,7 @@ def place(
     """
     skeleton = _skeleton(graph_def)
     own_height, own_width, _ = model.input_shape
-    placements = []
+    sized = []
     found = _shapes(model, skeleton, layers, height, width)
     sparse = [layer for layer in layers if _is_sparse(found[layer])]
     larger = _larger(height), _larger(width)
@@ -67,7 +67,7 @@ def place(
             size = height, width
             if layer in wider and _loses_border(shape, wider[layer], size, larger):
                 size = larger
-            placements.append(Placement(layer, *size, shape.units))
+            sized.append(SizedLayer(layer, *size, shape.units))
             continue
         if own_height is None or own_width is None:
             raise NotRenderableError(
@@ -80,8 +80,8 @@ def place(
                 f"layer {layer!r} is not a batch of unit vectors or maps (batch, …, units), so no "
                 "direction can be rendered in it"
             )
-        placements.append(Placement(layer, own_height, own_width, shape.units))
-    return placements
+        sized.append(SizedLayer(layer, own_height, own_width, shape.units))
+    return sized
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class _Shape:
     """A layer's units, and the map that they are on; of a layer without one, the last before."""
 
     units: int
-    places: tuple[int, int] | None
+    map_size: tuple[int, int] | None
 
 
 def _larger(side: int) -> int:
@@ -97,16 +97,16 @@ def _larger(side: int) -> int:
 
 
 def _is_sparse(shape: _Shape | None) -> bool:
-    return shape is not None and shape.places is not None and min(shape.places) < _FEW_PLACES
+    return shape is not None and shape.map_size is not None and min(shape.map_size) < _FEW_POSITIONS
 
 
 def _loses_border(
     shape: _Shape, wider: _Shape | None, size: tuple[int, int], larger: tuple[int, int]
 ) -> bool:
-    """Whether the places, each as wide as one step of the layer, leave much of a picture out."""
-    if wider is None or wider.places is None or shape.places is None:
+    """Whether the positions, each as wide as one step of the layer, leave much of a picture out."""
+    if wider is None or wider.map_size is None or shape.map_size is None:
         return False
-    for few, more, side, wide in zip(shape.places, wider.places, size, larger, strict=True):
+    for few, more, side, wide in zip(shape.map_size, wider.map_size, size, larger, strict=True):
         if few < more and few * (wide - side) / (more - few) < _COVERED * side:
             return True
     return False
@@ -142,10 +142,10 @@ def _shapes(
 
 def _shape(tensor: Any, picture: Any) -> _Shape | None:
     units = _unit_count(tensor.shape)
-    return None if units is None else _Shape(units, _places(tensor, picture))
+    return None if units is None else _Shape(units, _map_size(tensor, picture))
 
 
-def _places(tensor: Any, picture: Any) -> tuple[int, int] | None:
+def _map_size(tensor: Any, picture: Any) -> tuple[int, int] | None:
     """The nearest map on the way to the picture, the tensor's own where it is one."""
     seen = {tensor.name}
     waiting = [tensor]
@@ -211,24 +211,24 @@ _BATCH_PIXELS = 16 * 96 * 96
 _BATCH_LAYERS = 4
 
 
-def batches(placements: Sequence[Placement], model: FrozenModel, graph_def: Any) -> list[Batch]:
+def batches(sized: Sequence[SizedLayer], model: FrozenModel, graph_def: Any) -> list[Batch]:
     """Pictures of one size and similar depth together, shallow ones first."""
     depth = _depths(graph_def)
 
     def order(i: int) -> tuple[int, int, int]:
-        p = placements[i]
-        return p.height, p.width, depth[model.tensor(p.layer).partition(":")[0]]
+        p = sized[i]
+        return p.height, p.width, depth[model.tensor(p.name).partition(":")[0]]
 
     found: list[Batch] = []
     sizes: dict[tuple[int, int], list[int]] = {}
-    for i in sorted(range(len(placements)), key=order):
+    for i in sorted(range(len(sized)), key=order):
         sizes.setdefault(order(i)[:2], []).append(i)
     for (height, width), members in sizes.items():
         most = max(1, _BATCH_PIXELS // (height * width))
         count = max(-(-len(members) // most), min(3, -(-len(members) // _BATCH_LAYERS)))
         for k in range(count):
             chosen = members[k * len(members) // count : (k + 1) * len(members) // count]
-            layers = tuple(placements[i].layer for i in chosen)
+            layers = tuple(sized[i].name for i in chosen)
             found.append(Batch(tuple(chosen), layers, height, width))
     return found
 

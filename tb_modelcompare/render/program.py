@@ -150,8 +150,8 @@ class Program:
             self._feed = {self._targets: widened[None]}
         else:
             self._feed = {
-                place: np.asarray(direction, np.float32)
-                for place, direction in zip(self._targets, targets, strict=True)
+                placeholder: np.asarray(direction, np.float32)
+                for placeholder, direction in zip(self._targets, targets, strict=True)
             }
         self._taken = 0
 
@@ -308,8 +308,9 @@ def _objectives(
         return values
 
     def towards_photo(T: Callable[[str], Any]) -> list[Any]:
-        # As lucid's recipe for caricatures: the photo's activations are the direction, at
-        # each place its own; the cosine is taken up to the photo's norm, which is constant.
+        # As in lucid's recipe for caricatures, the photo's activations are the direction, a
+        # different one at each position. The cosine leaves out the photo's norm, which is
+        # constant.
         values = []
         for i, layer in enumerate(recipe.layers, start=1):
             activations = tf.cast(T(model.tensor(layer)), tf.float32)

@@ -1,7 +1,7 @@
-"""Which part of the image a place of a layer sees, by parsing the frozen graph alone.
+"""Which part of the image a position of a layer sees, by parsing the frozen graph alone.
 
-Convolutions and poolings widen and shift a window; ops that look at one place leave it. Whatever
-else mixes places (a mean over the map, a matrix product, a reshape) may see the whole image.
+Convolutions and poolings widen and shift a window; ops that look at one position leave it. Whatever
+else mixes positions (a mean over the map, a matrix product, a reshape) may see the whole image.
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ _FARTHEST = 2**40
 
 @dataclass(frozen=True)
 class ReceptiveField:
-    """Per axis (height, width), in pixels of the model's input: place i sees
+    """Per axis (height, width), in pixels of the model's input: position i sees
     [start + i * stride, start + i * stride + size)."""
 
     start: tuple[float, float]
     stride: tuple[float, float]
     size: tuple[float, float]
 
-    def box(self, place: tuple[int, int], image: tuple[int, int]) -> tuple[float, ...]:
+    def box(self, position: tuple[int, int], image: tuple[int, int]) -> tuple[float, ...]:
         """(top, left, height, width) as shares of the image, cut off at its border."""
         corner, extent = [], []
         for axis in (0, 1):
-            low = self.start[axis] + place[axis] * self.stride[axis]
+            low = self.start[axis] + position[axis] * self.stride[axis]
             high = low + self.size[axis]
             low, high = max(low, 0.0), min(high, float(image[axis]))
             corner.append(low / image[axis])
@@ -53,7 +53,7 @@ class ReceptiveField:
 
 @dataclass(frozen=True)
 class _Axis:
-    """One axis of a map: its length, and what place 0 and each further place see."""
+    """One axis of a map: its length, and what position 0 and each further position see."""
 
     length: int
     start: int
@@ -63,12 +63,12 @@ class _Axis:
     def __post_init__(self) -> None:
         if self.length < 1 or max(abs(self.start), self.stride, self.size) > _FARTHEST:
             raise CorruptSnapshotError(
-                f"a map of the frozen graph has {self.length} places, each of which sees "
+                f"a map of the frozen graph has {self.length} positions, each of which sees "
                 f"{self.size:.3g} pixels; log the model again"
             )
 
     def after(self, kernel: int, stride: int, padding: bytes, explicit: Sequence[int]) -> _Axis:
-        """Behind a window of `kernel` places that moves by `stride`."""
+        """Behind a window of `kernel` positions that moves by `stride`."""
         if padding == b"SAME":
             length = -(-self.length // stride)
             before = max((length - 1) * stride + kernel - self.length, 0) // 2
@@ -84,7 +84,7 @@ class _Axis:
 
 
 def receptive_field(model: FrozenModel, layer: str) -> ReceptiveField | None:
-    """The window that `layer` sees around each of its places.
+    """The window that `layer` sees around each of its positions.
 
     None if that is all of the image, or not known: behind an op that is not followed here, or
     where the model takes images of any size.
@@ -219,12 +219,12 @@ def _constant(node: Any, nodes: Mapping[str, Any]) -> list[int] | None:
     return widths
 
 
-def _source(node: Any, position: int) -> str:
-    """The node that is read at a position, which the op of `node` must have."""
+def _source(node: Any, number: int) -> str:
+    """The name of input `number` of a node, whose op must have so many."""
     sources = _sources(node)
-    if position >= len(sources):
+    if number >= len(sources):
         raise CorruptSnapshotError(
             f"node {node.name!r:.200} of the frozen graph ({node.op}) has {len(sources)} inputs; "
             f"log the model again"
         )
-    return sources[position]
+    return sources[number]

@@ -145,10 +145,10 @@ class Catalog:
         problems = list(unreadable)
         logged: list[LoggedRun] = []
         deadline = time.monotonic() + _SCAN_SECONDS
-        for name, place in self._directories(names).items():
-            complaint = _unusable(name, place)
+        for name, path in self._directories(names).items():
+            complaint = _unusable(name, path)
             if complaint is None:
-                directory = Path(place)
+                directory = Path(path)
                 ours = name in records or (directory / ASSET_ROOT).is_dir()
                 scan = scan_run(directory, deadline) if ours else RunScan()
                 logged.append(LoggedRun(name, directory, records.get(name, ()), scan))
@@ -205,15 +205,15 @@ class Catalog:
         return records, problems
 
 
-def _is_remote(place: str) -> bool:
-    return "://" in place
+def _is_remote(path: str) -> bool:
+    return "://" in path
 
 
-def _unusable(run: str, place: str) -> str | None:
+def _unusable(run: str, path: str) -> str | None:
     """Why a run cannot be read; None if it can."""
-    if _is_remote(place):
-        return f"{place} is remote, which is not supported yet; copy it to this machine"
-    if not is_text(run) or not is_text(place):
+    if _is_remote(path):
+        return f"{path} is remote, which is not supported yet; copy it to this machine"
+    if not is_text(run) or not is_text(path):
         return "the name of this directory is not UTF-8; rename it"
     return None
 

@@ -14,7 +14,7 @@ from tensorboard import plugin_util
 from werkzeug.wrappers import Request, Response
 
 from tb_modelcompare.compare.photos import cropped, shown_png
-from tb_modelcompare.compare.units import UnitStatistics, top_places, unit_statistics
+from tb_modelcompare.compare.units import UnitStatistics, top_positions, unit_statistics
 from tb_modelcompare.compare.wire import Listing, Measures, Problem, measure_info, snapshot_info
 from tb_modelcompare.errors import PhotoError
 from tb_modelcompare.graph import LayerGraph
@@ -80,10 +80,10 @@ def unit(catalog: Catalog, request: Request) -> Response:
     limit = query.integer(request, "limit", 1, 100, 9)
 
     def describe() -> UnitInfo:
-        top = top_places(snapshot, catalog.probe(snapshot), logged.name, number, limit)
+        top = top_positions(snapshot, catalog.probe(snapshot), logged.name, number, limit)
         found = _statistics(snapshot, logged.name)
         return UnitInfo(
-            top=msgspec.convert(top.places, list[TopImage]),
+            top=msgspec.convert(top.positions, list[TopImage]),
             tied=top.tied,
             ranked_by=top.ranked_by,
             mean=float(found.mean[number]),

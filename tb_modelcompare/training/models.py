@@ -18,7 +18,7 @@ from tb_modelcompare.training.pairs import Grid, LoggedLayer, Matrix, Work, fill
 from tb_modelcompare.training.steps import find_layer
 
 DEPTHS = 16
-"""Places in depth at which models without common names are compared."""
+"""How many relative depths models without common names are compared at."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ class Models:
     matching : {"names", "depth"}
         Whether layers of the same name were compared, or layers at the same relative depth.
     layers : tuple of tuples of str
-        For each place that models are compared at, the layer of each model.
+        For each comparison of layers, the layer of each model.
     embedding : Embedding
     notes : tuple of str
     computed, found : int
@@ -115,12 +115,14 @@ def model_distances(
 ) -> Models:
     """How far apart models are, and a map of them.
 
-    `d(M, N) = sqrt(mean over places k of θ(M_k, N_k)²)`, with M_k the layer of M at place k
-    and θ an angle between layers. Places are the layers, where all models have the same names;
-    otherwise 16 relative depths: of a model with L layers, layer floor((k + ½) L / 16).
-    θ is a metric between layers up to rotation and scale, so that d, a mean of squares over
-    places that are fixed for each model, is one between models: zero with itself, symmetric,
-    and never more than the sum over a third model.
+    `d(M, N) = sqrt(mean over k of θ(M_k, N_k)²)`, where M_k and N_k are matched layers and θ is
+    an angle between layers. Where all models have layers of the same names, layers of one name
+    are matched. Otherwise layers at 16 relative depths are: M_k is then layer
+    floor((k + ½) L / 16) of the L layers of M.
+
+    θ is a metric between layers up to rotation and scale. Each model has the same M_k in every
+    comparison, so that the mean of squares d is a metric between models as well: it is zero
+    between a model and itself, symmetric, and never more than the sum over a third model.
 
     Parameters
     ----------
@@ -141,7 +143,7 @@ def model_distances(
     ProbeMismatchError
         If they were made on different probes.
     ActivationError
-        If there is no such metric, or some model is constant at every place.
+        If there is no such metric, or some model is constant in every matched layer.
     ComparisonCancelled
 
     References
@@ -159,8 +161,8 @@ def model_distances(
     for snapshot in snapshots[1:]:
         require_same_probe(snapshots[0], snapshot)
     chosen = METRICS[metric]
-    matching, places = matched_layers(snapshots)
-    grids = [Grid.of(layers, layers) for layers in places]
+    matching, matched = matched_layers(snapshots)
+    grids = [Grid.of(layers, layers) for layers in matched]
     fill_grids(grids, MEASURES[chosen.measure], work, "double")
     whole = [grid for grid in grids if not np.isnan(grid.values).any()]
     if not whole:
@@ -170,8 +172,8 @@ def model_distances(
         )
     if len(whole) < len(grids):
         work.notes[
-            f"Left out {len(grids) - len(whole)} of {len(grids)} places, at which a layer of some "
-            "model does not vary on the probe."
+            f"Left out {len(grids) - len(whole)} of {len(grids)} matched layers, which do not vary "
+            "on the probe in some model."
         ] = None
     angles = np.stack([chosen.angle(grid.values) for grid in whole])
     distances = np.sqrt(np.square(angles).mean(axis=0))
@@ -195,7 +197,7 @@ def model_distances(
 def matched_layers(
     snapshots: Sequence[Snapshot],
 ) -> tuple[Literal["names", "depth"], list[list[LoggedLayer | None]]]:
-    """For each place that models are compared at, the layer of each model."""
+    """How layers are matched, and for each match the layer of each model."""
     names = snapshots[0].layer_names
     if all(set(one.layer_names) == set(names) for one in snapshots):
         return "names", [[find_layer(one, name) for one in snapshots] for name in names]

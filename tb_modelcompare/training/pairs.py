@@ -177,17 +177,17 @@ def _keys(
 
 def _take_known(grid: Grid, measure: Measure, name: str, work: Work) -> npt.NDArray[np.bool_]:
     """Put known values into a grid; which pairs of it have to be computed."""
-    places = list(_keys(grid, measure, name, range(len(grid.rows)), range(len(grid.columns))))
-    known = work.known.find([key for _, _, key in places])
+    pairs = list(_keys(grid, measure, name, range(len(grid.rows)), range(len(grid.columns))))
+    known = work.known.find([key for _, _, key in pairs])
     lacking = np.zeros(grid.values.shape, bool)
-    for i, j, key in places:
+    for i, j, key in pairs:
         if key in known:
             value = known[key]
             grid.values[i, j] = math.nan if value is None else value
         else:
             lacking[i, j] = True
-    work.total += len(places)
-    work.found += len(places) - int(lacking.sum())
+    work.total += len(pairs)
+    work.found += len(pairs) - int(lacking.sum())
     return lacking
 
 

@@ -14,7 +14,7 @@ from skimage import data
 from tb_modelcompare.analogy import direction_correlation
 from tb_modelcompare.analogy.prediction import best_unit, prediction_r2
 from tb_modelcompare.cli.best_photos import about_ties
-from tb_modelcompare.compare.units import TopPlaces
+from tb_modelcompare.compare.units import TopPositions
 from tb_modelcompare.log.reader import open_snapshot
 
 QUICK = ("--size", 32, "--steps", 8)
@@ -182,7 +182,7 @@ def test_bad_requests(command: Run, demo: Path, logdir: Path) -> None:
     ],
 )
 def test_what_is_said_of_photos_that_tie(tied: int, ranked_by: str | None, said: list[str]) -> None:
-    sentences = about_ties(TopPlaces([{"value": 6.0}], tied, ranked_by))
+    sentences = about_ties(TopPositions([{"value": 6.0}], tied, ranked_by))
     assert [text[: len(start)] for text, start in zip(sentences, said, strict=True)] == said
 
 

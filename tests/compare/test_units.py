@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from tb_modelcompare import Preprocessing, Probe, SummaryWriter
-from tb_modelcompare.compare.units import TopPlaces, top_places, top_rows
+from tb_modelcompare.compare.units import TopPositions, top_positions, top_rows
 from tb_modelcompare.log.reader import Snapshot, open_snapshot
 
-IMAGES, PLACES = 40, 3
+IMAGES, POSITIONS = 40, 3
 
 
 def snapshot_of(
@@ -23,7 +23,7 @@ def snapshot_of(
 
     pixels = np.zeros((IMAGES, 4, 4, 3), np.uint8)
     pixels[:, 0, 0, 0] = np.arange(IMAGES)
-    probe = Probe(pixels, positions_per_image=PLACES)
+    probe = Probe(pixels, positions_per_image=POSITIONS)
     with SummaryWriter(tmp_path / "run", probe) as writer:
         made = None if graph is None else LayerGraph(tuple(Node(**node) for node in graph))
         writer.add_activations("net", layers, step=0, graph=made)
@@ -40,21 +40,21 @@ def chain(*nodes: tuple[str, str, str]) -> list[dict[str, Any]]:
     return found
 
 
-def ask(snapshot: Snapshot, layer: str, limit: int = 9, **options: Any) -> TopPlaces:
-    return top_places(snapshot, snapshot.stored_probe(), layer, 1, limit, **options)
+def ask(snapshot: Snapshot, layer: str, limit: int = 9, **options: Any) -> TopPositions:
+    return top_positions(snapshot, snapshot.stored_probe(), layer, 1, limit, **options)
 
 
-def images(top: TopPlaces) -> list[int]:
-    return [place["image"] for place in top.places]
+def images(top: TopPositions) -> list[int]:
+    return [position["image"] for position in top.positions]
 
 
 def raw(seed: int = 0, spread: float = 6) -> np.ndarray:
     rng = np.random.default_rng(seed)
-    return (spread * rng.standard_normal((IMAGES * PLACES, 2)) + 4).astype(np.float32)
+    return (spread * rng.standard_normal((IMAGES * POSITIONS, 2)) + 4).astype(np.float32)
 
 
 def best_of(values: np.ndarray) -> list[int]:
-    return list(np.argsort(-values[:, 1].reshape(IMAGES, PLACES).max(1), kind="stable"))
+    return list(np.argsort(-values[:, 1].reshape(IMAGES, POSITIONS).max(1), kind="stable"))
 
 
 CAPS = {
@@ -76,10 +76,10 @@ def test_what_a_cap_makes_equal_is_in_the_order_of_before(tmp_path: Path, cap: s
     top = ask(snapshot, "act")
     assert images(top) == best_of(before)[:9]
     assert (top.ranked_by, top.tied) == ("pre", 0)
-    for place in top.places:
-        rows = slice(place["image"] * PLACES, (place["image"] + 1) * PLACES)
-        assert place["before"] == before[rows, 1].max()  # the place as well, not only the image
-        assert place["value"] == after[rows, 1].max()
+    for position in top.positions:
+        rows = slice(position["image"] * POSITIONS, (position["image"] + 1) * POSITIONS)
+        assert position["before"] == before[rows, 1].max()
+        assert position["value"] == after[rows, 1].max()
 
 
 def test_a_factor_below_zero_turns_the_order_around(tmp_path: Path) -> None:
@@ -89,7 +89,7 @@ def test_a_factor_below_zero_turns_the_order_around(tmp_path: Path) -> None:
     snapshot = snapshot_of(tmp_path, {"pre": before, "act": after}, nodes)
     top = ask(snapshot, "act")
     assert images(top) == best_of(-before)[:9]
-    assert top.places[0]["before"] == before[:, 1].min()
+    assert top.positions[0]["before"] == before[:, 1].min()
 
 
 def test_the_least_is_ranked_as_well(tmp_path: Path) -> None:
@@ -98,7 +98,7 @@ def test_the_least_is_ranked_as_well(tmp_path: Path) -> None:
     snapshot = snapshot_of(tmp_path, {"pre": before, "act": np.clip(before, 0, 6)}, nodes)
     top = ask(snapshot, "act", negative=True)
     assert images(top) == best_of(-before)[:9]
-    assert str(top.places[0]["value"]) == "0.0"
+    assert str(top.positions[0]["value"]) == "0.0"
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_without_what_was_before_ties_are_counted_and_spread(
         nodes += chain(*((name, "Conv2D", "conv") for name in layers if name not in there))
     snapshot = snapshot_of(tmp_path, layers, nodes)
     top = ask(snapshot, "act")
-    at_cap = np.flatnonzero(layers["act"][:, 1].reshape(IMAGES, PLACES).max(1) == 6)
+    at_cap = np.flatnonzero(layers["act"][:, 1].reshape(IMAGES, POSITIONS).max(1) == 6)
     assert len(at_cap) > 15
     assert (top.ranked_by, top.tied) == (None, len(at_cap) - 9)
     assert set(images(top)) <= set(at_cap)
@@ -141,7 +141,7 @@ def test_a_few_values_are_no_evidence_of_a_cap(tmp_path: Path) -> None:
 
 
 def test_a_unit_that_never_changes_ties_everywhere(tmp_path: Path) -> None:
-    layers = {"pre": raw(), "act": np.zeros((IMAGES * PLACES, 2), np.float32)}
+    layers = {"pre": raw(), "act": np.zeros((IMAGES * POSITIONS, 2), np.float32)}
     nodes = chain(("pre", "Conv2D", "conv"), ("act", "Y", "activation"))
     top = ask(snapshot_of(tmp_path, layers, nodes), "act")
     assert (top.ranked_by, top.tied) == (None, IMAGES - 9)
@@ -189,7 +189,7 @@ def test_photos_of_mobilenets_capped_units_are_not_the_first_by_name(
     capped = np.flatnonzero((after.reshape(60, 8, -1).max(1) >= 6).sum(0) >= 9)
     assert len(capped) > 20
     for unit in capped[:20]:
-        top = top_places(snapshot, stored, "Conv_1", int(unit), 4)
+        top = top_positions(snapshot, stored, "Conv_1", int(unit), 4)
         expected = np.argsort(-before[:, unit].reshape(60, 8).max(1), kind="stable")[:4]
         assert images(top) == list(expected)
         assert (top.ranked_by, top.tied) == ("Conv_1_conv", 0)

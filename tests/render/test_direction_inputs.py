@@ -77,7 +77,7 @@ def test_what_deep_layers_lose_at_the_border_is_made_up_for(
     from keras import layers
 
     from tb_modelcompare.render.frozen import pruned_graph
-    from tb_modelcompare.render.plan import place
+    from tb_modelcompare.render.plan import sized_layers
 
     def conv(name: str, strides: int = 2) -> Any:
         return layers.Conv2D(8, 5, strides, padding, activation="relu", name=name)
@@ -95,7 +95,7 @@ def test_what_deep_layers_lose_at_the_border_is_made_up_for(
     )
     frozen, names = freeze(model), ["first", "second", "fourth", "logits"]
     graph = pruned_graph(frozen, names, tf.compat.v1.GraphDef)
-    sizes = {p.layer: (p.height, p.width) for p in place(frozen, graph, names, 96, 96)}
+    sizes = {p.name: (p.height, p.width) for p in sized_layers(frozen, graph, names, 96, 96)}
     assert sizes == {
         "first": (96, 96),
         "second": (96, 96),

@@ -1,4 +1,4 @@
-"""What a place of a layer sees, held against what its gradient reaches."""
+"""What a position of a layer sees, held against what its gradient reaches."""
 
 from __future__ import annotations
 
@@ -44,20 +44,20 @@ def test_the_window_is_where_the_gradient_is(freeze: Freeze, padding: str, layer
     part = keras.Model(model.inputs, model.get_layer(layer).output)
     image = tf.ones((1, 49, 61, 3)) * tf.random.stateless_uniform((1, 49, 61, 3), (1, 2), 0.5, 1)
     height, width = part.output.shape[1:3]
-    for place in ((height // 2, width // 2), (0, 0), (height - 1, width // 3)):
+    for position in ((height // 2, width // 2), (0, 0), (height - 1, width // 3)):
         with tf.GradientTape() as tape:
             tape.watch(image)
-            value = tf.reduce_sum(part(image)[0, place[0], place[1]])
+            value = tf.reduce_sum(part(image)[0, position[0], position[1]])
         reached = np.abs(tape.gradient(value, image)[0]).sum(-1) > 0
         rows, columns = np.flatnonzero(reached.any(1)), np.flatnonzero(reached.any(0))
-        top, left, tall, wide = field.box(place, (49, 61))
-        if not len(rows):  # a place that a padding has made
+        top, left, tall, wide = field.box(position, (49, 61))
+        if not len(rows):  # a position that a padding has made
             continue
         assert top * 49 <= rows[0] + 1e-6
         assert left * 61 <= columns[0] + 1e-6
         assert (top + tall) * 49 >= rows[-1] + 1 - 1e-6
         assert (left + wide) * 61 >= columns[-1] + 1 - 1e-6
-        # Max pooling sends a gradient to the largest of its places only.
+        # Max pooling sends a gradient to the largest of its positions only.
         slack = 0 if layer in ("first", "relu") else 4
         assert tall * 49 - (rows[-1] + 1 - rows[0]) <= slack
         assert wide * 61 - (columns[-1] + 1 - columns[0]) <= slack
