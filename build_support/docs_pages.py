@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import html
+import inspect
 import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -44,6 +45,18 @@ def measures() -> str:
     return "\n\n".join(_measure(measure) for measure in MEASURES.values())
 
 
+def presets() -> str:
+    """A section for each measure that is a function with some options fixed."""
+    from tb_modelcompare.similarity import MEASURES
+
+    functions = (one.function for one in MEASURES.values() if hasattr(one.function, "__wrapped__"))
+    return "\n\n".join(
+        f"### {one.__name__}\n\n```python\n{one.__name__}{inspect.signature(one)}\n```\n\n"
+        f"{_text((one.__doc__ or '').partition(chr(10))[0])}"
+        for one in functions
+    )
+
+
 def invariances() -> str:
     """What each word of the column "unchanged by" means."""
     from tb_modelcompare.similarity import INVARIANCES
@@ -54,6 +67,7 @@ def invariances() -> str:
 PARTS: dict[str, Callable[[], str]] = {
     "command line": command_line,
     "measures": measures,
+    "presets": presets,
     "invariances": invariances,
 }
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
 from tb_modelcompare.cache.results import ResultCache
 from tb_modelcompare.compare.comparison import compare_snapshots
@@ -64,7 +63,7 @@ def find_comparison(wanted: Wanted, cache: ResultCache) -> Comparison | None:
     if result is None:
         return None
     info = result.report["matrix"]
-    arrays: dict[str, npt.NDArray[np.float64]] = {}
+    arrays: dict[str, Any] = {}
     for name in ("values", *STATISTICS):
         file = _file(name)
         if file in result.files:
@@ -77,6 +76,7 @@ def find_comparison(wanted: Wanted, cache: ResultCache) -> Comparison | None:
         columns=tuple(info["columns"]),
         measure=wanted.measure,
         warnings=tuple(info["warnings"]),
+        distance=MEASURES[wanted.measure].distance,
         **arrays,
     )
 

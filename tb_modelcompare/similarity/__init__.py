@@ -16,11 +16,21 @@ array([[1.]])
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from tb_modelcompare.similarity import alignment as align
-from tb_modelcompare.similarity.engine import Comparison, ComparisonCancelled, compare
+from tb_modelcompare.similarity.behaviour import (
+    disagreement,
+    error_consistency,
+    jensen_shannon_divergence,
+)
+from tb_modelcompare.similarity.comparison import Comparison, Match
+from tb_modelcompare.similarity.dimension import effective_dimension
+from tb_modelcompare.similarity.engine import ComparisonCancelled, compare
 from tb_modelcompare.similarity.measures import MEASURES
 from tb_modelcompare.similarity.measures.cca import mean_cca, r2_cca, whitened_correlation
 from tb_modelcompare.similarity.measures.cka import linear_cka, unbiased_linear_cka
+from tb_modelcompare.similarity.measures.cosine_neighbours import mutual_knn_cosine
 from tb_modelcompare.similarity.measures.matching import (
     one_to_one_matching,
     semi_matching,
@@ -46,6 +56,7 @@ __all__ = [
     "Comparison",
     "ComparisonCancelled",
     "Estimate",
+    "Match",
     "Measure",
     "MinibatchCKA",
     "MomentStream",
@@ -55,11 +66,16 @@ __all__ = [
     "cknna",
     "compare",
     "cross_validated_regression",
+    "disagreement",
+    "effective_dimension",
     "effective_rows",
+    "error_consistency",
+    "jensen_shannon_divergence",
     "linear_cka",
     "linear_regression",
     "mean_cca",
     "mutual_knn",
+    "mutual_knn_cosine",
     "one_to_one_matching",
     "procrustes",
     "pwcca",
@@ -74,3 +90,16 @@ __all__ = [
     "unbiased_linear_cka",
     "whitened_correlation",
 ]
+
+# Every measure is a function of its name, such as `rsa_pearson` for `rsa(…, comparison="pearson")`.
+__all__ += [name for name in MEASURES if name not in __all__]
+
+
+def __getattr__(name: str) -> Callable[..., float]:
+    if name not in MEASURES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return MEASURES[name].function
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

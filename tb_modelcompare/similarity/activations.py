@@ -133,7 +133,8 @@ def check_activations(values: Any, name: str) -> Array:
         If it is not two-dimensional, is empty, or is not of a real number type, or if it is
         masked, sparse, or an `np.matrix`, which compute otherwise than arrays do.
     """
-    array = values if type(values) in (np.ndarray, np.memmap) else _as_array(values, name)
+    plain = type(values) in (np.ndarray, np.memmap)
+    array = _of_numpys_types(values) if plain else _as_array(values, name)
     if array.ndim != 2:
         raise ActivationError(
             f"{name} has shape {array.shape}; a measure takes (rows, units). Sample a "
@@ -143,8 +144,9 @@ def check_activations(values: Any, name: str) -> Array:
         raise ActivationError(f"{name} is empty: its shape is {array.shape}.")
     if array.dtype.kind not in "fiub":
         raise ActivationError(
-            f"{name} has type {array.dtype}; a measure takes real numbers of numpy's own types. "
-            "Pass bfloat16 and other short floats as values.astype(np.float32)."
+            f"{name} has type {array.dtype}; a measure takes real numbers. Pass a DataFrame with "
+            "columns of several types or missing values as frame.to_numpy(dtype=float), and other "
+            "types as values.astype(np.float32)."
         )
     return array
 
@@ -160,11 +162,28 @@ def _as_array(values: Any, name: str) -> Array:
     if hasattr(values, "toarray") and not isinstance(values, np.ndarray):
         raise ActivationError(f"{name} is a sparse matrix; pass {name}.toarray().")
     try:
-        return np.asarray(values)
+        return _of_numpys_types(np.asarray(_on_the_host(values)))
     except (TypeError, ValueError, RuntimeError) as problem:
         raise ActivationError(
             f"{name} cannot be read as an array (rows, units): {problem} Pass a numpy array."
         ) from problem
+
+
+def _on_the_host(values: Any) -> Any:
+    """A torch tensor without its gradient and off its device; anything else as it is.
+
+    numpy has no bfloat16, and float32 holds each of its values exactly.
+    """
+    if not (hasattr(values, "detach") and hasattr(values, "cpu")):
+        return values
+    tensor = values.detach().cpu()
+    return tensor.float() if str(tensor.dtype) == "torch.bfloat16" else tensor
+
+
+def _of_numpys_types(array: Array) -> Array:
+    """Short floats of ml_dtypes, such as JAX's bfloat16, as float32, which holds them exactly."""
+    short = array.dtype.type.__module__ == "ml_dtypes"
+    return array.astype(np.float32) if short else array
 
 
 def check_model(model: Any, whose: str) -> None:

@@ -10,20 +10,11 @@ import scipy  # scipy.optimize takes long to import, and is not needed by most
 
 from tb_modelcompare.errors import ActivationError
 from tb_modelcompare.similarity.activations import Matrix
-from tb_modelcompare.similarity.engine import Comparison
+from tb_modelcompare.similarity.comparison import Comparison, Match
 from tb_modelcompare.similarity.inputs import find_measure
 
 _ROUNDING = 1e-12
 """Sums of values that differ by less, as a share of the largest value, are taken as equal."""
-
-
-@dataclass(frozen=True)
-class Match:
-    """A layer of the first model, a layer of the second, and the measure between them."""
-
-    row: str
-    column: str
-    value: float
 
 
 @dataclass(frozen=True)

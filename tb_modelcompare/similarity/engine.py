@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ import numpy.typing as npt
 from tb_modelcompare.errors import ActivationError, OptionError, RowsFewerThanUnitsWarning
 from tb_modelcompare.errors.checks import whole
 from tb_modelcompare.similarity.activations import Layer, Matrix, check_model
+from tb_modelcompare.similarity.comparison import Comparison
 from tb_modelcompare.similarity.images import image_indices
 from tb_modelcompare.similarity.inputs import (
     Constant,
@@ -43,48 +44,7 @@ from tb_modelcompare.similarity.significance import (
     resamples_of,
 )
 
-__all__ = ["Comparison", "ComparisonCancelled", "compare"]
-
-
-@dataclass(frozen=True, eq=False)
-class Comparison:
-    """A measure between all layers of two models; arrays are (len(rows), len(columns)).
-
-    Attributes
-    ----------
-    values : array (rows, columns), float64
-    rows, columns : tuple of str
-        Names of the layers of the first and the second model.
-    measure : str
-    warnings : tuple of str
-        What to keep in mind when reading the values.
-    null_mean, null_high : array (rows, columns), optional
-        Where permutations were asked for: mean of the measure when images of the second model are
-        permuted, and its 95th percentile (of a distance, the 5th).
-    p_value : array (rows, columns), optional
-        Likewise: share of permutations, the true order counted as one, that are at least as
-        similar.
-    low, high : array (rows, columns), optional
-        Where resamples were asked for: interval over images.
-    effective_rows : array (rows, columns), optional
-        Where either was asked for: independent rows that the pair amounts to, as the positions of
-        an image are alike.
-    baseline : array (rows, columns), optional
-        Where an untrained network was given: the same measure against that.
-    """
-
-    values: Matrix
-    rows: tuple[str, ...]
-    columns: tuple[str, ...]
-    measure: str
-    warnings: tuple[str, ...] = ()
-    null_mean: Matrix | None = None
-    null_high: Matrix | None = None
-    p_value: Matrix | None = None
-    low: Matrix | None = None
-    high: Matrix | None = None
-    effective_rows: Matrix | None = None
-    baseline: Matrix | None = None
+__all__ = ["ComparisonCancelled", "compare"]
 
 
 def compare(
@@ -372,7 +332,7 @@ def labelled(
             f"No value for {', '.join(without)}: without the bias of few images, nothing is left "
             "of how these layers arrange them. Use a probe with more images.",
         )
-    return Comparison(values, rows, columns, measure.name, notes)
+    return Comparison(values, rows, columns, measure.name, notes, distance=measure.distance)
 
 
 def warned_of_few_rows(measure: Measure, a: Layers, b: Layers) -> tuple[str, ...]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from functools import partial
 from typing import Literal
 
 import numpy.typing as npt
@@ -71,7 +70,7 @@ def find_measure(measure: str | Measure | Callable[..., float]) -> Measure:
 def _functions(measure: Measure) -> tuple[Callable[..., float], ...]:
     """The function on arrays, and that of which it is a case."""
     function = measure.function
-    return (function, function.func) if isinstance(function, partial) else (function,)
+    return (function, getattr(function, "__wrapped__", function))
 
 
 def check_inputs(

@@ -19,7 +19,7 @@ from tb_modelcompare.similarity.activations import (
     check_model,
     require_same_rows,
 )
-from tb_modelcompare.similarity.engine import Comparison
+from tb_modelcompare.similarity.comparison import Comparison
 from tb_modelcompare.similarity.hsic import Hsic, kernel_hsic, require_variation, unbiased_of
 from tb_modelcompare.similarity.hsic_of_images import LEAST_IMAGES, hsic_of_images
 from tb_modelcompare.similarity.images import Images, image_indices

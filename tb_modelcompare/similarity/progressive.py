@@ -15,7 +15,8 @@ from tb_modelcompare.errors import ActivationError
 from tb_modelcompare.errors.checks import whole
 from tb_modelcompare.similarity import quadrature
 from tb_modelcompare.similarity.activations import Array, Layer, open_layer
-from tb_modelcompare.similarity.engine import Comparison, compare, labelled, warned_of_few_rows
+from tb_modelcompare.similarity.comparison import Comparison
+from tb_modelcompare.similarity.engine import compare, labelled, warned_of_few_rows
 from tb_modelcompare.similarity.images import image_indices
 from tb_modelcompare.similarity.inputs import (
     Constant,

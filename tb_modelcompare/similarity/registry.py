@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -131,6 +131,14 @@ class Measure:
     by_image: bool = False
     sampled: bool = False
 
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        """A measure of ours is pickled by its name, as functions are: its plan may be none."""
+        from tb_modelcompare.similarity.measures import MEASURES  # which imports this module
+
+        if MEASURES.get(self.name) is self:
+            return _of_name, (self.name,)
+        return Measure, tuple(getattr(self, one.name) for one in fields(self))
+
     @property
     def options(self) -> tuple[str, ...]:
         """Names of the options that `plan` takes, such as `threshold` of SVCCA."""
@@ -175,6 +183,12 @@ class Measure:
         """
         only_known(self.title, options, self.options)
         return self.plan(**options)
+
+
+def _of_name(name: str) -> Measure:
+    from tb_modelcompare.similarity.measures import MEASURES
+
+    return MEASURES[name]
 
 
 INVARIANCES: dict[str, str] = {

@@ -26,7 +26,7 @@ from tb_modelcompare.similarity.activations import (
     check_model,
     open_layer,
 )
-from tb_modelcompare.similarity.engine import Comparison
+from tb_modelcompare.similarity.comparison import Comparison
 from tb_modelcompare.similarity.inputs import find_measure
 from tb_modelcompare.similarity.measures import MEASURES
 from tb_modelcompare.similarity.moments import Cross, LayerMoments
@@ -258,7 +258,7 @@ class MomentStream:
         sums = self._cross
         found = spread(value, list(np.ndindex(len(xs), len(ys))))
         values = np.array(found).reshape(len(xs), len(ys))
-        return Comparison(values, a.names, b.names, chosen.name)
+        return Comparison(values, a.names, b.names, chosen.name, distance=chosen.distance)
 
 
 def _moved_blocks(

@@ -181,15 +181,32 @@ def test_layers_that_are_data_frames_are_taken_by_position() -> None:
     assert framed.values == compare(A, B).values
 
 
+def test_short_floats_are_taken_as_float32() -> None:
+    short = A["x"].astype(pytest.importorskip("ml_dtypes").bfloat16)  # as JAX and Keras have them
+    expected = compare({"x": short.astype(np.float32)}, B).values
+    assert compare({"x": short}, B).values == expected
+    stream = MomentStream()
+    stream.update({"x": short}, B)
+    assert stream.compare().values == pytest.approx(expected, abs=1e-6)
+    assert predict_direction(short, B["y"], np.ones(5)).shape == (5,)
+
+
+def test_tensors_are_taken_with_gradients_and_in_bfloat16() -> None:
+    torch = pytest.importorskip("torch")
+    tensor = torch.from_numpy(A["x"].astype(np.float32)).requires_grad_()
+    assert compare({"x": tensor}, B).values == compare({"x": A["x"].astype(np.float32)}, B).values
+    short = tensor.to(torch.bfloat16)
+    assert compare({"x": short}, B).values == compare({"x": short.detach().float()}, B).values
+
+
 def strange() -> list[tuple[object, str]]:
     sparse = pytest.importorskip("scipy.sparse")
-    short = pytest.importorskip("ml_dtypes", reason="bfloat16 comes with it").bfloat16
     return [
         (np.asmatrix(A["x"]), r"np\.asarray"),
         (np.ma.masked_array(A["x"], mask=A["x"] > 2), "masked"),
         (sparse.csr_matrix(A["x"]), "toarray"),
         (sparse.coo_array(A["x"]), "toarray"),
-        (A["x"].astype(short), r"astype\(np\.float32\)"),
+        (A["x"].astype(object), r"to_numpy\(dtype=float\)"),
         ([[1.0, 2.0], [3.0]], "cannot be read as an array"),
         (np.array([[2**60, 1]] * 60), r"beyond 2\*\*53"),
         (np.array([[2**63, 1]] * 60, np.uint64), r"beyond 2\*\*53"),
@@ -218,7 +235,8 @@ def test_a_measure_given_as_its_function() -> None:
         given = compare(A, B, getattr(similarity, name))
         assert given.measure == name
         assert given.values == compare(A, B, name).values
-    assert compare(A, B, MEASURES["svcca_r2"].function).measure == "svcca_r2"
+    for name in ("svcca_r2", "rsa_spearman", "linear_regression_y_to_x"):
+        assert compare(A, B, getattr(similarity, name)).measure == name
     with pytest.raises(OptionError, match="'linear_regression_x_to_y', 'linear_regression_y_to_x'"):
         compare(A, B, linear_regression)
     for bad in (np.linalg.norm, 3, None):

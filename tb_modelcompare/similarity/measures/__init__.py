@@ -8,7 +8,17 @@ import pkgutil
 from tb_modelcompare.similarity.registry import Measure
 
 # Families in the order in which the tab offers them; one that is not named here comes last.
-_ORDER = ("cka", "cca", "svcca", "shape", "regression", "rsa", "neighbours", "matching")
+_ORDER = (
+    "cka",
+    "cca",
+    "svcca",
+    "shape",
+    "regression",
+    "rsa",
+    "neighbours",
+    "cosine_neighbours",
+    "matching",
+)
 
 
 def _families() -> list[str]:

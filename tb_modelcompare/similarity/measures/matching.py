@@ -15,6 +15,7 @@ from tb_modelcompare.errors import ActivationError
 from tb_modelcompare.errors.checks import one_of
 from tb_modelcompare.similarity.activations import Matrix
 from tb_modelcompare.similarity.moments import Cross, LayerMoments
+from tb_modelcompare.similarity.preset import preset
 from tb_modelcompare.similarity.registry import Measure, MomentPlan, evaluate
 
 Direction = Literal["x_to_y", "y_to_x"]
@@ -254,7 +255,7 @@ def _semi_measure(direction: Direction, title: str, formula: str) -> Measure:
         formula,
         symmetric=False,
         paper="Li et al. 2016",
-        function=partial(semi_matching, direction=direction),
+        function=preset(f"semi_matching_{direction}", semi_matching, direction=direction),
         plan=partial(_semi_plan, direction),
     )
 

@@ -17,6 +17,7 @@ from tb_modelcompare.similarity.activations import Array, Layer, Matrix, about_m
 from tb_modelcompare.similarity.images import image_indices
 from tb_modelcompare.similarity.measures.cca import well_conditioned
 from tb_modelcompare.similarity.moments import RCOND, Cross, LayerMoments, whiten
+from tb_modelcompare.similarity.preset import preset
 from tb_modelcompare.similarity.registry import Measure, MomentPlan, RowPlan, evaluate
 from tb_modelcompare.similarity.threads import spread
 
@@ -359,10 +360,11 @@ _INVARIANCES = (
 
 
 def _measure(direction: Direction) -> Measure:
+    name = f"linear_regression_{direction}"
     ours, theirs = ("X", "Y") if direction == "x_to_y" else ("Y", "X")
     which = "the second from the first" if direction == "x_to_y" else "the first from the second"
     return Measure(
-        name=f"linear_regression_{direction}",
+        name=name,
         title=f"Regression R², {ours} → {theirs}",
         summary=f"Share of the variance that a linear map predicts, {which} layer.",
         low=0.0,
@@ -372,17 +374,18 @@ def _measure(direction: Direction) -> Measure:
         invariances=_INVARIANCES,
         formula=f"||Q_{ours}' {theirs}||² / ||{theirs}||²",
         paper="Kornblith et al. 2019",
-        function=partial(linear_regression, direction=direction),
+        function=preset(name, linear_regression, direction=direction),
         plan=partial(_plan, direction),
         wants_rows_over_units=True,
     )
 
 
 def _cross_validated_measure(direction: Direction) -> Measure:
+    name = f"cross_validated_regression_{direction}"
     ours, theirs = ("X", "Y") if direction == "x_to_y" else ("Y", "X")
     which = "the second from the first" if direction == "x_to_y" else "the first from the second"
     return Measure(
-        name=f"cross_validated_regression_{direction}",
+        name=name,
         title=f"Held-out regression R², {ours} → {theirs}",
         summary=f"Share of the variance predicted on unseen images, {which} layer.",
         low=-np.inf,
@@ -392,7 +395,7 @@ def _cross_validated_measure(direction: Direction) -> Measure:
         invariances=_INVARIANCES,
         formula=f"1 - ||{theirs} - {ours}B||² / ||{theirs}||², 5 folds of images, ridge 1e-6",
         paper="as cross-validated encoding models; Yamins et al. 2014",
-        function=partial(cross_validated_regression, direction=direction),
+        function=preset(name, cross_validated_regression, direction=direction),
         plan=partial(_cross_validated_plan, direction),
         repeats_bias=True,
         by_image=True,

@@ -21,6 +21,7 @@ from tb_modelcompare.similarity.distances import (
     varying_values,
 )
 from tb_modelcompare.similarity.images import all_different, image_indices
+from tb_modelcompare.similarity.preset import preset
 from tb_modelcompare.similarity.registry import Measure, VectorPlan, evaluate
 
 Comparison = Literal["pearson", "spearman", "cosine"]
@@ -254,7 +255,7 @@ def _rsa_measure(name: str, title: str, comparison: Comparison, formula: str) ->
         invariances=_INVARIANCES,
         formula=formula,
         paper="Kriegeskorte et al. 2008",
-        function=partial(rsa, comparison=comparison),
+        function=preset(name, rsa, comparison=comparison),
         plan=partial(_rsa_plan, comparison),
         by_image=True,
         repeats_bias=True,

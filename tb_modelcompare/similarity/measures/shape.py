@@ -20,6 +20,7 @@ from tb_modelcompare.similarity.moments import (
     check_rcond,
     nuclear_norm,
 )
+from tb_modelcompare.similarity.preset import preset
 from tb_modelcompare.similarity.registry import Measure, MomentPlan, evaluate
 
 Form = Literal["similarity", "angle", "distance"]
@@ -215,7 +216,7 @@ def _procrustes_measure(name: str, title: str, form: Form, high: float, formula:
         invariances=_INVARIANCES,
         formula=formula,
         paper="Schönemann 1966; Williams et al. 2021",
-        function=partial(procrustes, form=form),
+        function=procrustes if name == "procrustes" else preset(name, procrustes, form=form),
         plan=partial(_procrustes_plan, form),
         distance=form != "similarity",
     )

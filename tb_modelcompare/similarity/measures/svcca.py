@@ -29,6 +29,7 @@ from tb_modelcompare.similarity.moments import (
     at_least_rounding,
     check_rcond,
 )
+from tb_modelcompare.similarity.preset import preset
 from tb_modelcompare.similarity.registry import Measure, MomentPlan, evaluate
 
 Side = Literal["x", "y"]
@@ -265,7 +266,7 @@ def _svcca_measure(name: str, title: str, summary: Summary, formula: str) -> Mea
         ),
         formula=formula,
         paper="Raghu et al. 2017",
-        function=partial(svcca, summary=summary),
+        function=svcca if name == "svcca" else preset(name, svcca, summary=summary),
         plan=partial(_svcca_plan, summary),
         wants_rows_over_units=True,
     )
@@ -292,7 +293,7 @@ def _pwcca_measure(name: str, title: str, side: Side) -> Measure:
         invariances=("permutation", "scaling", "unit sign", "translation", "constant units"),
         formula=f"Σ α_i ρ_i / Σ α_i, α_i = Σ_j |<h_i, {side}_j>|, h_i variates of {side.upper()}",
         paper="Morcos et al. 2018",
-        function=partial(pwcca, weights=side),
+        function=preset(name, pwcca, weights=side),
         plan=partial(_pwcca_plan, side),
         wants_rows_over_units=True,
     )
