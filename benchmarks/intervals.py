@@ -1,7 +1,7 @@
-"""Intervals over images and a permutation null, all draws at once against one comparison for each.
+"""Intervals over images and a permutation null, all at once against one comparison for each.
 
 One layer against eight, as the tab asks when a layer is pinned. Ours is `compare(…, permutations=,
-resamples=)`; beside it every drawn set of rows is compared anew, for a few of the draws, and their
+resamples=)`; beside it every set of rows is compared anew, for a few of them, and their
 time scaled to all. Rectified random features of a shared signal.
 
     python benchmarks/intervals.py [--rows 4000] [--units 512] [--permutations 20] [--resamples 40]
@@ -18,7 +18,7 @@ from tb_modelcompare.similarity import MEASURES, compare
 from tb_modelcompare.similarity.significance import permutations_of, resamples_of
 
 POSITIONS = 4
-FEW = 3  # draws of each kind that are compared anew
+FEW = 3  # sets of each kind that are compared anew
 NAMES = ("linear_cka", "unbiased_linear_cka", "whitened_correlation", "mean_cca")
 
 
@@ -34,11 +34,11 @@ def main() -> None:
 
     a, b = {"x": layer()}, {f"y{i}": layer() for i in range(8)}
     image = np.arange(arguments.rows) // POSITIONS
-    drawn = {"permutations": arguments.permutations, "resamples": arguments.resamples}
+    wanted = {"permutations": arguments.permutations, "resamples": arguments.resamples}
     print(f"{'measure':24}{'ours':>9}{'anew':>9}{'ratio':>8}   seconds; largest difference")
     for name in NAMES:
         begun = time.perf_counter()
-        ours = compare(a, b, name, groups=image, **drawn)
+        ours = compare(a, b, name, groups=image, **wanted)
         seconds = time.perf_counter() - begun
         few = compare(a, b, name, groups=image, permutations=FEW, resamples=2)
         begun = time.perf_counter()
@@ -46,13 +46,13 @@ def main() -> None:
             compare(a, {key: values[order] for key, values in b.items()}, name).values
             for order in permutations_of(image, FEW, 0)
         ]
-        of_shuffles = (time.perf_counter() - begun) / FEW
+        of_permutations = (time.perf_counter() - begun) / FEW
         begun = time.perf_counter()
         for order in resamples_of(image, FEW, MEASURES[name].repeats_bias, 0):
             left, right = ({k: v[order] for k, v in side.items()} for side in (a, b))
             compare(left, right, name)
         of_resamples = (time.perf_counter() - begun) / FEW
-        anew = of_shuffles * arguments.permutations + of_resamples * arguments.resamples
+        anew = of_permutations * arguments.permutations + of_resamples * arguments.resamples
         error = np.abs(np.mean(null, axis=0) - few.null_mean).max()
         assert ours.low is not None
         print(f"{name:24}{seconds:9.2f}{anew:9.2f}{anew / seconds:8.1f}   {error:.1e}", flush=True)

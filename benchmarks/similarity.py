@@ -13,7 +13,7 @@ multiply-adds that are mathematically needed at its rate.
 - all-layers: the same of all 143 with all 100 layers.
 - notebook: the whitened correlation of 12 layers of InceptionV1's widths, all 144 pairs, as
   lucid's notebook computes it (C, Cholesky of the inverse, a full SVD for every pair), and ours,
-  with its first look; memory-mapped.
+  with its first progressive estimate; memory-mapped.
 - whole: linear and unbiased CKA on whole arrays, each peer against the same estimator of ours.
 - minibatch: unbiased HSIC averaged over minibatches, the estimator of Nguyen et al. 2021.
 - wide: 200 layers by 200 layers, widths up to 2,048, 4,096 rows, memory-mapped; peak memory.
@@ -129,7 +129,7 @@ def notebook_at(layers: Layers, rows: int, repeats: int, memory: int) -> None:
                 memory=memory,
                 progress=lambda share: peaks.append(own_memory()),
             ),
-            "first look": lambda: next(
+            "first estimate": lambda: next(
                 similarity.refine(layers, layers, "whitened_correlation", memory=memory)
             ),
             "notebook": lambda: notebook(layers),
@@ -151,14 +151,14 @@ def notebook_at(layers: Layers, rows: int, repeats: int, memory: int) -> None:
     ratio = ours.rest.wall / (1.4 * products.rest.wall + singular.rest.wall)
     print(f"  ours / (1.4 × products + singular values): {ratio:.2f}")
     print(f"  own memory at most {max(peaks) - before:.2f} GiB above {before:.2f} before")
-    first = found["first look"].result
+    first = found["first estimate"].result
     if first.exact:
-        print("  no first look: all rows do not fit in memory (--memory)")
+        print("  no progressive estimate: all rows do not fit in memory (--memory)")
         return
-    look = first.comparison
-    row("first look", found["first look"], ours, abs(look.values - values).max())
-    held = np.mean((look.low <= values) & (values <= look.high))
-    wide = np.mean(look.high - look.low) / 2
+    estimate = first.comparison
+    row("first estimate", found["first estimate"], ours, abs(estimate.values - values).max())
+    held = np.mean((estimate.low <= values) & (values <= estimate.high))
+    wide = np.mean(estimate.high - estimate.low) / 2
     print(f"  its intervals, ± {wide:.3f} in the mean, hold {100 * held:.0f} % of the values")
 
 

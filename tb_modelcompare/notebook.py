@@ -148,7 +148,7 @@ def show(
         low=described.low,
         high=described.high,
         warnings=[],
-        look="exact",
+        estimate="exact",
         revision=1,
         interval=False,
     )

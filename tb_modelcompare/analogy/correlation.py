@@ -27,10 +27,10 @@ from tb_modelcompare.similarity.images import image_indices
 from tb_modelcompare.similarity.measures.regression import folds_of_rows, ridge_factor
 from tb_modelcompare.similarity.significance import permutations_of
 
-Kind = Literal["regression", "pattern", "decoder"]
-KINDS: tuple[Kind, ...] = ("regression", "pattern", "decoder")
+DirectionKind = Literal["regression", "pattern", "decoder"]
+DIRECTION_KINDS: tuple[DirectionKind, ...] = ("regression", "pattern", "decoder")
 """The three directions: see `predict_direction`, `pattern_direction`, `decoder_direction`."""
-MEANING: dict[Kind, str] = {
+MEANING: dict[DirectionKind, str] = {
     "regression": "The regression direction is where the other layer goes when the unit is "
     "active and the units that are active with it are accounted for.",
     "pattern": "The pattern is what varies together with the unit in the other layer.",
@@ -76,7 +76,7 @@ def direction_correlation(
     target: npt.ArrayLike,
     v: npt.ArrayLike,
     *,
-    direction: Kind = "regression",
+    direction: DirectionKind = "regression",
     groups: npt.ArrayLike | None = None,
     folds: int = 5,
     permutations: int = 39,
@@ -158,7 +158,7 @@ def direction_correlations(
     targets: Sequence[npt.ArrayLike],
     v: npt.ArrayLike,
     *,
-    direction: Kind = "regression",
+    direction: DirectionKind = "regression",
     groups: npt.ArrayLike | None = None,
     folds: int = 5,
     permutations: int = 39,
@@ -167,7 +167,7 @@ def direction_correlations(
     seed: int = 0,
 ) -> Iterator[DirectionCorrelation]:
     """`direction_correlation` with each target; the source's own moments are inverted once."""
-    one_of("direction", direction, KINDS)
+    one_of("direction", direction, DIRECTION_KINDS)
     whole("folds", folds, least=2)
     whole("permutations", permutations, least=0)
     whole("resamples", resamples, least=20)

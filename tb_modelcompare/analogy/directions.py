@@ -40,7 +40,7 @@ def predict_direction(
         One direction, or several.
     ridge : float, optional
         Added to the diagonal of C11, as a share of its mean, at least 0. By default 0 where C11
-        is well conditioned and `RIDGE` where it is (nearly) singular, which dead or duplicate
+        is well conditioned and `RIDGE` where it is (nearly) singular, which constant or duplicate
         units and rows fewer than units make it.
 
     Returns
@@ -231,15 +231,15 @@ def checked_directions(x: Layer, v: npt.ArrayLike) -> Matrix:
     return directions
 
 
-def difference_direction(
+def residual_direction(
     source: npt.ArrayLike, other: npt.ArrayLike, v: npt.ArrayLike, *, ridge: float = 0.1
 ) -> Matrix:
-    """What remains of direction `v` of `source` without what `other` has of it.
+    """What is left of direction `v` of `source` without what `other` has of it.
 
-    `v - v''`, where `v'` is the direction of `other` that answers to v, and `v''` the direction
-    of source that answers to v' (`predict_direction` there and back). With s as in
-    `predict_direction`, v'' is the mean of `P s * X` over rows, where P projects on what is
-    linear in the units of other: the difference answers to what is not.
+    It is `v - v''`. The direction `v'` of `other` answers to v, and the direction `v''` of
+    `source` answers to v', both by `predict_direction`. With s as in `predict_direction`, v'' is
+    the mean of `P s * X` over rows, where P projects on what is linear in the units of `other`.
+    The residual direction therefore answers to what is not linear in these units.
 
     Parameters
     ----------
@@ -266,9 +266,9 @@ def difference_direction(
 
     >>> import numpy as np
     >>> source = np.array([[1.0, 1.0], [1.0, -1.0], [-1.0, 1.0], [-1.0, -1.0]])
-    >>> difference_direction(source, source[:, :1], [1.0, 0.0], ridge=0.0).round(6) + 0.0
+    >>> residual_direction(source, source[:, :1], [1.0, 0.0], ridge=0.0).round(6) + 0.0
     array([0., 0.])
-    >>> difference_direction(source, source[:, :1], [0.0, 1.0], ridge=0.0).round(6) + 0.0
+    >>> residual_direction(source, source[:, :1], [0.0, 1.0], ridge=0.0).round(6) + 0.0
     array([0., 1.])
     """
     there = predict_direction(source, other, v, ridge=ridge)

@@ -97,7 +97,7 @@ def _unwritable(directory: Path, error: OSError) -> CacheDirectoryError:
 
 
 @dataclass(frozen=True)
-class Result:
+class StoredResult:
     """A finished job: what it reported, and its files as name → (bytes, SHA-256).
 
     `parts` are keys of other results, without which this one is not whole.
@@ -145,7 +145,7 @@ class ResultCache:
         """Remove a workspace whose job did not finish."""
         shutil.rmtree(workspace, ignore_errors=True)
 
-    def put(self, key: str, files: Mapping[str, bytes], report: dict[str, Any]) -> Result:
+    def put(self, key: str, files: Mapping[str, bytes], report: dict[str, Any]) -> StoredResult:
         """Keep `files` (name → content) under `key`; raises as `store`, leaving nothing."""
         workspace = self.workspace()
         try:
@@ -159,7 +159,7 @@ class ResultCache:
 
     def store(
         self, key: str, workspace: Path, report: dict[str, Any], parts: Iterable[str] = ()
-    ) -> Result:
+    ) -> StoredResult:
         """Move all files of `workspace` into the cache under `key`.
 
         If another process stored the same key meanwhile, its result stays: both hold the same.
@@ -176,9 +176,9 @@ class ResultCache:
 
     def _store(
         self, key: str, workspace: Path, report: dict[str, Any], parts: Iterable[str]
-    ) -> Result:
+    ) -> StoredResult:
         files = {file.name: _fingerprint(file.read_bytes()) for file in sorted(workspace.iterdir())}
-        whole = Result(report, files, tuple(parts))
+        whole = StoredResult(report, files, tuple(parts))
         manifest = {"report": report, "files": files, "parts": whole.parts}
         (workspace / _MANIFEST).write_text(json.dumps(manifest, allow_nan=False))
         final = self._path(key)
@@ -195,7 +195,7 @@ class ResultCache:
         self._weigh(sum(size for size, _ in files.values()), keep=final)
         return whole
 
-    def find(self, key: str) -> Result | None:
+    def find(self, key: str) -> StoredResult | None:
         """The result of `key`, every file checked; None, and removed, if any is damaged.
 
         The same goes for its parts.
@@ -231,14 +231,14 @@ class ResultCache:
             raise ValueError(f"a result key is 64 hexadecimal digits, not {key!r:.100}")
         return self._directory / "results" / key[:2] / key
 
-    def _read_manifest(self, path: Path) -> Result | None:
+    def _read_manifest(self, path: Path) -> StoredResult | None:
         manifest = path / _MANIFEST
         try:
             value = json.loads(manifest.read_bytes())
             files = {
                 name: (int(size), str(digest)) for name, (size, digest) in value["files"].items()
             }
-            result = Result(dict(value["report"]), files, tuple(value["parts"]))
+            result = StoredResult(dict(value["report"]), files, tuple(value["parts"]))
             for part in result.parts:
                 self._path(part)  # which refuses what is no key
             os.utime(manifest)  # the time of last use, for eviction
@@ -251,7 +251,7 @@ class ResultCache:
             return None
         return result
 
-    def _read(self, path: Path, result: Result, name: str) -> bytes | None:
+    def _read(self, path: Path, result: StoredResult, name: str) -> bytes | None:
         try:
             content = (path / name).read_bytes()
         except OSError:

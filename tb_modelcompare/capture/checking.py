@@ -154,7 +154,7 @@ def warn_of_mixed(wrong: Mapping[str, str]) -> None:
     """Say which layers are another thing in a batch of other items."""
     warnings.warn(
         f"{_names(wrong)}: what an item gives depends on the other items of its batch, or on "
-        f"random draws; such layers can be compared between snapshots of one batch_size alone",
+        f"random numbers; such layers can be compared between snapshots of one batch_size alone",
         SelfCheckWarning,
         stacklevel=2,
     )

@@ -159,7 +159,7 @@ def select_layers(model: Model, layers: LayerFilter | None) -> tuple[str, ...]:
         wanted = "all layers"
     elif isinstance(layers, str):
         wanted = f"regular expression {layers!r}"
-        pattern = compiled(layers)
+        pattern = compiled_pattern(layers)
         chosen = [name for name in names if pattern.search(name)]
     elif callable(layers):
         wanted = "the layer predicate"
@@ -185,7 +185,7 @@ def checked_filter(layers: Any) -> LayerFilter | None:
         checked: LayerFilter | None = layers
         return checked
     if isinstance(layers, str):
-        compiled(layers)
+        compiled_pattern(layers)
         return layers
     names = None if isinstance(layers, bytes) or not isinstance(layers, Iterable) else tuple(layers)
     if names is None or not all(isinstance(name, str) for name in names):
@@ -196,7 +196,7 @@ def checked_filter(layers: Any) -> LayerFilter | None:
     return names
 
 
-def compiled(expression: str) -> re.Pattern[str]:
+def compiled_pattern(expression: str) -> re.Pattern[str]:
     """A regular expression, ready to be searched for in layers' names.
 
     Raises

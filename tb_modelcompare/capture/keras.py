@@ -22,12 +22,12 @@ from tb_modelcompare.capture.contract import (
 )
 from tb_modelcompare.capture.keras_program import (
     Graph,
-    Program,
-    compiled,
+    KerasProgram,
     fixed_draws,
     flatten,
     functional,
     parameters,
+    program_of,
     run_program,
 )
 from tb_modelcompare.capture.keras_reference import keras_references
@@ -96,7 +96,7 @@ def open_model(model: Any, feed: Feed | None = None) -> Model:
             )
         shape = tuple(graph.inputs[0].shape)
         _require_fit(model.name, shape, feed)
-        program = compiled(graph)
+        program = program_of(graph)
         nodes, slots = _nodes(program)
     # Bare operations (x * 2, a square root) are steps inside a layer that has no name.
     steps = _bare_steps(program)
@@ -181,7 +181,7 @@ def _build_shape(model: Any) -> tuple[int, ...] | None:
     return None
 
 
-def _bare_steps(program: Program) -> set[str]:
+def _bare_steps(program: KerasProgram) -> set[str]:
     import keras
 
     return {
@@ -193,7 +193,7 @@ def _bare_steps(program: Program) -> set[str]:
     }
 
 
-def _nodes(program: Program) -> tuple[list[Node], dict[str, int]]:
+def _nodes(program: KerasProgram) -> tuple[list[Node], dict[str, int]]:
     """Nodes of the layer graph, and the slot of each node that can be logged."""
     nodes: list[Node] = []
     slots: dict[str, int] = {}
@@ -223,7 +223,7 @@ def _nodes(program: Program) -> tuple[list[Node], dict[str, int]]:
     return nodes, slots
 
 
-def _scope_blocks(program: Program) -> tuple[Block, ...]:
+def _scope_blocks(program: KerasProgram) -> tuple[Block, ...]:
     """A block for each nested model."""
     members: dict[str, list[str]] = {}
     for name, scope in program.scopes.items():
@@ -237,7 +237,7 @@ def _scope_blocks(program: Program) -> tuple[Block, ...]:
 
 
 def _sampler(
-    model: Any, program: Program, slots: Mapping[str, int], feed: Feed, reading: Reading
+    model: Any, program: KerasProgram, slots: Mapping[str, int], feed: Feed, reading: Reading
 ) -> Sampler:
     sampler = _free_sampler(program, slots, feed, reading)
 
@@ -249,7 +249,7 @@ def _sampler(
 
 
 def _free_sampler(
-    program: Program, slots: Mapping[str, int], feed: Feed, reading: Reading
+    program: KerasProgram, slots: Mapping[str, int], feed: Feed, reading: Reading
 ) -> Sampler:
     import keras
 
@@ -270,7 +270,7 @@ def _free_sampler(
 
 
 def _reference(
-    model: Any, program: Program, slots: Mapping[str, int], items: npt.NDArray[Any]
+    model: Any, program: KerasProgram, slots: Mapping[str, int], items: npt.NDArray[Any]
 ) -> dict[str, Reference]:
     with _no_gradients(), fixed_draws(model):
         return keras_references(model, program, slots, items)
@@ -288,7 +288,7 @@ def _no_gradients() -> contextlib.AbstractContextManager[Any]:
 
 def _freeze(
     model: Any,
-    program: Program,
+    program: KerasProgram,
     slots: Mapping[str, int],
     shape: tuple[int | None, ...],
     images: Floats,
@@ -317,7 +317,7 @@ def _freeze(
         return freeze_module(model, compute, tuple(slots), images)
 
 
-def _values(program: Program, slots: Mapping[str, int]) -> Callable[[Any], dict[str, Any]]:
+def _values(program: KerasProgram, slots: Mapping[str, int]) -> Callable[[Any], dict[str, Any]]:
     def values(images: Any) -> dict[str, Any]:
         found = run_program(program, images, set(slots.values()))
         return {layer: found[slot] for layer, slot in slots.items()}

@@ -13,7 +13,7 @@ from tb_modelcompare.graph.naming import unique_name
 
 
 @dataclass(frozen=True)
-class Call:
+class KerasCall:
     """One call of one operation; slots number the tensors of the whole model."""
 
     name: str
@@ -24,7 +24,7 @@ class Call:
 
 
 @dataclass(frozen=True)
-class Program:
+class KerasProgram:
     """A model and its nested models, flattened into calls in topological order.
 
     `scopes` holds the path of nested models around each call that has one.
@@ -32,7 +32,7 @@ class Program:
 
     input: int
     dtype: str
-    calls: tuple[Call, ...]
+    calls: tuple[KerasCall, ...]
     scopes: Mapping[str, str]
     size: int
 
@@ -62,8 +62,8 @@ def functional(operation: Any) -> Any:
     return None
 
 
-def compiled(graph: Graph) -> Program:
-    calls: list[Call] = []
+def program_of(graph: Graph) -> KerasProgram:
+    calls: list[KerasCall] = []
     scopes: dict[str, str] = {}
     taken: set[str] = set()
     slots = iter(range(2**62))
@@ -79,7 +79,7 @@ def compiled(graph: Graph) -> Program:
             else:
                 name = unique_name(scope + _name_of(node.operation, graph), taken)
                 outputs = [next(slots) for _ in node.outputs]
-                calls.append(Call(name, node.operation, node, sources, tuple(outputs)))
+                calls.append(KerasCall(name, node.operation, node, sources, tuple(outputs)))
                 if scope:
                     scopes[name] = scope[:-1]
             values.update((id(t), slot) for t, slot in zip(node.outputs, outputs, strict=True))
@@ -87,9 +87,9 @@ def compiled(graph: Graph) -> Program:
 
     image = next(slots)
     entry = graph.inputs[0]._keras_history.operation
-    calls.append(Call(unique_name(entry.name, taken), entry, None, (), (image,)))
+    calls.append(KerasCall(unique_name(entry.name, taken), entry, None, (), (image,)))
     descend(graph, [image], "")
-    return Program(image, str(graph.inputs[0].dtype), tuple(calls), scopes, next(slots))
+    return KerasProgram(image, str(graph.inputs[0].dtype), tuple(calls), scopes, next(slots))
 
 
 def _name_of(operation: Any, graph: Graph) -> str:
@@ -139,7 +139,7 @@ def _inlined(node: Any) -> Any:
     return inner
 
 
-def run_program(program: Program, items: Any, wanted: set[int]) -> dict[int, Any]:
+def run_program(program: KerasProgram, items: Any, wanted: set[int]) -> dict[int, Any]:
     """Values of the wanted slots, in inference mode; others are let go once used."""
     import keras
 

@@ -10,21 +10,21 @@ import numpy as np
 import numpy.typing as npt
 
 from tb_modelcompare.capture.checking import Reference
-from tb_modelcompare.capture.keras_program import Program, flatten, functional, parameters
+from tb_modelcompare.capture.keras_program import KerasProgram, flatten, functional, parameters
 
 # Where a layer of Keras says how many units it has.
 _UNITS = ("filters", "units", "output_dim")
 
 
 def keras_references(
-    model: Any, program: Program, slots: Mapping[str, int], items: npt.NDArray[Any]
+    model: Any, program: KerasProgram, slots: Mapping[str, int], items: npt.NDArray[Any]
 ) -> dict[str, Reference]:
-    """Call the model itself and take down what its layers give.
+    """KerasCall the model itself and take down what its layers give.
 
     Parameters
     ----------
     model : keras.Model
-    program : Program
+    program : KerasProgram
         Says which layer, and which of its outputs, is meant by a slot.
     slots : mapping of layer to slot
     items : array

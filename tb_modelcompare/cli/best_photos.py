@@ -1,4 +1,4 @@
-"""The probe's photos that excite a unit most, marked where the layer looks."""
+"""The probe's photos that excite a unit most, marked where the unit was read."""
 
 from __future__ import annotations
 

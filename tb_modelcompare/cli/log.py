@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from tb_modelcompare.capture.contract import compiled
+from tb_modelcompare.capture.contract import compiled_pattern
 from tb_modelcompare.cli.serve import serve
 from tb_modelcompare.cli.text import printable, say
 from tb_modelcompare.errors import LogDirectoryError, ModelFileError, OptionError, ProbeError
@@ -82,7 +82,7 @@ def _different_names(models: list[Path]) -> list[str]:
 
 def _check_layers(arguments: argparse.Namespace) -> None:
     if arguments.layers is not None:
-        compiled(arguments.layers)
+        compiled_pattern(arguments.layers)
 
 
 def _probe(arguments: argparse.Namespace) -> Probe:

@@ -106,14 +106,14 @@ def _similarity(commands: Any) -> None:
         metavar="N",
         type=count(0),
         default=0,
-        help="shuffle the images of B so often, for the value that chance gives; 100 is usual",
+        help="permute the images of B so often, for the null of each value; 100 is usual",
     )
     parser.add_argument(
         "--resamples",
         metavar="N",
         type=count(0),
         default=0,
-        help="draw images anew so often, for a 95 %% interval over images; 200 is usual",
+        help="resample the images so often, for a 95 %% interval over images; 200 is usual",
     )
     parser.add_argument(
         "--untrained",
@@ -209,8 +209,9 @@ def _analogies(commands: Any) -> None:
     parser.add_argument(
         "--less",
         nargs=2,
+        dest="residual_of",
         metavar=("SNAPSHOT", "LAYER"),
-        help="without what this layer has of the unit: what is only in A",
+        help="render the residual direction: the unit without what this layer has of it",
     )
     parser.add_argument(
         "--negative", action="store_true", help="what the unit is least, instead of most"

@@ -23,7 +23,7 @@ from tqdm import tqdm
 from tb_modelcompare import errors
 from tb_modelcompare.analogy.correlation import MEANING
 from tb_modelcompare.cache.results import ResultCache
-from tb_modelcompare.capture.contract import compiled
+from tb_modelcompare.capture.contract import compiled_pattern
 from tb_modelcompare.cli.best_photos import about_ties, best_photos, rgb_bytes
 from tb_modelcompare.cli.files import BAR, output_directory
 from tb_modelcompare.cli.text import csv_text, printable, table
@@ -83,7 +83,7 @@ def analogies(arguments: argparse.Namespace) -> int:
         "unit": unit,
         "sign": -1 if arguments.negative else 1,
         "answer": arguments.direction,
-        "minus": _minus(arguments),
+        "minus": _residual_of(arguments),
         "targets": [{"snapshot": b.id, "layers": _layers(arguments.layers, b)} for b in targets],
         **_rendering(arguments),
     }
@@ -133,10 +133,10 @@ def caricature(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _minus(arguments: argparse.Namespace) -> dict[str, str] | None:
-    if arguments.less is None:
+def _residual_of(arguments: argparse.Namespace) -> dict[str, str] | None:
+    if arguments.residual_of is None:
         return None
-    name, layer = arguments.less
+    name, layer = arguments.residual_of
     return {"snapshot": open_snapshot(arguments.logdir, name).id, "layer": layer}
 
 
@@ -156,7 +156,7 @@ def _unit(text: str, snapshot: Snapshot) -> tuple[str, int]:
 def _layers(pattern: str | None, snapshot: Snapshot) -> list[str] | None:
     if pattern is None:
         return None
-    expression = compiled(pattern)
+    expression = compiled_pattern(pattern)
     names = [name for name in snapshot.layer_names if expression.search(name)]
     if not names:
         raise LayerSelectionError(

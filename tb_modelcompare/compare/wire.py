@@ -84,9 +84,9 @@ class Measures(msgspec.Struct):
 class MatrixInfo(msgspec.Struct):
     """A matrix without its values: the exact one, or a progressive estimate.
 
-    `look` is "first" for an estimate, whose `revision` counts up. `interval` says whether the
-    estimate says how far the exact values may be from it. `rows` are layers of `a`, `columns`
-    layers of `b`.
+    `look` is "first" for a progressive estimate, whose `revision` counts up, and "exact" for the
+    values themselves. `interval` says whether the estimate has an interval, whose ends can be
+    read. `rows` are layers of `a`, `columns` layers of `b`.
     """
 
     a: str
@@ -97,7 +97,7 @@ class MatrixInfo(msgspec.Struct):
     low: float | None
     high: float | None
     warnings: list[str]
-    look: Literal["first", "exact"]
+    estimate: Literal["first", "exact"] = msgspec.field(name="look")
     revision: int
     interval: bool
 
@@ -156,7 +156,7 @@ def matrix_info(
         low=finite_bound(measure.low),
         high=finite_bound(measure.high),
         warnings=list(comparison.warnings),
-        look="exact" if exact else "first",
+        estimate="exact" if exact else "first",
         revision=revision,
         interval=comparison.low is not None,
     )

@@ -42,7 +42,7 @@ _PADDING = re.compile(r"(?i:(\w*zero)?padding\dd|zeropad\dd|pad(v2)?|mirrorpad|c
 
 
 def kind_of(op: str) -> str:
-    """The kind (see `KINDS`) of an op by its class name; "other" if it is not a known one."""
+    """The kind (see `NODE_KINDS`) of an op by its class name; "other" if it is not a known one."""
     for kind, pattern in _PATTERNS:
         if pattern.fullmatch(op):
             return kind

@@ -11,7 +11,7 @@ MAX_NODES = 20_000
 MAX_EDGES = 200_000
 _MAX_NAME = 1024
 
-KINDS = (
+NODE_KINDS = (
     "input",
     "conv",
     "dense",
@@ -162,7 +162,7 @@ def _node(raw: Any) -> Node:
     _expect(units is None or _is_count(units), "has a node with bad units")
     _expect(isinstance(raw.get("logged"), bool), "has a node without `logged`")
     kind = raw.get("kind", "other")
-    _expect(kind in KINDS, f"has a node of unknown kind {kind!r}")
+    _expect(kind in NODE_KINDS, f"has a node of unknown kind {kind!r}")
     _expect(group is None or isinstance(group, str), "has a node with a bad group")
     return Node(
         name=_text(raw, "name"),

@@ -66,8 +66,9 @@ class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Request(AnyRequest, frozen=True, tag="analogies"):
     """A picture of the unit (or, with `sign` -1, of its opposite), and of the direction that
     answers to it in each layer of `targets`; at most 256 pictures. `answer` says which direction
-    that is. Instead of `unit`, give `direction`. With `minus`, the direction is what remains of
-    it without what that layer has of it. Layers that are named first are drawn first.
+    that is. Instead of `unit`, give `direction`. With `minus`, the direction is the residual
+    direction: what remains without what that layer has of it. Layers that are named first are
+    drawn first.
     """
 
     a: SnapshotId
@@ -98,13 +99,13 @@ class Request(AnyRequest, frozen=True, tag="analogies"):
             "or the weights that predict it best"
         ),
     ] = "regression"
-    minus: (
+    residual_of: (
         Annotated[
             LayerOf,
             msgspec.Meta(extra={"wrong": 'is neither null nor {"snapshot": ID, "layer": NAME}'}),
         ]
         | None
-    ) = None
+    ) = msgspec.field(name="minus", default=None)
     size: Size = UNIT_SIZE
     steps: Steps = 128
     seed: Seed = 0
@@ -121,7 +122,7 @@ class Inputs:
     strip: Strip
     direction: list[tuple[int, float]]
     answer: Answer
-    minus: tuple[Snapshot, str] | None
+    residual_of: tuple[Snapshot, str] | None
     predictions: list[str]
     rendering: Rendering
     items: list[JobItem]
@@ -138,7 +139,8 @@ def prepare(request: Request, find: FindSnapshot) -> Inputs:
     source = find(request.a)
     layer = source.layer(request.layer)
     direction = _direction(request, layer.units)
-    minus = None if request.minus is None else _layer_of(request.minus, source, find)
+    removed = request.residual_of
+    residual_of = None if removed is None else _layer_of(removed, source, find)
     strip = Strip([(source, layer.name)], [])
     for target in request.targets:
         snapshot = find(target.snapshot)
@@ -150,7 +152,7 @@ def prepare(request: Request, find: FindSnapshot) -> Inputs:
     of = {
         "source": [source.digest, layer.name],
         "direction": direction,
-        "minus": None if minus is None else [minus[0].digest, minus[1]],
+        "minus": None if residual_of is None else [residual_of[0].digest, residual_of[1]],
     }
     predictions = [
         result_key("prediction", {**of, "answer": answer, "target": [snapshot.digest, name]})
@@ -161,8 +163,8 @@ def prepare(request: Request, find: FindSnapshot) -> Inputs:
         for i, (snapshot, name) in enumerate(strip.layers)
     ]
     items = items_of_strip(strip, pictures, "analogy")
-    items[0].role = "source" if minus is None else "difference"
-    return Inputs(strip, direction, answer, minus, predictions, rendering, items)
+    items[0].role = "source" if residual_of is None else "difference"
+    return Inputs(strip, direction, answer, residual_of, predictions, rendering, items)
 
 
 def content(inputs: Inputs) -> dict[str, Any]:
@@ -182,7 +184,7 @@ def run(inputs: Inputs, workplace: Workplace) -> Result:
         strip.layers,
         inputs.direction,
         inputs.answer,
-        inputs.minus,
+        inputs.residual_of,
         inputs.predictions,
         workplace,
     )

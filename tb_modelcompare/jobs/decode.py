@@ -50,7 +50,7 @@ def decode(body: dict[str, Any], record: type[Record], what: str) -> Record:
     return record(**values)
 
 
-def shown(value: Any) -> str:
+def shortened(value: Any) -> str:
     """A value of a client in a message: short, however long or deeply nested it is."""
     return f"{reprlib.repr(value):.100}"
 
@@ -66,7 +66,7 @@ def _checked(name: str, value: Any, kind: Any) -> Any:
     except msgspec.ValidationError as error:
         words = _extra(kind)
         wanted = words.get("give") or _wanted(kind)
-        wrong = words.get("wrong") or f"is {shown(value)}; give {wanted}"
+        wrong = words.get("wrong") or f"is {shortened(value)}; give {wanted}"
         raise RequestError(f"{name} {wrong}") from error
 
 

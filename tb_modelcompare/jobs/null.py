@@ -47,13 +47,14 @@ class Inputs:
 class Result(msgspec.Struct):
     """Which array can be read.
 
-    `shuffles` is the number of permutations that the mean is over; null for all that there are.
+    `shuffles` is the number of permutations of the images that the mean is over; null for all
+    that there are.
     """
 
     rows: list[str]
     columns: list[str]
     arrays: list[str]
-    shuffles: int | None
+    permutations: int | None = msgspec.field(name="shuffles")
 
 
 def prepare(request: Request, find: FindSnapshot) -> Inputs:

@@ -16,7 +16,7 @@ from tb_modelcompare.jobs import (
     step_map,
     trend,
 )
-from tb_modelcompare.jobs.decode import decode, shown
+from tb_modelcompare.jobs.decode import decode, shortened
 from tb_modelcompare.jobs.kind import FindSnapshot, Kind
 from tb_modelcompare.jobs.runtime.records import Task
 
@@ -55,6 +55,6 @@ def task_from_request(body: dict[str, Any], find: FindSnapshot) -> Task:
     """
     name = body.get("kind")
     if not isinstance(name, str) or name not in KINDS:
-        raise RequestError(f"kind is {shown(name)}; give one of {', '.join(KINDS)}")
+        raise RequestError(f"kind is {shortened(name)}; give one of {', '.join(KINDS)}")
     kind = KINDS[name]
     return kind.task(decode(body, kind.request, name), find)

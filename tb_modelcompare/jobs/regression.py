@@ -61,12 +61,12 @@ class Regression:
         layers: Sequence[tuple[Snapshot, str]],
         pairs: Sequence[tuple[int, float]],
         answer: Answer,
-        minus: tuple[Snapshot, str] | None,
+        residual_of: tuple[Snapshot, str] | None,
         keys: Sequence[str],
         workplace: Workplace,
     ) -> Regression:
-        """Of a direction by pairs (unit, weight), without what the layer `minus` has of it."""
-        from tb_modelcompare.analogy.directions import difference_direction
+        """Of a direction by pairs (unit, weight), or of what the layer `residual_of` leaves."""
+        from tb_modelcompare.analogy.directions import residual_direction
         from tb_modelcompare.analogy.prediction import prediction_r2
 
         source, layer = layers[0]
@@ -75,13 +75,13 @@ class Regression:
         for unit, weight in pairs:
             direction[unit] = weight
         images = image_of_rows(source)
-        if minus is not None:
-            snapshot, other_layer = minus
+        if residual_of is not None:
+            snapshot, other_layer = residual_of
             other = snapshot.activations(other_layer)
             response = np.asarray(activations @ direction, np.float64)
             r2 = float(prediction_r2(other, response, groups=images)[0])
             workplace.progress.items[0].r2 = r2
-            direction = difference_direction(activations, other, direction)
+            direction = residual_direction(activations, other, direction)
         response = np.asarray(activations @ direction, np.float64)
         return cls(activations, direction, answer, response, images, layers, keys, workplace)
 

@@ -90,14 +90,14 @@ def run(inputs: Inputs, workplace: Workplace) -> Result:
             job.publish(job.fraction, message, force=True)
     except ComparisonCancelled as error:
         raise JobCancelledError from error
-    for file in directory.glob("look-*.npy"):
+    for file in directory.glob("estimate-*.npy"):
         file.unlink()
     return Result(info)
 
 
 def matrix_file(info: MatrixInfo, which: str = "values") -> str:
     """The file of a matrix or, of a progressive estimate, of an end of its interval."""
-    return MATRIX if info.look == "exact" else f"look-{info.revision}-{which}.npy"
+    return MATRIX if info.estimate == "exact" else f"estimate-{info.revision}-{which}.npy"
 
 
 KIND = Kind(Request, prepare, content, run, Result)

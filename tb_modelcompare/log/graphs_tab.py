@@ -33,14 +33,14 @@ def run_graph_event(graph: LayerGraph, wall_time: float) -> Any:
     """The event that makes `graph` the op graph of its run."""
     from tensorboard.compat.proto import event_pb2, graph_pb2
 
-    drawn = graph_pb2.GraphDef()
+    graph_def = graph_pb2.GraphDef()
     for node in graph.nodes:
-        added = drawn.node.add(name=node.name, op=_ascii(node.op), input=node.inputs)
+        added = graph_def.node.add(name=node.name, op=_ascii(node.op), input=node.inputs)
         if node.shape is not None:
             shape = added.attr["_output_shapes"].list.shape.add()
             for size in (None, *node.shape):  # the batch first
                 shape.dim.add(size=-1 if size is None else size)
-    return event_pb2.Event(wall_time=wall_time, graph_def=drawn.SerializeToString())
+    return event_pb2.Event(wall_time=wall_time, graph_def=graph_def.SerializeToString())
 
 
 def _ascii(text: str) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 from tb_modelcompare.log.assets import PARTIAL_PREFIX
 from tb_modelcompare.log.format import ASSET_ROOT
 from tb_modelcompare.log.records import TORN, EventScan, IndexRecord, read_index_records
-from tb_modelcompare.log.text import is_text, shown
+from tb_modelcompare.log.text import escaped, is_text
 
 # A writer that has been silent for so long was stopped, or its records are elsewhere: while it
 # computes activations, and between the assets' appearance and their index.
@@ -81,7 +81,9 @@ def find_runs(root: Path) -> tuple[list[tuple[str, Path]], list[Problem]]:
                 runs.append((name, directory))
             else:
                 problems.append(
-                    Problem(shown(directory), "the name of this directory is not UTF-8; rename it")
+                    Problem(
+                        escaped(directory), "the name of this directory is not UTF-8; rename it"
+                    )
                 )
     return runs, problems
 
@@ -113,7 +115,7 @@ def scan_run(directory: Path, deadline: float = math.inf) -> RunScan:
         records.extend(scan.records)
         whole = whole and scan.whole
         if scan.problem:
-            problems.append(Problem(shown(file), f"event file {scan.problem}"))
+            problems.append(Problem(escaped(file), f"event file {scan.problem}"))
     return RunScan(tuple(records), tuple(problems), whole)
 
 
@@ -142,7 +144,7 @@ def unlisted(directory: Path, scan: RunScan) -> Iterator[Problem]:
             continue
         if age > patience:
             yield Problem(
-                shown(snapshots / name),
+                escaped(snapshots / name),
                 "not named by any index record that was read so far: a writer is at work on it, "
                 "or was stopped before it wrote one",
             )
@@ -194,4 +196,6 @@ def _is_directory(entry: os.DirEntry[str]) -> bool:
 
 
 def _unreadable(path: Path, error: OSError) -> Problem:
-    return Problem(shown(path), f"cannot be read ({error.strerror}); make it readable, or move it")
+    return Problem(
+        escaped(path), f"cannot be read ({error.strerror}); make it readable, or move it"
+    )

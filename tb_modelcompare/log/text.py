@@ -37,8 +37,8 @@ def is_text(value: str) -> bool:
     return True
 
 
-def shown(value: object) -> str:
-    """`str(value)` with what is no text escaped."""
+def escaped(value: object) -> str:
+    """`str(value)`, in which escapes stand for what is not text."""
     return str(value).encode("utf-8", "backslashreplace").decode("utf-8")
 
 

@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 
-class Images(Protocol):
-    """Images or arrays of one shape, in memory or in a file."""
+class Items(Protocol):
+    """Images or other arrays of one shape, in memory or in a file."""
 
     @property
     def dtype(self) -> np.dtype[Any]: ...
@@ -23,7 +23,7 @@ class Images(Protocol):
     def __iter__(self) -> Iterator[npt.NDArray[Any]]: ...
 
 
-def probe_id(images: Images, positions: npt.NDArray[np.float64], is_of_images: bool) -> str:
+def probe_id(images: Items, positions: npt.NDArray[np.float64], is_of_images: bool) -> str:
     """The id of a probe of these images, in memory or in a file, at these positions.
 
     SHA-256 over kind, type and shape, each image in turn, and the positions.

@@ -35,7 +35,7 @@ def photo_files(root: Path, limit: int | None) -> list[Path]:
     return files
 
 
-def read_photo(file: Path, height: int, width: int) -> npt.NDArray[np.uint8]:
+def fitted_photo(file: Path, height: int, width: int) -> npt.NDArray[np.uint8]:
     """A photo (height, width, 3): turned upright, as RGB, scaled and cropped about its centre.
 
     Raises

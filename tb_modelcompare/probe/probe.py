@@ -21,7 +21,7 @@ from tb_modelcompare.probe.inputs import (
     checked_names,
     checked_positions,
 )
-from tb_modelcompare.probe.photos import checked_size, photo_files, read_photo
+from tb_modelcompare.probe.photos import checked_size, fitted_photo, photo_files
 from tb_modelcompare.probe.sampling import REDUCTIONS, Reading, Reduction, real_array, sample
 
 
@@ -292,6 +292,6 @@ class Probe:
         files = photo_files(root, limit)
         images = np.empty((len(files), height, width, 3), dtype=np.uint8)
         for i, file in enumerate(files):
-            images[i] = read_photo(file, height, width)
+            images[i] = fitted_photo(file, height, width)
         names = [file.relative_to(root).as_posix() for file in files]
         return cls(images, positions_per_image=positions_per_image, seed=seed, names=names)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 # A protocol buffer cannot be larger.
 _MAX_BYTES = 2**31 - 1
 # Far beyond any network: a graph may come from anyone, and everything below is linear in these.
-MAX_NODES = 200_000
+MAX_FROZEN_NODES = 200_000
 _MAX_INPUTS = 2_000_000
 
 # Ops that only compute: no file, network, Python, debugging, printing, random state,
@@ -177,8 +177,8 @@ def pruned_graph(model: FrozenModel, layers: Sequence[str], graph_def_type: Any)
     kept = graph_def_type()
     kept.versions.CopyFrom(whole.versions)
     for node in flat.node:
-        if len(kept.node) > MAX_NODES:
-            raise NotRenderableError(f"the frozen graph amounts to more than {MAX_NODES} nodes")
+        if len(kept.node) > MAX_FROZEN_NODES:
+            raise NotRenderableError(f"the frozen graph has more than {MAX_FROZEN_NODES} nodes")
         if node.name not in needed:
             continue
         if node.op == "Placeholder" and node.name != model.input:
@@ -247,7 +247,7 @@ def require_ordered(nodes: Iterable[Any]) -> None:
     CorruptSnapshotError
         If there is a circle (frozen graphs have no loops), or two nodes have one name.
     NotRenderableError
-        If there are more than `MAX_NODES` nodes, or ten times as many inputs.
+        If there are more than `MAX_FROZEN_NODES` nodes, or ten times as many inputs.
     """
     inputs: dict[str, list[str]] = {}
     count = 0
@@ -255,9 +255,9 @@ def require_ordered(nodes: Iterable[Any]) -> None:
         if node.name in inputs:
             raise CorruptSnapshotError(f"the frozen graph has two nodes {node.name!r:.200}")
         count += len(node.input)
-        if len(inputs) >= MAX_NODES or count > _MAX_INPUTS:
+        if len(inputs) >= MAX_FROZEN_NODES or count > _MAX_INPUTS:
             raise NotRenderableError(
-                f"the frozen graph has more than {MAX_NODES} nodes or {_MAX_INPUTS} inputs"
+                f"the frozen graph has more than {MAX_FROZEN_NODES} nodes or {_MAX_INPUTS} inputs"
             )
         inputs[node.name] = [_node_name(name) for name in node.input]
     try:

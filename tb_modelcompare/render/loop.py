@@ -14,17 +14,17 @@ import numpy.typing as npt
 from tb_modelcompare.errors import ActivationError, LimitError
 from tb_modelcompare.probe.preprocessing import unit_range
 from tb_modelcompare.render.frozen import FrozenModel, pruned_graph, subgraph
-from tb_modelcompare.render.plan import MAX_SIZE, Batch, SizedLayer, batches, sized_layers
-from tb_modelcompare.render.program import Kind, Program, Recipe, random_warps
+from tb_modelcompare.render.plan import MAX_SIZE, LayerBatch, SizedLayer, batches, sized_layers
+from tb_modelcompare.render.program import Objective, Program, Recipe, random_warps
 from tb_modelcompare.render.simplify import simplified
 
 OnStep = Callable[[int, int], None]
 OnImages = Callable[[int, dict[int, npt.NDArray[np.uint8]]], None]
 Cancelled = Callable[[], bool]
 
-PREVIEW_STEPS = (16, 32, 64, 128, 256)
+DEFAULT_PREVIEW_STEPS = (16, 32, 64, 128, 256)
 MAX_STEPS = 4096
-MAX_PICTURES = 1024
+MAX_RENDERS = 1024
 
 # Programs kept compiled between jobs, and the most that one job interleaves: so many, and
 # fewer where the model is large, as each program holds its weights.
@@ -62,7 +62,7 @@ def render_directions(
     steps: int = 128,
     seed: int = 0,
     cossim_pow: float = 0.0,
-    preview_steps: Sequence[int] = PREVIEW_STEPS,
+    preview_steps: Sequence[int] = DEFAULT_PREVIEW_STEPS,
     on_step: OnStep | None = None,
     on_images: OnImages | None = None,
     cancelled: Cancelled | None = None,
@@ -134,7 +134,7 @@ def render_caricatures(
     steps: int = 128,
     seed: int = 0,
     cossim_pow: float = 1.0,
-    preview_steps: Sequence[int] = PREVIEW_STEPS,
+    preview_steps: Sequence[int] = DEFAULT_PREVIEW_STEPS,
     on_step: OnStep | None = None,
     on_images: OnImages | None = None,
     cancelled: Cancelled | None = None,
@@ -201,7 +201,7 @@ def render_caricatures(
 
 def _check_bounds(count: int, size: int, steps: int) -> None:
     for what, value, least, most in (
-        ("pictures", count, 1, MAX_PICTURES),
+        ("pictures", count, 1, MAX_RENDERS),
         ("size", size, 16, MAX_SIZE),
         ("steps", steps, 1, MAX_STEPS),
     ):
@@ -238,7 +238,7 @@ def _optimise(
     model: FrozenModel,
     graph_def: Any,
     sized: Sequence[SizedLayer],
-    kind: Kind,
+    kind: Objective,
     cossim_pow: float,
     targets: Sequence[npt.NDArray[np.float32]],
     *,
@@ -259,8 +259,8 @@ def _optimise(
     done, total = 0, steps * len(plan)
     together = max(1, min(_WARM, _WARM_BYTES // max(1, graph_def.ByteSize())))
     for first in range(0, len(plan), together):
-        programs: dict[Batch, Program] = {}
-        curves: dict[Batch, list[npt.NDArray[np.float32]]] = {}
+        programs: dict[LayerBatch, Program] = {}
+        curves: dict[LayerBatch, list[npt.NDArray[np.float32]]] = {}
         for start, end in zip([0, *marks], marks, strict=False):
             for batch in plan[first : first + together]:
                 watch.check()
@@ -302,7 +302,13 @@ def _converged(curve: Sequence[npt.NDArray[np.float32]]) -> bool:
 
 
 def _program(
-    model: FrozenModel, graph_def: Any, batch: Batch, kind: Kind, cossim_pow: float, *, keep: int
+    model: FrozenModel,
+    graph_def: Any,
+    batch: LayerBatch,
+    kind: Objective,
+    cossim_pow: float,
+    *,
+    keep: int,
 ) -> Program:
     """The compiled program for a batch, kept warm for the next job on the same layers."""
     recipe = Recipe(batch.layers, batch.height, batch.width, kind, cossim_pow)

@@ -196,7 +196,7 @@ def _skeleton(graph_def: Any) -> Any:
 
 
 @dataclass(frozen=True)
-class Batch:
+class LayerBatch:
     """Layers of similar depth that are rendered in one program."""
 
     members: tuple[int, ...]
@@ -211,7 +211,7 @@ _BATCH_PIXELS = 16 * 96 * 96
 _BATCH_LAYERS = 4
 
 
-def batches(sized: Sequence[SizedLayer], model: FrozenModel, graph_def: Any) -> list[Batch]:
+def batches(sized: Sequence[SizedLayer], model: FrozenModel, graph_def: Any) -> list[LayerBatch]:
     """Pictures of one size and similar depth together, shallow ones first."""
     depth = _depths(graph_def)
 
@@ -219,7 +219,7 @@ def batches(sized: Sequence[SizedLayer], model: FrozenModel, graph_def: Any) -> 
         p = sized[i]
         return p.height, p.width, depth[model.tensor(p.name).partition(":")[0]]
 
-    found: list[Batch] = []
+    found: list[LayerBatch] = []
     sizes: dict[tuple[int, int], list[int]] = {}
     for i in sorted(range(len(sized)), key=order):
         sizes.setdefault(order(i)[:2], []).append(i)
@@ -229,7 +229,7 @@ def batches(sized: Sequence[SizedLayer], model: FrozenModel, graph_def: Any) -> 
         for k in range(count):
             chosen = members[k * len(members) // count : (k + 1) * len(members) // count]
             layers = tuple(sized[i].name for i in chosen)
-            found.append(Batch(tuple(chosen), layers, height, width))
+            found.append(LayerBatch(tuple(chosen), layers, height, width))
     return found
 
 

@@ -20,7 +20,7 @@ from tb_modelcompare.probe.preprocessing import Preprocessing
 from tb_modelcompare.render.frozen import FrozenModel
 from tb_modelcompare.render.lucid_bridge import Lucid, load_lucid
 
-Kind = Literal["direction", "caricature"]
+Objective = Literal["direction", "caricature"]
 
 # lucid's redirected ReLU acts on the first 16 updates (and the one before them).
 REDIRECTED_STEPS = 17
@@ -42,7 +42,7 @@ class Recipe:
     layers: tuple[str, ...]
     height: int
     width: int
-    kind: Kind
+    kind: Objective
     cossim_pow: float
 
 

@@ -19,7 +19,7 @@ from tb_modelcompare.log.reader import LoggedRun, Problem, listing_of
 from tb_modelcompare.log.records import IndexRecord
 from tb_modelcompare.log.runs import RunScan, scan_run
 from tb_modelcompare.log.snapshot import Snapshot, StoredProbe
-from tb_modelcompare.log.text import is_text, shown
+from tb_modelcompare.log.text import escaped, is_text
 
 # A call to TensorBoard's data server takes some 45 ms, and a tab asks many things at once.
 _FRESH_SECONDS = 2.0
@@ -67,7 +67,7 @@ class Catalog:
         with self._lock:
             seen = self._seen.get(experiment)
             if seen is None or time.monotonic() - seen.at >= _FRESH_SECONDS:
-                seen = self._look(request_context, experiment, seen)
+                seen = self._survey(request_context, experiment, seen)
                 self._seen[experiment] = seen
             return seen.contents
 
@@ -125,7 +125,7 @@ class Catalog:
         logdir = os.path.expanduser(self._context.logdir)
         return {run: os.path.normpath(os.path.join(logdir, run)) for run in runs}
 
-    def _look(self, request_context: Any, experiment: str, before: _Seen | None) -> _Seen:
+    def _survey(self, request_context: Any, experiment: str, before: _Seen | None) -> _Seen:
         """Ask what there is, and read records only if there are other ones than before."""
         source = self._context.data_provider
         runs = source.list_runs(request_context, experiment_id=experiment)
@@ -153,7 +153,7 @@ class Catalog:
                 scan = scan_run(directory, deadline) if ours else RunScan()
                 logged.append(LoggedRun(name, directory, records.get(name, ()), scan))
             elif name in records:
-                problems.append(Problem(shown(name), complaint))
+                problems.append(Problem(escaped(name), complaint))
         listing = listing_of(logged, problems)
         present = {snapshot.id: snapshot for snapshot in listing.snapshots}
         contents = Contents(present, listing.problems)
@@ -198,7 +198,7 @@ class Catalog:
                 else:
                     (run,), (tag,) = which.runs, which.tags
                     reason = f"TensorBoard cannot read its records ({error!r:.200})"
-                    problems.append(Problem(shown(f"{run}/{tag}"), reason))
+                    problems.append(Problem(escaped(f"{run}/{tag}"), reason))
                 continue
             for run, found in read.items():
                 records.setdefault(run, []).extend(found)

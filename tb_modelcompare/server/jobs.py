@@ -87,7 +87,7 @@ def matrix(queue: JobQueue, request: Request) -> Response:
     if "revision" in request.args and request.args["revision"] != str(info.revision):
         raise UnknownJobError(f"job {job_id!r:.100} has another matrix now; ask what it is")
     content, _ = queue.file(job_id, matrix_file(info, which))
-    return _float64(request, content, expires=_DAY if info.look == "exact" else 0)
+    return _float64(request, content, expires=_DAY if info.estimate == "exact" else 0)
 
 
 def matrix_info(queue: JobQueue, request: Request) -> Response:

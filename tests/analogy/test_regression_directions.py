@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tb_modelcompare.analogy.directions import difference_direction, predict_direction
+from tb_modelcompare.analogy.directions import predict_direction, residual_direction
 from tb_modelcompare.analogy.prediction import RIDGES, best_unit, prediction_r2
 from tb_modelcompare.errors import ActivationError
 from tb_modelcompare.similarity import cross_validated_regression
@@ -41,23 +41,23 @@ def test_direction_in_rotated_and_stretched_units(layers):
     np.testing.assert_allclose(predict_direction(X, X @ W, v), v @ W, atol=1e-10)
 
 
-def test_the_difference_answers_to_what_the_other_layer_does_not_have(layers):
+def test_the_residual_direction_answers_to_what_the_other_layer_does_not_have(layers):
     X, Y, v = layers
     # Activity along v; of it, what least squares on Y leaves; and the direction of that.
     activity = X @ np.linalg.solve(X.T @ X / len(X), v)
     left = activity - Y @ np.linalg.lstsq(Y, activity, rcond=None)[0]
     expected = left @ X / len(X)
-    np.testing.assert_allclose(difference_direction(X, Y, v, ridge=1e-12), expected, atol=1e-9)
+    np.testing.assert_allclose(residual_direction(X, Y, v, ridge=1e-12), expected, atol=1e-9)
     assert 0.1 < np.linalg.norm(expected) / np.linalg.norm(v) < 0.9
 
 
 def test_nothing_remains_of_a_direction_that_the_other_layer_has(layers):
     X, _, v = layers
     W = np.random.default_rng(1).standard_normal((12, 15))
-    assert np.linalg.norm(difference_direction(X, X @ W, v, ridge=1e-10)) < 1e-6
+    assert np.linalg.norm(residual_direction(X, X @ W, v, ridge=1e-10)) < 1e-6
 
 
-def test_dead_and_duplicate_units_neither_stop_nor_bend_a_direction(layers):
+def test_constant_and_duplicate_units_neither_stop_nor_bend_a_direction(layers):
     X, Y, v = layers
     singular = np.column_stack([X, np.zeros(600), X[:, 0]])
     carried = predict_direction(singular, Y, np.append(v, [0.0, v[0]]))
@@ -233,3 +233,10 @@ def test_the_choice_of_a_ridge_never_sees_the_rows_that_are_scored():
     with pytest.raises(ActivationError, match="3 or more"):
         prediction_r2(X, Y, folds=2)
     assert np.isfinite(prediction_r2(X, Y, folds=2, ridge=0.1)).all()
+
+
+def test_the_old_name_of_the_residual_direction_still_works() -> None:
+    from tb_modelcompare import analogy
+
+    with pytest.warns(DeprecationWarning, match="residual_direction"):
+        assert analogy.difference_direction is analogy.residual_direction

@@ -132,11 +132,13 @@ def half_dead(tmp_path_factory: pytest.TempPathFactory) -> Path:
     image = keras.layers.Input((32, 32, 3))
     alive = keras.layers.Conv2D(6, 3, activation="relu", name="alive")(image)
     never = keras.initializers.Constant(-1000.0)
-    dead = keras.layers.Conv2D(4, 3, activation="relu", bias_initializer=never, name="dead")(image)
+    constant = keras.layers.Conv2D(
+        4, 3, activation="relu", bias_initializer=never, name="constant"
+    )(image)
     root = tmp_path_factory.mktemp("half_dead")
     images = np.random.default_rng(0).integers(0, 256, (30, 32, 32, 3), dtype=np.uint8)
     with SummaryWriter(root / "run", Probe(images)) as writer:
-        writer.add_model("net", keras.Model(image, [alive, dead]), layers=["alive", "dead"])
+        writer.add_model("net", keras.Model(image, [alive, constant]), layers=["alive", "constant"])
     return root
 
 
@@ -144,7 +146,7 @@ def test_a_layer_without_a_direction_says_so(command: Run, half_dead: Path, tmp_
     done = command("analogies", half_dead, "run", "alive:2", "run", "--out", tmp_path, *QUICK)
     assert done.returncode == 0, done.stderr
     rows = list(csv.DictReader((tmp_path / "pictures.csv").open()))
-    assert [row["layer"] for row in rows] == ["alive", "alive", "dead"]
+    assert [row["layer"] for row in rows] == ["alive", "alive", "constant"]
     assert [bool(row["file"]) for row in rows] == [True, True, False]
     assert "0 on the whole probe" in rows[2]["problem"]
     assert rows[2]["problem"] in done.stdout

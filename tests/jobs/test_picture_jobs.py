@@ -116,9 +116,9 @@ def test_layers_without_a_direction_say_so_and_the_others_are_drawn(server: Serv
     done = server.wait(asked["id"], seconds=120)
     assert done["status"] == "done"
     by_layer = {item["layer"]: item for item in done["items"][1:]}
-    assert {"conv1", "conv2", "dead", "join", "pool"} <= set(by_layer)
-    assert "0 on the whole probe" in by_layer["dead"]["problem"]
-    assert by_layer["dead"]["image"] is None
+    assert {"conv1", "conv2", "constant", "join", "pool"} <= set(by_layer)
+    assert "0 on the whole probe" in by_layer["constant"]["problem"]
+    assert by_layer["constant"]["image"] is None
     drawn = [item for item in by_layer.values() if item["problem"] is None]
     assert len(drawn) >= 4
     assert all(item["image"] for item in drawn)
@@ -344,9 +344,9 @@ def test_the_number_beside_a_picture_is_that_of_the_direction_that_is_drawn(
         return original(model, directions, **options)
 
     monkeypatch.setattr(render, "render_directions", noted)
-    targets = [{"snapshot": B, "layers": ["conv1", "dead"]}]
+    targets = [{"snapshot": B, "layers": ["conv1", "constant"]}]
     body = analogies(targets=targets, steps=2, answer=answer)
-    source, found, dead = run_here(models, body, tmp_path / "work")
+    source, found, constant = run_here(models, body, tmp_path / "work")
     x = open_snapshot(models, A).activations("conv2")
     y = open_snapshot(models, B).activations("conv1")
     unit, images = np.eye(6)[3], np.arange(len(x)) // 3
@@ -361,8 +361,8 @@ def test_the_number_beside_a_picture_is_that_of_the_direction_that_is_drawn(
     assert found["drawn"]["correlation"] == pytest.approx(along.value, abs=1e-9)
     assert source["drawn"] is None
     silent = "is 0" if answer == "regression" else "does not vary"
-    assert silent in dead["problem"]
-    assert dead["drawn"]["correlation"] == 0.0
+    assert silent in constant["problem"]
+    assert constant["drawn"]["correlation"] == 0.0
 
     # Each direction has a picture of its own, and the unit itself one for all.
     task = task_from_request(body, functools.partial(open_snapshot, models))

@@ -54,25 +54,25 @@ def test_significance_is_that_of_the_library_with_images_as_wholes(
     assert (low < high).all()
 
 
-def test_chance_is_the_mean_over_shuffles_of_the_images(
+def test_the_null_is_the_mean_over_permutations_of_the_images(
     session_logs: Path, serve: Callable[..., Server]
 ) -> None:
     server = serve(session_logs)
     a, b = (open_snapshot(session_logs, name).all_activations() for name in (A, B))
-    for measure, shuffles in (("linear_cka", None), ("mean_cca", 5)):
+    for measure, permutations in (("linear_cka", None), ("mean_cca", 5)):
         job = server.wait(server.ask({"kind": "chance", "a": A, "b": B, "measure": measure})["id"])
         assert job["status"] == "done", job
         found = server.json("result", id=job["id"])
-        assert found["shuffles"] == shuffles
+        assert found["shuffles"] == permutations
         mean = array(server, job["id"], "null_mean", len(found["columns"]))
-        many = compare(a, b, measure, groups=IMAGES, permutations=shuffles or 300).null_mean
-        np.testing.assert_allclose(mean, many, atol=1e-6 if shuffles else 0.02)
+        many = compare(a, b, measure, groups=IMAGES, permutations=permutations or 300).null_mean
+        np.testing.assert_allclose(mean, many, atol=1e-6 if permutations else 0.02)
 
 
 def test_units_are_shared_as_far_as_another_layer_predicts_them(
     tmp_path: Path, serve: Callable[..., Server]
 ) -> None:
-    """A copied unit, one of its own, and a dead one."""
+    """A copied unit, one of its own, and a constant one."""
     rng = np.random.default_rng(0)
     other = rng.standard_normal((300, 5)).astype(np.float32)
     own = np.column_stack([other[:, 1], rng.standard_normal(300), np.zeros(300)])

@@ -27,7 +27,7 @@ def test_the_renderer_is_warmed_up_for_a_layer_that_can_be_rendered(
     server = serve(models)
     before = children()
     server.json("layer", snapshot=A, layer="conv1")
-    assert children() <= before  # a look changes nothing
+    assert children() <= before  # asking about a layer changes nothing
     refused = error_of(server.post("warm_up", {"snapshot": PLAIN, "layer": "conv1"}))
     assert refused[:2] == (422, "NotRenderableError")
     assert server.post("warm_up", {"snapshot": A, "layer": "conv1"}).status_code == 200

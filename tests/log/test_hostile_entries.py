@@ -172,7 +172,7 @@ def test_letters_beyond_the_first_plane_are_text(tmp_path: Path, probe: Probe) -
 
 
 def test_listing_beside_a_writer_that_logs_and_removes_meets_no_problem(logdir: Path) -> None:
-    """Directories appear, are renamed and vanish between any two looks at them."""
+    """Directories appear, are renamed and vanish between any two listings."""
     script = """
 import sys, numpy as np
 from tb_modelcompare import Probe, SummaryWriter
@@ -191,15 +191,15 @@ with SummaryWriter(sys.argv[1], probe) as writer:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
         end = time.monotonic() + 3
-        looks = 0
+        listings = 0
         while time.monotonic() < end:
             listing = list_snapshots(logdir)
             assert [one for one in ids(listing) if not one.startswith("busy")] == IDS
-            # A look may meet a record that is half written, and says so.
+            # A listing may meet a record that is half written, and says so.
             at_work = "middle of a record: its writer is at work"
             assert [one for one in listing.problems if at_work not in one.message] == []
-            looks += 1
-        assert looks > 10
+            listings += 1
+        assert listings > 10
     finally:
         process.kill()
         process.communicate()

@@ -63,7 +63,7 @@ def test_each_direction_gets_its_own_layers_picture(
     units = {"first": 8, "second": 16, "third": 24}
 
     def nth(layer: str, rank: int) -> tuple[str, int]:
-        """A unit that noise excites, so that random weights have not left it dead."""
+        """A unit that noise excites, so that random weights have not left it constant."""
         order = np.argsort([-response(small_model, layer, u, noise()) for u in range(units[layer])])
         return layer, int(order[rank])
 

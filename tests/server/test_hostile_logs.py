@@ -80,7 +80,7 @@ def test_a_dangling_link_beside_snapshots_is_a_problem(logs: Path, serve: Serve)
     assert problems == [str(link)]
 
 
-def test_a_name_that_vanishes_between_two_looks_is_none(
+def test_a_name_that_vanishes_between_two_listings_is_none(
     logs: Path, serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     partial = logs / "bad" / SNAPSHOTS / ".partial-1-x"

@@ -1,4 +1,4 @@
-"""The benchmark of similarity runs to its end, also where there is no first look."""
+"""The benchmark of similarity runs to its end, also where there is no progressive estimate."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ import pytest
 BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "similarity.py"
 
 
-@pytest.mark.parametrize(("memory", "ends"), [("1024", "of the values"), ("0.05", "no first look")])
+@pytest.mark.parametrize(
+    ("memory", "ends"), [("1024", "of the values"), ("0.05", "no progressive estimate")]
+)
 def test_the_notebook_section_ends(memory: str, ends: str) -> None:
     small = ["--rows", "400", "--widths", "8", "24", "16", "--memory", memory, "--repeats", "1"]
     command = [sys.executable, str(BENCHMARK), "--only", "notebook", *small]

@@ -114,23 +114,23 @@ def test_one_layer_with_an_outlier_among_others(factor: float) -> None:
 @pytest.mark.parametrize("name", ["unbiased_linear_cka", "linear_cka"])
 @pytest.mark.parametrize("kind", [np.float32, np.float64])
 @pytest.mark.parametrize("factor", [1e2, 1e4, 1e7])
-def test_shuffles_and_resamples_with_an_outlier(name: str, kind: type, factor: float) -> None:
-    """Each draw is what the measure gives on the rows of that draw."""
+def test_permutations_and_resamples_with_an_outlier(name: str, kind: type, factor: float) -> None:
+    """Each is what the measure gives on its rows."""
     function = {"unbiased_linear_cka": unbiased_linear_cka, "linear_cka": linear_cka}[name]
     X, Y = with_outliers([0], factor, kind)
     Y[0] = Y[1]
     image = np.arange(ROWS)
     found = compare({"x": X}, {"y": Y}, name, groups="rows", permutations=6, resamples=6, seed=3)
-    shuffled = [function(X, Y[order]) for order in permutations_of(image, 6, 3)]
+    permuted = [function(X, Y[order]) for order in permutations_of(image, 6, 3)]
     assert found.null_mean is not None
     assert found.low is not None
     assert found.high is not None
-    assert found.null_mean[0, 0] == pytest.approx(np.mean(shuffled), abs=5e-6)
+    assert found.null_mean[0, 0] == pytest.approx(np.mean(permuted), abs=5e-6)
     if name == "unbiased_linear_cka":  # without resamples: see test_intervals.py
         assert found.low[0, 0] <= found.values[0, 0] <= found.high[0, 0]
         return
-    drawn = [function(X[rows], Y[rows]) for rows in resamples_of(image, 6, False, 3)]
-    low, high = np.quantile(np.array(drawn) - np.mean(drawn), [0.025, 0.975])
+    resampled = [function(X[rows], Y[rows]) for rows in resamples_of(image, 6, False, 3)]
+    low, high = np.quantile(np.array(resampled) - np.mean(resampled), [0.025, 0.975])
     assert found.low[0, 0] - found.values[0, 0] == pytest.approx(low, abs=5e-6)
     assert found.high[0, 0] - found.values[0, 0] == pytest.approx(high, abs=5e-6)
 

@@ -37,8 +37,8 @@ def test_null_tells_signal_from_chance(name):
     )
     assert result.p_value[0, 0] == pytest.approx(1 / 61)
     assert result.p_value[0, 1] > 0.05
-    value, chance = result.values[0], result.null_mean[0]
-    assert abs(value[1] - chance[1]) < 0.2 * abs(value[0] - chance[0])
+    value, null = result.values[0], result.null_mean[0]
+    assert abs(value[1] - null[1]) < 0.2 * abs(value[0] - null[0])
 
 
 def test_unbiased_estimator_has_a_null_of_zero_and_the_biased_one_has_not():
@@ -54,7 +54,7 @@ def test_unbiased_estimator_has_a_null_of_zero_and_the_biased_one_has_not():
 
 
 def test_positions_of_one_image_do_not_count_as_evidence():
-    """Unrelated layers whose rows repeat per image: only whole images are shuffled."""
+    """Unrelated layers whose rows repeat per image: only whole images are permuted."""
     _, _, noise = related(np.random.default_rng(2), 15, positions=8)
     other = related(np.random.default_rng(3), 15, positions=8)[2]
     groups = np.repeat(np.arange(15), 8)
@@ -147,12 +147,12 @@ def test_draws_are_what_comparing_the_drawn_rows_gives(name, same):
     np.testing.assert_allclose(found.null_mean, np.mean(null, axis=0), atol=2e-6)
     if measure.debiased:  # without resamples: see test_intervals.py
         return
-    drawn = []
+    resampled = []
     for order in resamples_of(image, 5, measure.repeats_bias, seed=0):
         left, right = ({key: v[order] for key, v in side.items()} for side in (a, b))
         held = {"groups": image[order]} if measure.by_image else {}
-        drawn.append(compare(left, left if same else right, name, **held).values)
-    width = np.diff(np.quantile(drawn, [0.025, 0.975], axis=0), axis=0)[0]
+        resampled.append(compare(left, left if same else right, name, **held).values)
+    width = np.diff(np.quantile(resampled, [0.025, 0.975], axis=0), axis=0)[0]
     np.testing.assert_allclose(found.high - found.low, width, atol=2e-6)
 
 
@@ -165,10 +165,10 @@ def test_the_null_mean_of_cka_is_the_mean_over_all_orders_of_the_images():
     }
     b = {"y": random.standard_normal((10, 2)) + image[:, None]}
     settings = Settings("auto", 2**30, None, None)
-    found, shuffles = null_means(
+    found, permutations = null_means(
         a, b, MEASURES["linear_cka"], groups=image, permutations=3, settings=settings
     )
-    assert shuffles is None
+    assert permutations is None
     orders = [np.ravel([(2 * i, 2 * i + 1) for i in p]) for p in itertools.permutations(range(5))]
     expected = np.mean([compare(a, {"y": b["y"][order]}).values for order in orders], axis=0)
     np.testing.assert_allclose(found.values, expected, atol=1e-12)
@@ -213,20 +213,20 @@ def test_images_are_held_out_as_wholes_in_every_resample():
     assert whole.values == compare({"x": x}, {"y": y}, name, groups=groups).values
     assert whole.values[0, 0] < 0.0
     assert whole.null_mean[0, 0] < 0.0
-    drawn = compare({"x": x}, {"y": y}, name, groups=groups, resamples=5)
-    assert (drawn.low, drawn.high) == (whole.low, whole.high)
+    resampled = compare({"x": x}, {"y": y}, name, groups=groups, resamples=5)
+    assert (resampled.low, resampled.high) == (whole.low, whole.high)
 
 
-def test_layers_left_out_as_dead_are_left_out_of_everything():
+def test_layers_left_out_as_constant_are_left_out_of_everything():
     X, Y, _ = related(np.random.default_rng(13), 30)
-    a, b = {"dead": np.ones((30, 2)), "x": X}, {"y": Y}
+    a, b = {"constant": np.ones((30, 2)), "x": X}, {"y": Y}
     result = compare(
         a, b, constant="drop", groups="rows", permutations=3, resamples=5, untrained={"y": Y[::-1]}
     )
     assert result.rows == ("x",)
     for part in (result.null_mean, result.low, result.effective_rows, result.baseline):
         assert part.shape == (1, 1)
-    assert any("dead" in note for note in result.warnings)
+    assert any("constant" in note for note in result.warnings)
 
 
 def test_what_cannot_be_assessed():

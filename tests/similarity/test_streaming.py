@@ -174,9 +174,9 @@ def test_what_a_stream_cannot_do():
         stream.compare("rsa_pearson")
     with pytest.raises(ActivationError, match="at least 4 rows"):
         accumulate([(cut(A, slice(0, 3)), None)]).compare("unbiased_linear_cka")
-    dead = {"dead": np.ones((20, 3))}
-    with pytest.raises(ActivationError, match="dead"):
-        accumulate([(dead, None)]).compare("linear_cka")
+    constant = {"constant": np.ones((20, 3))}
+    with pytest.raises(ActivationError, match="constant"):
+        accumulate([(constant, None)]).compare("linear_cka")
 
 
 @pytest.mark.parametrize("same", [False, True])

@@ -58,7 +58,7 @@ def test_blas_gets_its_threads_back_after_errors_and_cancelling() -> None:
     a = layers(0)
     with threadpool_limits(3, user_api="blas"):
         with pytest.raises(ActivationError):
-            compare({**a, "dead": np.zeros((600, 5), np.float32)}, a, "mean_cca")
+            compare({**a, "constant": np.zeros((600, 5), np.float32)}, a, "mean_cca")
         with pytest.raises(ComparisonCancelled):
             compare(a, a, "mean_cca", cancelled=lambda: True)
         assert blas_threads() == {3}

@@ -24,10 +24,14 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
         inputs = keras.Input((32, 32, 3))
         x = keras.layers.Conv2D(8, 5, activation="swish", name="conv1")(inputs)
         x = keras.layers.Conv2D(6, 3, strides=2, activation="swish", name="conv2")(x)
-        dead = keras.layers.Conv2D(
-            4, 1, activation="relu", name="dead", bias_initializer=keras.initializers.Constant(-99)
+        constant = keras.layers.Conv2D(
+            4,
+            1,
+            activation="relu",
+            name="constant",
+            bias_initializer=keras.initializers.Constant(-99),
         )(x)
-        x = keras.layers.Concatenate(name="join")([x, dead])
+        x = keras.layers.Concatenate(name="join")([x, constant])
         model = keras.Model(inputs, keras.layers.GlobalAveragePooling2D(name="pool")(x))
         with SummaryWriter(root / run, probe) as writer:
             writer.add_model("net", model, step=0, progress=False)

@@ -64,8 +64,9 @@ export interface SharedUnitsRequest {
 /**
  * A picture of the unit (or, with `sign` -1, of its opposite), and of the direction that
  * answers to it in each layer of `targets`; at most 256 pictures. `answer` says which direction
- * that is. Instead of `unit`, give `direction`. With `minus`, the direction is what remains of
- * it without what that layer has of it. Layers that are named first are drawn first.
+ * that is. Instead of `unit`, give `direction`. With `minus`, the direction is the residual
+ * direction: what remains without what that layer has of it. Layers that are named first are
+ * drawn first.
  */
 export interface AnalogiesRequest {
   kind: "analogies";
@@ -301,8 +302,11 @@ export interface TopImage {
  *
  * `status` is the word that every client knows. `state` tells a job that took too long
  * ("timed_out", a kind of "failed") from one that failed otherwise. `position` is the number of
- * jobs that wait before this one. `look` and `revision` say of a similarity which matrix can be
- * read, and how many there were. `known` is what an unfinished job knows of its result.
+ * jobs that wait before this one.
+ *
+ * `look` says which matrix of a similarity can be read: "first" is a progressive estimate,
+ * "exact" the values themselves. `revision` counts the matrices so far. `known` is what an
+ * unfinished job knows of its result.
  */
 export interface Job {
   id: string;
@@ -375,9 +379,9 @@ export interface NamedError {
 /**
  * A matrix without its values: the exact one, or a progressive estimate.
  *
- * `look` is "first" for an estimate, whose `revision` counts up. `interval` says whether the
- * estimate says how far the exact values may be from it. `rows` are layers of `a`, `columns`
- * layers of `b`.
+ * `look` is "first" for a progressive estimate, whose `revision` counts up, and "exact" for the
+ * values themselves. `interval` says whether the estimate has an interval, whose ends can be
+ * read. `rows` are layers of `a`, `columns` layers of `b`.
  */
 export interface MatrixInfo {
   a: string;
@@ -417,7 +421,8 @@ export interface SignificanceResult {
 /**
  * Which array can be read.
  *
- * `shuffles` is the number of permutations that the mean is over; null for all that there are.
+ * `shuffles` is the number of permutations of the images that the mean is over; null for all
+ * that there are.
  */
 export interface NullResult {
   rows: string[];

@@ -12,7 +12,7 @@ import torch
 
 from tb_modelcompare.capture.torch.layout import Value, permuted, value, without
 from tb_modelcompare.capture.torch.operators import (
-    Outcome,
+    Expected,
     Untranslatable,
     array,
     as_value,
@@ -26,7 +26,7 @@ from tb_modelcompare.capture.torch.operators import (
 
 def _enter_unary() -> None:
     def unary(of: Callable[[Any, Any], Any]) -> Callable[..., Value]:
-        def translation(_: Outcome, self: Value, **__: Any) -> Value:
+        def translation(_: Expected, self: Value, **__: Any) -> Value:
             import tensorflow as tf
 
             return self.like(of(tf, self.tensor))
@@ -61,7 +61,7 @@ def _enter_unary() -> None:
 def _enter_binary() -> None:
     def binary(of: Callable[[Any, Any, Any], Any]) -> Callable[..., Value]:
         def translation(
-            out: Outcome, self: Any, other: Any, alpha: float = 1, rounding_mode: Any = None
+            out: Expected, self: Any, other: Any, alpha: float = 1, rounding_mode: Any = None
         ) -> Value:
             import tensorflow as tf
 
@@ -93,7 +93,7 @@ _enter_binary()
 
 
 @translates("pow")
-def power(out: Outcome, self: Any, exponent: Any) -> Value:
+def power(out: Expected, self: Any, exponent: Any) -> Value:
     """As square and square root where it is one: their gradients are cheaper."""
     import tensorflow as tf
 
@@ -106,7 +106,7 @@ def power(out: Outcome, self: Any, exponent: Any) -> Value:
 
 
 @translates("where")
-def where(out: Outcome, condition: Any, self: Any, other: Any) -> Value:
+def where(out: Expected, condition: Any, self: Any, other: Any) -> Value:
     import tensorflow as tf
 
     like, (mask, a, b) = together(out, condition, self, other)
@@ -114,13 +114,13 @@ def where(out: Outcome, condition: Any, self: Any, other: Any) -> Value:
 
 
 @translates("masked_fill")
-def masked_fill(out: Outcome, self: Any, mask: Any, value: Any) -> Value:
+def masked_fill(out: Expected, self: Any, mask: Any, value: Any) -> Value:
     return where(out, mask, float(value), self)
 
 
 @translates("clamp", "clamp_min", "clamp_max", "hardtanh", "clip")
 def clamp(
-    _: Outcome, self: Value, min: Any = None, max: Any = None, min_val: Any = -1, max_val: Any = 1
+    _: Expected, self: Value, min: Any = None, max: Any = None, min_val: Any = -1, max_val: Any = 1
 ) -> Value:
     """ReLU and ReLU6 under their own names, which rendering looks for."""
     import tensorflow as tf
@@ -135,14 +135,16 @@ def clamp(
 
 
 @translates("gelu")
-def gelu(_: Outcome, self: Value, approximate: str = "none") -> Value:
+def gelu(_: Expected, self: Value, approximate: str = "none") -> Value:
     import tensorflow as tf
 
     return self.like(tf.nn.gelu(self.tensor, approximate=approximate == "tanh"))
 
 
 @translates("elu", "celu")
-def elu(_: Outcome, self: Value, alpha: float = 1, scale: float = 1, input_scale: float = 1) -> Any:
+def elu(
+    _: Expected, self: Value, alpha: float = 1, scale: float = 1, input_scale: float = 1
+) -> Any:
     import tensorflow as tf
 
     if input_scale != 1:
@@ -154,14 +156,14 @@ def elu(_: Outcome, self: Value, alpha: float = 1, scale: float = 1, input_scale
 
 
 @translates("leaky_relu")
-def leaky_relu(_: Outcome, self: Value, negative_slope: float = 0.01) -> Value:
+def leaky_relu(_: Expected, self: Value, negative_slope: float = 0.01) -> Value:
     import tensorflow as tf
 
     return self.like(tf.nn.leaky_relu(self.tensor, negative_slope))
 
 
 @translates("prelu")
-def prelu(_: Outcome, self: Value, weight: Any) -> Value:
+def prelu(_: Expected, self: Value, weight: Any) -> Value:
     import tensorflow as tf
 
     slope = array(weight)
@@ -171,7 +173,7 @@ def prelu(_: Outcome, self: Value, weight: Any) -> Value:
 
 
 @translates("softplus")
-def softplus(_: Outcome, self: Value, beta: float = 1, threshold: float = 20) -> Value:
+def softplus(_: Expected, self: Value, beta: float = 1, threshold: float = 20) -> Value:
     import tensorflow as tf
 
     if beta != 1:
@@ -180,14 +182,14 @@ def softplus(_: Outcome, self: Value, beta: float = 1, threshold: float = 20) ->
 
 
 @translates("softmax", "_softmax")
-def softmax(_: Outcome, self: Value, dim: int, **__: Any) -> Value:
+def softmax(_: Expected, self: Value, dim: int, **__: Any) -> Value:
     import tensorflow as tf
 
     return self.like(tf.nn.softmax(self.tensor, axis=self.axes[self.dim(dim)]))
 
 
 @translates("log_softmax", "_log_softmax")
-def log_softmax(_: Outcome, self: Value, dim: int, **__: Any) -> Value:
+def log_softmax(_: Expected, self: Value, dim: int, **__: Any) -> Value:
     import tensorflow as tf
 
     return self.like(tf.nn.log_softmax(self.tensor, axis=self.axes[self.dim(dim)]))
@@ -196,7 +198,7 @@ def log_softmax(_: Outcome, self: Value, dim: int, **__: Any) -> Value:
 def _enter_reductions() -> None:
     def reduction(of: Callable[[Any, Any, list[int]], Any]) -> Callable[..., Value]:
         def translation(
-            _: Outcome, self: Value, dim: Any = None, keepdim: bool = False, **__: Any
+            _: Expected, self: Value, dim: Any = None, keepdim: bool = False, **__: Any
         ) -> Value:
             import tensorflow as tf
 
@@ -222,7 +224,7 @@ _enter_reductions()
 
 @translates("linalg_vector_norm", "norm")
 def norm(
-    _: Outcome,
+    _: Expected,
     self: Value,
     ord: Any = 2,
     dim: Any = None,
@@ -242,7 +244,7 @@ def norm(
 
 
 @translates("linear")
-def linear(out: Outcome, input: Value, weight: Any, bias: Any = None) -> Value:
+def linear(out: Expected, input: Value, weight: Any, bias: Any = None) -> Value:
     import tensorflow as tf
 
     x = last(input)
@@ -257,7 +259,7 @@ def linear(out: Outcome, input: Value, weight: Any, bias: Any = None) -> Value:
 
 
 @translates("addmm")
-def addmm(out: Outcome, self: Any, mat1: Any, mat2: Any, beta: Any = 1, alpha: Any = 1) -> Value:
+def addmm(out: Expected, self: Any, mat1: Any, mat2: Any, beta: Any = 1, alpha: Any = 1) -> Value:
     if (beta, alpha) != (1, 1):
         raise Untranslatable("beta or alpha is not 1")
     product = matmul(out, mat1, mat2)
@@ -266,7 +268,7 @@ def addmm(out: Outcome, self: Any, mat1: Any, mat2: Any, beta: Any = 1, alpha: A
 
 
 @translates("matmul", "mm", "bmm")
-def matmul(out: Outcome, self: Any, other: Any = None, mat2: Any = None) -> Value:
+def matmul(out: Expected, self: Any, other: Any = None, mat2: Any = None) -> Value:
     import tensorflow as tf
 
     a, b = as_value(self), as_value(mat2 if other is None else other)
@@ -287,7 +289,7 @@ def _matrices(x: Value) -> tuple[Any, bool]:
 
 
 @translates("einsum")
-def einsum(out: Outcome, equation: str, tensors: Sequence[Any], **_: Any) -> Value:
+def einsum(out: Expected, equation: str, tensors: Sequence[Any], **_: Any) -> Value:
     import tensorflow as tf
 
     operands = [as_value(x) for x in tensors]
@@ -297,7 +299,7 @@ def einsum(out: Outcome, equation: str, tensors: Sequence[Any], **_: Any) -> Val
 
 @translates("baddbmm")
 def baddbmm(
-    out: Outcome, self: Any, batch1: Any, batch2: Any, beta: Any = 1, alpha: Any = 1
+    out: Expected, self: Any, batch1: Any, batch2: Any, beta: Any = 1, alpha: Any = 1
 ) -> Any:
     import tensorflow as tf
 
@@ -308,7 +310,7 @@ def baddbmm(
 
 @translates("scaled_dot_product_attention")
 def attention(
-    out: Outcome,
+    out: Expected,
     query: Value,
     key: Value,
     value: Any,

@@ -22,14 +22,18 @@ _SEED = 0
 def inference(module: torch.nn.Module) -> Iterator[None]:
     """Evaluation mode without gradients; every training flag is put back afterwards.
 
-    Random draws start from a fixed seed, so that the same weights give the same values, and the
+    Random numbers start from a fixed seed, so that the same weights give the same values, and the
     generators go on afterwards as if nothing had been drawn. What torch.compile has compiled is
     run as it is written, as compiled code passes hooks by.
     """
     flags = [(child, child.training) for child in module.modules()]
     try:
         _evaluate(module)
-        with torch.no_grad(), torch.compiler.set_stance("force_eager"), _fixed_draws(module):
+        with (
+            torch.no_grad(),
+            torch.compiler.set_stance("force_eager"),
+            _fixed_random_numbers(module),
+        ):
             yield
     finally:
         for child, training in flags:
@@ -61,12 +65,12 @@ def _device(module: torch.nn.Module) -> torch.device:
 
 
 @contextlib.contextmanager
-def _fixed_draws(module: torch.nn.Module) -> Iterator[None]:
+def _fixed_random_numbers(module: torch.nn.Module) -> Iterator[None]:
     devices = {tensor.device for tensor in (*module.parameters(), *module.buffers())}
     with contextlib.ExitStack() as stack:
         for device in devices:
             if device.type not in ("cpu", "meta"):
-                stack.enter_context(_fixed_device_draws(device))
+                stack.enter_context(_fixed_device_random_numbers(device))
         state = torch.get_rng_state()
         stack.callback(torch.set_rng_state, state)
         # Not torch.manual_seed, which would seed all accelerators as well.
@@ -79,7 +83,7 @@ def _fixed_draws(module: torch.nn.Module) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _fixed_device_draws(device: torch.device) -> Iterator[None]:
+def _fixed_device_random_numbers(device: torch.device) -> Iterator[None]:
     backend = torch.get_device_module(device)
     generators = getattr(backend, "default_generators", None)
     if generators is None:  # a backend of one device

@@ -10,13 +10,19 @@ import numpy as np
 
 from tb_modelcompare.capture.torch.arithmetic import normalised, scaled
 from tb_modelcompare.capture.torch.layout import NHWC, Value, constant, reshaped, value
-from tb_modelcompare.capture.torch.operators import Outcome, Untranslatable, array, pair, translates
+from tb_modelcompare.capture.torch.operators import (
+    Expected,
+    Untranslatable,
+    array,
+    pair,
+    translates,
+)
 from tb_modelcompare.capture.torch.shapes import resampled
 
 
 @translates("conv2d", "convolution", "conv1d", "conv3d")
 def convolution(
-    out: Outcome,
+    out: Expected,
     input: Value,
     weight: Any,
     bias: Any = None,
@@ -73,7 +79,7 @@ def convolution(
 
 @translates("conv_transpose2d")
 def transposed_convolution(
-    out: Outcome,
+    out: Expected,
     input: Value,
     weight: Any,
     bias: Any = None,
@@ -136,7 +142,7 @@ def _window(
 
 @translates("max_pool2d")
 def max_pool(
-    out: Outcome,
+    out: Expected,
     self: Value,
     kernel_size: Any,
     stride: Any = None,
@@ -156,13 +162,13 @@ def max_pool(
 
 
 @translates("max_pool2d_with_indices")
-def max_pool_with_indices(out: Outcome, **options: Any) -> tuple[Value, None]:
+def max_pool_with_indices(out: Expected, **options: Any) -> tuple[Value, None]:
     return max_pool(replace(out, sizes=out.sizes[0]), **options), None
 
 
 @translates("avg_pool2d")
 def average_pool(
-    out: Outcome,
+    out: Expected,
     self: Value,
     kernel_size: Any,
     stride: Any = None,
@@ -190,7 +196,7 @@ def average_pool(
 
 
 @translates("adaptive_avg_pool2d", "_adaptive_avg_pool2d")
-def adaptive_average_pool(out: Outcome, self: Value, output_size: Any) -> Value:
+def adaptive_average_pool(out: Expected, self: Value, output_size: Any) -> Value:
     import tensorflow as tf
 
     if tuple(out.sizes[2:]) == self.sizes[2:]:
@@ -202,7 +208,7 @@ def adaptive_average_pool(out: Outcome, self: Value, output_size: Any) -> Value:
 
 
 @translates("adaptive_max_pool2d")
-def adaptive_max_pool(out: Outcome, self: Value, output_size: Any) -> tuple[Value, None]:
+def adaptive_max_pool(out: Expected, self: Value, output_size: Any) -> tuple[Value, None]:
     import tensorflow as tf
 
     sizes = out.sizes[0]
@@ -217,7 +223,7 @@ def adaptive_max_pool(out: Outcome, self: Value, output_size: Any) -> tuple[Valu
 
 @translates("batch_norm", "_native_batch_norm_legit_no_training", "native_batch_norm")
 def batch_norm(
-    out: Outcome,
+    out: Expected,
     input: Value,
     weight: Any,
     bias: Any,
@@ -238,13 +244,13 @@ def batch_norm(
 
 
 @translates("_native_batch_norm_legit", "_native_batch_norm_legit_functional")
-def batch_norm_of_the_batch(_: Outcome, **__: Any) -> Any:
+def batch_norm_of_the_batch(_: Expected, **__: Any) -> Any:
     raise Untranslatable("it uses the statistics of the batch, also in evaluation")
 
 
 @translates("layer_norm", "native_layer_norm")
 def layer_norm(
-    out: Outcome,
+    out: Expected,
     input: Value,
     normalized_shape: Sequence[int],
     weight: Any = None,
@@ -260,7 +266,7 @@ def layer_norm(
 
 @translates("rms_norm")
 def rms_norm(
-    _: Outcome, input: Value, normalized_shape: Sequence[int], weight: Any = None, eps: Any = None
+    _: Expected, input: Value, normalized_shape: Sequence[int], weight: Any = None, eps: Any = None
 ) -> Value:
     import tensorflow as tf
 
@@ -277,7 +283,7 @@ def _affine(x: Value, weight: Any, bias: Any) -> Value:
 
 @translates("group_norm", "native_group_norm")
 def group_norm(
-    out: Outcome,
+    out: Expected,
     input: Value,
     weight: Any = None,
     bias: Any = None,
@@ -298,7 +304,7 @@ def group_norm(
 
 @translates("instance_norm")
 def instance_norm(
-    out: Outcome,
+    out: Expected,
     input: Value,
     weight: Any,
     bias: Any,

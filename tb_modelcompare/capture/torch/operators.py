@@ -24,7 +24,7 @@ class Untranslatable(NotRenderableError):  # noqa: N818 (says which way of calli
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Expected:
     """What torch says that an operator gives.
 
     `sizes` are as in `Value`; of an operator with several outputs, one per output. `images` is
@@ -67,7 +67,7 @@ def array(tensor: Any) -> npt.NDArray[Any]:
     return np.asarray(detached.numpy())
 
 
-def shape_of(outcome: Outcome, order: Sequence[int] | None = None) -> Any:
+def shape_of(outcome: Expected, order: Sequence[int] | None = None) -> Any:
     """The shape as a list or, with the number of images in it, as a tensor."""
     import tensorflow as tf
 
@@ -87,7 +87,7 @@ def as_value(x: Any) -> Value:
     return value(tf.constant(found), found.shape)
 
 
-def together(outcome: Outcome, *operands: Any) -> tuple[Value, list[Any]]:
+def together(outcome: Expected, *operands: Any) -> tuple[Value, list[Any]]:
     """What operands are laid out like, and each as it broadcasts against the others.
 
     Constants become numpy arrays, numbers stay numbers.
@@ -108,7 +108,7 @@ def together(outcome: Outcome, *operands: Any) -> tuple[Value, list[Any]]:
     return first, laid
 
 
-def result(outcome: Outcome, like: Value, tensor: Any) -> Value:
+def result(outcome: Expected, like: Value, tensor: Any) -> Value:
     """A tensor laid out like another, of the predicted sizes."""
     return Value(tensor, tuple(outcome.sizes), like.axes)
 

@@ -10,7 +10,7 @@ import torch
 
 from tb_modelcompare.capture.torch.layout import NHWC, Value, permuted, reshaped, value, without
 from tb_modelcompare.capture.torch.operators import (
-    Outcome,
+    Expected,
     Untranslatable,
     array,
     as_value,
@@ -24,12 +24,12 @@ from tb_modelcompare.capture.torch.operators import (
     "clone", "contiguous", "detach", "alias", "dropout", "feature_dropout", "alpha_dropout",
     "feature_alpha_dropout", "lift_fresh_copy", "identity", "expand_as", "type_as",
 )  # fmt: skip
-def unchanged(_: Outcome, self: Any = None, input: Any = None, *__: Any, **___: Any) -> Any:
+def unchanged(_: Expected, self: Any = None, input: Any = None, *__: Any, **___: Any) -> Any:
     return input if self is None else self
 
 
 @translates("to", "_to_copy")
-def to(_: Outcome, self: Value, dtype: Any = None, **__: Any) -> Value:
+def to(_: Expected, self: Value, dtype: Any = None, **__: Any) -> Value:
     """Whatever floats is float32 here."""
     import tensorflow as tf
 
@@ -41,24 +41,24 @@ def to(_: Outcome, self: Value, dtype: Any = None, **__: Any) -> Value:
 
 
 @translates("native_dropout")
-def native_dropout(_: Outcome, input: Value, **__: Any) -> tuple[Value, None]:
+def native_dropout(_: Expected, input: Value, **__: Any) -> tuple[Value, None]:
     return input, None
 
 
 @translates(
     "view", "_unsafe_view", "reshape", "flatten", "unflatten", "unsqueeze", "squeeze", "view_as",
 )  # fmt: skip
-def reshape(out: Outcome, self: Value, **_: Any) -> Value:
+def reshape(out: Expected, self: Value, **_: Any) -> Value:
     return reshaped(self, out.sizes)
 
 
 @translates("permute")
-def permute(_: Outcome, self: Value, dims: Sequence[int]) -> Value:
+def permute(_: Expected, self: Value, dims: Sequence[int]) -> Value:
     return permuted(self, dims)
 
 
 @translates("transpose", "swapaxes")
-def transpose(_: Outcome, self: Value, dim0: int, dim1: int) -> Value:
+def transpose(_: Expected, self: Value, dim0: int, dim1: int) -> Value:
     dims = list(range(len(self.sizes)))
     a, b = self.dim(dim0), self.dim(dim1)
     dims[a], dims[b] = b, a
@@ -66,12 +66,12 @@ def transpose(_: Outcome, self: Value, dim0: int, dim1: int) -> Value:
 
 
 @translates("t", "numpy_T", "mT")
-def matrix_transpose(_: Outcome, self: Value) -> Value:
+def matrix_transpose(_: Expected, self: Value) -> Value:
     return permuted(self, [*range(len(self.sizes) - 2), -1, -2])
 
 
 @translates("movedim", "moveaxis")
-def movedim(_: Outcome, self: Value, source: Any, destination: Any) -> Value:
+def movedim(_: Expected, self: Value, source: Any, destination: Any) -> Value:
     given = [source] if isinstance(source, int) else list(source)
     wanted = [destination] if isinstance(destination, int) else list(destination)
     given, wanted = [self.dim(d) for d in given], [self.dim(d) for d in wanted]
@@ -82,7 +82,7 @@ def movedim(_: Outcome, self: Value, source: Any, destination: Any) -> Value:
 
 
 @translates("expand", "broadcast_to")
-def expand(out: Outcome, self: Any, **_: Any) -> Value:
+def expand(out: Expected, self: Any, **_: Any) -> Value:
     import tensorflow as tf
 
     x = as_value(self)
@@ -93,7 +93,7 @@ def expand(out: Outcome, self: Any, **_: Any) -> Value:
 
 
 @translates("repeat")
-def repeat(out: Outcome, self: Any, repeats: Sequence[Any]) -> Value:
+def repeat(out: Expected, self: Any, repeats: Sequence[Any]) -> Value:
     import tensorflow as tf
 
     x = as_value(self)
@@ -106,7 +106,7 @@ def repeat(out: Outcome, self: Any, repeats: Sequence[Any]) -> Value:
 
 
 @translates("full", "new_full")
-def full(out: Outcome, fill_value: float, **_: Any) -> Any:
+def full(out: Expected, fill_value: float, **_: Any) -> Any:
     import tensorflow as tf
 
     if min(out.sizes, default=0) >= 0:
@@ -115,17 +115,17 @@ def full(out: Outcome, fill_value: float, **_: Any) -> Any:
 
 
 @translates("zeros", "new_zeros", "zeros_like")
-def zeros(out: Outcome, **_: Any) -> Any:
+def zeros(out: Expected, **_: Any) -> Any:
     return full(out, 0.0)
 
 
 @translates("ones", "new_ones", "ones_like")
-def ones(out: Outcome, **_: Any) -> Any:
+def ones(out: Expected, **_: Any) -> Any:
     return full(out, 1.0)
 
 
 @translates("cat", "concat", "concatenate")
-def cat(out: Outcome, tensors: Sequence[Any], dim: int = 0) -> Value:
+def cat(out: Expected, tensors: Sequence[Any], dim: int = 0) -> Value:
     import tensorflow as tf
 
     dim = dim % len(out.sizes)
@@ -136,7 +136,7 @@ def cat(out: Outcome, tensors: Sequence[Any], dim: int = 0) -> Value:
 
 
 @translates("stack")
-def stack(out: Outcome, tensors: Sequence[Any], dim: int = 0) -> Value:
+def stack(out: Expected, tensors: Sequence[Any], dim: int = 0) -> Value:
     dim = dim % len(out.sizes)
     parts = [as_value(part) for part in tensors]
     shape = [*parts[0].sizes[:dim], 1, *parts[0].sizes[dim:]]
@@ -144,7 +144,7 @@ def stack(out: Outcome, tensors: Sequence[Any], dim: int = 0) -> Value:
 
 
 @translates("split", "split_with_sizes", "chunk", "tensor_split", "unsafe_split", "unsafe_chunk")
-def split(out: Outcome, self: Value, dim: int = 0, **_: Any) -> list[Value]:
+def split(out: Expected, self: Value, dim: int = 0, **_: Any) -> list[Value]:
     import tensorflow as tf
 
     dim = self.dim(dim)
@@ -155,12 +155,12 @@ def split(out: Outcome, self: Value, dim: int = 0, **_: Any) -> list[Value]:
 
 
 @translates("unbind")
-def unbind(out: Outcome, self: Value, dim: int = 0) -> list[Value]:
+def unbind(out: Expected, self: Value, dim: int = 0) -> list[Value]:
     return [select(out, self, dim, i) for i in range(len(out.sizes))]
 
 
 @translates("select")
-def select(_: Outcome, self: Value, dim: int, index: int) -> Value:
+def select(_: Expected, self: Value, dim: int, index: int) -> Value:
     dim = self.dim(dim)
     where: list[Any] = [slice(None)] * len(self.sizes)
     where[self.axes[dim]] = index
@@ -169,7 +169,7 @@ def select(_: Outcome, self: Value, dim: int, index: int) -> Value:
 
 @translates("slice", "narrow")
 def slice_(
-    out: Outcome,
+    out: Expected,
     self: Value,
     dim: int = 0,
     start: Any = None,
@@ -193,7 +193,7 @@ def slice_(
 
 
 @translates("index_select")
-def index_select(out: Outcome, self: Value, dim: int, index: Any) -> Value:
+def index_select(out: Expected, self: Value, dim: int, index: Any) -> Value:
     import tensorflow as tf
 
     if isinstance(index, Value):
@@ -203,7 +203,7 @@ def index_select(out: Outcome, self: Value, dim: int, index: Any) -> Value:
 
 
 @translates("index")
-def index(out: Outcome, self: Value, indices: Sequence[Any]) -> Value:
+def index(out: Expected, self: Value, indices: Sequence[Any]) -> Value:
     given = [(dim, i) for dim, i in enumerate(indices) if i is not None]
     if len(given) != 1 or isinstance(given[0][1], Value) or given[0][1].ndim != 1:
         raise Untranslatable("it takes other than one constant list of indices")
@@ -211,7 +211,7 @@ def index(out: Outcome, self: Value, indices: Sequence[Any]) -> Value:
 
 
 @translates("roll")
-def roll(_: Outcome, self: Value, shifts: Any, dims: Any = ()) -> Value:
+def roll(_: Expected, self: Value, shifts: Any, dims: Any = ()) -> Value:
     import tensorflow as tf
 
     if dims == () or dims == []:
@@ -222,7 +222,7 @@ def roll(_: Outcome, self: Value, shifts: Any, dims: Any = ()) -> Value:
 
 
 @translates("flip")
-def flip(_: Outcome, self: Value, dims: Sequence[int]) -> Value:
+def flip(_: Expected, self: Value, dims: Sequence[int]) -> Value:
     import tensorflow as tf
 
     return self.like(tf.reverse(self.tensor, [self.axes[self.dim(d)] for d in dims]))
@@ -230,7 +230,7 @@ def flip(_: Outcome, self: Value, dims: Sequence[int]) -> Value:
 
 @translates("pad", "constant_pad_nd", "reflection_pad2d", "replication_pad2d")
 def pad(
-    out: Outcome,
+    out: Expected,
     self: Any,
     pad: Any = None,
     mode: str = "constant",
@@ -262,7 +262,7 @@ def pad(
 
 
 @translates("pixel_shuffle")
-def pixel_shuffle(out: Outcome, self: Value, upscale_factor: int) -> Value:
+def pixel_shuffle(out: Expected, self: Value, upscale_factor: int) -> Value:
     images, channels, height, width = self.sizes
     r = upscale_factor
     parts = reshaped(self, (images, channels // (r * r), r, r, height, width))
@@ -270,7 +270,7 @@ def pixel_shuffle(out: Outcome, self: Value, upscale_factor: int) -> Value:
 
 
 @translates("pixel_unshuffle")
-def pixel_unshuffle(out: Outcome, self: Value, downscale_factor: int) -> Value:
+def pixel_unshuffle(out: Expected, self: Value, downscale_factor: int) -> Value:
     images, channels, height, width = self.sizes
     r = downscale_factor
     parts = reshaped(self, (images, channels, height // r, r, width // r, r))
@@ -278,7 +278,7 @@ def pixel_unshuffle(out: Outcome, self: Value, downscale_factor: int) -> Value:
 
 
 @translates("channel_shuffle")
-def channel_shuffle(out: Outcome, self: Value, groups: int) -> Value:
+def channel_shuffle(out: Expected, self: Value, groups: int) -> Value:
     images, channels, *spatial = self.sizes
     parts = reshaped(self, (images, groups, channels // groups, *spatial))
     return reshaped(transpose(out, parts, 1, 2), out.sizes)
@@ -288,7 +288,7 @@ def channel_shuffle(out: Outcome, self: Value, groups: int) -> Value:
     "upsample_nearest2d", "_upsample_nearest_exact2d", "upsample_bilinear2d",
     "_upsample_bilinear2d_aa", "upsample_bicubic2d", "_upsample_bicubic2d_aa",
 )  # fmt: skip
-def resampled(out: Outcome, input: Value | None = None, **options: Any) -> Value:
+def resampled(out: Expected, input: Value | None = None, **options: Any) -> Value:
     """A map through what is linear and does the same along its height and its width.
 
     What torch gives for unit vectors is its matrix, so that this is exact for every mode of
@@ -303,7 +303,7 @@ def resampled(out: Outcome, input: Value | None = None, **options: Any) -> Value
     return value(tf.einsum("ih,nhwc,jw->nijc", down, x.stored(NHWC), across), out.sizes, NHWC)
 
 
-def _matrix(out: Outcome, old: int, shape: tuple[int, ...], dim: int, options: Any) -> Any:
+def _matrix(out: Expected, old: int, shape: tuple[int, ...], dim: int, options: Any) -> Any:
     """(new, old): what becomes of each of `old` unit vectors along `dim`."""
     units = torch.eye(old).view(1, old, *(old if i == dim else 1 for i in (-2, -1))).expand(shape)
     found = [out.operator(part, **options).movedim(dim, 2) for part in units.split(32, dim=1)]

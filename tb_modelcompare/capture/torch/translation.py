@@ -20,7 +20,7 @@ import torch
 from tb_modelcompare.capture.contract import FrozenGraph
 from tb_modelcompare.capture.torch import arithmetic, networks, shapes
 from tb_modelcompare.capture.torch.layout import NHWC, Value, value
-from tb_modelcompare.capture.torch.operators import TRANSLATIONS, Outcome, Untranslatable, as_value
+from tb_modelcompare.capture.torch.operators import TRANSLATIONS, Expected, Untranslatable, as_value
 from tb_modelcompare.capture.tracing import freeze_function, without_gpus
 from tb_modelcompare.errors import NotRenderableError
 from tb_modelcompare.probe.sampling import Floats
@@ -172,7 +172,7 @@ def _translate(node: torch.fx.Node, values: Mapping[torch.fx.Node, Any], count: 
             raise Untranslatable("there is no translation of it")
         named = dict(zip((argument.name for argument in schema.arguments), args, strict=False))
         dtype = getattr(predicted, "dtype", None)
-        return translation(Outcome(sizes, dtype, count, node.target), **named, **kwargs)
+        return translation(Expected(sizes, dtype, count, node.target), **named, **kwargs)
     except (Untranslatable, AttributeError, TypeError, ValueError) as error:
         raise NotRenderableError(
             f"the operator {node.target} {_place(node)}cannot be translated to TensorFlow: {error}"

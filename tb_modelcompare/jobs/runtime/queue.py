@@ -325,8 +325,8 @@ class JobQueue:
             if outcome.report is not None:
                 progress.clear(directory)
                 report = {"kind": job.task.kind, **outcome.report}
-                drawn = [item.picture for item in items_of(report) if item.image]
-                self._cache.store(job.task.key, directory, report, parts=drawn)
+                pictures = [item.picture for item in items_of(report) if item.image]
+                self._cache.store(job.task.key, directory, report, parts=pictures)
                 self._finish(job, State.DONE, report=report)
             else:
                 if outcome.traceback is not None:

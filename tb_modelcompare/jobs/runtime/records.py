@@ -117,8 +117,11 @@ class Job(msgspec.Struct):
 
     `status` is the word that every client knows. `state` tells a job that took too long
     ("timed_out", a kind of "failed") from one that failed otherwise. `position` is the number of
-    jobs that wait before this one. `look` and `revision` say of a similarity which matrix can be
-    read, and how many there were. `known` is what an unfinished job knows of its result.
+    jobs that wait before this one.
+
+    `look` says which matrix of a similarity can be read: "first" is a progressive estimate,
+    "exact" the values themselves. `revision` counts the matrices so far. `known` is what an
+    unfinished job knows of its result.
     """
 
     id: str
@@ -130,7 +133,7 @@ class Job(msgspec.Struct):
     position: int | None
     cached: bool
     items: list[JobItem]
-    look: Literal["first", "exact"] | None
+    estimate: Literal["first", "exact"] | None = msgspec.field(name="look")
     revision: int
     known: Any
     error: NamedError | None
@@ -245,7 +248,7 @@ def _job(
         position=position,
         cached=cached,
         items=[_with_address(item, job_id) for item in items_of(report)],
-        look=matrix["look"],
+        estimate=matrix["look"],
         revision=matrix["revision"],
         known=None if done else report.get("known"),
         error=error,

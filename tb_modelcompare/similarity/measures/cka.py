@@ -122,7 +122,7 @@ def unbiased_linear_cka(
 
     HSIC is estimated over tuples of different images, so that neither a row nor the positions of
     one image meet themselves. That estimator is unbiased, and its ratio nearly so: about 0, also
-    below it, for unrelated layers, and at most 1 up to what chance adds. Exact to about 1e-9 also
+    below it, for unrelated layers, and at most 1 up to sampling error. Exact to about 1e-9 also
     where a row is far longer than all others.
 
     Parameters
