@@ -42,6 +42,7 @@ _GET: dict[str, tuple[tuple[str, ...], tuple[str, ...], Any]] = {
     "layer": (_LAYER, (), LayerInfo),
     "unit": ((*_LAYER, "unit"), ("limit",), UnitInfo),
     "probe_image": ((*_SNAPSHOT, "index"), ("size", "box"), "image/png"),
+    "unit_crops": ((*_LAYER, "units"), ("size",), "image/jpeg"),
     "jobs": ((), (), None),
     "job": (_ID, ("watcher",), Job),
     "matrix": (_ID, ("which", "revision"), _BYTES),

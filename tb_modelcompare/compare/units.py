@@ -22,17 +22,30 @@ _BLOCK_VALUES = 2**22
 
 @dataclass(frozen=True, eq=False)
 class UnitStatistics:
-    """Per unit, over all rows: mean, maximum, and the share of rows above 0."""
+    """Per unit, over all n rows.
+
+    Attributes
+    ----------
+    mean, max : array (units,)
+    active : array (units,)
+        The share of rows above 0.
+    selectivity : array (units,)
+        From 0, as active in every row, to 1, active in a single one: with r = max(value, 0),
+        (1 - mean(r)² / mean(r²)) / (1 - 1/n) (Vinje and Gallant, Science 2000). 0 for a unit
+        that is never above 0.
+    """
 
     mean: npt.NDArray[np.float64]
     max: npt.NDArray[np.float64]
     active: npt.NDArray[np.float64]
+    selectivity: npt.NDArray[np.float64]
 
 
 def unit_statistics(activations: npt.NDArray[np.float32] | ArrayFile) -> UnitStatistics:
     """Statistics of each column of (rows, units), a block of rows at a time."""
     rows, units = activations.shape
     total, active = np.zeros(units), np.zeros(units)
+    above, squared = np.zeros(units), np.zeros(units)
     most = np.full(units, -np.inf)
     step = max(1, _BLOCK_VALUES // units)
     for start in range(0, rows, step):
@@ -40,7 +53,18 @@ def unit_statistics(activations: npt.NDArray[np.float32] | ArrayFile) -> UnitSta
         total += block.sum(axis=0, dtype=np.float64)
         active += (block > 0).sum(axis=0)
         np.maximum(most, block.max(axis=0), out=most)
-    return UnitStatistics(total / rows, most, active / rows)
+        response = np.maximum(block, 0, dtype=np.float64)
+        above += response.sum(axis=0)
+        squared += np.square(response).sum(axis=0)
+    return UnitStatistics(total / rows, most, active / rows, _selectivity(above, squared, rows))
+
+
+def _selectivity(
+    above: npt.NDArray[np.float64], squared: npt.NDArray[np.float64], rows: int
+) -> npt.NDArray[np.float64]:
+    """From the sums of responses and of their squares."""
+    spread = np.divide(above**2, rows * squared, out=np.ones_like(above), where=squared > 0)
+    return np.asarray(np.clip((1 - spread) / (1 - 1 / rows), 0, 1)) if rows > 1 else 0 * above
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,8 +150,11 @@ def top_positions(
     limit: int,
     *,
     negative: bool = False,
+    values: npt.NDArray[np.float32] | None = None,
 ) -> TopPositions:
     """Where on the probe's images a unit of a layer is most active, or least if `negative`.
+
+    `values` (rows,) are the unit's activations, for a caller that has read them already.
 
     Raises
     ------
@@ -137,7 +164,8 @@ def top_positions(
         If the snapshot's files cannot be used.
     """
     per_image = snapshot.probe_record.positions_per_image
-    values = snapshot.stored_activations(layer).column(unit)
+    if values is None:
+        values = snapshot.stored_activations(layer).column(unit)
     response = 0 - values if negative else values
     top = top_rows(response, per_image, limit)
     uncapped = None

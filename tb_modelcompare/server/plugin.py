@@ -49,6 +49,7 @@ class ModelComparePlugin(base_plugin.TBPlugin):  # type: ignore[misc]
             "/layer": get(partial(snapshots.layer, catalog)),
             "/unit": get(partial(snapshots.unit, catalog)),
             "/probe_image": get(partial(snapshots.probe_image, catalog)),
+            "/unit_crops": get(partial(snapshots.unit_crops, catalog)),
             "/jobs": both(partial(jobs.jobs, queue, catalog)),
             "/warm_up": post(partial(jobs.warm_up, queue, catalog)),
             "/photo": post(partial(jobs.photo, results), upload=PHOTOS),

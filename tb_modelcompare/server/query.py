@@ -43,3 +43,15 @@ def box(request: Request) -> tuple[float, ...]:
     if len(shares) != 4 or len(numbers) != 4 or max(numbers) > 1:
         raise RequestError(f"box is {value!r:.100}; give TOP,LEFT,HEIGHT,WIDTH from 0 to 1")
     return numbers
+
+
+def integers(request: Request, name: str, low: int, high: int, most: int) -> list[int]:
+    """One to `most` whole numbers in [low, high] with commas between them."""
+    value = text(request, name)
+    parts = value.split(",", most)
+    if len(parts) > most or not all(re.fullmatch(r"[0-9]{1,10}", part) for part in parts):
+        raise RequestError(f"{name} is {value!r:.100}; give 1 to {most} integers and commas")
+    numbers = [int(part) for part in parts]
+    if not all(low <= number <= high for number in numbers):
+        raise RequestError(f"{name} is {value!r:.100}; give integers from {low} to {high}")
+    return numbers

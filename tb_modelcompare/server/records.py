@@ -8,11 +8,16 @@ Box = tuple[float, float, float, float]
 
 
 class LayerStatistics(msgspec.Struct):
-    """One number per unit, over all rows of the probe: mean, maximum, share of rows above 0."""
+    """One number per unit, over all rows of the probe: mean, maximum, share of rows above 0.
+
+    `selectivity` is 0 for a unit that is as active in every row, 1 for one that is active in a
+    single row.
+    """
 
     mean: list[float]
     max: list[float]
     active: list[float]
+    selectivity: list[float]
 
 
 class LayerInfo(msgspec.Struct):

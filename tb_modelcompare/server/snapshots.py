@@ -13,10 +13,11 @@ import msgspec
 from tensorboard import plugin_util
 from werkzeug.wrappers import Request, Response
 
+from tb_modelcompare.compare.crops import MAX_CROPS, MAX_PIXELS, crops_jpeg, strongest_crops
 from tb_modelcompare.compare.photos import cropped, shown_png
 from tb_modelcompare.compare.units import UnitStatistics, top_positions, unit_statistics
 from tb_modelcompare.compare.wire import Listing, Measures, Problem, measure_info, snapshot_info
-from tb_modelcompare.errors import PhotoError
+from tb_modelcompare.errors import PhotoError, RequestError
 from tb_modelcompare.graph import LayerGraph
 from tb_modelcompare.log.snapshot import Snapshot
 from tb_modelcompare.server import query
@@ -66,7 +67,12 @@ def layer(catalog: Catalog, request: Request) -> Response:
             spatial=logged.spatial,
             op=node.op if node else None,
             block=blocks[-1] if blocks else None,  # the innermost comes last
-            stats=LayerStatistics(found.mean.tolist(), found.max.tolist(), found.active.tolist()),
+            stats=LayerStatistics(
+                mean=found.mean.tolist(),
+                max=found.max.tolist(),
+                active=found.active.tolist(),
+                selectivity=found.selectivity.tolist(),
+            ),
         )
 
     return _tagged(request, f"{snapshot.digest}-{logged.asset.path}", describe)
@@ -99,8 +105,7 @@ def probe_image(catalog: Catalog, request: Request) -> Response:
     """An image of the probe, or a part of it."""
     snapshot = _asked(catalog, request)
     number = query.integer(request, "index", 0, snapshot.probe_record.count - 1)
-    if not snapshot.probe_record.is_of_images:
-        raise PhotoError(f"the probe of {snapshot.id} holds arrays and no images")
+    _require_images(snapshot)
     size = query.integer(request, "size", 16, 1024, 96)
     box = query.box(request)
     return _tagged(
@@ -108,6 +113,25 @@ def probe_image(catalog: Catalog, request: Request) -> Response:
         f"{snapshot.probe_id}-{number}-{size}-{box}",
         lambda: shown_png(cropped(catalog.probe(snapshot).images[number], box), size),
         "image/png",
+    )
+
+
+def unit_crops(catalog: Catalog, request: Request) -> Response:
+    """What each of some units is most active on, in one picture."""
+    snapshot = _asked(catalog, request)
+    logged = snapshot.layer(query.text(request, "layer"))
+    units = query.integers(request, "units", 0, logged.units - 1, MAX_CROPS)
+    _require_images(snapshot)
+    size = query.integer(request, "size", 16, 512, 48)
+    if len(units) * size**2 > MAX_PIXELS:
+        raise RequestError(f"{len(units)} units of {size} pixels are too much; ask for fewer")
+    return _tagged(
+        request,
+        f"{snapshot.digest}-{logged.asset.path}-{size}-{'.'.join(map(str, units))}",
+        lambda: crops_jpeg(
+            strongest_crops(snapshot, catalog.probe(snapshot), logged.name, units), size
+        ),
+        "image/jpeg",
     )
 
 
@@ -126,6 +150,11 @@ def _listing(contents: Contents) -> Listing:
     )
     problems = [Problem(one.where, one.message) for one in contents.problems]
     return Listing(listed, problems, contents.message is None, contents.message)
+
+
+def _require_images(snapshot: Snapshot) -> None:
+    if not snapshot.probe_record.is_of_images:
+        raise PhotoError(f"the probe of {snapshot.id} holds arrays and no images")
 
 
 def _asked(catalog: Catalog, request: Request) -> Snapshot:

@@ -23,6 +23,7 @@ ROUTES = [
     "layer",
     "unit",
     "probe_image",
+    "unit_crops",
     "jobs",
     "job",
     "cancel",

@@ -258,11 +258,17 @@ export interface LayerInfo {
   stats: LayerStatistics;
 }
 
-/** One number per unit, over all rows of the probe: mean, maximum, share of rows above 0. */
+/**
+ * One number per unit, over all rows of the probe: mean, maximum, share of rows above 0.
+ *
+ * `selectivity` is 0 for a unit that is as active in every row, 1 for one that is active in a
+ * single row.
+ */
 export interface LayerStatistics {
   mean: number[];
   max: number[];
   active: number[];
+  selectivity: number[];
 }
 
 /**
