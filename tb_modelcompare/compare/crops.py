@@ -49,7 +49,7 @@ def strongest_crops(
     """
     values = _columns(snapshot.stored_activations(layer), units)
     for at, unit in enumerate(units):
-        top = top_positions(snapshot, probe, layer, unit, 1, values=values[:, at]).XX[0]
+        top = top_positions(snapshot, probe, layer, unit, 1, values=values[:, at]).positions[0]
         image = probe.images[top["image"]]
         yield image if top["box"] is None else cropped(image, top["box"])
 

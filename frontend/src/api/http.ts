@@ -111,6 +111,8 @@ export const httpSource: Source = {
       size,
       ...(box ? { box: box.map((share) => share.toFixed(4)).join(',') } : {}),
     }),
+  unitCrops: (snapshot, layer, units, size) =>
+    address('unit_crops', { snapshot, layer, units: units.join(','), size }),
   keepPhoto: async (photo) => (await post<{ photo: string }>('photo', photo.type, photo)).photo,
   ownPhoto: (digest) => address('job_image', { id: digest, name: 'photo.png' }),
   warmUp: (snapshot, layer) => send('warm_up', { snapshot, layer }),

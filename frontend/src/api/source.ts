@@ -26,6 +26,8 @@ export interface Source {
   unit(snapshot: string, layer: string, unit: number, limit: number): Promise<UnitInfo>;
   /** Address of one probe image, or of a part of it. */
   probeImage(snapshot: string, index: number, size: number, box?: Box | null): string;
+  /** Address of what each of these units is most active on, squares of so many pixels. */
+  unitCrops(snapshot: string, layer: string, units: readonly number[], size: number): string;
   /** Keep a photo of one's own; the digest that jobs name it by. */
   keepPhoto(photo: Blob): Promise<string>;
   /** Address of a photo that was kept. */

@@ -45,6 +45,7 @@ export function staticSource(data: ReportData): Source {
     layer: async () => absent(),
     unit: async () => absent(),
     probeImage: absent,
+    unitCrops: absent,
     keepPhoto: async () => absent(),
     ownPhoto: absent,
     warmUp: () => Promise.resolve(),
