@@ -134,7 +134,7 @@ def _dynamics(commands: Any) -> None:
     parser = command(
         commands,
         "dynamics",
-        "many.dynamics",
+        "training.dynamics",
         "how the layers of a run came to be what they are",
         "Compares every layer at every step of a run with the run's last step, or with another "
         "snapshot, and prints from which step on each layer is frozen.",
@@ -162,7 +162,7 @@ def _models(commands: Any) -> None:
     parser = command(
         commands,
         "models",
-        "many.models",
+        "training.models",
         "how far apart several models are, and a map of them",
         "Prints distances between models by a true metric, and their points on a map whose "
         "distances are as near to the true ones as they can be in the plane.",

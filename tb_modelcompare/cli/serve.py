@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import os
+import sys
+import urllib.parse
+import webbrowser
 from collections.abc import Sequence
 
+from tb_modelcompare.cli.tensorboard_process import TensorBoardError, tensorboard
 from tb_modelcompare.cli.text import printable, say
-from tb_modelcompare.demo.serve import (
-    TensorBoardError,
-    comparison_address,
-    open_in_browser,
-    tensorboard,
-)
+from tb_modelcompare.log.format import PLUGIN_NAME
 from tb_modelcompare.log.reader import open_snapshot
 
 
@@ -40,12 +40,31 @@ def serve(
         addresses = []
         for title, a, b in pairs:
             ids = (open_snapshot(logdir, name).id for name in (a, b))
-            addresses.append(comparison_address(address, *ids))
+            addresses.append(_comparison_address(address, *ids))
             print(f"{title + ':':32} {addresses[-1]}")
         print(flush=True)
-        if not arguments.no_browser and open_in_browser(addresses[0]):
+        if not arguments.no_browser and _open_in_browser(addresses[0]):
             say("a browser shows the first of these addresses; Ctrl-C ends TensorBoard")
         else:
             say("open one of these addresses; Ctrl-C ends TensorBoard")
         status = process.wait()
     raise TensorBoardError(f"TensorBoard ended with status {status}; its message is above")
+
+
+def _comparison_address(address: str, a: str, b: str, measure: str = "linear_cka") -> str:
+    """The address of the tab with snapshots `a` and `b` and a measure chosen."""
+    chosen = {"a": a, "b": b, "measure": measure}
+    return f"{address}#{PLUGIN_NAME}&{urllib.parse.urlencode(chosen)}"
+
+
+def _open_in_browser(address: str) -> bool:
+    """Show an address to whoever sits at this machine; whether there is a screen to show it on.
+
+    On Linux without a display Python would take a browser for terminals, which shows nothing of
+    the tab and takes the terminal.
+    """
+    if sys.platform.startswith("linux") and not (
+        os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    ):
+        return False
+    return webbrowser.open(address)

@@ -14,9 +14,9 @@ from tensorboard.plugins import base_plugin
 
 from tb_modelcompare import Probe, SummaryWriter
 from tb_modelcompare.cli import main
+from tb_modelcompare.cli.tensorboard_process import TensorBoardError, tensorboard
 from tb_modelcompare.cli.text import csv_text, printable, table
 from tb_modelcompare.demo.logs import make_logs
-from tb_modelcompare.demo.serve import TensorBoardError, tensorboard
 from tb_modelcompare.errors import LogDirectoryError, OptionError
 from tb_modelcompare.loader import ModelCompareLoader
 

@@ -1,4 +1,4 @@
-"""`tb-modelcompare dynamics` and `tb-modelcompare models`."""
+"""`tb-modelcompare dynamics` and `tb-modelcompare models`: a training run, and many models."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TensorBoard in a process of its own, for as long as the demo stays in the foreground."""
+"""TensorBoard in a process of its own, for as long as a command stays in the foreground."""
 
 from __future__ import annotations
 
@@ -10,9 +10,7 @@ import subprocess
 import sys
 import time
 import urllib.error
-import urllib.parse
 import urllib.request
-import webbrowser
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,7 +18,7 @@ from tb_modelcompare.errors import ModelCompareError
 from tb_modelcompare.errors.checks import whole
 from tb_modelcompare.log.format import PLUGIN_NAME
 
-DEFAULT_PORT = 6006
+_PORT = 6006
 _START_SECONDS = 90.0
 _STOP_SECONDS = 10.0
 
@@ -67,27 +65,8 @@ def tensorboard(
         _end(process)
 
 
-def comparison_address(address: str, a: str, b: str, measure: str = "linear_cka") -> str:
-    """The address of the tab with snapshots `a` and `b` and a measure chosen."""
-    chosen = {"a": a, "b": b, "measure": measure}
-    return f"{address}#{PLUGIN_NAME}&{urllib.parse.urlencode(chosen)}"
-
-
-def open_in_browser(address: str) -> bool:
-    """Show an address to whoever sits at this machine; whether there is a screen to show it on.
-
-    On Linux without a display Python would take a browser for terminals, which shows nothing of
-    the tab and takes the terminal.
-    """
-    if sys.platform.startswith("linux") and not (
-        os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
-    ):
-        return False
-    return webbrowser.open(address)
-
-
 def _choose_port(port: int | None) -> int:
-    for candidate in (DEFAULT_PORT, 0) if port is None else (port,):
+    for candidate in (_PORT, 0) if port is None else (port,):
         # Both families: TensorBoard listens on whichever `localhost` means first.
         with contextlib.ExitStack() as stack:
             try:
