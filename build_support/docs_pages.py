@@ -1,6 +1,6 @@
 """Parts of the documentation that are written from the code, as a hook of mkdocs.
 
-A page marks the place of such a part with an HTML comment, so that the page itself is in the
+A page marks where such a part belongs with an HTML comment, so that the page itself is in the
 repository and links to it are alive there too.
 """
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
-    """Put each generated part in the place that its page marks; mkdocs calls this."""
+    """Put each generated part where its page marks it; mkdocs calls this."""
     for name, part in PARTS.items():
         mark = f"<!-- generated: {name} -->"
         if mark in markdown:
@@ -28,14 +28,9 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
 
 def command_line() -> str:
     """A section for each command: usage, what it does, arguments and options."""
-    from tb_modelcompare.cli.parser import build_parser
+    from tb_modelcompare.cli.parser import command_parsers
 
-    subparsers = next(
-        action
-        for action in build_parser()._actions
-        if isinstance(action, argparse._SubParsersAction)
-    )
-    return "\n\n".join(_command(name, parser) for name, parser in subparsers.choices.items())
+    return "\n\n".join(_command(name, parser) for name, parser in command_parsers().items())
 
 
 def measures() -> str:

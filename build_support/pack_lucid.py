@@ -73,7 +73,7 @@ def pack_lucid(target_dir: Path) -> None:
     if stamp.is_file() and stamp.read_text() == SHA256 and all(p.is_file() for p in expected):
         return
     with tempfile.TemporaryDirectory() as directory:
-        wheel = _download(Path(directory))
+        wheel = download(Path(directory))
         digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
         if digest != SHA256:
             raise PackingError(
@@ -90,7 +90,7 @@ def pack_lucid(target_dir: Path) -> None:
     stamp.write_text(SHA256)  # last: an interrupted build starts again
 
 
-def _download(directory: Path) -> Path:
+def download(directory: Path) -> Path:
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary", ":all:"]
     command += ["--no-input", "--disable-pip-version-check", "--dest", str(directory), REQUIREMENT]
     finished = subprocess.run(command, capture_output=True, text=True)

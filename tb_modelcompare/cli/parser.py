@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from typing import Any, NoReturn
 
 from tb_modelcompare.cli.commands import command
@@ -26,6 +27,17 @@ class _Parser(argparse.ArgumentParser):
 
 def build_parser() -> argparse.ArgumentParser:
     """The parser; each command sets `run`, a function of its arguments to an exit status."""
+    parser, _ = _parsers()
+    return parser
+
+
+def command_parsers() -> dict[str, argparse.ArgumentParser]:
+    """The parser of each command, by the command's name."""
+    _, commands = _parsers()
+    return dict(commands)
+
+
+def _parsers() -> tuple[argparse.ArgumentParser, Mapping[str, argparse.ArgumentParser]]:
     parser = _Parser(
         prog="tb-modelcompare",
         description="What did two models learn, where is it the same, and where does it differ?",
@@ -47,7 +59,7 @@ def build_parser() -> argparse.ArgumentParser:
         _report,
     ):
         define(commands)
-    return parser
+    return parser, commands.choices
 
 
 def _demo(commands: Any) -> None:

@@ -27,7 +27,7 @@ _MAX_PIXELS = 16 * 10**6
 # A JPEG is decoded at half its size, a quarter or an eighth, where that is large enough.
 _MAX_JPEG_PIXELS = 100 * 10**6
 _decoding = threading.Lock()
-_TURN_SECONDS = 10.0
+TURN_SECONDS = 10.0
 _TILE_TAGS = (322, 323)  # width and length
 _FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 
@@ -78,7 +78,7 @@ def decode_in_turn(content: bytes) -> npt.NDArray[np.uint8]:
     LimitError
         If others take too long.
     """
-    if not _decoding.acquire(timeout=_TURN_SECONDS):
+    if not _decoding.acquire(timeout=TURN_SECONDS):
         raise LimitError("other photos are being decoded; send this one again in a moment")
     try:
         return decode_photo(content)

@@ -37,7 +37,7 @@ PREVIEW_STEPS = (8, 16, 32, 64, 128, 256, 512, 1024)
 # Pictures of one model that are optimised together: more share each pass through the network,
 # fewer are seen sooner, as those should be that are looked at first.
 _BATCH = 12
-_FIRST_BATCH = 4
+FIRST_BATCH = 4
 
 Size = Annotated[int, msgspec.Meta(ge=32, le=512, description="pixels of the longer side")]
 Steps = Annotated[int, msgspec.Meta(ge=1, le=4096, description="steps of the optimisation")]
@@ -87,7 +87,7 @@ class Strip:
         batches: list[tuple[int, list[int]]] = []
         for digest in dict.fromkeys(digests[i] for i in self.order):
             mine = [i for i in self.order if digests[i] == digest]
-            starts = [0, *range(_FIRST_BATCH, len(mine), _BATCH)]
+            starts = [0, *range(FIRST_BATCH, len(mine), _BATCH)]
             for turn, (start, end) in enumerate(zip(starts, [*starts[1:], None], strict=True)):
                 batches.append((turn, sorted(mine[start:end])))
         return [batch for _, batch in sorted(batches, key=lambda one: one[0])]

@@ -14,7 +14,8 @@ from tb_modelcompare.log.assets import writing_to
 from tb_modelcompare.log.checksum import masked_crc32c
 from tb_modelcompare.log.format import PLUGIN_NAME, summary_metadata
 
-_counter = itertools.count()
+# Event files of this process are numbered in the order in which they begin.
+file_numbers = itertools.count()
 
 
 class EventFile:
@@ -55,7 +56,7 @@ class EventFile:
         # TensorBoard takes what it reads last, and reads a run's files in order of their names.
         file = self._run_dir / (
             f"events.out.tfevents.{int(time.time()):010d}.{socket.gethostname()}"
-            f".{os.getpid()}.{next(_counter):06d}.{PLUGIN_NAME}"
+            f".{os.getpid()}.{next(file_numbers):06d}.{PLUGIN_NAME}"
         )
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
         self._descriptor, self._end = os.open(file, flags, 0o666), 0

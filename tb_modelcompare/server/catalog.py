@@ -22,11 +22,11 @@ from tb_modelcompare.log.snapshot import Snapshot, StoredProbe
 from tb_modelcompare.log.text import escaped, is_text
 
 # A call to TensorBoard's data server takes some 45 ms, and a tab asks many things at once.
-_FRESH_SECONDS = 2.0
+FRESH_SECONDS = 2.0
 _MAX_STEPS_PER_TAG = 100_000
 _MAX_PROBES = 4
 # For reading event files on, beside TensorBoard, which may hold gigabytes of others' data.
-_SCAN_SECONDS = 0.25
+SCAN_SECONDS = 0.25
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Catalog:
             return Contents({}, (), message)
         with self._lock:
             seen = self._seen.get(experiment)
-            if seen is None or time.monotonic() - seen.at >= _FRESH_SECONDS:
+            if seen is None or time.monotonic() - seen.at >= FRESH_SECONDS:
                 seen = self._survey(request_context, experiment, seen)
                 self._seen[experiment] = seen
             return seen.contents
@@ -144,7 +144,7 @@ class Catalog:
         names = sorted({run.run_name for run in runs} | set(records))
         problems = list(unreadable)
         logged: list[LoggedRun] = []
-        deadline = time.monotonic() + _SCAN_SECONDS
+        deadline = time.monotonic() + SCAN_SECONDS
         for name, path in self._directories(names).items():
             complaint = _unusable(name, path)
             if complaint is None:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 HEADER = "X-Modelcompare"
 
 # For verifying files of a log directory, per request: browsers and proxies wait some 30 s.
-_CHECK_SECONDS = 10.0
+CHECK_SECONDS = 10.0
 
 Handler = Callable[[Request], Response]
 WSGIApplication = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
@@ -125,7 +125,7 @@ class Guard:
             _check_site(request)
             if request.method == "POST":
                 _check_post(request, upload)
-            with time_limit(_CHECK_SECONDS):
+            with time_limit(CHECK_SECONDS):
                 return handler(request)
         except RequestError as error:
             return _error(request, error, error.status, error.headers)

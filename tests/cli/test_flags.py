@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import json
 from pathlib import Path
 from typing import Any
 
@@ -236,14 +237,27 @@ def test_ports_of_the_demo(tmp_path: Path, port: Any) -> None:
                '{"steps": 4, "accuracy": [1], "seconds": 1}',
                '{"steps": 4, "accuracy": {}, "seconds": NaN}'],
 )  # fmt: skip
-def test_a_demo_whose_marker_is_damaged_is_trained_anew(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, marker: str
-) -> None:
-    (tmp_path / "tb_modelcompare_demo.json").write_text(marker)
-    monkeypatch.setattr("tb_modelcompare.demo.logs._train_all", lambda *_: {"seed0@4": 0.5})
-    monkeypatch.setattr("tb_modelcompare.demo.logs._complete", lambda *_: True)
-    demo = make_logs(tmp_path, steps=4, say=print, check=lambda: None)
-    assert demo.accuracy == {"seed0@4": 0.5}
+def test_a_demo_whose_marker_is_damaged_is_trained_anew(tmp_path: Path, marker: str) -> None:
+    probe = Probe(np.zeros((2, 4, 4, 3), np.uint8))
+    for run, steps in (("seed0", (0, 1, 4)), ("seed1", (4,)), ("mobile", (4,))):
+        with SummaryWriter(tmp_path / run, probe) as writer:
+            for step in steps:
+                writer.add_activations(run, {"layer": np.ones((2, 2))}, step)
+    file = tmp_path / "tb_modelcompare_demo.json"
+    whole = {"logdir": str(tmp_path), "steps": 4, "accuracy": {"seed0@4": 0.5}, "seconds": 1.0}
+    file.write_text(json.dumps(whole))
+    assert make_logs(tmp_path, steps=4, say=print, check=lambda: None).accuracy == {"seed0@4": 0.5}
+
+    class TrainingBegins(Exception):  # noqa: N818 (no error)
+        pass
+
+    def begins(line: str) -> None:
+        assert "holds this demo already" not in line
+        raise TrainingBegins
+
+    file.write_text(marker)
+    with pytest.raises(TrainingBegins):
+        make_logs(tmp_path, steps=4, say=begins, check=lambda: None)
 
 
 def test_a_demo_that_cannot_be_written(tmp_path: Path) -> None:

@@ -67,7 +67,7 @@ def test_a_deleted_step_is_left_out_until_it_is_back(server: Server, tmp_path: P
 def test_only_new_steps_are_computed(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tb_modelcompare.server.catalog._FRESH_SECONDS", 0.0)
+    monkeypatch.setattr("tb_modelcompare.server.catalog.FRESH_SECONDS", 0.0)
     pinned = {**TREND, "reference": RUN[0]}
     assert cells(server, pinned)[0]["computed"] == 18
     log_steps(tmp_path / "logs", range(6, 8))

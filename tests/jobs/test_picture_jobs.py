@@ -247,7 +247,7 @@ def run_here(models: Path, body: dict[str, Any], work: Path) -> list[dict[str, A
 
 
 def test_no_direction_is_rendered_twice_whatever_layers_it_is_asked_in(
-    models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    models: Path, tmp_path: Path, cache_directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls = counted_renders(monkeypatch)
 
@@ -265,8 +265,7 @@ def test_no_direction_is_rendered_twice_whatever_layers_it_is_asked_in(
     assert wider[1]["r2"] == first[1]["r2"]
     # What is lost is made again, and only that.
     calls.clear()
-    cache = ResultCache()
-    file = next(cache._directory.rglob(f"{keys['conv1']}/picture.png"))
+    file = next(cache_directory.rglob(f"{keys['conv1']}/picture.png"))
     file.write_bytes(file.read_bytes()[:-9])
     again = run_here(models, analogies(targets=targets("conv1"), steps=4), tmp_path / "3")
     assert calls == [["conv1"]]
@@ -289,7 +288,7 @@ def test_the_unit_itself_does_not_wait_for_regressions(
         return original(target, *arguments, **options)
 
     monkeypatch.setattr(prediction, "prediction_r2", counting)
-    monkeypatch.setattr(pictures, "_FIRST_BATCH", 1)
+    monkeypatch.setattr(pictures, "FIRST_BATCH", 1)
     run_here(models, analogies(steps=12), tmp_path / "work")
     assert events[0] == ["conv2"]
     assert sorted(events[1:]) == [["conv1"], ["conv2"], ["r2"], ["r2"]]
@@ -299,7 +298,7 @@ def test_the_unit_itself_does_not_wait_for_regressions(
 def test_the_layers_that_are_named_first_are_drawn_first(
     models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pictures, "_FIRST_BATCH", 1)
+    monkeypatch.setattr(pictures, "FIRST_BATCH", 1)
     calls = counted_renders(monkeypatch)
     targets = [
         {"snapshot": B, "layers": ["pool", "conv1", "conv2"]},

@@ -14,7 +14,6 @@ from queues import A, B, Queues, children, quick_task, wait_for
 from serving import Server, activations, error_of, make_probe
 
 from tb_modelcompare import SummaryWriter, similarity
-from tb_modelcompare.cache.results import ResultCache
 from tb_modelcompare.cli import main
 from tb_modelcompare.jobs.runtime.records import State
 from tb_modelcompare.jobs.similarity import MATRIX
@@ -195,7 +194,9 @@ def test_a_file_that_is_gone_fails_the_job_by_name(
     assert server.wait(again["id"])["status"] == "done"
 
 
-def test_two_servers_on_one_cache_share_results(session_logs: Path, queue: Queues) -> None:
+def test_two_servers_on_one_cache_share_results(
+    session_logs: Path, queue: Queues, cache_directory: Path
+) -> None:
     one, other = queue(), queue()
     task = quick_task(session_logs)
     one.submit(task)
@@ -203,7 +204,8 @@ def test_two_servers_on_one_cache_share_results(session_logs: Path, queue: Queue
     wait_for(one, task.key, State.DONE)
     wait_for(other, task.key, State.DONE)
     assert one.file(task.key, MATRIX) == other.file(task.key, MATRIX)
-    assert list(ResultCache()._directory.glob("work/*")) == []
+    assert (cache_directory / "work").is_dir()
+    assert list(cache_directory.glob("work/*")) == []
 
 
 def test_a_cache_that_cannot_be_written_fails_the_job_by_name(

@@ -35,7 +35,7 @@ def test_another_wheel_is_refused_and_what_was_packed_stays(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wheel = wheel_with(tmp_path, [*packing.MODULES, packing.LICENSE])
-    monkeypatch.setattr(packing, "_download", lambda directory: wheel)
+    monkeypatch.setattr(packing, "download", lambda directory: wheel)
     target = tmp_path / "packed"
     target.mkdir()
     (target / "old").write_text("old")
@@ -51,7 +51,7 @@ def test_only_what_is_used_is_unpacked_with_the_licence(
     wheel = wheel_with(tmp_path, [*packing.MODULES, packing.LICENSE, extra, "../escape.py"])
     downloads = []
     monkeypatch.setattr(packing, "SHA256", hashlib.sha256(wheel.read_bytes()).hexdigest())
-    monkeypatch.setattr(packing, "_download", lambda directory: downloads.append(1) or wheel)
+    monkeypatch.setattr(packing, "download", lambda directory: downloads.append(1) or wheel)
     target = tmp_path / "packed"
     packing.pack_lucid(target)
     files = {p.relative_to(target).as_posix() for p in target.rglob("*") if p.is_file()}

@@ -124,19 +124,9 @@ def test_fields_of_a_job(server: Server, body: Any, named: str) -> None:
         *(("seed", n) for n in (-1, 2**31, True, 0.5)),
     ],
 )
-def test_how_pictures_are_drawn(
-    server: Server, monkeypatch: pytest.MonkeyPatch, field: str, value: Any
-) -> None:
-    """Of a log that has pictures, as far as these fields know."""
-    from tb_modelcompare.jobs import pictures
-
-    monkeypatch.setattr(pictures, "check_renderable", lambda *_: None)
-    monkeypatch.setattr(pictures.FrozenModel, "from_snapshot", lambda _: None)
-    pictures._check.cache_clear()
-    try:
-        status, _, message = error_of(server.post("jobs", {**UNIT, field: value}))
-    finally:
-        pictures._check.cache_clear()
+def test_how_pictures_are_drawn(server: Server, field: str, value: Any) -> None:
+    """A request is checked before it is asked whether there can be pictures at all."""
+    status, _, message = error_of(server.post("jobs", {**UNIT, field: value}))
     assert status == 400
     assert f"{field} is" in message
 

@@ -281,7 +281,7 @@ def test_a_defect_of_ours_is_logged_and_tells_nothing(
     def fail(*arguments: object) -> None:
         raise ZeroDivisionError("/home/someone/secret")
 
-    monkeypatch.setattr(server.plugin._catalog, "contents", fail)
+    monkeypatch.setattr("tb_modelcompare.server.catalog.Catalog.contents", fail)
     response = server.get("snapshots")
     assert error_of(response)[:2] == (500, "InternalError")
     assert "secret" not in response.text

@@ -45,9 +45,14 @@ def logs(tmp_path: Path) -> Path:
     return tmp_path / "logs"
 
 
+@pytest.fixture(autouse=True)
+def _always_fresh(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each request sees the log directory as it is then."""
+    monkeypatch.setattr("tb_modelcompare.server.catalog.FRESH_SECONDS", 0.0)
+
+
 def served(server: Server) -> tuple[list[str], list[str]]:
-    """Ids and places of problems, as `/snapshots` answers now."""
-    server.plugin._catalog._seen.clear()  # which is asked anew every two seconds
+    """Ids of snapshots and where problems are, as `/snapshots` answers now."""
     answer = server.json("snapshots")
     return [one["id"] for one in answer["snapshots"]], [one["where"] for one in answer["problems"]]
 
@@ -158,9 +163,9 @@ def test_nothing_is_said_of_files_while_tensorboard_or_we_have_not_read_all(
     lost.mkdir()
     aged(lost)
     server = serve(logs)
-    provider = server.plugin._catalog._context.data_provider
+    provider = server.context.data_provider
     with monkeypatch.context() as patched:
-        patched.setattr("tb_modelcompare.server.catalog._SCAN_SECONDS", 0.0)
+        patched.setattr("tb_modelcompare.server.catalog.SCAN_SECONDS", 0.0)
         patched.setattr(provider, "list_tensors", lambda *_, **__: {})
         assert served(server) == ([], [])  # one record of each file is read
     with monkeypatch.context() as patched:
@@ -180,7 +185,7 @@ def test_snapshots_that_tensorboard_samples_away_are_no_problem(
     for folder in (tmp_path / "run" / SNAPSHOTS).iterdir():
         aged(folder)
     server = serve(tmp_path)
-    provider = server.plugin._catalog._context.data_provider
+    provider = server.context.data_provider
     real = provider.read_tensors
     monkeypatch.setattr(
         provider, "read_tensors", lambda *args, **more: real(*args, **{**more, "downsample": 3})
@@ -225,7 +230,7 @@ def test_a_sparse_layer_is_refused_or_its_check_ends_with_the_request(
         record(logs / "bad", index, name)
         if name == "large":
             server = serve(logs)
-            monkeypatch.setattr("tb_modelcompare.server.guards._CHECK_SECONDS", 0.3)
+            monkeypatch.setattr("tb_modelcompare.server.guards.CHECK_SECONDS", 0.3)
             answer = server.get("layer", snapshot="bad/large@0", layer=layer["name"])
             code, kind, message = error_of(answer)
             assert (code, kind) == (429, "LimitError")

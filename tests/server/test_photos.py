@@ -152,7 +152,7 @@ def test_photos_are_decoded_one_at_a_time(
     with ThreadPoolExecutor(6) as threads:
         answers = list(threads.map(lambda _: send(server, b"photo").status_code, range(6)))
     assert (most, answers) == (1, [200] * 6)
-    monkeypatch.setattr("tb_modelcompare.compare.photos._TURN_SECONDS", 0.01)
+    monkeypatch.setattr("tb_modelcompare.compare.photos.TURN_SECONDS", 0.01)
     with ThreadPoolExecutor(6) as threads:
         answers = list(threads.map(lambda _: send(server, b"photo").status_code, range(6)))
     assert sorted(set(answers)) == [200, 429]

@@ -33,8 +33,9 @@ def server(session_logs: Path, serve: Callable[..., Server]) -> Server:
 
 
 def test_who_has_the_listing_is_not_sent_it_again(
-    tmp_path: Path, serve: Callable[..., Server]
+    tmp_path: Path, serve: Callable[..., Server], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("tb_modelcompare.server.catalog.FRESH_SECONDS", 0.0)
     with SummaryWriter(tmp_path / "run", make_probe()) as writer:
         writer.add_activations("net", activations(1), step=0)
         server = serve(tmp_path)
@@ -44,7 +45,6 @@ def test_who_has_the_listing_is_not_sent_it_again(
         assert (again.status_code, again.get_data()) == (304, b"")
         writer.add_activations("net", activations(2), step=1)
     server.multiplexer.Reload()
-    server.plugin._catalog._seen.clear()  # which is asked anew every two seconds
     changed = server.get("snapshots", headers=known)
     assert [one["step"] for one in changed.get_json()["snapshots"]] == [0, 1]
 
@@ -99,7 +99,7 @@ def test_every_step_of_a_run_is_a_snapshot(tmp_path: Path, serve: Callable[..., 
 def test_a_model_logged_again_replaces_the_former(
     logs: Path, serve: Callable[..., Server], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tb_modelcompare.server.catalog._FRESH_SECONDS", 0.0)
+    monkeypatch.setattr("tb_modelcompare.server.catalog.FRESH_SECONDS", 0.0)
     server = serve(logs)
     before = {one["id"]: one["digest"] for one in server.json("snapshots")["snapshots"]}
     with SummaryWriter(logs / "first", make_probe()) as writer:
@@ -117,7 +117,7 @@ def test_what_is_logged_last_counts_also_within_one_second(
     tmp_path: Path, serve: Callable[..., Server], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # TensorBoard reads a run's files in order of name, where 10 would come before 9.
-    monkeypatch.setattr("tb_modelcompare.log.events._counter", itertools.count(9))
+    monkeypatch.setattr("tb_modelcompare.log.events.file_numbers", itertools.count(9))
     monkeypatch.setattr("tb_modelcompare.log.events.time", SimpleNamespace(time=lambda: 1.7e9))
     for seed in (1, 2):
         with SummaryWriter(tmp_path / "run", make_probe()) as writer:
@@ -378,7 +378,7 @@ def test_runs_of_logdir_spec_are_found_through_the_multiplexer(
     session_logs: Path, serve: Callable[..., Server]
 ) -> None:
     server = serve(session_logs)
-    server.plugin._catalog._context.logdir = ""  # as TensorBoard has it under --logdir_spec
+    server.context.logdir = ""  # as TensorBoard has it under --logdir_spec
     assert server.json("layer", snapshot=FIRST, layer="conv1")["units"] == 8
 
 

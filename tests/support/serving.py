@@ -67,13 +67,13 @@ class Server:
         self.multiplexer.Reload()
         provider = data_provider.MultiplexerDataProvider(self.multiplexer, str(logdir))
         names = {"host": None, "bind_all": False, "modelcompare_hosts": "", **flags}
-        context = base_plugin.TBContext(
+        self.context = base_plugin.TBContext(
             data_provider=provider,
             flags=argparse.Namespace(**names),
             logdir=str(logdir),
             multiplexer=self.multiplexer,
         )
-        self.plugin = ModelComparePlugin(context)
+        self.plugin = ModelComparePlugin(self.context)
         app = application.TensorBoardWSGI(
             [self.plugin], path_prefix=path_prefix, data_provider=provider
         )
