@@ -23,8 +23,8 @@ from tb_modelcompare.similarity.activations import (
     open_layer,
     require_same_rows,
 )
+from tb_modelcompare.similarity.folds import folds_of_rows, ridge_factor
 from tb_modelcompare.similarity.images import image_indices
-from tb_modelcompare.similarity.measures.regression import folds_of_rows, ridge_factor
 from tb_modelcompare.similarity.significance import permutations_of
 
 DirectionKind = Literal["regression", "pattern", "decoder"]

@@ -19,7 +19,7 @@ from tb_modelcompare.similarity.activations import (
     require_same_rows,
     row_blocks,
 )
-from tb_modelcompare.similarity.measures.regression import RIDGE, ridge_factor
+from tb_modelcompare.similarity.folds import RIDGE, ridge_factor
 
 
 def predict_direction(

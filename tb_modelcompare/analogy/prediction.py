@@ -17,7 +17,7 @@ from tb_modelcompare.similarity.activations import (
     require_same_rows,
     row_blocks,
 )
-from tb_modelcompare.similarity.measures.regression import Folds, in_folds
+from tb_modelcompare.similarity.folds import Folds, in_folds
 from tb_modelcompare.similarity.threads import spread
 
 RIDGES = (1e-6, 1e-2, 1e-1, 1.0, 10.0, 100.0, 1000.0)

@@ -8,8 +8,8 @@ import scipy.special
 
 from tb_modelcompare.errors import ActivationError
 from tb_modelcompare.similarity.activations import Layer, Matrix, open_layer
+from tb_modelcompare.similarity.block_sums import LEAST_IMAGES, BlockSums, falling
 from tb_modelcompare.similarity.hsic import LARGEST_ROW, cka_of
-from tb_modelcompare.similarity.hsic_of_images import LEAST_IMAGES, BlockSums, falling
 from tb_modelcompare.similarity.images import Images, Indices
 from tb_modelcompare.similarity.moments import energy_of
 from tb_modelcompare.similarity.settings import Settings
@@ -28,8 +28,8 @@ def jackknife_interval(
 
         θ ± t(B - 1) sqrt(V - Q),    V = (B - 1) / B Σ (θ_b - mean θ_b)²,
 
-    where V counts what pairs of images add to the variance twice, and Q takes it off once (Efron
-    and Stein 1981). Of unrelated layers that is half of V; it is never more than that.
+    where V counts twice what pairs of images add to the variance, and Q subtracts it once (Efron
+    and Stein 1981). For unrelated layers Q is half of V, and Q is never taken to be more than that.
 
     Where nothing is left of a layer without some block, its interval is [-1, 1].
 
@@ -81,9 +81,9 @@ def _by_pairs_of_blocks(sums: BlockSums) -> Matrix:
 
 
 def _variance_of_pairs(between: Matrix) -> Matrix:
-    """Variance of a sum over pairs of blocks that is none of single blocks, for all pairs of
-    layers: the squares of what is left of the sums by pairs of blocks once the parts of single
-    blocks are taken off."""
+    """Variance of a sum over pairs of blocks that single blocks do not explain, for all pairs of
+    layers. The parts of single blocks are subtracted from the sums by pairs of blocks, and what
+    is left is squared."""
     blocks = len(between)
     if blocks < 4:
         return np.zeros(between.shape[2:])

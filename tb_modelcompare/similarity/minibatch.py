@@ -19,9 +19,10 @@ from tb_modelcompare.similarity.activations import (
     check_model,
     require_same_rows,
 )
+from tb_modelcompare.similarity.block_sums import LEAST_IMAGES
 from tb_modelcompare.similarity.comparison import Comparison
 from tb_modelcompare.similarity.hsic import Hsic, kernel_hsic, require_variation, unbiased_of
-from tb_modelcompare.similarity.hsic_of_images import LEAST_IMAGES, hsic_of_images
+from tb_modelcompare.similarity.hsic_of_images import hsic_of_images
 from tb_modelcompare.similarity.images import Images, image_indices
 from tb_modelcompare.similarity.inputs import open_layers
 from tb_modelcompare.similarity.products import spread_inner_products

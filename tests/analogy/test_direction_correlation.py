@@ -14,7 +14,7 @@ from tb_modelcompare.analogy import (
     predict_direction,
 )
 from tb_modelcompare.errors import ActivationError, OptionError
-from tb_modelcompare.similarity.measures.regression import folds_of_rows
+from tb_modelcompare.similarity.folds import folds_of_rows
 
 FITS: dict[str, Callable[..., np.ndarray]] = {
     "regression": predict_direction,

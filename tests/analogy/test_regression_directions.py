@@ -9,7 +9,7 @@ from tb_modelcompare.analogy.directions import predict_direction, residual_direc
 from tb_modelcompare.analogy.prediction import RIDGES, best_unit, prediction_r2
 from tb_modelcompare.errors import ActivationError
 from tb_modelcompare.similarity import cross_validated_regression
-from tb_modelcompare.similarity.measures.regression import folds_of_rows
+from tb_modelcompare.similarity.folds import folds_of_rows
 
 
 @pytest.fixture(scope="module")

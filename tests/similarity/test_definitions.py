@@ -202,7 +202,7 @@ def test_soft_matching_by_linear_programme_and_by_replication_agree(monkeypatch,
 
 def test_cross_validated_regression_against_scikit_learn(example):
     linear_model = pytest.importorskip("sklearn.linear_model")
-    from tb_modelcompare.similarity.measures.regression import folds_of_rows
+    from tb_modelcompare.similarity.folds import folds_of_rows
 
     X, Y = example
     groups = np.repeat(np.arange(125), 4)

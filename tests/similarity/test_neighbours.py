@@ -10,8 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tb_modelcompare.similarity import cknna, compare, mutual_knn
-from tb_modelcompare.similarity.measures import neighbours
+from tb_modelcompare.similarity import cknna, compare, mutual_knn, nearest
 
 BOTH = pytest.mark.parametrize("measure", [mutual_knn, cknna], ids=lambda one: one.__name__)
 
@@ -185,7 +184,7 @@ def test_the_size_of_blocks_does_not_matter_and_bounds_memory(measure, monkeypat
     X, Y = normal(2000, 4, seed=0), normal(2000, 4, seed=1)
     X[::2], Y[::3] = 0.0, 0.0
     whole = measure(X, Y)
-    monkeypatch.setattr(neighbours, "AT_ONCE", 2**15)
+    monkeypatch.setattr(nearest, "AT_ONCE", 2**15)
     tracemalloc.start()
     try:
         assert measure(X, Y) == pytest.approx(whole, abs=1e-13)

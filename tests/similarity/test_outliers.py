@@ -165,7 +165,7 @@ def test_held_out_regression_with_an_outlier_in_float32(rows: list[int], factor:
 
 def held_out_by_definition(X: Matrix, Y: Matrix, direction: str, ridge: float = 1e-6) -> float:
     """Each fold's ridge regression as least squares with rows added, without normal equations."""
-    from tb_modelcompare.similarity.measures.regression import folds_of_rows
+    from tb_modelcompare.similarity.folds import folds_of_rows
 
     source, target = (X, Y) if direction == "x_to_y" else (Y, X)
     source, target = source.astype(np.longdouble), target.astype(np.longdouble)

@@ -10,13 +10,13 @@ import numpy.typing as npt
 
 from tb_modelcompare.errors import ActivationError
 from tb_modelcompare.similarity.activations import open_layer, require_same_rows
+from tb_modelcompare.similarity.block_sums import LEAST_IMAGES
 from tb_modelcompare.similarity.hsic import (
     LEAST_REMAINING,
     cka_of,
     require_variation,
     unbiased_hsic,
 )
-from tb_modelcompare.similarity.hsic_of_images import LEAST_IMAGES
 from tb_modelcompare.similarity.images import Images, image_indices
 from tb_modelcompare.similarity.moments import Cross, LayerMoments, squared_norm
 from tb_modelcompare.similarity.pairs import hsic_of_plan
