@@ -1,0 +1,31 @@
+import type { Component } from 'svelte';
+import type { Drawing } from '../state/drawing.svelte';
+import type { Session } from '../state/session.svelte';
+
+/** What a panel is given. It names the part that it uses, and hands on to its parts values. */
+export interface PanelProps {
+  session: Session;
+  drawing: Drawing;
+}
+
+/** What a panel says of itself: `export const panel` in the `<script module>` of its component. */
+export interface Panel {
+  title: string;
+  shown: (session: Session, drawing: Drawing) => boolean;
+  /** At the edge of the tab, instead of among the figures. */
+  aside?: boolean;
+  /** In a column of its own, where the window is wide enough for one more. */
+  beside?: (session: Session) => boolean;
+}
+
+export type FoundPanel = Panel & { component: Component<PanelProps> };
+
+/** Whether two snapshots are compared, and not many. */
+export function comparesTwo({ source, view }: Session): boolean {
+  return !source.live || (view.pane !== 'models' && view.pane !== 'training');
+}
+
+/** Whether the graphs of both models are on the screen. */
+export function drawsGraphs(session: Session, drawing: Drawing): boolean {
+  return comparesTwo(session) && session.view.pane !== 'matrix' && drawing.layouts !== null;
+}
