@@ -1,6 +1,7 @@
 import type { Component } from 'svelte';
 import type { Drawing } from '../state/drawing.svelte';
 import type { Session } from '../state/session.svelte';
+import { comparesTwo } from '../state/views';
 
 /** What a panel is given. It names the part that it uses, and hands on to its parts values. */
 export interface PanelProps {
@@ -20,10 +21,7 @@ export interface Panel {
 
 export type FoundPanel = Panel & { component: Component<PanelProps> };
 
-/** Whether two snapshots are compared, and not many. */
-export function comparesTwo({ source, view }: Session): boolean {
-  return !source.live || (view.pane !== 'models' && view.pane !== 'training');
-}
+export { comparesTwo };
 
 /** Whether the graphs of both models are on the screen. */
 export function drawsGraphs(session: Session, drawing: Drawing): boolean {

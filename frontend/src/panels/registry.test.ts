@@ -2,7 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { readView, type View } from '../state/address';
 import type { Drawing } from '../state/drawing.svelte';
 import type { Session } from '../state/session.svelte';
-import { PANELS, VIEWS } from './registry';
+import { VIEWS } from '../state/views';
+import { PANELS } from './registry';
 
 const TABLE = { rows: 1, columns: 1, values: new Float64Array(1) };
 

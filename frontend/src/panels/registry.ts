@@ -1,15 +1,5 @@
 import type { Component } from 'svelte';
-import type { View } from '../state/address';
 import type { FoundPanel, Panel, PanelProps } from './panel';
-
-/** What the reader chooses between; a report, which is not live, has the first ones only. */
-export const VIEWS: readonly { name: View['pane']; title: string; live: boolean }[] = [
-  { name: 'graph', title: 'Graph', live: false },
-  { name: 'matrix', title: 'Matrix', live: false },
-  { name: 'both', title: 'Both', live: false },
-  { name: 'models', title: 'Models', live: true },
-  { name: 'training', title: 'Training', live: true },
-];
 
 /** From top to bottom; a panel that is not named here comes last. */
 const ORDER = [
