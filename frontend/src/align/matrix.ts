@@ -70,7 +70,8 @@ export function ranks(table: Table): Table {
   return { ...table, values };
 }
 
-export function minus(table: Table, other: Float64Array): Table {
+/** How far values are above others, such as those of the null. */
+export function above(table: Table, other: Float64Array): Table {
   return { ...table, values: table.values.map((value, at) => value - other[at]!) };
 }
 

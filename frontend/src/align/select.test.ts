@@ -112,7 +112,7 @@ describe('lines', () => {
     expect(reaching(CROSSED, all, -Infinity)).toBe(9);
   });
 
-  it('joins no pair at chance or below where values are above chance', () => {
+  it('joins no pair at the null or below where values are above the null', () => {
     const t = table([[-0.2, 0, 0.1]]);
     const all = candidates(t, 'all', 1);
     expect(reaching(t, all, Number.MIN_VALUE)).toBe(1);

@@ -3,7 +3,6 @@
  * and values that come as bytes) is here.
  */
 import type {
-  CellsInfo as AnyCells,
   MatrixInfo,
   ModelsCells,
   NullResult,
@@ -15,6 +14,7 @@ import type {
 
 export type {
   BestUnit,
+  CellsInfo,
   DrawnDirection,
   Job,
   JobItem,
@@ -72,18 +72,17 @@ export interface Matrix extends MatrixInfo {
   ends?: { low: Float64Array; high: Float64Array } | null;
 }
 
-type Common = keyof TrendCells & keyof StepMapCells & keyof ModelsCells;
-type Own<T> = Partial<Omit<T, Common | 'matching'>>;
-
-/** A table of any of the three kinds; fields that only some kinds have are optional. */
-export type CellsInfo = Pick<TrendCells, Exclude<Common, 'kind'>> & {
-  kind: AnyCells['kind'];
-  matching?: TrendCells['matching'] | ModelsCells['matching'];
-} & Own<TrendCells> &
-  Own<StepMapCells> &
-  Own<ModelsCells>;
-
-export type Cells = CellsInfo & {
+interface Values {
   /** rows × columns, row after row; NaN where there is no value (yet). */
   values: Float64Array;
-};
+}
+
+/** Layers of a run over its steps. */
+export type TrendTable = TrendCells & Values;
+/** Steps against steps. */
+export type StepMapTable = StepMapCells & Values;
+/** Models against models. */
+export type ModelTable = ModelsCells & Values;
+
+/** A table over many snapshots; `kind` says which of the three it is. */
+export type Cells = TrendTable | StepMapTable | ModelTable;

@@ -179,7 +179,7 @@ function sortTopologically(boxes: Box[]): Box[] {
   for (const box of boxes) {
     for (const input of box.inputs) consumers.set(input, [...(consumers.get(input) ?? []), box]);
   }
-  const place = new Map(boxes.map((box, index) => [box.id, index]));
+  const positions = new Map(boxes.map((box, index) => [box.id, index]));
   const ready = boxes.filter((box) => box.inputs.length === 0);
   const sorted: Box[] = [];
   while (ready.length > 0) {
@@ -190,7 +190,7 @@ function sortTopologically(boxes: Box[]): Box[] {
       waiting.set(next.id, left);
       if (left === 0) {
         // Keeps the order of the graph's own nodes among what is ready.
-        const at = ready.findIndex((other) => place.get(other.id)! > place.get(next.id)!);
+        const at = ready.findIndex((other) => positions.get(other.id)! > positions.get(next.id)!);
         if (at < 0) ready.push(next);
         else ready.splice(at, 0, next);
       }

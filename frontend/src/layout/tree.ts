@@ -38,15 +38,15 @@ type Links = ReadonlyMap<string, readonly string[]>;
 /** `ids` in topological order; what lies outside counts as one source and one sink. */
 function region(ids: readonly string[], inputs: Links, consumers: Links): Tree {
   if (ids.length === 1) return { type: 'box', id: ids[0]! };
-  const place = new Map(ids.map((id, index) => [id, index]));
+  const positions = new Map(ids.map((id, index) => [id, index]));
   const last = ids.length;
   const spans: [number, number, Edge][] = [];
   for (const [index, id] of ids.entries()) {
     const before = inputs.get(id) ?? [];
     const after = consumers.get(id) ?? [];
-    for (const from of before) spans.push([place.get(from) ?? -1, index, { from, to: id }]);
+    for (const from of before) spans.push([positions.get(from) ?? -1, index, { from, to: id }]);
     if (before.length === 0) spans.push([-1, index, { from: '', to: id }]);
-    for (const to of after) if (!place.has(to)) spans.push([index, last, { from: id, to }]);
+    for (const to of after) if (!positions.has(to)) spans.push([index, last, { from: id, to }]);
     if (after.length === 0) spans.push([index, last, { from: id, to: '' }]);
   }
   const covered = new Int32Array(last + 1);

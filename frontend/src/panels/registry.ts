@@ -22,8 +22,8 @@ interface Module {
 /** Every component in a folder beside this file that exports what it says of itself as `panel`. */
 const MODULES = import.meta.glob<Module>('./*/*.svelte', { eager: true });
 
-const place = ({ title }: Panel): number => ORDER.indexOf(title) + 1 || ORDER.length + 1;
+const position = ({ title }: Panel): number => ORDER.indexOf(title) + 1 || ORDER.length + 1;
 
 export const PANELS: readonly FoundPanel[] = Object.values(MODULES)
   .flatMap(({ default: component, panel }) => (panel ? [{ ...panel, component }] : []))
-  .sort((p, q) => place(p) - place(q) || p.title.localeCompare(q.title));
+  .sort((p, q) => position(p) - position(q) || p.title.localeCompare(q.title));

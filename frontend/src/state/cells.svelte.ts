@@ -2,26 +2,33 @@ import type { Source } from '../api/source';
 import type { Cells, Job, JobRequest } from '../api/types';
 import { createFollower } from './jobs.svelte';
 
+type Kind = Cells['kind'];
+type OfKind<K extends Kind> = Extract<Cells, { kind: K }>;
+
 /**
  * Cells that a view looks at, filled while they are computed. Those of the former request stay
  * until there are some of the next: a run that grows does not flicker.
  */
-export function createCells(source: Source) {
-  let cells = $state.raw<Cells | null>(null);
+export function createCells<K extends Kind>(source: Source, kind: K) {
+  let cells = $state.raw<OfKind<K> | null>(null);
   const follower = createFollower(source);
 
-  /** Returns how to stop. What was computed until then is kept by the server. */
-  function ask(request: JobRequest): () => void {
+  /**
+   * Ask for a table by its request as JSON; null for none. Returns how to stop: what was computed
+   * until then is kept by the server.
+   */
+  function watch(request: string | null): (() => void) | undefined {
+    if (request === null) return clear();
     let shown = 0;
     let reading = Promise.resolve();
 
     async function read(job: Job, signal: AbortSignal): Promise<void> {
       const found = await source.cells(job.id);
-      if (!signal.aborted) cells = found;
+      if (!signal.aborted && isOf(kind, found)) cells = found;
     }
-    void follower.ask(request, {
+    void follower.ask(JSON.parse(request) as JobRequest, {
       onReport(job, signal) {
-        const partial = request.kind !== 'models' && job.fraction > shown;
+        const partial = kind !== 'models' && job.fraction > shown;
         if (job.status !== 'running' || !partial) return;
         shown = job.fraction;
         // What is not there any more by now comes with the end of the job.
@@ -34,18 +41,20 @@ export function createCells(source: Source) {
     });
     return follower.leave;
   }
+  function clear(): undefined {
+    cells = null;
+    follower.clear();
+  }
 
   return {
-    ask,
+    watch,
     follower,
-    clear(): void {
-      cells = null;
-      follower.clear();
-    },
     get cells() {
       return cells;
     },
   };
 }
 
-export type CellsFollower = ReturnType<typeof createCells>;
+function isOf<K extends Kind>(kind: K, cells: Cells): cells is OfKind<K> {
+  return cells.kind === kind;
+}

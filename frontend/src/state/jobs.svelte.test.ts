@@ -6,9 +6,16 @@ import { createFollower } from './jobs.svelte';
 const REQUEST: JobRequest = { kind: 'similarity', a: 'x', b: 'y', measure: 'linear_cka' };
 
 function report(id: string, status: Job['status']): Job {
-  const rest = { fraction: 0, message: '', position: null, cached: false, items: [], error: null };
+  const fields = {
+    fraction: 0,
+    message: '',
+    position: null,
+    cached: false,
+    items: [],
+    error: null,
+  };
   const known = { look: null, revision: 0, known: null };
-  return { id, kind: 'similarity', status, state: status, ...rest, ...known };
+  return { id, kind: 'similarity', status, state: status, ...fields, ...known };
 }
 
 /** A server whose jobs end when the test says so. */

@@ -110,7 +110,7 @@ export function createDwell<T>(
   let known = $state.raw<{ of: string; found: T } | null>(null);
   let asked = $state.raw<string | null>(null);
 
-  function look(wanted: string): void {
+  function ask(wanted: string): void {
     asked = wanted;
     void follower.ask(JSON.parse(wanted) as JobRequest, {
       onDone: async (job, signal) => {
@@ -122,7 +122,7 @@ export function createDwell<T>(
   $effect(() => {
     const wanted = request();
     if (wanted === null || untrack(() => known?.of) === wanted) return;
-    const timer = setTimeout(() => look(wanted), DWELL_MS);
+    const timer = setTimeout(() => ask(wanted), DWELL_MS);
     return () => {
       clearTimeout(timer);
       follower.leave();

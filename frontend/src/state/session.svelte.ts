@@ -1,31 +1,22 @@
 import {
+  above,
   bestInColumn,
   bestInRow,
   matches,
-  minus,
   ranks,
   strength,
   type Table,
 } from '../align/matrix';
 import type { Source } from '../api/source';
-import type {
-  Null,
-  JobRequest,
-  LayerGraph,
-  Listing,
-  Matrix,
-  MeasureInfo,
-  NamedError,
-  SnapshotInfo,
-} from '../api/types';
+import type { Null, JobRequest, Matrix, MeasureInfo, SnapshotInfo } from '../api/types';
 import { domain, format, type Encoding } from '../draw/encode';
 import type { Side } from '../draw/figure';
 import type { Parameters } from '../host/hash';
 import { LETTERS, shortNames } from '../layout/names';
 import { biasedLayers } from './bias';
-import { openingPair } from './opening';
 import { OTHER, readView, SIDES, type Selection, type View } from './address';
 import { asNamedError, createFollower } from './jobs.svelte';
+import { createReader, type Logs } from './logs.svelte';
 
 export { asNamedError, OTHER, SIDES };
 export type { Selection, Side };
@@ -40,21 +31,13 @@ export interface Interval {
 /** The state of one tab and the loading of what it shows. */
 export function createSession(source: Source, parameters: Parameters) {
   const view = $state<View>(readView(parameters));
-  const data = $state<{
-    listing: Listing | null;
-    listingError: NamedError | null;
-    measures: MeasureInfo[];
-    graphs: Record<Side, LayerGraph | null>;
-    graphErrors: Record<Side, NamedError | null>;
-    measuresError: NamedError | null;
-    hover: Selection | null;
-  }>({
+  const data = $state<Logs & { hover: Selection | null }>({
     listing: null,
     listingError: null,
     measures: [],
+    measuresError: null,
     graphs: { a: null, b: null },
     graphErrors: { a: null, b: null },
-    measuresError: null,
     hover: null,
   });
   // Large and never changed in place: proxies would only cost.
@@ -76,7 +59,7 @@ export function createSession(source: Source, parameters: Parameters) {
       ? loaded
       : null,
   );
-  /** The former one stays in sight until that is there, or it is known that it never will be. */
+  /** The former one is still drawn until that is there, or it is known that it never will be. */
   const drawn = $derived(
     matrix ??
       (snapshot('a') && snapshot('b') && !comparison.error && !comparison.cancelled
@@ -95,8 +78,6 @@ export function createSession(source: Source, parameters: Parameters) {
         }
       : null,
   );
-  /** Graphs of models whose matrix is still to come: the former ones fit what is drawn. */
-  let held: Record<Side, LayerGraph | null> = { a: null, b: null };
   /** Each layer's best partner in the other model. */
   const best = $derived.by<Record<Side, number[]>>(() => {
     const of = table;
@@ -112,7 +93,7 @@ export function createSession(source: Source, parameters: Parameters) {
   const shown = $derived.by<Table | null>(() => {
     if (!table) return null;
     if (scale === 'rank') return ranks(table);
-    return scale === 'null' && nullMean ? minus(table, strength(nullMean, sign)) : table;
+    return scale === 'null' && nullMean ? above(table, strength(nullMean, sign)) : table;
   });
   const least = $derived(scale === 'null' ? Number.MIN_VALUE : -Infinity);
 
@@ -120,56 +101,7 @@ export function createSession(source: Source, parameters: Parameters) {
     return data.listing?.snapshots.find((s) => s.id === view[side]) ?? null;
   }
 
-  let listed: Listing | null = null;
-  /** The measure that is shown unless another is chosen. */
-  let usual: string | null = null;
-
-  /** Ask what snapshots there are; whether that is something new. */
-  async function refresh(): Promise<boolean> {
-    // Measures are the same as long as the server runs, and may take it a moment to import.
-    if (data.measures.length === 0) void loadMeasures();
-    try {
-      const listing = await source.snapshots();
-      data.listingError = null;
-      if (listing === listed) return false;
-      data.listing = listed = listing;
-      Object.assign(view, openingPair(listing.snapshots, view));
-      return true;
-    } catch (thrown) {
-      data.listingError = asNamedError(thrown);
-      return false;
-    }
-  }
-
-  async function loadMeasures(): Promise<void> {
-    try {
-      const measures = await source.measures();
-      data.measures = measures.measures;
-      usual = measures.default;
-      view.measure ??= usual;
-    } catch (thrown) {
-      data.measuresError = asNamedError(thrown);
-    }
-  }
-
-  async function loadGraph(side: Side, id: string | null, digest: string | null): Promise<void> {
-    data.graphErrors[side] = null;
-    held[side] = null;
-    if (id === null || digest === null) {
-      data.graphs[side] = null;
-      return;
-    }
-    try {
-      const graph = await source.graph(id);
-      if (view[side] !== id) return;
-      if (stale) held[side] = graph;
-      else data.graphs[side] = graph;
-    } catch (thrown) {
-      if (view[side] !== id) return;
-      data.graphs[side] = null;
-      data.graphErrors[side] = asNamedError(thrown);
-    }
-  }
+  const reader = createReader(source, view, data, () => stale);
 
   function compare(request: JobRequest): void {
     let revision = 0;
@@ -257,7 +189,7 @@ export function createSession(source: Source, parameters: Parameters) {
   }
 
   /** Between what the exact value of a match will be, while there is only an estimate. */
-  function firstInterval({ side, layer }: Selection, other: string): Interval | null {
+  function estimatedInterval({ side, layer }: Selection, other: string): Interval | null {
     if (!matrix?.ends) return null;
     const [mine, theirs] = [
       layerNames(side).indexOf(layer),
@@ -292,12 +224,6 @@ export function createSession(source: Source, parameters: Parameters) {
     /** Whether what is drawn is the former choice, as the present one is still computed. */
     get stale() {
       return stale;
-    },
-    /** Draw what was held back as long as the former figure was in sight. */
-    release(): void {
-      if (stale) return;
-      for (const side of SIDES) data.graphs[side] = held[side] ?? data.graphs[side];
-      held = { a: null, b: null };
     },
     get nullMean() {
       return nullMean;
@@ -349,10 +275,11 @@ export function createSession(source: Source, parameters: Parameters) {
       const [low, high] = asMeasured(interval);
       return `${format(low)} to ${format(high)}`;
     },
-    firstInterval,
+    estimatedInterval,
     snapshot,
-    refresh,
-    loadGraph,
+    refresh: reader.refresh,
+    loadGraph: reader.loadGraph,
+    release: reader.release,
     compare,
     layerNames,
     /** The short forms of all layers of a model: the same wherever they stand. */
@@ -388,8 +315,7 @@ export function createSession(source: Source, parameters: Parameters) {
     },
     goTo(next: Parameters): void {
       Object.assign(view, readView(next));
-      if (data.listing) Object.assign(view, openingPair(data.listing.snapshots, view));
-      view.measure ??= usual;
+      reader.complete();
     },
   };
 }

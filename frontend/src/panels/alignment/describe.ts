@@ -12,7 +12,7 @@ export interface Match {
 
 /** The strongest matches of a layer, in words. */
 export function strongestMatches(
-  session: Pick<Session, 'firstInterval' | 'layerMatches' | 'short' | 'text' | 'textOf'>,
+  session: Pick<Session, 'estimatedInterval' | 'layerMatches' | 'short' | 'text' | 'textOf'>,
   layer: Selection,
 ): Match[] {
   const names = session.short(OTHER[layer.side]);
@@ -20,7 +20,7 @@ export function strongestMatches(
     .layerMatches(layer)
     .slice(0, FEW)
     .map((match) => {
-      const interval = session.firstInterval(layer, match.layer);
+      const interval = session.estimatedInterval(layer, match.layer);
       return {
         name: names.of(match.layer),
         value: session.text(match.value),

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import type { Cells } from '../../api/types';
+import type { TrendTable } from '../../api/types';
 import { limitsOf, nearestStep, stepTable } from './stepTable';
 
-function cells(values: number[], distance: boolean): Cells {
+function cells(values: number[], distance: boolean): TrendTable {
   const ends = distance ? { low: 0, high: null } : { low: 0, high: 1 };
   const counts = { computed: 0, found: 0, notes: [] };
   return {
@@ -12,6 +12,9 @@ function cells(values: number[], distance: boolean): Cells {
     measure: 'm',
     title: 'M',
     distance,
+    partners: ['conv'],
+    matching: 'names',
+    reference: 'net@20',
     values: Float64Array.from(values),
     ...ends,
     ...counts,

@@ -1,11 +1,11 @@
 import { range, strength, type Sign, type Table } from '../../align/matrix';
 import { shareOfChange } from '../../align/steps';
-import type { Cells } from '../../api/types';
+import type { StepMapTable, TrendTable } from '../../api/types';
 import type { Encoding } from '../../draw/encode';
 
-/** Cells as they are drawn. */
-export interface StepTable {
-  cells: Cells;
+/** A table over steps as it is drawn. */
+export interface StepTable<T extends TrendTable | StepMapTable = TrendTable | StepMapTable> {
+  cells: T;
   /** Values as a reader is told them. */
   table: Table;
   /** The same with distances turned round, so that more is more alike. */
@@ -19,11 +19,11 @@ export interface StepTable {
 }
 
 /** `way`: as a share of the change from the first step to the last; `fit`: in colours that span what is there. */
-export function stepTable(
-  cells: Cells,
+export function stepTable<T extends TrendTable | StepMapTable>(
+  cells: T,
   { way, fit }: { way: boolean; fit: boolean },
   stepsOf: (ids: readonly string[]) => number[],
-): StepTable {
+): StepTable<T> {
   const raw = { rows: cells.rows.length, columns: cells.columns.length, values: cells.values };
   const table = way ? shareOfChange(raw) : raw;
   const sign: Sign = cells.distance && !way ? -1 : 1;
