@@ -9,11 +9,22 @@ import json
 from pathlib import Path
 from typing import Any
 
-from build_support.openapi import REFERENCE, document, job_requests, tables_of_cells
+from build_support.openapi import (
+    REFERENCE,
+    document,
+    job_requests,
+    name_of,
+    summary,
+    tables_of_cells,
+)
+from tb_modelcompare.server.route import Route
+from tb_modelcompare.server.routes import ROUTES
 
 ROOT = Path(__file__).resolve().parents[1]
-_BEGIN = "<!-- requests: written by `./run generate` from the records in tb_modelcompare/jobs -->"
-_END = "<!-- end of requests -->"
+_REQUESTS = "requests: written by `./run generate` from the records in tb_modelcompare/jobs"
+_ROUTES = (
+    "routes: written by `./run generate` from the declarations in tb_modelcompare/server/routes"
+)
 _TYPES = {"string": "string", "integer": "number", "number": "number", "boolean": "boolean"}
 
 
@@ -43,7 +54,19 @@ def _typescript(named: dict[str, Any]) -> str:
             lines.append(f"  {field}{mark}: {_type(kind)};")
         lines += ["}", ""]
     lines += [f"export type JobRequest = {' | '.join(job_requests())};", ""]
-    lines += [f"export type CellsInfo = {' | '.join(tables_of_cells())};"]
+    lines += [f"export type CellsInfo = {' | '.join(tables_of_cells())};", ""]
+    lines += [
+        "/** What `read` asks for: the parameters of a route, and the record that it answers. */"
+    ]
+    lines += ["export interface Answers {"]
+    for route in ROUTES:
+        if route.method == "GET" and isinstance(route.answers, type):
+            given = [*route.needs, *(f"{name}?" for name in route.takes)]
+            query = "; ".join(f"{name}: string | number" for name in given)
+            lines.append(
+                f"  {route.path}: {{ query: {{ {query} }}; answer: {name_of(route.answers)} }};"
+            )
+    lines += ["}"]
     return "\n".join(lines) + "\n"
 
 
@@ -75,12 +98,33 @@ def _type(schema: dict[str, Any]) -> str:
 
 
 def _with_tables(page: str, named: dict[str, Any]) -> str:
-    before, _, rest = page.partition(_BEGIN)
-    _, end, after = rest.partition(_END)
-    if not end:
-        raise ValueError(f"docs/http_api.md has lost the line {_BEGIN!r} or {_END!r}")
-    tables = "\n".join(_table(named[name], named) for name in job_requests())
-    return f"{before}{_BEGIN}\n\n{tables}\n{_END}{after}"
+    requests = "\n".join(_table(named[name], named) for name in job_requests())
+    return _between(_between(page, _REQUESTS, requests), _ROUTES, _table_of_routes())
+
+
+def _between(page: str, title: str, text: str) -> str:
+    """The page with this text in its part of this title."""
+    begin, end = f"<!-- {title} -->", f"<!-- end of {title.partition(':')[0]} -->"
+    before, _, rest = page.partition(begin)
+    _, found, after = rest.partition(end)
+    if not found:
+        raise ValueError(f"docs/http_api.md has lost the line {begin!r} or {end!r}")
+    return f"{before}{begin}\n\n{text}\n{end}{after}"
+
+
+def _table_of_routes() -> str:
+    lines = ["| request | what it does | answer |", "| --- | --- | --- |"]
+    for route in ROUTES:
+        given = [*route.needs, *(f"[{name}]" for name in route.takes)]
+        asked = f"{route.method} {route.path}{'?' if given else ''}{'&'.join(given)}"
+        lines.append(f"| `{asked}` | {summary(route)} | {_answer(route)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _answer(route: Route) -> str:
+    if isinstance(route.answers, type):
+        return f"`{name_of(route.answers)}`"
+    return route.answers or "JSON"
 
 
 def _table(schema: dict[str, Any], named: dict[str, Any]) -> str:

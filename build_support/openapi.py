@@ -11,55 +11,15 @@ from typing import Any
 import msgspec
 
 import tb_modelcompare
-from tb_modelcompare.compare.wire import Listing, MatrixInfo, Measures
-from tb_modelcompare.jobs import significance, warm_up
 from tb_modelcompare.jobs.cells import CellsInfo
+from tb_modelcompare.jobs.kind import Request as JobRequest
 from tb_modelcompare.jobs.registry import KINDS
-from tb_modelcompare.jobs.runtime.records import Job, NamedError
-from tb_modelcompare.server.jobs import CancelRequest
-from tb_modelcompare.server.records import Kept, LayerInfo, UnitInfo
+from tb_modelcompare.jobs.runtime.records import NamedError
+from tb_modelcompare.server.guards import JSON
+from tb_modelcompare.server.route import Route
+from tb_modelcompare.server.routes import ROUTES
 
 REFERENCE = "#/components/schemas/"
-REQUESTS: list[type[msgspec.Struct]] = [
-    *(kind.request for kind in KINDS.values()),
-    warm_up.Request,
-    CancelRequest,
-]
-_ANSWERS: list[type[msgspec.Struct]] = [
-    *(Listing, Measures, LayerInfo, UnitInfo, Job, NamedError, MatrixInfo, Kept),
-    *(kind.result for kind in KINDS.values()),
-    significance.KnownSignificance,
-]
-
-_ID, _SNAPSHOT, _LAYER = ("id",), ("snapshot",), ("snapshot", "layer")
-_BYTES = "application/octet-stream"
-
-# For each GET: the parameters that have to be there, and those that may be; what it answers.
-_GET: dict[str, tuple[tuple[str, ...], tuple[str, ...], Any]] = {
-    "snapshots": ((), (), Listing),
-    "measures": ((), (), Measures),
-    "graph": (_SNAPSHOT, (), None),
-    "layer": (_LAYER, (), LayerInfo),
-    "unit": ((*_LAYER, "unit"), ("limit",), UnitInfo),
-    "probe_image": ((*_SNAPSHOT, "index"), ("size", "box"), "image/png"),
-    "unit_crops": ((*_LAYER, "units"), ("size",), "image/jpeg"),
-    "jobs": ((), (), None),
-    "job": (_ID, ("watcher",), Job),
-    "matrix": (_ID, ("which", "revision"), _BYTES),
-    "matrix_info": (_ID, (), MatrixInfo),
-    "cells": (_ID, (), _BYTES),
-    "cells_info": (_ID, (), None),
-    "result": (_ID, (), None),
-    "array": ((*_ID, "name"), (), _BYTES),
-    "job_image": ((*_ID, "name"), (), "image/png"),
-}
-_POST: dict[str, tuple[tuple[str, ...], Any]] = {
-    "jobs": (("watcher",), Job),
-    "cancel": (("watcher",), Job),
-    "warm_up": ((), None),
-    "photo": ((), Kept),
-}
-_BODIES: dict[str, Any] = {"cancel": CancelRequest, "warm_up": warm_up.Request}
 
 
 def name_of(record: type) -> str:
@@ -72,14 +32,15 @@ def name_of(record: type) -> str:
 
 def schemas() -> dict[str, Any]:
     """JSON schemas of all records by name, in order of appearance."""
+    requests = _requests()
     _, found = msgspec.json.schema_components(
-        [*REQUESTS, *_ANSWERS], ref_template=f"{REFERENCE}{{name}}"
+        [*requests, *_answers()], ref_template=f"{REFERENCE}{{name}}"
     )
     text = re.sub(
         r"tb_modelcompare(?:\.\w+)*\.(\w+)\.(Request|Result|Cells)\b", _renamed, _text(found)
     )
     named: dict[str, Any] = json.loads(text)
-    asked = set(_reachable(named, [name_of(one) for one in REQUESTS]))
+    asked = set(_reachable(named, [name_of(one) for one in requests]))
     for name, schema in named.items():
         if "description" in schema:
             schema["description"] = inspect.cleandoc(schema["description"])
@@ -91,15 +52,8 @@ def schemas() -> dict[str, Any]:
 def document() -> dict[str, Any]:
     """The OpenAPI document."""
     paths: dict[str, dict[str, Any]] = {}
-    for route, (needed, allowed, answer) in _GET.items():
-        paths[f"/{route}"] = {"get": _operation(needed, allowed, answer)}
-    for route, (allowed, answer) in _POST.items():
-        operation = _operation((), allowed, answer)
-        operation["parameters"].append(
-            {"name": "X-Modelcompare", "in": "header", "required": True, "schema": {"const": "1"}}
-        )
-        operation["requestBody"] = {"required": True, "content": _body(route)}
-        paths.setdefault(f"/{route}", {})["post"] = operation
+    for route in ROUTES:
+        paths.setdefault(f"/{route.path}", {})[route.method.lower()] = _operation(route)
     return {
         "openapi": "3.1.0",
         "info": {"title": "tb-modelcompare", "version": tb_modelcompare.__version__},
@@ -119,27 +73,53 @@ def tables_of_cells() -> list[str]:
     return [name_of(one) for one in CellsInfo.__subclasses__()]
 
 
-def _operation(needed: tuple[str, ...], allowed: tuple[str, ...], answer: Any) -> dict[str, Any]:
-    parameters = [
-        {"name": name, "in": "query", "required": name in needed, "schema": {"type": "string"}}
-        for name in (*needed, *allowed)
+def _requests() -> list[type[msgspec.Struct]]:
+    """Records that clients send: of jobs, and of other routes."""
+    bodies = [route.body for route in ROUTES if route.body not in (None, JobRequest)]
+    return [*(kind.request for kind in KINDS.values()), *(body for body in bodies if body)]
+
+
+def _answers() -> list[type[msgspec.Struct]]:
+    """Records that the server sends: of routes, of finished jobs, and of jobs on their way."""
+    answered = [route.answers for route in ROUTES if isinstance(route.answers, type)]
+    known = [kind.known for kind in KINDS.values() if kind.known]
+    return [NamedError, *answered, *(kind.result for kind in KINDS.values()), *known]
+
+
+def _operation(route: Route) -> dict[str, Any]:
+    parameters: list[dict[str, Any]] = [
+        {"name": name, "in": "query", "required": required, "schema": {"type": "string"}}
+        for names, required in ((route.needs, True), (route.takes, False))
+        for name in names
     ]
     wrong = {"type": "object", "properties": {"error": _reference(NamedError)}}
-    return {
+    operation: dict[str, Any] = {
+        "summary": summary(route),
         "parameters": parameters,
         "responses": {
-            "200": {"description": "the answer", "content": _content(answer)},
+            "200": {"description": "the answer", "content": _content(route.answers)},
             "default": {"description": "an error", "content": _json(wrong)},
         },
     }
+    if route.method == "POST":
+        parameters.append(
+            {"name": "X-Modelcompare", "in": "header", "required": True, "schema": {"const": "1"}}
+        )
+        operation["requestBody"] = {"required": True, "content": _body(route)}
+    return operation
 
 
-def _body(route: str) -> dict[str, Any]:
-    if route == "photo":
-        return {"image/*": {}}
-    if route == "jobs":
+def summary(route: Route) -> str:
+    """What a route does, in a line."""
+    return inspect.getdoc(route.answer).splitlines()[0]
+
+
+def _body(route: Route) -> dict[str, Any]:
+    if route.upload is not JSON:
+        return {content_type: {} for content_type in route.upload.types}
+    if route.body is JobRequest:
         return _json({"oneOf": [{"$ref": f"{REFERENCE}{name}"} for name in job_requests()]})
-    return _json(_reference(_BODIES[route]))
+    return _json(_reference(route.body) if route.body else {"type": "object"})
 
 
 def _content(answer: Any) -> dict[str, Any]:

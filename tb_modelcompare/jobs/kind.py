@@ -66,6 +66,8 @@ class Kind:
         What a worker process does.
     result : class
         What `run` returns.
+    known : class, optional
+        What is known of the result while `run` goes on, where that is another record.
     lane : str
         The worker that it needs.
     items : function (inputs) -> list of JobItem
@@ -77,6 +79,7 @@ class Kind:
     content: Callable[[Any], dict[str, Any]]
     run: Callable[[Any, Workplace], Any]
     result: type[msgspec.Struct]
+    known: type[msgspec.Struct] | None = None
     lane: str = MATHEMATICS
     items: Callable[[Any], list[JobItem]] = field(default=_no_items)
 

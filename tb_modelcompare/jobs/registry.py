@@ -2,38 +2,25 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 from typing import Any
 
+from tb_modelcompare import jobs
 from tb_modelcompare.errors import RequestError
-from tb_modelcompare.jobs import (
-    analogies,
-    caricatures,
-    models,
-    null,
-    shared_units,
-    significance,
-    similarity,
-    step_map,
-    trend,
-)
 from tb_modelcompare.jobs.decode import decode, shortened
 from tb_modelcompare.jobs.kind import FindSnapshot, Kind
 from tb_modelcompare.jobs.runtime.records import Task
 
-KINDS: dict[str, Kind] = {
-    module.KIND.name: module.KIND
-    for module in (
-        similarity,
-        significance,
-        null,
-        shared_units,
-        analogies,
-        caricatures,
-        trend,
-        step_map,
-        models,
-    )
-}
+
+def _declared() -> list[Kind]:
+    """What each module of this folder declares as its `KIND`."""
+    names = sorted(module.name for module in pkgutil.iter_modules(jobs.__path__))
+    modules = [importlib.import_module(f"{jobs.__name__}.{name}") for name in names]
+    return [module.KIND for module in modules if hasattr(module, "KIND")]
+
+
+KINDS: dict[str, Kind] = {kind.name: kind for kind in _declared()}
 
 
 def task_from_request(body: dict[str, Any], find: FindSnapshot) -> Task:

@@ -174,4 +174,4 @@ def _in_order(field: str, names: list[str] | None, snapshot: Snapshot) -> tuple[
     return tuple(name for name in snapshot.layer_names if name in chosen)
 
 
-KIND = Kind(Request, prepare, content, run, Result)
+KIND = Kind(Request, prepare, content, run, Result, known=KnownSignificance)

@@ -101,26 +101,28 @@ class Guard:
             hosts=frozenset(given) | ({proxy} if proxy else frozenset()),
         )
 
-    def route(
-        self, handler: Handler, methods: tuple[str, ...] = ("GET",), upload: Upload = JSON
-    ) -> WSGIApplication:
-        """`handler` as a WSGI application; its errors become JSON answers."""
+    def get(self, handler: Handler) -> WSGIApplication:
+        """The handler of a path that is only read, as a WSGI application."""
+        return self.route({"GET": handler})
+
+    def route(self, handlers: Mapping[str, Handler], upload: Upload = JSON) -> WSGIApplication:
+        """The handlers of a path by method as a WSGI application; their errors become JSON."""
 
         def application(
             environ: dict[str, Any], start_response: Callable[..., Any]
         ) -> Iterable[bytes]:
             request = Request(environ)
             request.max_content_length = upload.max_bytes
-            response = self._answer(request, handler, methods, upload)
+            response = self._answer(request, handlers, upload)
             return response(environ, start_response)
 
         return application
 
     def _answer(
-        self, request: Request, handler: Handler, methods: tuple[str, ...], upload: Upload
+        self, request: Request, handlers: Mapping[str, Handler], upload: Upload
     ) -> Response:
         try:
-            self._check_method(request, methods)
+            handler = _handler(request, handlers)
             self._check_host(request)
             _check_site(request)
             if request.method == "POST":
@@ -138,16 +140,6 @@ class Guard:
             _logger.exception("Model comparison: %s failed", request.path)
             return _json_error(
                 request, "InternalError", "an unexpected error; see TensorBoard's log", 500
-            )
-
-    @staticmethod
-    def _check_method(request: Request, methods: tuple[str, ...]) -> None:
-        allowed = (*methods, "HEAD") if "GET" in methods else methods
-        if request.method not in allowed:
-            raise RequestError(
-                f"{request.method} is not allowed here; use {' or '.join(methods)}",
-                405,
-                (("Allow", ", ".join(allowed)),),
             )
 
     def _check_host(self, request: Request) -> None:
@@ -253,6 +245,19 @@ def _fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
+
+
+def _handler(request: Request, handlers: Mapping[str, Handler]) -> Handler:
+    """The one for the method of the request. HEAD asks what GET would answer."""
+    found = handlers.get("GET" if request.method == "HEAD" else request.method)
+    if found is None:
+        allowed = (*handlers, "HEAD") if "GET" in handlers else tuple(handlers)
+        raise RequestError(
+            f"{request.method} is not allowed here; use {' or '.join(handlers)}",
+            405,
+            (("Allow", ", ".join(allowed)),),
+        )
+    return found
 
 
 def _check_site(request: Request) -> None:

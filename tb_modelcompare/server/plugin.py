@@ -1,4 +1,4 @@
-"""The plugin's routes. What they answer is described in docs/http_api.md."""
+"""The plugin as TensorBoard knows it. Its routes are in `routes/`."""
 
 from __future__ import annotations
 
@@ -12,13 +12,12 @@ from tb_modelcompare.jobs.runtime.executors import cluster_executor, local_execu
 from tb_modelcompare.jobs.runtime.queue import JobQueue
 from tb_modelcompare.jobs.runtime.records import MATHEMATICS, RENDERS
 from tb_modelcompare.log.format import PLUGIN_NAME
-from tb_modelcompare.server import bundle, jobs, snapshots
+from tb_modelcompare.server import bundle
 from tb_modelcompare.server.catalog import Catalog
-from tb_modelcompare.server.guards import Guard, Upload, WSGIApplication
+from tb_modelcompare.server.guards import JSON, Guard, WSGIApplication
+from tb_modelcompare.server.route import Server
+from tb_modelcompare.server.routes import ROUTES
 from tb_modelcompare.tensorflow_setup.device import DEFAULT_DEVICE, checked_device
-
-# What a browser calls photos, and how large the file of one may be.
-PHOTOS = Upload(("image/jpeg", "image/png", "image/webp", "image/gif", "image/bmp"), 16 * 2**20)
 
 # Jobs that a cluster gets at the same time; it has its own queue behind that.
 _CLUSTER_SLOTS = 8
@@ -32,37 +31,24 @@ class ModelComparePlugin(base_plugin.TBPlugin):  # type: ignore[misc]
     def __init__(self, context: base_plugin.TBContext) -> None:
         self._guard = Guard.from_flags(context.flags)
         self._catalog = Catalog(context)
-        self._results = _result_cache(context.flags)
-        self._jobs = _job_queue(self._results, context.flags)
+        results = _result_cache(context.flags)
+        self._jobs = _job_queue(results, context.flags)
+        self._server = Server(self._catalog, self._jobs, results)
 
     def get_plugin_apps(self) -> dict[str, WSGIApplication]:
         """Every route, guarded."""
-        catalog, queue, results = self._catalog, self._jobs, self._results
-        get, post = self._guard.route, partial(self._guard.route, methods=("POST",))
-        both = partial(self._guard.route, methods=("GET", "POST"))
+        paths = {route.path for route in ROUTES}
         return {
-            **{f"/{name}": get(serve) for name, serve in bundle.bundle_files().items()},
-            "/index.js": get(bundle.index),
-            "/snapshots": get(partial(snapshots.snapshots, catalog)),
-            "/measures": get(snapshots.measures),
-            "/graph": get(partial(snapshots.graph, catalog)),
-            "/layer": get(partial(snapshots.layer, catalog)),
-            "/unit": get(partial(snapshots.unit, catalog)),
-            "/probe_image": get(partial(snapshots.probe_image, catalog)),
-            "/unit_crops": get(partial(snapshots.unit_crops, catalog)),
-            "/jobs": both(partial(jobs.jobs, queue, catalog)),
-            "/warm_up": post(partial(jobs.warm_up, queue, catalog)),
-            "/photo": post(partial(jobs.photo, results), upload=PHOTOS),
-            "/job": get(partial(jobs.job, queue)),
-            "/cancel": post(partial(jobs.cancel, queue)),
-            "/matrix": get(partial(jobs.matrix, queue)),
-            "/matrix_info": get(partial(jobs.matrix_info, queue)),
-            "/result": get(partial(jobs.result, queue)),
-            "/array": get(partial(jobs.array, queue)),
-            "/job_image": get(partial(jobs.job_image, queue)),
-            "/cells": get(partial(jobs.cells, queue)),
-            "/cells_info": get(partial(jobs.cells_info, queue)),
+            **{f"/{name}": self._guard.get(serve) for name, serve in bundle.bundle_files().items()},
+            "/index.js": self._guard.get(bundle.index),
+            **{f"/{path}": self._application(path) for path in paths},
         }
+
+    def _application(self, path: str) -> WSGIApplication:
+        routes = {route.method: route for route in ROUTES if route.path == path}
+        handlers = {method: partial(route.answer, self._server) for method, route in routes.items()}
+        upload = routes["POST"].upload if "POST" in routes else JSON
+        return self._guard.route(handlers, upload)
 
     def close(self) -> None:
         """End the worker processes. TensorBoard never asks for it; they also end with it."""

@@ -13,31 +13,13 @@ from werkzeug.test import TestResponse
 
 from tb_modelcompare.server import bundle as bundle_module
 from tb_modelcompare.server.guards import JSON, Guard
+from tb_modelcompare.server.routes import ROUTES as DECLARED
 
-ROUTES = [
-    "index.js",
-    "static/view-0a1b2c3d.js",
-    "snapshots",
-    "measures",
-    "graph",
-    "layer",
-    "unit",
-    "probe_image",
-    "unit_crops",
-    "jobs",
-    "job",
-    "cancel",
-    "warm_up",
-    "photo",
-    "matrix",
-    "matrix_info",
-    "job_image",
-    "array",
-    "cells",
-    "cells_info",
-    "result",
-]
-WRITES = ("cancel", "warm_up", "photo")  # POST only; "jobs" takes both
+_PATHS = list(dict.fromkeys(route.path for route in DECLARED))
+_METHODS = {route: {one.method for one in DECLARED if one.path == route} for route in _PATHS}
+ROUTES = ["index.js", "static/view-0a1b2c3d.js", *_PATHS]
+WRITES = [route for route in _PATHS if _METHODS[route] == {"POST"}]
+READS = [route for route in ROUTES if "POST" not in _METHODS.get(route, {"GET"})]
 LISTENS_OUTSIDE = ({"bind_all": True}, {"host": "0.0.0.0"}, {"host": "192.168.1.7"})
 SIMILARITY = {
     "kind": "similarity",
@@ -65,6 +47,12 @@ def server(session_logs: Path, bundle: Path, serve: Callable[..., Server]) -> Se
 
 def test_the_list_of_routes_above_is_complete(server: Server) -> None:
     assert {f"/{route}" for route in ROUTES} == set(server.plugin.get_plugin_apps())
+    assert {"snapshots", "jobs", "cells_info"} <= set(ROUTES)
+    assert {"cancel", "warm_up", "photo"} <= set(WRITES)
+
+
+def test_no_two_routes_answer_the_same_request() -> None:
+    assert len({(route.path, route.method) for route in DECLARED}) == len(DECLARED)
 
 
 @pytest.mark.parametrize("route", ROUTES)
@@ -76,7 +64,7 @@ def test_other_methods_are_refused(server: Server, route: str, method: str) -> N
     assert "Access-Control-Allow-Origin" not in response.headers
 
 
-@pytest.mark.parametrize("route", [r for r in ROUTES if r not in ("jobs", *WRITES)])
+@pytest.mark.parametrize("route", READS)
 def test_routes_that_read_do_not_take_post(server: Server, route: str) -> None:
     assert server.post(route, {}).status_code == 405
 

@@ -1,66 +1,5 @@
 // Written by `./run generate` from the server's records. Do not edit.
 
-/** Compare all layers of `a` with all of `b`. Read the values with `matrix`. */
-export interface SimilarityRequest {
-  kind: "similarity";
-  /** id of a snapshot */
-  a: string;
-  /** id of a snapshot */
-  b: string;
-  /** name of a measure */
-  measure: string;
-}
-
-/**
- * The measure between these layers, its null by permutation of whole images of `b`, and an
- * interval by resampling of images. Give `permutations`, `resamples` or both.
- */
-export interface SignificanceRequest {
-  kind: "significance";
-  /** id of a snapshot */
-  a: string;
-  /** id of a snapshot */
-  b: string;
-  /** name of a measure */
-  measure: string;
-  /** names of layers; null for all */
-  layers_a?: string[] | null;
-  /** names of layers; null for all */
-  layers_b?: string[] | null;
-  permutations?: number;
-  resamples?: number;
-}
-
-/**
- * The mean of the measure between all layers when whole images of `b` are permuted: of linear
- * CKA over all orders of the images, exactly and at once; of other measures over five.
- */
-export interface NullRequest {
-  kind: "chance";
-  /** id of a snapshot */
-  a: string;
-  /** id of a snapshot */
-  b: string;
-  /** name of a measure */
-  measure: string;
-}
-
-/**
- * How well each unit of a layer of `a` is predicted by `layers` of `b`, on images not fitted
- * to; the best of these layers counts. They are tried in the order in which they are named.
- */
-export interface SharedUnitsRequest {
-  kind: "shared_units";
-  /** id of a snapshot */
-  a: string;
-  /** name of a layer */
-  layer: string;
-  /** id of a snapshot */
-  b: string;
-  /** names of layers; null for all */
-  layers?: string[] | null;
-}
-
 /**
  * A picture of the unit (or, with `sign` -1, of its opposite), and of the direction that
  * answers to it in each layer of `targets`; at most 256 pictures. `answer` says which direction
@@ -125,16 +64,72 @@ export interface CaricaturesRequest {
   seed?: number;
 }
 
-/**
- * Each layer of the snapshots of a run (at most 1000, in any order) against its partner in the
- * reference.
- */
-export interface TrendRequest {
-  kind: "trend";
+/** Distances between 2 to 64 models, and a map of them. */
+export interface ModelsRequest {
+  kind: "models";
   /** ids of snapshots */
   snapshots: string[];
+  /** `angular_cka` or `procrustes_angle` */
+  metric: string;
+}
+
+/**
+ * The mean of the measure between all layers when whole images of `b` are permuted: of linear
+ * CKA over all orders of the images, exactly and at once; of other measures over five.
+ */
+export interface NullRequest {
+  kind: "chance";
   /** id of a snapshot */
-  reference: string;
+  a: string;
+  /** id of a snapshot */
+  b: string;
+  /** name of a measure */
+  measure: string;
+}
+
+/**
+ * How well each unit of a layer of `a` is predicted by `layers` of `b`, on images not fitted
+ * to; the best of these layers counts. They are tried in the order in which they are named.
+ */
+export interface SharedUnitsRequest {
+  kind: "shared_units";
+  /** id of a snapshot */
+  a: string;
+  /** name of a layer */
+  layer: string;
+  /** id of a snapshot */
+  b: string;
+  /** names of layers; null for all */
+  layers?: string[] | null;
+}
+
+/**
+ * The measure between these layers, its null by permutation of whole images of `b`, and an
+ * interval by resampling of images. Give `permutations`, `resamples` or both.
+ */
+export interface SignificanceRequest {
+  kind: "significance";
+  /** id of a snapshot */
+  a: string;
+  /** id of a snapshot */
+  b: string;
+  /** name of a measure */
+  measure: string;
+  /** names of layers; null for all */
+  layers_a?: string[] | null;
+  /** names of layers; null for all */
+  layers_b?: string[] | null;
+  permutations?: number;
+  resamples?: number;
+}
+
+/** Compare all layers of `a` with all of `b`. Read the values with `matrix`. */
+export interface SimilarityRequest {
+  kind: "similarity";
+  /** id of a snapshot */
+  a: string;
+  /** id of a snapshot */
+  b: string;
   /** name of a measure */
   measure: string;
 }
@@ -154,13 +149,18 @@ export interface StepMapRequest {
   measure: string;
 }
 
-/** Distances between 2 to 64 models, and a map of them. */
-export interface ModelsRequest {
-  kind: "models";
+/**
+ * Each layer of the snapshots of a run (at most 1000, in any order) against its partner in the
+ * reference.
+ */
+export interface TrendRequest {
+  kind: "trend";
   /** ids of snapshots */
   snapshots: string[];
-  /** `angular_cka` or `procrustes_angle` */
-  metric: string;
+  /** id of a snapshot */
+  reference: string;
+  /** name of a measure */
+  measure: string;
 }
 
 /** The layer that was chosen. */
@@ -174,6 +174,113 @@ export interface WarmUpRequest {
 /** Which job to cancel, or to wait for no longer. */
 export interface CancelRequest {
   id: string;
+}
+
+/** An error: the name of its class, and a sentence that says what to do. */
+export interface NamedError {
+  type: string;
+  message: string;
+}
+
+/**
+ * The status of a job.
+ *
+ * `status` is the word that every client knows. `state` tells a job that took too long
+ * ("timed_out", a kind of "failed") from one that failed otherwise. `position` is the number of
+ * jobs that wait before this one.
+ *
+ * `look` says which matrix of a similarity can be read: "first" is a progressive estimate,
+ * "exact" the values themselves. `revision` counts the matrices so far. `known` is what an
+ * unfinished job knows of its result.
+ */
+export interface Job {
+  id: string;
+  kind: string;
+  status: "cancelled" | "done" | "failed" | "queued" | "running";
+  state: State;
+  fraction: number;
+  message: string;
+  position: number | null;
+  cached: boolean;
+  items: JobItem[];
+  look: "exact" | "first" | null;
+  revision: number;
+  known: unknown;
+  error: NamedError | null;
+}
+
+/** Where a job is on its way. */
+export type State = "cancelled" | "done" | "failed" | "queued" | "running" | "timed_out";
+
+/**
+ * One picture of a job that makes pictures.
+ *
+ * `drawn` is of an analogy the direction of the picture, `r2` the cross-validated R² of
+ * predicting the unit from all of this layer, `picture` the key of the finished picture in the
+ * cache, `image` the relative address of the picture once there is one, and `problem` says why
+ * this layer has no picture and never will.
+ */
+export interface JobItem {
+  key: string;
+  snapshot: string;
+  layer: string;
+  role: "analogy" | "caricature" | "difference" | "source";
+  picture: string;
+  drawn: DrawnDirection | null;
+  r2: number | null;
+  best_unit: BestUnit | null;
+  problem: string | null;
+  image: string | null;
+  step: number;
+}
+
+/**
+ * The direction that a picture of an analogy is drawn of, and how it answers to the unit.
+ *
+ * `correlation` is that of the activity along it with the unit's, on images that it was not
+ * fitted to; `low` and `high` are the ends of its 95 % interval over images, and `null` is the
+ * 95 % quantile when images are permuted, null where they cannot be.
+ */
+export interface DrawnDirection {
+  direction: "decoder" | "pattern" | "regression";
+  correlation: number;
+  low: number;
+  high: number;
+  null: number | null;
+}
+
+/** The unit of a layer that correlates best with the unit that was asked about. */
+export interface BestUnit {
+  unit: number;
+  correlation: number;
+}
+
+/** A photo that was kept: its digest, and its size in pixels. */
+export interface Kept {
+  photo: string;
+  width: number;
+  height: number;
+}
+
+/**
+ * A matrix without its values: the exact one, or a progressive estimate.
+ *
+ * `look` is "first" for a progressive estimate, whose `revision` counts up, and "exact" for the
+ * values themselves. `interval` says whether the estimate has an interval, whose ends can be
+ * read. `rows` are layers of `a`, `columns` layers of `b`.
+ */
+export interface MatrixInfo {
+  a: string;
+  b: string;
+  measure: string;
+  rows: string[];
+  columns: string[];
+  low: number | null;
+  high: number | null;
+  warnings: string[];
+  look: "exact" | "first";
+  revision: number;
+  interval: boolean;
 }
 
 /**
@@ -303,151 +410,6 @@ export interface TopImage {
   before: number | null;
 }
 
-/**
- * The status of a job.
- *
- * `status` is the word that every client knows. `state` tells a job that took too long
- * ("timed_out", a kind of "failed") from one that failed otherwise. `position` is the number of
- * jobs that wait before this one.
- *
- * `look` says which matrix of a similarity can be read: "first" is a progressive estimate,
- * "exact" the values themselves. `revision` counts the matrices so far. `known` is what an
- * unfinished job knows of its result.
- */
-export interface Job {
-  id: string;
-  kind: string;
-  status: "cancelled" | "done" | "failed" | "queued" | "running";
-  state: State;
-  fraction: number;
-  message: string;
-  position: number | null;
-  cached: boolean;
-  items: JobItem[];
-  look: "exact" | "first" | null;
-  revision: number;
-  known: unknown;
-  error: NamedError | null;
-}
-
-/** Where a job is on its way. */
-export type State = "cancelled" | "done" | "failed" | "queued" | "running" | "timed_out";
-
-/**
- * One picture of a job that makes pictures.
- *
- * `drawn` is of an analogy the direction of the picture, `r2` the cross-validated R² of
- * predicting the unit from all of this layer, `picture` the key of the finished picture in the
- * cache, `image` the relative address of the picture once there is one, and `problem` says why
- * this layer has no picture and never will.
- */
-export interface JobItem {
-  key: string;
-  snapshot: string;
-  layer: string;
-  role: "analogy" | "caricature" | "difference" | "source";
-  picture: string;
-  drawn: DrawnDirection | null;
-  r2: number | null;
-  best_unit: BestUnit | null;
-  problem: string | null;
-  image: string | null;
-  step: number;
-}
-
-/**
- * The direction that a picture of an analogy is drawn of, and how it answers to the unit.
- *
- * `correlation` is that of the activity along it with the unit's, on images that it was not
- * fitted to; `low` and `high` are the ends of its 95 % interval over images, and `null` is the
- * 95 % quantile when images are permuted, null where they cannot be.
- */
-export interface DrawnDirection {
-  direction: "decoder" | "pattern" | "regression";
-  correlation: number;
-  low: number;
-  high: number;
-  null: number | null;
-}
-
-/** The unit of a layer that correlates best with the unit that was asked about. */
-export interface BestUnit {
-  unit: number;
-  correlation: number;
-}
-
-/** An error: the name of its class, and a sentence that says what to do. */
-export interface NamedError {
-  type: string;
-  message: string;
-}
-
-/**
- * A matrix without its values: the exact one, or a progressive estimate.
- *
- * `look` is "first" for a progressive estimate, whose `revision` counts up, and "exact" for the
- * values themselves. `interval` says whether the estimate has an interval, whose ends can be
- * read. `rows` are layers of `a`, `columns` layers of `b`.
- */
-export interface MatrixInfo {
-  a: string;
-  b: string;
-  measure: string;
-  rows: string[];
-  columns: string[];
-  low: number | null;
-  high: number | null;
-  warnings: string[];
-  look: "exact" | "first";
-  revision: number;
-  interval: boolean;
-}
-
-/** A photo that was kept: its digest, and its size in pixels. */
-export interface Kept {
-  photo: string;
-  width: number;
-  height: number;
-}
-
-/** The description of the matrix, whose values are in a file. */
-export interface SimilarityResult {
-  matrix: MatrixInfo;
-}
-
-/** What was computed; `array` gives each of `arrays`, with a row for each of `rows`. */
-export interface SignificanceResult {
-  rows: string[];
-  columns: string[];
-  arrays: string[];
-  permutations: number;
-  resamples: number;
-}
-
-/**
- * Which array can be read.
- *
- * `shuffles` is the number of permutations of the images that the mean is over; null for all
- * that there are.
- */
-export interface NullResult {
-  rows: string[];
-  columns: string[];
-  arrays: string[];
-  shuffles: number | null;
-}
-
-/**
- * The best prediction of each unit: R², and the index of the layer in `layers`.
- *
- * Both are null for a unit that is constant on the probe.
- */
-export interface SharedUnitsResult {
-  layers: string[];
-  r2: (number | null)[];
-  best: (number | null)[];
-}
-
 /** The pictures; the first is the source's. */
 export interface AnalogiesResult {
   items: JobItem[];
@@ -456,55 +418,6 @@ export interface AnalogiesResult {
 /** The pictures. */
 export interface CaricaturesResult {
   items: JobItem[];
-}
-
-/** The description of the table, whose values are in a file. */
-export interface TrendResult {
-  cells: TrendCells;
-}
-
-/**
- * A trend: a row for each layer, a column for each step.
- *
- * `partners` has the layer of the reference that each row is compared with.
- */
-export interface TrendCells {
-  kind: "trend";
-  rows: string[];
-  columns: string[];
-  measure: string;
-  title: string;
-  low: number | null;
-  high: number | null;
-  distance: boolean;
-  notes: string[];
-  computed: number;
-  found: number;
-  partners: string[];
-  matching: "best" | "names";
-  reference: string;
-}
-
-/** The description of the table, whose values are in a file. */
-export interface StepMapResult {
-  cells: StepMapCells;
-}
-
-/** A map of steps: rows and columns are ids of snapshots. */
-export interface StepMapCells {
-  kind: "steps";
-  rows: string[];
-  columns: string[];
-  measure: string;
-  title: string;
-  low: number | null;
-  high: number | null;
-  distance: boolean;
-  notes: string[];
-  computed: number;
-  found: number;
-  layer_a: string;
-  layer_b: string;
 }
 
 /** The description of the table, whose values are in a file. */
@@ -536,6 +449,93 @@ export interface ModelsCells {
   stress: number;
 }
 
+/**
+ * Which array can be read.
+ *
+ * `shuffles` is the number of permutations of the images that the mean is over; null for all
+ * that there are.
+ */
+export interface NullResult {
+  rows: string[];
+  columns: string[];
+  arrays: string[];
+  shuffles: number | null;
+}
+
+/**
+ * The best prediction of each unit: R², and the index of the layer in `layers`.
+ *
+ * Both are null for a unit that is constant on the probe.
+ */
+export interface SharedUnitsResult {
+  layers: string[];
+  r2: (number | null)[];
+  best: (number | null)[];
+}
+
+/** What was computed; `array` gives each of `arrays`, with a row for each of `rows`. */
+export interface SignificanceResult {
+  rows: string[];
+  columns: string[];
+  arrays: string[];
+  permutations: number;
+  resamples: number;
+}
+
+/** The description of the matrix, whose values are in a file. */
+export interface SimilarityResult {
+  matrix: MatrixInfo;
+}
+
+/** The description of the table, whose values are in a file. */
+export interface StepMapResult {
+  cells: StepMapCells;
+}
+
+/** A map of steps: rows and columns are ids of snapshots. */
+export interface StepMapCells {
+  kind: "steps";
+  rows: string[];
+  columns: string[];
+  measure: string;
+  title: string;
+  low: number | null;
+  high: number | null;
+  distance: boolean;
+  notes: string[];
+  computed: number;
+  found: number;
+  layer_a: string;
+  layer_b: string;
+}
+
+/** The description of the table, whose values are in a file. */
+export interface TrendResult {
+  cells: TrendCells;
+}
+
+/**
+ * A trend: a row for each layer, a column for each step.
+ *
+ * `partners` has the layer of the reference that each row is compared with.
+ */
+export interface TrendCells {
+  kind: "trend";
+  rows: string[];
+  columns: string[];
+  measure: string;
+  title: string;
+  low: number | null;
+  high: number | null;
+  distance: boolean;
+  notes: string[];
+  computed: number;
+  found: number;
+  partners: string[];
+  matching: "best" | "names";
+  reference: string;
+}
+
 /** The arrays themselves, row after row, while a few pairs are being computed. */
 export interface KnownSignificance {
   rows: string[];
@@ -543,6 +543,16 @@ export interface KnownSignificance {
   arrays: Record<string, number[][]>;
 }
 
-export type JobRequest = SimilarityRequest | SignificanceRequest | NullRequest | SharedUnitsRequest | AnalogiesRequest | CaricaturesRequest | TrendRequest | StepMapRequest | ModelsRequest;
+export type JobRequest = AnalogiesRequest | CaricaturesRequest | ModelsRequest | NullRequest | SharedUnitsRequest | SignificanceRequest | SimilarityRequest | StepMapRequest | TrendRequest;
 
 export type CellsInfo = ModelsCells | StepMapCells | TrendCells;
+
+/** What `read` asks for: the parameters of a route, and the record that it answers. */
+export interface Answers {
+  job: { query: { id: string | number; watcher?: string | number }; answer: Job };
+  matrix_info: { query: { id: string | number }; answer: MatrixInfo };
+  snapshots: { query: {  }; answer: Listing };
+  measures: { query: {  }; answer: Measures };
+  layer: { query: { snapshot: string | number; layer: string | number }; answer: LayerInfo };
+  unit: { query: { snapshot: string | number; layer: string | number; unit: string | number; limit?: string | number }; answer: UnitInfo };
+}

@@ -99,6 +99,7 @@ async function snapshots(): Promise<Listing> {
 /** The plugin's own routes, relative to the plugin's frame. */
 export const httpSource: Source = {
   live: true,
+  read: (route, query) => read(route, query as Query),
   snapshots,
   measures: () => read<Measures>('measures'),
   graph: (snapshot) => read<LayerGraph>('graph', { snapshot }),

@@ -1,3 +1,4 @@
+import type { Answers } from './generated';
 import type {
   Box,
   Cells,
@@ -18,6 +19,11 @@ import type {
 export interface Source {
   /** False where nothing can be computed any more (a report). */
   readonly live: boolean;
+  /** What a route that only reads answers; `Answers` has all of them. */
+  read<R extends keyof Answers>(
+    route: R,
+    query: Answers[R]['query'],
+  ): Promise<Answers[R]['answer']>;
   /** The same object again as long as there is nothing new. */
   snapshots(): Promise<Listing>;
   measures(): Promise<Measures>;

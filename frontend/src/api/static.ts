@@ -39,6 +39,7 @@ export function staticSource(data: ReportData): Source {
   });
   return {
     live: false,
+    read: async () => absent(),
     snapshots: () => Promise.resolve(data.listing),
     measures: () => Promise.resolve(data.measures),
     graph: async (snapshot) => data.graphs[snapshot] ?? absent(),

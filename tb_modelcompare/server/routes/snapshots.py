@@ -10,7 +10,6 @@ from collections.abc import Callable
 from typing import Any
 
 import msgspec
-from tensorboard import plugin_util
 from werkzeug.wrappers import Request, Response
 
 from tb_modelcompare.compare.crops import MAX_CROPS, MAX_PIXELS, crops_jpeg, strongest_crops
@@ -21,38 +20,29 @@ from tb_modelcompare.errors import PhotoError, RequestError
 from tb_modelcompare.graph import LayerGraph
 from tb_modelcompare.log.snapshot import Snapshot
 from tb_modelcompare.server import query
-from tb_modelcompare.server.catalog import Catalog, Contents
+from tb_modelcompare.server.catalog import Contents
 from tb_modelcompare.server.guards import NotModified, respond, respond_json
 from tb_modelcompare.server.records import LayerInfo, LayerStatistics, TopImage, UnitInfo
+from tb_modelcompare.server.route import Route, Server
 
 
-def experiment_of(request: Request) -> tuple[Any, str]:
-    """TensorBoard's context and experiment id of a request."""
-    return plugin_util.context(request.environ), plugin_util.experiment_id(request.environ)
-
-
-def finder(catalog: Catalog, request: Request) -> Callable[[str], Snapshot]:
-    """From the id of a snapshot to the snapshot."""
-    return functools.partial(catalog.snapshot, *experiment_of(request))
-
-
-def snapshots(catalog: Catalog, request: Request) -> Response:
-    """The listing."""
-    listing = msgspec.to_builtins(_listing(catalog.contents(*experiment_of(request))))
+def snapshots(server: Server, request: Request) -> Response:
+    """The snapshots that are logged, and what could not be read."""
+    listing = msgspec.to_builtins(_listing(server.contents(request)))
     # Open tabs ask again and again, and mostly have it already.
     tag = hashlib.sha256(json.dumps(listing).encode()).hexdigest()
     return _tagged(request, tag, lambda: listing)
 
 
-def graph(catalog: Catalog, request: Request) -> Response:
+def graph(server: Server, request: Request) -> Response:
     """The layer graph of a snapshot."""
-    snapshot = _asked(catalog, request)
+    snapshot = server.snapshot(request)
     return _tagged(request, snapshot.digest, lambda: _layer_graph(snapshot).to_json())
 
 
-def layer(catalog: Catalog, request: Request) -> Response:
+def layer(server: Server, request: Request) -> Response:
     """A layer, and statistics of its units."""
-    snapshot = _asked(catalog, request)
+    snapshot = server.snapshot(request)
     logged = snapshot.layer(query.text(request, "layer"))
 
     def describe() -> LayerInfo:
@@ -78,15 +68,15 @@ def layer(catalog: Catalog, request: Request) -> Response:
     return _tagged(request, f"{snapshot.digest}-{logged.asset.path}", describe)
 
 
-def unit(catalog: Catalog, request: Request) -> Response:
+def unit(server: Server, request: Request) -> Response:
     """The images that excite a unit most."""
-    snapshot = _asked(catalog, request)
+    snapshot = server.snapshot(request)
     logged = snapshot.layer(query.text(request, "layer"))
     number = query.integer(request, "unit", 0, logged.units - 1)
     limit = query.integer(request, "limit", 1, 100, 9)
 
     def describe() -> UnitInfo:
-        top = top_positions(snapshot, catalog.probe(snapshot), logged.name, number, limit)
+        top = top_positions(snapshot, server.catalog.probe(snapshot), logged.name, number, limit)
         found = _statistics(snapshot, logged.name)
         return UnitInfo(
             top=msgspec.convert(top.positions, list[TopImage]),
@@ -101,9 +91,9 @@ def unit(catalog: Catalog, request: Request) -> Response:
     return _tagged(request, tag, describe)
 
 
-def probe_image(catalog: Catalog, request: Request) -> Response:
+def probe_image(server: Server, request: Request) -> Response:
     """An image of the probe, or a part of it."""
-    snapshot = _asked(catalog, request)
+    snapshot = server.snapshot(request)
     number = query.integer(request, "index", 0, snapshot.probe_record.count - 1)
     _require_images(snapshot)
     size = query.integer(request, "size", 16, 1024, 96)
@@ -111,14 +101,14 @@ def probe_image(catalog: Catalog, request: Request) -> Response:
     return _tagged(
         request,
         f"{snapshot.probe_id}-{number}-{size}-{box}",
-        lambda: shown_png(cropped(catalog.probe(snapshot).images[number], box), size),
+        lambda: shown_png(cropped(server.catalog.probe(snapshot).images[number], box), size),
         "image/png",
     )
 
 
-def unit_crops(catalog: Catalog, request: Request) -> Response:
+def unit_crops(server: Server, request: Request) -> Response:
     """What each of some units is most active on, in one picture."""
-    snapshot = _asked(catalog, request)
+    snapshot = server.snapshot(request)
     logged = snapshot.layer(query.text(request, "layer"))
     units = query.integers(request, "units", 0, logged.units - 1, MAX_CROPS)
     _require_images(snapshot)
@@ -129,18 +119,39 @@ def unit_crops(catalog: Catalog, request: Request) -> Response:
         request,
         f"{snapshot.digest}-{logged.asset.path}-{size}-{'.'.join(map(str, units))}",
         lambda: crops_jpeg(
-            strongest_crops(snapshot, catalog.probe(snapshot), logged.name, units), size
+            strongest_crops(snapshot, server.catalog.probe(snapshot), logged.name, units), size
         ),
         "image/jpeg",
     )
 
 
-def measures(request: Request) -> Response:
+def measures(server: Server, request: Request) -> Response:
     """What the measures declare about themselves."""
     from tb_modelcompare.similarity import MEASURES
 
     listed = list(map(measure_info, MEASURES.values()))
     return respond_json(request, Measures(listed, default="linear_cka"))
+
+
+_LAYER = ("snapshot", "layer")
+
+ROUTES = (
+    Route("snapshots", snapshots, answers=Listing),
+    Route("measures", measures, answers=Measures),
+    Route("graph", graph, needs=("snapshot",)),
+    Route("layer", layer, needs=_LAYER, answers=LayerInfo),
+    Route("unit", unit, needs=(*_LAYER, "unit"), takes=("limit",), answers=UnitInfo),
+    Route(
+        "probe_image",
+        probe_image,
+        needs=("snapshot", "index"),
+        takes=("size", "box"),
+        answers="image/png",
+    ),
+    Route(
+        "unit_crops", unit_crops, needs=(*_LAYER, "units"), takes=("size",), answers="image/jpeg"
+    ),
+)
 
 
 def _listing(contents: Contents) -> Listing:
@@ -155,10 +166,6 @@ def _listing(contents: Contents) -> Listing:
 def _require_images(snapshot: Snapshot) -> None:
     if not snapshot.probe_record.is_of_images:
         raise PhotoError(f"the probe of {snapshot.id} holds arrays and no images")
-
-
-def _asked(catalog: Catalog, request: Request) -> Snapshot:
-    return finder(catalog, request)(query.text(request, "snapshot"))
 
 
 def _tagged(
