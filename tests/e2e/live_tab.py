@@ -66,7 +66,14 @@ def wide_activations() -> dict[str, np.ndarray]:
 class Board:
     """A running `tensorboard` process."""
 
-    def __init__(self, logdir: Path, environ: dict[str, str], log: Path, *options: str) -> None:
+    def __init__(
+        self,
+        logdir: Path,
+        environ: dict[str, str],
+        log: Path,
+        *options: str,
+        folder: Path = ROOT,
+    ) -> None:
         with socket.socket() as free:
             free.bind(("localhost", 0))
             port = free.getsockname()[1]
@@ -75,7 +82,11 @@ class Board:
         command = [sys.executable, "-m", "tensorboard.main", "--logdir", str(logdir)]
         with log.open("w") as stream:
             self.process = subprocess.Popen(
-                [*command, "--port", str(port), *options], env=environ, stdout=stream, stderr=stream
+                [*command, "--port", str(port), *options],
+                cwd=folder,  # from where Python imports first
+                env=environ,
+                stdout=stream,
+                stderr=stream,
             )
 
     def wait(self, path: str, snapshots: int, seconds: float = 90) -> None:
