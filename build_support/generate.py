@@ -62,10 +62,9 @@ def _typescript(named: dict[str, Any]) -> str:
     for route in ROUTES:
         if route.method == "GET" and isinstance(route.answers, type):
             given = [*route.needs, *(f"{name}?" for name in route.takes)]
-            query = "; ".join(f"{name}: string | number" for name in given)
-            lines.append(
-                f"  {route.path}: {{ query: {{ {query} }}; answer: {name_of(route.answers)} }};"
-            )
+            fields = "; ".join(f"{name}: string | number" for name in given)
+            query = f"{{ {fields} }}" if given else "Record<string, never>"
+            lines.append(f"  {route.path}: {{ query: {query}; answer: {name_of(route.answers)} }};")
     lines += ["}"]
     return "\n".join(lines) + "\n"
 

@@ -551,8 +551,8 @@ export type CellsInfo = ModelsCells | StepMapCells | TrendCells;
 export interface Answers {
   job: { query: { id: string | number; watcher?: string | number }; answer: Job };
   matrix_info: { query: { id: string | number }; answer: MatrixInfo };
-  snapshots: { query: {  }; answer: Listing };
-  measures: { query: {  }; answer: Measures };
+  snapshots: { query: Record<string, never>; answer: Listing };
+  measures: { query: Record<string, never>; answer: Measures };
   layer: { query: { snapshot: string | number; layer: string | number }; answer: LayerInfo };
   unit: { query: { snapshot: string | number; layer: string | number; unit: string | number; limit?: string | number }; answer: UnitInfo };
 }
