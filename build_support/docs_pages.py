@@ -83,7 +83,7 @@ def _measure(measure: Measure) -> str:
         ["source", _text(measure.paper)],
     ]
     if measure.wants_rows_over_units:
-        facts.insert(-1, ["needs", "more rows than units: it is biased otherwise"])
+        facts.insert(-1, ["needs", _needs(measure)])
     return "\n\n".join(
         [
             f"### {measure.name}",
@@ -91,6 +91,12 @@ def _measure(measure: Measure) -> str:
             _table(["", ""], facts),
         ]
     )
+
+
+def _needs(measure: Measure) -> str:
+    if math.isinf(measure.rows_per_unit):
+        return f"`{measure.instead}` beside it: it is high for unrelated layers"
+    return f"{measure.rows_per_unit:g} rows for each unit, or `{measure.instead}`: it is biased"
 
 
 def _command(name: str, parser: argparse.ArgumentParser) -> str:

@@ -135,6 +135,8 @@ def show(
         symmetric=False,
         distance=False,
         wants_rows_over_units=False,
+        rows_per_unit=0.0,
+        instead="",
         formula="",
         paper="Your own values",
         summary="Numbers that you gave for pairs of layers.",

@@ -118,7 +118,8 @@ def _similarity(commands: Any) -> None:
         metavar="N",
         type=count(0),
         default=0,
-        help="permute the images of B so often, for the null of each value; 100 is usual",
+        help="permute the images of B so often, for the null; 199 or more also give p-values for "
+        "all pairs of layers together",
     )
     parser.add_argument(
         "--resamples",

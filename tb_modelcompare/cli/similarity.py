@@ -20,8 +20,7 @@ from tb_modelcompare.jobs.kept_comparisons import (
     keep_comparison,
     make_comparison,
 )
-from tb_modelcompare.log.reader import open_snapshot
-from tb_modelcompare.log.same_probe import require_same_probe
+from tb_modelcompare.log.reader import open_snapshot, require_same_probe
 from tb_modelcompare.log.snapshot import Snapshot
 from tb_modelcompare.report import report_html
 from tb_modelcompare.similarity import MEASURES, Comparison, Measure
@@ -45,6 +44,12 @@ def similarity(arguments: argparse.Namespace) -> int:
     if comparison.low is not None:
         images = a.rows // a.probe_record.positions_per_image
         print(f"low, high: 95 % {measure.interval_label(images)}")
+    if comparison.family_p_value is not None:
+        findings = int((comparison.family_p_value <= 0.05).sum())
+        print(
+            f"{findings} of {comparison.values.size} pairs are beyond the null for all pairs "
+            "together (family_p_value at most 0.05)"
+        )
     print(_best_matches(comparison, measure, a.id, b.id))
     if csv_file is not None:
         _write_csv(csv_file, comparison)

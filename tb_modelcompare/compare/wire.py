@@ -59,7 +59,8 @@ class MeasureInfo(msgspec.Struct):
 
     `low` and `high` are null where the measure has no bound on that side. Of a `distance`, less is
     more alike. A measure that `wants_rows_over_units` is biased towards alike where a layer has
-    more units than the probe has rows.
+    fewer than `rows_per_unit` rows for each unit. That is null where no number of rows is enough,
+    and 0 for a measure without that bias. `instead` names a measure without it.
     """
 
     name: str
@@ -69,6 +70,8 @@ class MeasureInfo(msgspec.Struct):
     symmetric: bool
     distance: bool
     wants_rows_over_units: bool
+    rows_per_unit: float | None
+    instead: str
     formula: str
     paper: str
     summary: str
@@ -131,6 +134,8 @@ def measure_info(measure: Measure) -> MeasureInfo:
         symmetric=measure.symmetric,
         distance=measure.distance,
         wants_rows_over_units=measure.wants_rows_over_units,
+        rows_per_unit=finite_bound(measure.rows_per_unit),
+        instead=measure.instead,
         formula=measure.formula,
         paper=measure.paper,
         summary=measure.summary,

@@ -20,7 +20,17 @@ from tb_modelcompare.jobs.runtime.progress import write_array
 from tb_modelcompare.log.snapshot import Snapshot
 from tb_modelcompare.similarity import MEASURES, Comparison
 
-STATISTICS = ("null_mean", "null_high", "p_value", "low", "high", "effective_rows", "baseline")
+STATISTICS = (
+    "null_mean",
+    "null_high",
+    "p_value",
+    "family_p_value",
+    "calibrated",
+    "low",
+    "high",
+    "effective_rows",
+    "baseline",
+)
 """What a comparison can have beside its values, by the names of its attributes."""
 
 

@@ -27,7 +27,6 @@ from tb_modelcompare.log.text import is_text
 
 __all__ = [
     "PARTIAL_PREFIX",
-    "PART_ALIGNMENT",
     "Asset",
     "assembling",
     "describe",
@@ -37,7 +36,6 @@ __all__ = [
     "publish",
     "slug",
     "sync",
-    "unused_name",
     "writing_below",
     "writing_to",
 ]
@@ -47,27 +45,19 @@ PARTIAL_PREFIX = ".partial-"
 
 _HEX_DIGEST = re.compile(r"[0-9a-f]{64}\Z")
 _MAX_PATH, _MAX_PART = 4096, 255
-# Parts of a file begin at multiples of so many bytes, as values do behind a header of numpy's.
-PART_ALIGNMENT = 64
-_MAX_OFFSET = 2**40
 
 
 @dataclass(frozen=True)
 class Asset:
-    """A file named by an index, or a part of one: path below the run directory, size, SHA-256.
-
-    `offset` is where the part begins, in bytes; None stands for the whole file.
-    """
+    """A file named by an index: path relative to the run directory, size, SHA-256."""
 
     path: str
     bytes: int
     sha256: str
-    offset: int | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """{"path", "bytes", "sha256"}, and "offset" of a part."""
-        whole = {"path": self.path, "bytes": self.bytes, "sha256": self.sha256}
-        return whole if self.offset is None else {**whole, "offset": self.offset}
+        """{"path", "bytes", "sha256"}"""
+        return {"path": self.path, "bytes": self.bytes, "sha256": self.sha256}
 
     @classmethod
     def from_json(cls, value: Any, what: str) -> Asset:
@@ -89,20 +79,10 @@ class Asset:
             raise CorruptSnapshotError(f"index: size of {what} is {size!r:.50}")
         if not isinstance(digest, str) or not _HEX_DIGEST.match(digest):
             raise CorruptSnapshotError(f"index: sha256 of {what} is {digest!r:.100}")
-        offset = value.get("offset")
-        if offset is not None and not (
-            isinstance(offset, int)
-            and not isinstance(offset, bool)
-            and 0 <= offset <= _MAX_OFFSET
-            and offset % PART_ALIGNMENT == 0
-        ):
-            raise CorruptSnapshotError(f"index: offset of {what} is {offset!r:.50}")
-        return cls(path, size, digest, offset)
+        return cls(path, size, digest)
 
     def locate(self, run_dir: str) -> Path:
         """The file, inside the run directory and of the recorded size; contents unchecked.
-
-        Of a part, the file that holds it.
 
         Raises
         ------
@@ -119,11 +99,10 @@ class Asset:
             status = os.stat(real)
         if not stat.S_ISREG(status.st_mode):
             raise CorruptSnapshotError(f"{self.path} in {run_dir} is no file")
-        end = self.bytes + (self.offset or 0)
-        if status.st_size < end or (self.offset is None and status.st_size != end):
+        if status.st_size != self.bytes:
             raise CorruptSnapshotError(
                 f"{self.path} in {run_dir} has {status.st_size} bytes and its index says "
-                f"{end}{'' if self.offset is None else ' or more'}; log the model again"
+                f"{self.bytes}; log the model again"
             )
         return Path(real)
 
@@ -139,12 +118,12 @@ class Asset:
         """
         file = self.locate(run_dir)
         with self._readable(run_dir):
-            digest = known_digest(file, self.offset or 0, self.bytes)
+            digest = known_digest(file)
         self._expect(digest, run_dir)
         return file
 
     def read(self, run_dir: str) -> builtins.bytes:
-        """The contents of a small file or part, the very bytes of which were verified.
+        """The contents of a small file, the very bytes of which were verified.
 
         Raises
         ------
@@ -153,7 +132,6 @@ class Asset:
         """
         file = self.locate(run_dir)
         with self._readable(run_dir), open_regular(file) as stream:
-            stream.seek(self.offset or 0)
             content = stream.read(self.bytes)
         self._expect(hashlib.sha256(content).hexdigest(), run_dir)
         return content
@@ -239,7 +217,7 @@ def assembling(parent: Path) -> Iterator[Path]:
     LogDirectoryError
         If it cannot be made.
     """
-    partial = unused_name(parent)
+    partial = _new_name(parent)
     with writing_to(parent):
         partial.mkdir(parents=True)
     try:
@@ -251,7 +229,8 @@ def assembling(parent: Path) -> Iterator[Path]:
 def publish(partial: Path, final: Path) -> None:
     """Make a filled directory visible under its name, all at once and durably.
 
-    One that is there already under this name makes room.
+    `final` is named after its contents: one that is there already holds the same, or is
+    damaged and makes room.
 
     Raises
     ------
@@ -269,7 +248,7 @@ def publish(partial: Path, final: Path) -> None:
             except OSError:
                 if not final.is_dir():
                     raise
-                retired = unused_name(final.parent, final.name)
+                retired = _new_name(final.parent, final.name)
                 os.rename(final, retired)
                 shutil.rmtree(retired, ignore_errors=True)
         sync(final.parent)
@@ -283,7 +262,7 @@ def empty_directory(directory: Path) -> None:
     LogDirectoryError
         If that fails.
     """
-    empty, retired = (unused_name(directory.parent, directory.name) for _ in range(2))
+    empty, retired = (_new_name(directory.parent, directory.name) for _ in range(2))
     with writing_to(directory.parent):
         empty.mkdir()  # first: where there is no room for it, nothing was touched
         os.rename(directory, retired)
@@ -301,8 +280,7 @@ def is_being_replaced(directory: Path) -> bool:
     return any(name.startswith(PARTIAL_PREFIX) and name.endswith(ending) for name in names)
 
 
-def unused_name(parent: Path, takes_place_of: str = "") -> Path:
-    """A path that readers pass over, for what is being written or deleted."""
+def _new_name(parent: Path, takes_place_of: str = "") -> Path:
     ending = takes_place_of and f"-{takes_place_of}"
     return parent / f"{PARTIAL_PREFIX}{os.getpid()}-{secrets.token_hex(6)}{ending}"
 

@@ -16,7 +16,17 @@ from tb_modelcompare.errors.checks import whole
 from tb_modelcompare.similarity.activations import Matrix
 
 _VERSION = 1
-_BESIDE = ("null_mean", "null_high", "p_value", "low", "high", "effective_rows", "baseline")
+_BESIDE = (
+    "null_mean",
+    "null_high",
+    "p_value",
+    "family_p_value",
+    "calibrated",
+    "low",
+    "high",
+    "effective_rows",
+    "baseline",
+)
 # What reading a file raises that is damaged, or is another.
 _UNREADABLE = (
     *(OSError, EOFError, ValueError, LookupError, TypeError, AttributeError, MemoryError),
@@ -63,8 +73,15 @@ class Comparison:
     p_value : array (rows, columns), optional
         Likewise: share of permutations, the true order counted as one, that are at least as
         similar.
+    family_p_value : array (rows, columns), optional
+        Where at least 199 permutations were asked for: the same for all pairs together. Where no
+        layers are related, some pair is at 0.05 or below in 5 % of comparisons.
+    calibrated : array (rows, columns), optional
+        Where permutations were asked for and the measure has a finite best value: how far of the
+        way from `null_high` to that value; 0 where it is not beyond the null.
     low, high : array (rows, columns), optional
-        Where resamples were asked for: interval over images.
+        Where resamples were asked for: interval over images; `Measure.interval_label` says what
+        it is for. NaN where a pair has none: too few rows for its units, which `warnings` says.
     effective_rows : array (rows, columns), optional
         Where either was asked for: independent rows that the pair amounts to, as the positions of
         an image are alike.
@@ -87,6 +104,8 @@ class Comparison:
     effective_rows: Matrix | None = None
     baseline: Matrix | None = None
     distance: bool = False
+    family_p_value: Matrix | None = None
+    calibrated: Matrix | None = None
 
     def __getitem__(self, layers: Any) -> Any:
         if isinstance(layers, str):
@@ -160,8 +179,8 @@ class Comparison:
         pandas.DataFrame
             The matrix, with the layers of the first model as its index and those of the second as
             its columns; or the columns "row", "column", the measure's name, and those of
-            "null_mean", "null_high", "p_value", "low", "high", "effective_rows" and "baseline"
-            that there are.
+            "null_mean", "null_high", "p_value", "family_p_value", "calibrated", "low", "high",
+            "effective_rows" and "baseline" that there are.
 
         Raises
         ------

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import itertools
 import time
-import warnings
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from tb_modelcompare.errors import ActivationError, OptionError, RowsFewerThanUnitsWarning
+from tb_modelcompare.errors import ActivationError, OptionError
 from tb_modelcompare.errors.checks import whole
 from tb_modelcompare.similarity.activations import Layer, Matrix, check_model
 from tb_modelcompare.similarity.comparison import Comparison
-from tb_modelcompare.similarity.images import image_indices
+from tb_modelcompare.similarity.few_rows import (
+    shapes_of,
+    warned_of_few_rows,
+    without_interval,
+)
+from tb_modelcompare.similarity.images import all_different, image_indices
 from tb_modelcompare.similarity.inputs import (
     Constant,
     check_inputs,
@@ -24,7 +29,7 @@ from tb_modelcompare.similarity.inputs import (
     renamed,
 )
 from tb_modelcompare.similarity.jackknife import jackknife_interval
-from tb_modelcompare.similarity.kernel_resampling import mean_of_permutations
+from tb_modelcompare.similarity.kernel_resampling import Resampling, mean_of_permutations
 from tb_modelcompare.similarity.pairs import all_pairs
 from tb_modelcompare.similarity.registry import KernelPlan, Measure
 from tb_modelcompare.similarity.resampling import resampling
@@ -36,12 +41,17 @@ from tb_modelcompare.similarity.settings import (
     Settings,
 )
 from tb_modelcompare.similarity.significance import (
+    MOST_PAIRS,
+    Indices,
     Layers,
     effective_rows_of_pairs,
+    few_resamples,
     interval_of,
     null_of,
+    one_position,
     permutations_of,
     resamples_of,
+    taken_together,
 )
 
 __all__ = ["ComparisonCancelled", "compare"]
@@ -81,7 +91,8 @@ def compare(
         one image are not independent. By default each row is an image.
     permutations, resamples : int
         How often images are permuted, for a null and p-values, and resampled, for an interval,
-        at least 5 times. Each costs one comparison; 100 and 200 are usual. So few resamples that
+        at least 5 times. Each costs one comparison; 199 and 200 are usual. The null of more than
+        1,000 pairs is over one position of each image, which `warnings` says. So few resamples that
         they do not reach `level` are noted in `warnings`. A debiased measure has an interval of
         the value of the population, from a jackknife over 20 blocks of images, where `resamples`
         is not 0; how large it is makes no difference.
@@ -208,8 +219,8 @@ def assess(
     same = b is a
     a = {name: a[name] for name in comparison.rows}
     b = a if same else {name: b[name] for name in comparison.columns}
-    few_rows = warned_of_few_rows(measure, a, b)
-    comparison = replace(comparison, warnings=(*few_rows, *comparison.warnings))
+    few = warned_of_few_rows(measure, shapes_of(a, b))
+    comparison = replace(comparison, warnings=(*few, *comparison.warnings))
     if untrained is not None:
         baseline = once(a, {name: untrained[name] for name in b}).values
         comparison = replace(comparison, baseline=baseline)
@@ -217,8 +228,16 @@ def assess(
         yield comparison
         return
     image = image_indices(groups, len(a[comparison.rows[0]]))
-    few = () if measure.debiased else few_resamples(resamples, level)
-    notes = (*comparison.warnings, *few)
+    units = [[np.shape(layer)[1] for layer in side.values()] for side in (a, b)]
+    none, notes = without_interval(measure, units[0], units[1], len(image))
+    if measure.debiased or not resamples:
+        notes = ()
+    elif none.all():
+        ends = np.full(none.shape, np.nan)
+        comparison, resamples = replace(comparison, low=ends, high=ends), 0
+    else:
+        notes += few_resamples(resamples, level)
+    notes = (*comparison.warnings, *notes)
     comparison = replace(
         comparison, effective_rows=effective_rows_of_pairs(a, b, image), warnings=notes
     )
@@ -229,26 +248,40 @@ def assess(
         comparison, resamples = replace(comparison, low=low, high=high), 0
     permuted: list[Matrix] = []
     resampled: list[Matrix] = []
+    whole = null = _Part(a, b, comparison, image)
+    if permutations and comparison.values.size > MOST_PAIRS and not all_different(image):
+        null = _of_one_position(whole, measure, options, seed, settings_of(0))
+        note = (
+            f"Null, p-values and calibrated scores of {comparison.values.size:,} pairs are over "
+            f"one position of each image, {len(null.image):,} rows, where a biased measure is "
+            "higher than over all rows. Compare fewer layers for a null over all rows."
+        )
+        comparison = replace(comparison, warnings=(*comparison.warnings, note))
 
     def known() -> Comparison:
         added: dict[str, Any] = {}
         if permuted:
-            added |= null_of(permuted, comparison.values, measure)
+            of_null = null_of(permuted, null.comparison.values, measure)
+            added |= {name: _where_known(one, null, whole) for name, one in of_null.items()}
         if len(resampled) >= LEAST_RESAMPLES or len(resampled) == resamples > 0:
-            added |= interval_of(resampled, comparison.values, level)
+            ends = interval_of(resampled, comparison.values, level)
+            added |= {name: np.where(none, np.nan, one) for name, one in ends.items()}
         return replace(comparison, **added)
 
     told = time.monotonic()
-    for some in resampling(
-        measure,
-        options,
-        a,
-        b,
-        None if groups is None else image,
-        permutations_of(image, permutations, seed),
-        resamples_of(image, resamples, measure.repeats_bias, seed),
-        settings_of,
-    ):
+    orders = permutations_of(null.image, permutations, seed)
+    taken = resamples_of(image, resamples, measure.repeats_bias, seed)
+
+    def drawn(
+        part: _Part, orders: Iterator[Indices], taken: Iterator[Indices]
+    ) -> Iterator[Resampling]:
+        return resampling(measure, options, part.a, part.b, part.image, orders, taken, settings_of)
+
+    if null is whole:  # both in one pass
+        work = drawn(whole, orders, taken)
+    else:
+        work = itertools.chain(drawn(null, orders, iter(())), drawn(whole, iter(()), taken))
+    for some in work:
         permuted += some.permuted
         resampled += some.resampled
         left = permutations + resamples - len(permuted) - len(resampled)
@@ -256,6 +289,39 @@ def assess(
             yield known()
             told = time.monotonic()
     yield known()
+
+
+@dataclass(frozen=True, eq=False)
+class _Part:
+    """Layers of two models, their values, and the image of each of their rows."""
+
+    a: Layers
+    b: Layers
+    comparison: Comparison
+    image: Indices
+
+
+def _of_one_position(
+    whole: _Part, measure: Measure, options: Mapping[str, Any], seed: int, settings: Settings
+) -> _Part:
+    """One row of each image, of the layers that vary on these."""
+    rows = one_position(whole.image, seed)
+    a, b = taken_together(whole.a, whole.b, rows)
+    found = _compare(a, b, measure, "drop", settings, options)
+    left = {name: a[name] for name in found.rows}
+    right = left if b is a else {name: b[name] for name in found.columns}
+    return _Part(left, right, found, np.arange(len(rows)))
+
+
+def _where_known(values: Matrix, part: _Part, whole: _Part) -> Matrix:
+    """The values of some layers in the matrix of all, which has none of the others."""
+    if part is whole:
+        return values
+    rows = [whole.comparison.rows.index(name) for name in part.comparison.rows]
+    columns = [whole.comparison.columns.index(name) for name in part.comparison.columns]
+    found = np.full(whole.comparison.values.shape, np.nan)
+    found[np.ix_(rows, columns)] = values
+    return found
 
 
 def null_means(
@@ -333,44 +399,3 @@ def labelled(
             "of how these layers arrange them. Use a probe with more images.",
         )
     return Comparison(values, rows, columns, measure.name, notes, distance=measure.distance)
-
-
-def warned_of_few_rows(measure: Measure, a: Layers, b: Layers) -> tuple[str, ...]:
-    """Warns of layers with too few rows for their units; what it said."""
-    notes = _row_notes(measure, a, b)
-    for note in notes:
-        warnings.warn(note, RowsFewerThanUnitsWarning, stacklevel=4)  # who called compare or refine
-    return notes
-
-
-def few_resamples(resamples: int, level: float) -> tuple[str, ...]:
-    """What to say where even the smallest and the largest of so many resamples are too near.
-
-    Between these two lies another with probability (n - 1) / (n + 1).
-    """
-    reached = (resamples - 1) / (resamples + 1)
-    if not resamples or reached >= level:
-        return ()
-    enough = int(np.ceil((1.0 + level) / (1.0 - level)))
-    return (
-        f"An interval from {resamples} resamples covers {reached:.0%} at most, not {level:.0%}: "
-        f"use at least {enough}.",
-    )
-
-
-def _row_notes(measure: Measure, a: Layers, b: Layers) -> tuple[str, ...]:
-    """What to warn of: layers with too few rows for their units."""
-    if not measure.wants_rows_over_units:
-        return ()
-    sides = (a,) if b is a else (a, b)
-    shapes = [(name, *np.shape(values)) for side in sides for name, values in side.items()]
-    wide = list(dict.fromkeys(f"{name} ({units})" for name, rows, units in shapes if rows < units))
-    if not wide:
-        return ()
-    more = f" and {len(wide) - 4} more" if len(wide) > 4 else ""
-    end = "lowest" if measure.distance else "highest"
-    return (
-        f"{shapes[0][1]} rows are fewer than the units of {', '.join(wide[:4])}{more}: "
-        f"{measure.title} is close to its {end} value there whatever the layers hold. Use a "
-        "larger probe, or unbiased_linear_cka.",
-    )

@@ -16,7 +16,8 @@ from tb_modelcompare.errors.checks import whole
 from tb_modelcompare.similarity import quadrature
 from tb_modelcompare.similarity.activations import Array, Layer, open_layer
 from tb_modelcompare.similarity.comparison import Comparison
-from tb_modelcompare.similarity.engine import compare, labelled, warned_of_few_rows
+from tb_modelcompare.similarity.engine import compare, labelled
+from tb_modelcompare.similarity.few_rows import few_rows, shapes_of, warned_of_few_rows
 from tb_modelcompare.similarity.images import image_indices
 from tb_modelcompare.similarity.inputs import (
     Constant,
@@ -213,7 +214,7 @@ def _from_random_vectors(
         dtypes = [np.float64 if one else np.float32 for one in exact]
         rows = _centred_rows(layers, dtypes, settings.memory, rows)
     models = ({layer.name: layer.values for layer in side} for side in (xs, ys))
-    notes = (*warned_of_few_rows(measure, *models), *notes)
+    notes = (*warned_of_few_rows(measure, shapes_of(*models)), *notes)
     if rows is not None:
         sides = [
             quadrature.Whitened(layer, white, centred)
@@ -301,7 +302,7 @@ def _from_samples(
     by_image = rows_by_image(image)
     order = [by_image[index] for index in np.random.default_rng(seed).permutation(len(by_image))]
     ends = np.cumsum([len(one) for one in order])
-    wanted = first
+    wanted, notes = first, few_rows(measure, shapes_of(a, b))
     while wanted * 2 <= rows:
         sample = order[: int(np.searchsorted(ends, wanted)) + 1]
         wanted *= growth
@@ -317,7 +318,8 @@ def _from_samples(
         if any(_silent_here(model, kept) for model, kept in _kept(a, b, estimated)):
             continue
         taken = sum(len(one) for one in sample)
-        yield Estimate(_without_bias(estimated, taken, rows, level), taken, False)
+        found = _without_bias(estimated, taken, rows, level)
+        yield Estimate(replace(found, warnings=(*notes, *found.warnings)), taken, False)
 
 
 def _kept(
@@ -355,7 +357,8 @@ def _of_rows(
             return replace(planned, bias=share, least_rows=4)
         return planned
 
-    return compare(left, right, replace(measure, plan=plan), groups=of_rows, **options)
+    quiet = replace(measure, plan=plan, rows_per_unit=0.0)  # of all rows is told, not of these
+    return compare(left, right, quiet, groups=of_rows, **options)
 
 
 def _without_bias(estimated: list[Comparison], taken: int, rows: int, level: float) -> Comparison:

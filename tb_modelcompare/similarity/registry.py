@@ -11,6 +11,7 @@ import numpy as np
 
 from tb_modelcompare.errors.checks import only_known
 from tb_modelcompare.similarity.activations import Array, Layer, open_layer, require_same_rows
+from tb_modelcompare.similarity.few_rows import warned_of_few_rows
 from tb_modelcompare.similarity.images import Images
 from tb_modelcompare.similarity.moments import (
     Cross,
@@ -90,8 +91,17 @@ class Measure:
         Maps of either side that leave the value as it is: names of `INVARIANCES`.
     formula, paper : str
         The convention used here, and where it comes from.
-    wants_rows_over_units : bool
-        Biased towards `high` where rows are fewer than units; `compare` warns then.
+    rows_per_unit : float
+        With fewer rows for each unit of a layer the measure is biased: two unrelated layers of
+        independent units come a quarter of the way from what unrelated layers should have to
+        what equal ones have, or further. There is a warning then. 0 where few rows do not bias
+        it so, infinity where no number of rows is enough.
+    interval_rows_per_unit : float
+        With fewer rows for each unit of both layers together, a resample of images says nothing
+        of the spread of the measure: it holds other images than the whole, but fewer of them, which
+        moves a fit more than other images do. There is no interval then.
+    instead : str
+        Name of a measure without that bias, which the warning recommends.
     debiased : bool
         About 0 for unrelated layers, however few the images. It has no value, NaN, for a layer
         of which nothing is left without the bias, and its interval is that of a jackknife over
@@ -124,7 +134,9 @@ class Measure:
     paper: str
     function: Callable[..., float]
     plan: Callable[..., Plan]
-    wants_rows_over_units: bool = False
+    rows_per_unit: float = 0.0
+    interval_rows_per_unit: float = 0.0
+    instead: str = "unbiased_linear_cka"
     debiased: bool = False
     repeats_bias: bool = False
     distance: bool = False
@@ -138,6 +150,11 @@ class Measure:
         if MEASURES.get(self.name) is self:
             return _of_name, (self.name,)
         return Measure, tuple(getattr(self, one.name) for one in fields(self))
+
+    @property
+    def wants_rows_over_units(self) -> bool:
+        """Whether few rows for the units of a layer bias the measure."""
+        return self.rows_per_unit > 0.0
 
     @property
     def options(self) -> tuple[str, ...]:
@@ -204,12 +221,18 @@ INVARIANCES: dict[str, str] = {
 """Maps of a layer that can leave a measure as it is: name to meaning."""
 
 
-def evaluate(plan: Plan, X: Any, Y: Any) -> float:
-    """One value of a measure from two arrays (rows, d1) and (rows, d2), in float64."""
+def evaluate(plan: Plan, X: Any, Y: Any, measure: Measure | None = None) -> float:
+    """One value of a measure from two arrays (rows, d1) and (rows, d2), in float64.
+
+    Warns as `measure` does of few rows.
+    """
     x = open_layer(X, "X")
     y = x if Y is X else open_layer(Y, "Y")
     require_same_rows(x, y)
     x.require_rows(plan.least_rows, "this measure")
+    if measure is not None:
+        shapes = [(name, x.rows, layer.units) for name, layer in (("X", x), ("Y", y))]
+        warned_of_few_rows(measure, shapes)
     if isinstance(plan, MomentPlan):
         left = moments_of_layer(x)
         right = left if y is x else moments_of_layer(y)

@@ -17,16 +17,66 @@ Layers: TypeAlias = Mapping[str, Any]
 Indices: TypeAlias = npt.NDArray[np.intp]
 
 
+FAMILY_PERMUTATIONS = 199
+"""Permutations from which on there is a family-wise p-value, which is then 0.005 at least."""
+MOST_PAIRS = 1000
+"""Pairs of layers up to which the null is over all rows, beyond over one position an image."""
+
+
 def null_of(permuted: Sequence[Matrix], true: Matrix, measure: Measure) -> dict[str, Matrix]:
-    """What the measure gives when images of the second model are permuted: its mean, the
-    percentile (95th, 5th of a distance) that a value should be beyond, and p-values."""
+    """What the measure gives when images of the second model are permuted.
+
+    That is its mean, the percentile (95th, 5th of a distance) that a value should be beyond,
+    p-values of single pairs and, from enough permutations, family-wise ones, and the calibrated
+    score. A pair without a value has none of these.
+    """
     null = np.stack(permuted)
     beyond = null <= true if measure.distance else null >= true
-    return {
+    high = np.percentile(null, 5.0 if measure.distance else 95.0, axis=0)
+    without = np.isnan(true)
+    found = {
         "null_mean": null.mean(axis=0),
-        "null_high": np.percentile(null, 5.0 if measure.distance else 95.0, axis=0),
-        "p_value": (1.0 + beyond.sum(axis=0)) / (1.0 + len(null)),
+        "null_high": high,
+        "p_value": np.where(without, np.nan, (1.0 + beyond.sum(axis=0)) / (1.0 + len(null))),
     }
+    if len(null) >= FAMILY_PERMUTATIONS:
+        found["family_p_value"] = family_wise(null, true, measure.distance)
+    best = measure.low if measure.distance else measure.high
+    if np.isfinite(best):
+        found["calibrated"] = calibrated(true, high, best)
+    return found
+
+
+def family_wise(null: Matrix, true: Matrix, distance: bool) -> Matrix:
+    """p-values that one pair among unrelated ones is below 0.05 in 5 % of all comparisons.
+
+    Values are standardised by each pair's own mean and deviation, over the true order and all
+    permutations. A pair is compared with the largest value of any pair in each of these orders
+    (Westfall and Young 1993): the true order is one of them, so that the p-value is exact.
+    """
+    orders = np.concatenate([true[None], null])
+    deviation = orders.std(axis=0)
+    varies = deviation > 1e-12 * np.abs(orders).max(axis=0)  # nan, where there is no value, is not
+    moved = orders - orders.mean(axis=0)
+    scores = np.where(varies, (-moved if distance else moved) / np.where(varies, deviation, 1.0), 0)
+    largest = scores.reshape(len(orders), -1).max(axis=1)
+    # Orders that are equal, such as a permutation that moves nothing, differ by rounding alone.
+    reached = (largest[:, None, None] >= scores[0] - 1e-9).mean(axis=0)
+    return np.where(np.isnan(true), np.nan, reached)
+
+
+def calibrated(true: Matrix, high: Matrix, best: float) -> Matrix:
+    """`max(0, (s - q) / (s_max - q))` with q the null's percentile: 0 where a value is not beyond
+    the null, and 1 for equal layers (Gröger et al. 2026, arXiv 2602.14486)."""
+    room = best - high
+    score = (true - high) / np.where(room == 0.0, 1.0, room)
+    return np.where(room == 0.0, 0.0, np.clip(score, 0.0, None))
+
+
+def one_position(image: Indices, seed: int) -> Indices:
+    """One row of each image, at random."""
+    random = np.random.default_rng((seed, 2))
+    return np.sort([random.choice(rows) for rows in rows_by_image(image)])
 
 
 def interval_of(resampled: Sequence[Matrix], true: Matrix, level: float) -> dict[str, Matrix]:
@@ -39,6 +89,21 @@ def interval_of(resampled: Sequence[Matrix], true: Matrix, level: float) -> dict
     spread = values - values.mean(axis=0)
     low, high = np.quantile(spread, [(1.0 - level) / 2, (1.0 + level) / 2], axis=0)
     return {"low": true + low, "high": true + high}
+
+
+def few_resamples(resamples: int, level: float) -> tuple[str, ...]:
+    """What to say where even the smallest and the largest of so many resamples are too near.
+
+    Between these two lies another with probability (n - 1) / (n + 1).
+    """
+    reached = (resamples - 1) / (resamples + 1)
+    if not resamples or reached >= level:
+        return ()
+    enough = int(np.ceil((1.0 + level) / (1.0 - level)))
+    return (
+        f"An interval from {resamples} resamples covers {reached:.0%} at most, not {level:.0%}: "
+        f"use at least {enough}.",
+    )
 
 
 def effective_rows_of_pairs(a: Layers, b: Layers, image: Indices) -> Matrix:

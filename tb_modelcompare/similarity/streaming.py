@@ -27,6 +27,7 @@ from tb_modelcompare.similarity.activations import (
     open_layer,
 )
 from tb_modelcompare.similarity.comparison import Comparison
+from tb_modelcompare.similarity.few_rows import warned_of_few_rows
 from tb_modelcompare.similarity.inputs import find_measure
 from tb_modelcompare.similarity.measures import MEASURES
 from tb_modelcompare.similarity.moments import Cross, LayerMoments
@@ -258,7 +259,13 @@ class MomentStream:
         sums = self._cross
         found = spread(value, list(np.ndindex(len(xs), len(ys))))
         values = np.array(found).reshape(len(xs), len(ys))
-        return Comparison(values, a.names, b.names, chosen.name, distance=chosen.distance)
+        shapes = [
+            (name, self.rows, len(shift))
+            for side in (a, b)
+            for name, shift in zip(side.names, side.shifts, strict=True)
+        ]
+        notes = warned_of_few_rows(chosen, shapes)
+        return Comparison(values, a.names, b.names, chosen.name, notes, distance=chosen.distance)
 
 
 def _moved_blocks(

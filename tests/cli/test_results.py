@@ -188,7 +188,9 @@ def test_too_few_rows_are_warned_of_in_one_line(command: Run, tmp_path: Path) ->
     done = command("similarity", tmp_path, "run", "run", "--measure", "mean_cca")
     assert done.returncode == 0
     (line,) = done.stderr.splitlines()
-    assert line.startswith("tb-modelcompare: warning: 30 rows are fewer than the units of wide")
+    assert line.startswith(
+        "tb-modelcompare: warning: 30 rows are fewer than 12 for each unit of wide"
+    )
 
 
 def test_version_and_help(command: Run) -> None:

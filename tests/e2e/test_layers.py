@@ -24,6 +24,30 @@ def number(text: str) -> int:
     return int(re.search(r"[\d,]+", text)[0].replace(",", ""))
 
 
+@pytest.mark.parametrize(
+    ("measure", "said", "has"),
+    [
+        ("unbiased_linear_cka", "interval for the value over all images", True),
+        ("procrustes", "repeatability at 40 images", True),
+        ("mean_cca", "", False),
+    ],
+)
+def test_an_interval_says_what_it_is_for_and_is_left_out_where_it_says_nothing(
+    tab: Tab, board: Board, measure: str, said: str, has: bool
+) -> None:
+    wide = {"a": "wide/wide@0", "b": "wide/wide@0", "side": "a", "layer": "big"}
+    tab.open(board.url, **wide, measure=measure, pair="high").settle()
+    certainty = tab.frame.get_by_test_id("certainty")
+    certainty.wait_for(timeout=60_000)
+    assert said in certainty.inner_text()
+    row = tab.frame.get_by_test_id("matches").locator("li").filter(has_text="high")
+    assert ("no interval" not in row.inner_text()) is has
+    assert row.locator(".whisker").count() == has
+    card = tab.frame.get_by_test_id("pair").inner_text()
+    assert said in card
+    assert ("no interval" not in card) is has
+
+
 def test_matches_come_with_intervals_and_units_with_how_far_they_are_shared(
     tab: Tab, board: Board
 ) -> None:
@@ -33,6 +57,8 @@ def test_matches_come_with_intervals_and_units_with_how_far_they_are_shared(
     value, low, high = map(float, re.findall(r"\d\.\d+", first.inner_text()))
     assert low < value < high
     assert high - low < 0.5
+
+    assert "repeatability at" in tab.frame.get_by_test_id("certainty").inner_text()
 
     tab.frame.get_by_test_id("shared").wait_for(timeout=60_000)
     units = tab.frame.get_by_role("group", name="Units of module_output").get_by_role("button")
@@ -147,7 +173,9 @@ def test_warnings_stay_above_the_figure_whatever_is_pinned(
     figure.wait_for(timeout=60_000)
     first = told()
     assert len(first) == 2
-    assert any("160 rows are fewer than the units of big (200), high (180)" in w for w in first)
+    assert any(
+        "160 rows are fewer than 12 for each unit of big (200), high (180)" in w for w in first
+    )
     assert any("do not vary on the probe: constant" in warning for warning in first)
     if view == "matrix":
         figure.locator("canvas").click(position={"x": 3, "y": 3})

@@ -155,12 +155,12 @@ def test_what_the_measure_says_little_of_is_hatched_and_exports_say_why(
     for choice in ("matrix.svg", "figure.svg"):
         document = tab.download(menu, choice)
         said = " ".join(svg_texts(document))
-        assert "160 rows are fewer than the units of big (200), high (180)" in said
+        assert "160 rows are fewer than 12 for each unit of big (200), high (180)" in said
         assert document.count(b'class="hatch"') == 4
     texts = svg_texts(tab.download(menu, "matrix.svg"))
     assert {"Mean CCA", "A: wide/wide@0", "B: wide/wide@0", "big", "0.0", "1.0"} <= set(texts)
 
-    tab.open(board.url, **wide, measure="linear_cka", view="both").settle()
+    tab.open(board.url, **wide, measure="unbiased_linear_cka", view="both").settle()
     expect(matrix.locator("rect.hatch")).to_have_count(0)
     expect(tab.frame.locator(".model path.hatch")).to_have_count(0)
 

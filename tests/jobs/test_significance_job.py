@@ -69,6 +69,47 @@ def test_the_null_is_the_mean_over_permutations_of_the_images(
         np.testing.assert_allclose(mean, many, atol=1e-6 if permutations else 0.02)
 
 
+def test_the_result_says_what_an_interval_is_for_and_has_family_wise_p_values(
+    session_logs: Path, serve: Callable[..., Server]
+) -> None:
+    server = serve(session_logs)
+    body = {"kind": "significance", "a": A, "b": B, "layers_a": ["conv2"], "permutations": 199}
+    for measure, label in (
+        ("linear_cka", f"repeatability at {len(set(IMAGES))} images"),
+        ("unbiased_linear_cka", "interval for the value over all images"),
+    ):
+        asked = server.ask({**body, "measure": measure, "resamples": 20})
+        job = server.wait(asked["id"], seconds=60)
+        assert job["status"] == "done", job
+        found = server.json("result", id=job["id"])
+        assert found["interval_label"] == label
+        assert {"family_p_value", "calibrated"} <= set(found["arrays"])
+        p, own = (
+            array(server, job["id"], name, len(found["columns"]))
+            for name in ("family_p_value", "p_value")
+        )
+        assert (p >= own - 1e-12).all()
+
+
+def test_what_has_no_interval_is_null_in_json(tmp_path: Path, serve: Callable[..., Server]) -> None:
+    rng = np.random.default_rng(0)
+    with SummaryWriter(tmp_path / "logs", make_probe(count=40)) as writer:
+        writer.add_activations("one", {"wide": rng.standard_normal((120, 50))})
+        writer.add_activations(
+            "two", {"few": rng.standard_normal((120, 3)), "wide": rng.standard_normal((120, 50))}
+        )
+    server = serve(tmp_path / "logs")
+    ids = {s["name"]: s["id"] for s in server.json("snapshots")["snapshots"]}
+    body = {"kind": "significance", "a": ids["one"], "b": ids["two"], "measure": "mean_cca"}
+    job = server.wait(server.ask({**body, "resamples": 20})["id"])
+    assert job["status"] == "done", job
+    found = server.json("result", id=job["id"])
+    low = array(server, job["id"], "low", 2)
+    assert np.isnan(low).all()  # 120 rows are fewer than 4 for each of 53 and of 100 units
+    assert any("No interval of 2 of 2 pairs" in note for note in found["warnings"])
+    assert any("unbiased_linear_cka" in note for note in found["warnings"])
+
+
 def test_units_are_shared_as_far_as_another_layer_predicts_them(
     tmp_path: Path, serve: Callable[..., Server]
 ) -> None:

@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from altered import layer_bytes, layer_file, write_layer
 from PIL import Image
 from serving import HOSTILE_LAYER, HOSTILE_RUN, Server, activations, error_of, make_probe
 from tensorboard.plugins import base_plugin
@@ -233,6 +232,8 @@ def test_measures_declare_what_the_tab_shows(server: Server) -> None:
     assert set(by_name["linear_cka"]) == {
         "name", "title", "low", "high", "symmetric", "distance", "formula", "paper", "summary",
         "wants_rows_over_units",
+        "rows_per_unit",
+        "instead",
     }  # fmt: skip
 
 
@@ -292,28 +293,24 @@ def assets(logs: Path, snapshot_id: str) -> Path:
 def test_a_missing_file_is_gone_and_the_rest_is_served(
     logs: Path, serve: Callable[..., Server]
 ) -> None:
-    file = layer_file(store.open_snapshot(logs, FIRST), "conv2")
-    file.unlink()
+    (assets(logs, FIRST) / "0001.npy").unlink()
     server = serve(logs)
     code, kind, message = error_of(server.get("layer", snapshot=FIRST, layer="conv2"))
     assert (code, kind) == (410, "MissingAssetError")
-    assert file.name in message
-    assert server.json("graph", snapshot=FIRST)["nodes"]
+    assert "0001.npy" in message
+    assert server.json("layer", snapshot=FIRST, layer="conv1")["units"] == 8
 
 
 @pytest.mark.parametrize("damage", ["cut", "altered", "pickle"])
 def test_a_damaged_file_is_refused(logs: Path, serve: Callable[..., Server], damage: str) -> None:
-    snapshot = store.open_snapshot(logs, FIRST)
-    file = layer_file(snapshot, "conv1")
-    content = layer_bytes(snapshot, "conv1")
+    file = assets(logs, FIRST) / "0000.npy"
+    content = file.read_bytes()
     if damage == "cut":
         file.write_bytes(content[:-5])
     elif damage == "altered":
-        write_layer(snapshot, "conv1", content[:-1] + bytes([content[-1] ^ 1]))
+        file.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
     else:
-        pickled = io.BytesIO()
-        np.save(pickled, np.array([{}], dtype=object), allow_pickle=True)
-        write_layer(snapshot, "conv1", pickled.getvalue())
+        np.save(file, np.array([{}], dtype=object), allow_pickle=True)
     server = serve(logs)
     assert error_of(server.get("layer", snapshot=FIRST, layer="conv1"))[:2] == (
         422,
@@ -325,8 +322,8 @@ def test_a_damaged_file_is_refused(logs: Path, serve: Callable[..., Server], dam
 def test_a_link_out_of_the_run_is_refused(
     logs: Path, serve: Callable[..., Server], tmp_path: Path
 ) -> None:
-    file = layer_file(store.open_snapshot(logs, FIRST), "conv1")
-    outside = tmp_path / "outside.bin"
+    file = assets(logs, FIRST) / "0000.npy"
+    outside = tmp_path / "outside.npy"
     file.rename(outside)
     file.symlink_to(outside)
     response = serve(logs).get("layer", snapshot=FIRST, layer="conv1")

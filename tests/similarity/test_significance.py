@@ -134,9 +134,9 @@ def layers_with_dead_twin_and_constant_units(random, rows: int):
 )
 def test_draws_are_what_comparing_the_drawn_rows_gives(name, same):
     """However they are computed."""
-    a, b = layers_with_dead_twin_and_constant_units(np.random.default_rng(12), 150)
+    a, b = layers_with_dead_twin_and_constant_units(np.random.default_rng(12), 300)
     b = a if same else b
-    image = np.repeat(np.arange(50), 3)
+    image = np.repeat(np.arange(100), 3)
     measure = MEASURES[name]
     held = {"groups": image} if measure.by_image else {}
     found = compare(a, b, name, groups=image, permutations=3, resamples=5)

@@ -334,7 +334,8 @@ export interface Measures {
  *
  * `low` and `high` are null where the measure has no bound on that side. Of a `distance`, less is
  * more alike. A measure that `wants_rows_over_units` is biased towards alike where a layer has
- * more units than the probe has rows.
+ * fewer than `rows_per_unit` rows for each unit. That is null where no number of rows is enough,
+ * and 0 for a measure without that bias. `instead` names a measure without it.
  */
 export interface MeasureInfo {
   name: string;
@@ -344,6 +345,8 @@ export interface MeasureInfo {
   symmetric: boolean;
   distance: boolean;
   wants_rows_over_units: boolean;
+  rows_per_unit: number | null;
+  instead: string;
   formula: string;
   paper: string;
   summary: string;
@@ -473,13 +476,21 @@ export interface SharedUnitsResult {
   best: (number | null)[];
 }
 
-/** What was computed; `array` gives each of `arrays`, with a row for each of `rows`. */
+/**
+ * What was computed; `array` gives each of `arrays`, with a row for each of `rows`.
+ *
+ * `family_p_value` is among them from 199 permutations on: for all these pairs together, each
+ * below 0.05 in 5 % of comparisons of unrelated models. `interval_label` says what `low` and
+ * `high` are for, and `warnings` what to keep in mind.
+ */
 export interface SignificanceResult {
   rows: string[];
   columns: string[];
   arrays: string[];
   permutations: number;
   resamples: number;
+  interval_label: string;
+  warnings: string[];
 }
 
 /** The description of the matrix, whose values are in a file. */
@@ -540,7 +551,8 @@ export interface TrendCells {
 export interface KnownSignificance {
   rows: string[];
   columns: string[];
-  arrays: Record<string, number[][]>;
+  arrays: Record<string, ((number | null)[])[]>;
+  interval_label: string;
 }
 
 export type JobRequest = AnalogiesRequest | CaricaturesRequest | ModelsRequest | NullRequest | SharedUnitsRequest | SignificanceRequest | SimilarityRequest | StepMapRequest | TrendRequest;

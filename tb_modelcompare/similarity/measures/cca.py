@@ -216,7 +216,7 @@ def whitened_correlation(X: npt.ArrayLike, Y: npt.ArrayLike, *, rcond: float = R
     >>> round(whitened_correlation(X, 3 * X[:, ::-1]), 6)
     1.0
     """
-    return evaluate(_whitened_correlation_plan(rcond), X, Y)
+    return evaluate(_whitened_correlation_plan(rcond), X, Y, WHITENED_CORRELATION)
 
 
 def mean_cca(X: npt.ArrayLike, Y: npt.ArrayLike, *, rcond: float = RCOND) -> float:
@@ -257,7 +257,7 @@ def mean_cca(X: npt.ArrayLike, Y: npt.ArrayLike, *, rcond: float = RCOND) -> flo
     >>> round(mean_cca(X, 3 * X[:, ::-1]), 6)
     1.0
     """
-    return evaluate(_mean_cca_plan(rcond), X, Y)
+    return evaluate(_mean_cca_plan(rcond), X, Y, MEAN_CCA)
 
 
 def r2_cca(X: npt.ArrayLike, Y: npt.ArrayLike, *, rcond: float = RCOND) -> float:
@@ -296,7 +296,7 @@ def r2_cca(X: npt.ArrayLike, Y: npt.ArrayLike, *, rcond: float = RCOND) -> float
     >>> round(r2_cca(X, 3 * X[:, ::-1]), 6)
     1.0
     """
-    return evaluate(_r2_cca_plan(rcond), X, Y)
+    return evaluate(_r2_cca_plan(rcond), X, Y, R2_CCA)
 
 
 LINEAR_INVARIANCES = (
@@ -323,7 +323,8 @@ WHITENED_CORRELATION = Measure(
     paper="lucid, notebook on similarity and analogies between models",
     function=whitened_correlation,
     plan=_whitened_correlation_plan,
-    wants_rows_over_units=True,
+    rows_per_unit=12.0,
+    interval_rows_per_unit=4.0,
 )
 
 MEAN_CCA = Measure(
@@ -339,7 +340,8 @@ MEAN_CCA = Measure(
     paper="Hotelling 1936; Kornblith et al. 2019",
     function=mean_cca,
     plan=_mean_cca_plan,
-    wants_rows_over_units=True,
+    rows_per_unit=12.0,
+    interval_rows_per_unit=4.0,
 )
 
 R2_CCA = Measure(
@@ -355,7 +357,8 @@ R2_CCA = Measure(
     paper="Kornblith et al. 2019",
     function=r2_cca,
     plan=_r2_cca_plan,
-    wants_rows_over_units=True,
+    rows_per_unit=4.0,
+    interval_rows_per_unit=4.0,
 )
 
 MEASURES = (WHITENED_CORRELATION, MEAN_CCA, R2_CCA)

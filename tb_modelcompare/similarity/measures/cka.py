@@ -112,7 +112,7 @@ def linear_cka(X: npt.ArrayLike, Y: npt.ArrayLike) -> float:
     >>> round(linear_cka(X, 3 * X[:, ::-1]), 6)
     1.0
     """
-    return evaluate(_plan(unbiased=False), X, Y)
+    return evaluate(_plan(unbiased=False), X, Y, LINEAR_CKA)
 
 
 def unbiased_linear_cka(
@@ -188,6 +188,7 @@ LINEAR_CKA = Measure(
     paper="Kornblith et al. 2019",
     function=linear_cka,
     plan=lambda: _plan(unbiased=False),
+    rows_per_unit=3.0,
     sampled=True,
 )
 

@@ -126,7 +126,7 @@ def one_to_one_matching(X: npt.ArrayLike, Y: npt.ArrayLike) -> float:
     >>> round(one_to_one_matching(X, 3 * X[:, ::-1]), 6)
     1.0
     """
-    return evaluate(_one_to_one_plan(), X, Y)
+    return evaluate(_one_to_one_plan(), X, Y, ONE_TO_ONE_MATCHING)
 
 
 def soft_matching(X: npt.ArrayLike, Y: npt.ArrayLike) -> float:
@@ -165,7 +165,7 @@ def soft_matching(X: npt.ArrayLike, Y: npt.ArrayLike) -> float:
     >>> round(soft_matching(X, 3 * X[:, ::-1]), 6)
     1.0
     """
-    return evaluate(_soft_plan(), X, Y)
+    return evaluate(_soft_plan(), X, Y, SOFT_MATCHING)
 
 
 def semi_matching(X: npt.ArrayLike, Y: npt.ArrayLike, *, direction: Direction = "x_to_y") -> float:
@@ -205,7 +205,9 @@ def semi_matching(X: npt.ArrayLike, Y: npt.ArrayLike, *, direction: Direction = 
     >>> round(semi_matching(X, 3 * X[:, ::-1]), 6)
     1.0
     """
-    return evaluate(_semi_plan(direction), X, Y)
+    plan = _semi_plan(direction)
+    measure = SEMI_MATCHING_X_TO_Y if direction == "x_to_y" else SEMI_MATCHING_Y_TO_X
+    return evaluate(plan, X, Y, measure)
 
 
 _INVARIANCES = ("permutation", "scaling", "unit scaling", "translation", "constant units")
@@ -221,6 +223,7 @@ def _measure(name: str, title: str, summary: str, formula: str, **rest: object) 
         self_value=1.0,
         invariances=_INVARIANCES,
         formula=formula,
+        rows_per_unit=3.0,
         **rest,  # type: ignore[arg-type]
     )
 

@@ -111,7 +111,8 @@ def linear_regression(
     >>> round(linear_regression(X, 3 * X[:, ::-1]), 6)
     1.0
     """
-    return evaluate(_plan(direction, rcond), X, Y)
+    plan = _plan(direction, rcond)
+    return evaluate(plan, X, Y, REGRESSION_X_TO_Y if direction == "x_to_y" else REGRESSION_Y_TO_X)
 
 
 @dataclass(frozen=True, eq=False)
@@ -233,7 +234,9 @@ def _measure(direction: Direction) -> Measure:
         paper="Kornblith et al. 2019",
         function=preset(name, linear_regression, direction=direction),
         plan=partial(_plan, direction),
-        wants_rows_over_units=True,
+        rows_per_unit=4.0,
+        interval_rows_per_unit=3.0,
+        instead=f"cross_validated_regression_{direction}",
     )
 
 

@@ -159,7 +159,8 @@ def rsa(
     >>> round(rsa(X, 3 * X[:, ::-1]), 6)
     1.0
     """
-    return evaluate(_rsa_plan(comparison, distance, groups), X, Y)
+    plan = _rsa_plan(comparison, distance, groups)
+    return evaluate(plan, X, Y, _RSA[comparison])
 
 
 def _rbf_kernel(layer: Layer, bandwidth: float) -> Matrix:
@@ -230,7 +231,7 @@ def rbf_cka(X: npt.ArrayLike, Y: npt.ArrayLike, *, bandwidth: float = 0.4) -> fl
     >>> round(rbf_cka(X, 3 * X[:, ::-1]), 6)
     1.0
     """
-    return evaluate(_rbf_plan(bandwidth), X, Y)
+    return evaluate(_rbf_plan(bandwidth), X, Y, RBF_CKA)
 
 
 _INVARIANCES = (
@@ -260,6 +261,8 @@ def _rsa_measure(name: str, title: str, comparison: Comparison, formula: str) ->
         by_image=True,
         repeats_bias=True,
         sampled=comparison != "cosine",
+        rows_per_unit=np.inf if comparison == "cosine" else 0.0,
+        instead="rsa_pearson",
     )
 
 
@@ -272,6 +275,11 @@ RSA_SPEARMAN = _rsa_measure(
 RSA_COSINE = _rsa_measure(
     "rsa_cosine", "RSA, cosine", "cosine", "cos(|x_i - x_j|², |y_i - y_j|²), i < j"
 )
+_RSA: dict[Comparison, Measure] = {
+    "pearson": RSA_PEARSON,
+    "spearman": RSA_SPEARMAN,
+    "cosine": RSA_COSINE,
+}
 RBF_CKA = Measure(
     name="rbf_cka",
     title="RBF CKA, 0.4 of the median",
@@ -285,6 +293,7 @@ RBF_CKA = Measure(
     paper="Kornblith et al. 2019",
     function=rbf_cka,
     plan=_rbf_plan,
+    rows_per_unit=100.0,
     repeats_bias=True,
 )
 

@@ -135,7 +135,8 @@ def procrustes(X: npt.ArrayLike, Y: npt.ArrayLike, *, form: Form = "similarity")
     >>> round(float(procrustes(X, 3 * X[:, ::-1])), 6)
     1.0
     """
-    return evaluate(_procrustes_plan(form), X, Y)
+    plan = _procrustes_plan(form)
+    return evaluate(plan, X, Y, _PROCRUSTES[form])
 
 
 def _shape_plan(alpha: float = 0.5, rcond: float = RCOND) -> MomentPlan:
@@ -191,7 +192,7 @@ def shape_metric(
     >>> round(shape_metric(X, X @ [[0, 1], [-1, 0]]), 5)
     0.0
     """
-    return evaluate(_shape_plan(alpha, rcond), X, Y)
+    return evaluate(_shape_plan(alpha, rcond), X, Y, SHAPE_METRIC)
 
 
 _INVARIANCES = (
@@ -204,7 +205,9 @@ _INVARIANCES = (
 )
 
 
-def _procrustes_measure(name: str, title: str, form: Form, high: float, formula: str) -> Measure:
+def _procrustes_measure(
+    name: str, title: str, form: Form, high: float, formula: str, rows_per_unit: float
+) -> Measure:
     return Measure(
         name=name,
         title=title,
@@ -218,19 +221,30 @@ def _procrustes_measure(name: str, title: str, form: Form, high: float, formula:
         paper="Schönemann 1966; Williams et al. 2021",
         function=procrustes if name == "procrustes" else preset(name, procrustes, form=form),
         plan=partial(_procrustes_plan, form),
+        rows_per_unit=rows_per_unit,
         distance=form != "similarity",
     )
 
 
 PROCRUSTES = _procrustes_measure(
-    "procrustes", "Procrustes similarity", "similarity", 1.0, "c = ||X'Y||_* / (||X||_F ||Y||_F)"
+    "procrustes",
+    "Procrustes similarity",
+    "similarity",
+    1.0,
+    "c = ||X'Y||_* / (||X||_F ||Y||_F)",
+    12.0,
 )
 PROCRUSTES_ANGLE = _procrustes_measure(
-    "procrustes_angle", "Procrustes angle", "angle", np.pi / 2, "arccos c"
+    "procrustes_angle", "Procrustes angle", "angle", np.pi / 2, "arccos c", 5.0
 )
 PROCRUSTES_DISTANCE = _procrustes_measure(
-    "procrustes_distance", "Procrustes distance", "distance", np.sqrt(2.0), "sqrt(2 - 2c)"
+    "procrustes_distance", "Procrustes distance", "distance", np.sqrt(2.0), "sqrt(2 - 2c)", 4.0
 )
+_PROCRUSTES: dict[Form, Measure] = {
+    "similarity": PROCRUSTES,
+    "angle": PROCRUSTES_ANGLE,
+    "distance": PROCRUSTES_DISTANCE,
+}
 SHAPE_METRIC = Measure(
     name="shape_metric",
     title="Shape metric, half whitened",
@@ -244,7 +258,8 @@ SHAPE_METRIC = Measure(
     paper="Williams et al. 2021",
     function=shape_metric,
     plan=_shape_plan,
-    wants_rows_over_units=True,
+    rows_per_unit=5.0,
+    interval_rows_per_unit=4.0,
     distance=True,
 )
 

@@ -131,7 +131,8 @@ def svcca(
     >>> round(svcca(X, 3 * X[:, ::-1]), 6)
     1.0
     """
-    return evaluate(_svcca_plan(summary, threshold, components, rcond), X, Y)
+    measure = SVCCA_R2 if summary == "r2" else SVCCA
+    return evaluate(_svcca_plan(summary, threshold, components, rcond), X, Y, measure)
 
 
 def _with_loadings(layer: LayerMoments, rcond: float) -> WhiteLayer:
@@ -244,7 +245,7 @@ def pwcca(
     >>> round(pwcca(X, 3 * X[:, ::-1]), 6)
     1.0
     """
-    return evaluate(_pwcca_plan(weights, rcond), X, Y)
+    return evaluate(_pwcca_plan(weights, rcond), X, Y, PWCCA_X if weights == "x" else PWCCA_Y)
 
 
 def _svcca_measure(name: str, title: str, summary: Summary, formula: str) -> Measure:
@@ -268,7 +269,8 @@ def _svcca_measure(name: str, title: str, summary: Summary, formula: str) -> Mea
         paper="Raghu et al. 2017",
         function=svcca if name == "svcca" else preset(name, svcca, summary=summary),
         plan=partial(_svcca_plan, summary),
-        wants_rows_over_units=True,
+        rows_per_unit=4.0 if summary == "r2" else 12.0,
+        interval_rows_per_unit=4.0,
     )
 
 
@@ -295,7 +297,8 @@ def _pwcca_measure(name: str, title: str, side: Side) -> Measure:
         paper="Morcos et al. 2018",
         function=preset(name, pwcca, weights=side),
         plan=partial(_pwcca_plan, side),
-        wants_rows_over_units=True,
+        rows_per_unit=12.0,
+        interval_rows_per_unit=4.0,
     )
 
 

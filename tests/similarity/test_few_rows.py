@@ -1,0 +1,93 @@
+"""Every measure says from how many rows for a unit on it can be trusted, and warns below that."""
+
+from __future__ import annotations
+
+import math
+import warnings
+
+import numpy as np
+import pytest
+
+from tb_modelcompare.errors import RowsFewerThanUnitsWarning
+from tb_modelcompare.similarity import MEASURES, MomentStream, compare, refine
+from tb_modelcompare.similarity.registry import MomentPlan
+
+BIASED = [name for name, measure in MEASURES.items() if measure.rows_per_unit > 0]
+BY_ROWS = [name for name in BIASED if math.isfinite(MEASURES[name].rows_per_unit)]
+UNITS = 24
+
+
+def unrelated(rows: int, seed: int = 0, units: int = UNITS) -> tuple[np.ndarray, np.ndarray]:
+    random = np.random.default_rng(seed)
+    return random.standard_normal((rows, units)), random.standard_normal((rows, units))
+
+
+def alike(name: str, value: float) -> float:
+    """How far of the way from unrelated layers, in truth, to equal ones."""
+    measure = MEASURES[name]
+    nothing = measure.high if measure.distance else max(measure.low, 0.0)
+    whole = measure.low if measure.distance else measure.high
+    return (value - nothing) / (whole - nothing)
+
+
+@pytest.mark.filterwarnings("ignore::tb_modelcompare.errors.RowsFewerThanUnitsWarning")
+@pytest.mark.parametrize("name", MEASURES)
+def test_a_measure_declares_where_unrelated_layers_look_alike(name: str) -> None:
+    measure = MEASURES[name]
+    if name in ("mutual_knn", "cknna"):  # these know k and the number of rows, not of units
+        assert measure.rows_per_unit == 0
+        return
+    bound = measure.rows_per_unit
+    if math.isinf(bound):
+        assert alike(name, measure.function(*unrelated(40 * UNITS))) > 0.75
+    elif bound == 0:
+        for seed in range(3):
+            assert alike(name, measure.function(*unrelated(3 * UNITS, seed))) < 0.15
+    else:
+        assert 0.15 < alike(name, measure.function(*unrelated(int(bound * UNITS)))) < 0.36
+        assert alike(name, measure.function(*unrelated(int(bound * UNITS / 2)))) > 0.25
+
+
+@pytest.mark.parametrize("name", BY_ROWS)
+def test_few_rows_are_warned_of_at_every_door(name: str) -> None:
+    measure = MEASURES[name]
+    x, y = unrelated(int(measure.rows_per_unit * 6) - 1, units=6)
+    said = f"{len(x)} rows are fewer than"
+    with pytest.warns(RowsFewerThanUnitsWarning, match=said) as told:
+        measure.function(x, y)
+    assert "X (6), Y (6)" in str(told[0].message)
+    assert told[0].filename == __file__
+    with pytest.warns(RowsFewerThanUnitsWarning, match=said):
+        found = compare({"x": x}, {"y": y}, name)
+    with pytest.warns(RowsFewerThanUnitsWarning, match=said):
+        *_, last = refine({"x": x}, {"y": y}, name)
+    assert last.comparison.warnings == found.warnings
+    (note,) = found.warnings
+    assert measure.instead in note
+    if isinstance(measure.plan(), MomentPlan):
+        stream = MomentStream()
+        stream.update({"x": x}, {"y": y})
+        with pytest.warns(RowsFewerThanUnitsWarning, match=said) as told:
+            assert stream.compare(name).warnings == found.warnings
+        assert told[0].filename == __file__
+
+
+@pytest.mark.parametrize("name", BY_ROWS)
+def test_enough_rows_are_not_warned_of(name: str) -> None:
+    measure = MEASURES[name]
+    x, y = unrelated(int(measure.rows_per_unit * 6), units=6)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        measure.function(x, y)
+        assert compare({"x": x}, {"y": y}, name).warnings == ()
+
+
+@pytest.mark.parametrize("name", BIASED)
+def test_what_is_recommended_does_not_have_the_bias(name: str) -> None:
+    assert MEASURES[MEASURES[name].instead].rows_per_unit == 0
+
+
+def test_what_no_number_of_rows_mends_is_always_said() -> None:
+    x, y = unrelated(300, units=3)
+    with pytest.warns(RowsFewerThanUnitsWarning, match="however many rows .* Use rsa_pearson"):
+        compare({"x": x}, {"y": y}, "rsa_cosine")
