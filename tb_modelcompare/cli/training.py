@@ -21,9 +21,14 @@ from tb_modelcompare.log.reader import list_snapshots, open_snapshot, open_steps
 from tb_modelcompare.log.snapshot import Snapshot
 from tb_modelcompare.similarity import Measure
 from tb_modelcompare.similarity.inputs import find_measure
-from tb_modelcompare.training import METRICS, Work, freezing_steps, model_distances, trend
-
-_FROZEN = 0.9  # of the way from no to perfect similarity
+from tb_modelcompare.training import (
+    METRICS,
+    Work,
+    freezing_steps,
+    freezing_threshold,
+    model_distances,
+    trend,
+)
 
 
 def dynamics(arguments: argparse.Namespace) -> int:
@@ -112,10 +117,10 @@ def _chosen(arguments: argparse.Namespace) -> list[Snapshot]:
 def _threshold(measure: Measure, given: float | None) -> float:
     if given is not None:
         return given
-    if not (math.isfinite(measure.low) and math.isfinite(measure.high)):
-        raise ActivationError(f"{measure.title} has no bounds; give --threshold")
-    share = 1 - _FROZEN if measure.distance else _FROZEN
-    return measure.low + share * (measure.high - measure.low)
+    try:
+        return freezing_threshold(measure.low, measure.high, distance=measure.distance)
+    except ActivationError as error:
+        raise ActivationError(f"{measure.title} has no bounds; give --threshold") from error
 
 
 def _bar(title: str) -> Any:

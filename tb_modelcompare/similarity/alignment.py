@@ -17,6 +17,10 @@ _ROUNDING = 1e-12
 """Sums of values that differ by less, as a share of the largest value, are taken as equal."""
 
 
+_LESS = 1e-6
+"""How far below the least value a missing one counts, as a share of the largest value."""
+
+
 @dataclass(frozen=True)
 class Alignment:
     """Pairs of layers, in the order of the first model, and their mean value as a score."""
@@ -28,18 +32,19 @@ class Alignment:
 def best_matches(comparison: Comparison) -> Alignment:
     """For each layer of the first model the most similar layer of the second.
 
-    Among equals the earlier layer.
+    Among equals the earlier layer. Layers without any value have no match, here and below: a
+    debiased measure may have none for a layer.
     """
-    similarity = _similarity(comparison)
-    return _alignment(comparison, np.arange(len(similarity)), similarity.argmax(axis=1))
+    similarity, rows, columns = _similarity(comparison, missing=-np.inf)
+    return _alignment(comparison, rows, columns[similarity.argmax(axis=1)])
 
 
 def mutual_best(comparison: Comparison) -> Alignment:
     """Pairs each of which is the other's best match. There is always at least one."""
-    similarity = _similarity(comparison)
+    similarity, rows, columns = _similarity(comparison, missing=-np.inf)
     best_column, best_row = similarity.argmax(axis=1), similarity.argmax(axis=0)
-    rows = np.flatnonzero(best_row[best_column] == np.arange(len(similarity)))
-    return _alignment(comparison, rows, best_column[rows])
+    mutual = np.flatnonzero(best_row[best_column] == np.arange(len(similarity)))
+    return _alignment(comparison, rows[mutual], columns[best_column[mutual]])
 
 
 def one_to_one(comparison: Comparison) -> Alignment:
@@ -48,8 +53,9 @@ def one_to_one(comparison: Comparison) -> Alignment:
     Covers all layers of the model that has fewer. Where several pairings have the largest sum,
     it is the one that SciPy's ``linear_sum_assignment`` finds.
     """
-    rows, columns = scipy.optimize.linear_sum_assignment(_similarity(comparison), maximize=True)
-    return _alignment(comparison, rows, columns)
+    similarity, rows, columns = _similarity(comparison)
+    paired = scipy.optimize.linear_sum_assignment(similarity, maximize=True)
+    return _alignment(comparison, rows[paired[0]], columns[paired[1]])
 
 
 def monotone_path(comparison: Comparison) -> Alignment:
@@ -61,16 +67,16 @@ def monotone_path(comparison: Comparison) -> Alignment:
     with the same mean it is the one that, seen from the last layers, goes to the layers before
     in both models where it can, else in the first model.
     """
-    similarity = _similarity(comparison)
+    similarity, rows, columns = _similarity(comparison)
     slack = _ROUNDING * float(np.abs(similarity).max())
-    rows, columns = _best_path(similarity, slack)
+    path = _best_path(similarity, slack)
     while True:
         # Dinkelbach's iteration: it ends when no path has a mean above `level`. It has to begin
         # at the mean of some path, since it goes on upward only.
-        level = float(similarity[rows, columns].mean())
-        rows, columns = _best_path(similarity - level, slack)
-        if similarity[rows, columns].mean() <= level + slack:
-            return _alignment(comparison, rows, columns)
+        level = float(similarity[path].mean())
+        path = _best_path(similarity - level, slack)
+        if similarity[path].mean() <= level + slack:
+            return _alignment(comparison, rows[path[0]], columns[path[1]])
 
 
 def _best_path(gain: Matrix, slack: float) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
@@ -96,15 +102,31 @@ def _best_path(gain: Matrix, slack: float) -> tuple[npt.NDArray[np.intp], npt.ND
     return rows, columns
 
 
-def _similarity(comparison: Comparison) -> Matrix:
-    if not comparison.values.size or not np.isfinite(comparison.values).all():
-        raise ActivationError("Only a matrix of finite values can be aligned.")
-    return -comparison.values if find_measure(comparison.measure).distance else comparison.values
+def _similarity(
+    comparison: Comparison, missing: float | None = None
+) -> tuple[Matrix, npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """What is aligned: more is more alike, of the rows and the columns that have a value at all.
+
+    A value that is missing becomes `missing`, or a little less than the least that there is: it is
+    paired only where there is nothing else, and `_alignment` leaves such pairs out.
+    """
+    distance = find_measure(comparison.measure).distance
+    whole = -comparison.values if distance else comparison.values
+    there = np.isfinite(whole)
+    rows, columns = np.flatnonzero(there.any(axis=1)), np.flatnonzero(there.any(axis=0))
+    if not len(rows):
+        raise ActivationError("The matrix has no finite value, so nothing can be aligned.")
+    if missing is None:
+        values = whole[there]
+        missing = float(values.min()) - _LESS * (float(np.abs(values).max()) or 1.0)
+    return np.where(there, whole, missing)[np.ix_(rows, columns)], rows, columns
 
 
 def _alignment(
     comparison: Comparison, rows: npt.NDArray[np.intp], columns: npt.NDArray[np.intp]
 ) -> Alignment:
+    there = np.isfinite(comparison.values[rows, columns])
+    rows, columns = rows[there], columns[there]
     values = comparison.values[rows, columns]
     matches = tuple(
         Match(comparison.rows[i], comparison.columns[j], float(value))

@@ -18,7 +18,14 @@ from __future__ import annotations
 from tb_modelcompare.training.embedding import Embedding, embed
 from tb_modelcompare.training.models import METRICS, Metric, Models, model_distances
 from tb_modelcompare.training.pairs import Work
-from tb_modelcompare.training.steps import StepMap, Trend, freezing_steps, step_map, trend
+from tb_modelcompare.training.steps import (
+    StepMap,
+    Trend,
+    freezing_steps,
+    freezing_threshold,
+    step_map,
+    trend,
+)
 
 __all__ = [
     "METRICS",
@@ -30,6 +37,7 @@ __all__ = [
     "Work",
     "embed",
     "freezing_steps",
+    "freezing_threshold",
     "model_distances",
     "step_map",
     "trend",

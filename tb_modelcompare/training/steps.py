@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -286,6 +287,33 @@ def _over_steps(snapshots: Sequence[Snapshot], layer: str) -> list[LoggedLayer |
     if not any(found):
         ordered[-1].layer(layer)  # raises, and names the nearest
     return found
+
+
+def freezing_threshold(low: float, high: float, *, distance: bool = False) -> float:
+    """From what value on a layer counts as frozen, unless another is chosen.
+
+    Nine tenths of the way from no to perfect similarity: `low + 0.9 (high - low)`, or of a distance
+    `low + 0.1 (high - low)`. The tab has the same in `freezingThreshold`.
+
+    Parameters
+    ----------
+    low, high : float
+        The range of the measure.
+    distance : bool
+        Small values mean similar.
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    ActivationError
+        If the measure has no bounds.
+    """
+    if not (math.isfinite(low) and math.isfinite(high)):
+        raise ActivationError("a measure without bounds has no usual threshold; give one")
+    return low + (0.1 if distance else 0.9) * (high - low)
 
 
 def freezing_steps(

@@ -54,10 +54,31 @@ def matrices() -> Iterator[tuple[str, bool, npt.NDArray[np.float64]]]:
     corners = random.random((4, 4))
     corners[[0, -1], [0, -1]] = -3
     yield "ends that nothing resembles", False, corners
+    for height, width in ((6, 6), (5, 8), (9, 4)):
+        holes = random.random((height, width))
+        holes[random.random(holes.shape) < 0.3] = np.nan
+        yield f"missing values {height} x {width}", False, holes
+        yield f"missing distances {height} x {width}", True, 2 * holes
+    silent = random.random((5, 4))
+    silent[2] = silent[:, 1] = np.nan
+    yield "layers without any value", False, silent
+    yield "constant but for the diagonal", False, np.where(np.eye(4), np.nan, 0.5)
+    yield "zero but for the diagonal", True, np.where(np.eye(3), np.nan, 0.0)
+    yield "one value", False, np.array([[np.nan, np.nan], [np.nan, 0.3]])
     for seed in (4, 9):  # where the mean of the best path is below that of the matrix
         rows = np.random.default_rng(seed).random((5, 5))
         rows[[0, -1], [0, -1]] = -3
         yield f"low ends {seed}", False, rows
+
+
+def _json(values: npt.NDArray[np.float64]) -> list[list[float | None]]:
+    """As JSON has them: null where there is no value."""
+    return [[None if np.isnan(one) else one for one in row] for row in values.tolist()]
+
+
+def read(values: list[list[float | None]]) -> npt.NDArray[np.float64]:
+    """As the library has them: NaN where there is no value."""
+    return np.array(values, np.float64)
 
 
 def expected(distance: bool, values: npt.NDArray[np.float64]) -> dict[str, Any]:
@@ -94,12 +115,12 @@ def main() -> None:
         {
             "name": name,
             "distance": distance,
-            "values": np.asarray(values, np.float64).round(9).tolist(),
+            "values": _json(np.asarray(values, np.float64).round(9)),
         }
         for name, distance, values in matrices()
     ]
     for case in cases:
-        case["expected"] = expected(case["distance"], np.array(case["values"]))
+        case["expected"] = expected(case["distance"], read(case["values"]))
     lines = ",\n".join(json.dumps(case, separators=(",", ":")) for case in cases)
     FILE.write_text(f"[\n{lines}\n]\n")
 

@@ -116,14 +116,26 @@ def test_a_net_with_itself_is_aligned_along_the_diagonal():
 
 
 def test_nothing_to_align():
-    with pytest.raises(ActivationError, match="finite"):
-        align.one_to_one(comparison([[np.nan]]))
+    for method in (align.best_matches, align.mutual_best, align.one_to_one, align.monotone_path):
+        with pytest.raises(ActivationError, match="finite"):
+            method(comparison([[np.nan]]))
+
+
+def test_a_layer_without_any_value_is_left_out():
+    """A debiased measure may have none for a layer; the others are aligned all the same."""
+    values = np.eye(4)
+    values[1] = values[:, 2] = np.nan
+    for method in (align.best_matches, align.mutual_best, align.one_to_one, align.monotone_path):
+        found = method(comparison(values))
+        assert {("a0", "b0"), ("a3", "b3")} <= set(pairs(found))
+        assert all(a != "a1" and b != "b2" for a, b in pairs(found))
+        assert np.isfinite(found.score)
 
 
 @pytest.mark.parametrize("case", json.loads(alignments.FILE.read_text()), ids=lambda c: c["name"])
 def test_library_and_tab_agree_on_every_rule(case):
     """The tab is held to the same file by frontend/src/align/select.test.ts."""
-    found = alignments.expected(case["distance"], np.array(case["values"]))
+    found = alignments.expected(case["distance"], alignments.read(case["values"]))
     for rule, alignment in case["expected"].items():
         assert found[rule]["pairs"] == alignment["pairs"], rule
         assert found[rule]["score"] == pytest.approx(alignment["score"], rel=1e-12), rule

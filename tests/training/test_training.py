@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import freezing
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -14,6 +17,7 @@ from hypothesis import strategies as st
 from tb_modelcompare import Probe, SummaryWriter, similarity
 from tb_modelcompare.cache.pair_values import PairValues
 from tb_modelcompare.errors import (
+    ActivationError,
     CacheDirectoryError,
     MissingAssetError,
     ProbeMismatchError,
@@ -21,7 +25,14 @@ from tb_modelcompare.errors import (
 )
 from tb_modelcompare.log.reader import list_snapshots
 from tb_modelcompare.log.snapshot import Snapshot
-from tb_modelcompare.training import Work, freezing_steps, model_distances, step_map, trend
+from tb_modelcompare.training import (
+    Work,
+    freezing_steps,
+    freezing_threshold,
+    model_distances,
+    step_map,
+    trend,
+)
 
 ROWS, STEPS, LAYERS = 60, 18, 4
 Log = Callable[..., list[Snapshot]]
@@ -102,6 +113,19 @@ def test_a_snapshot_that_lacks_one_layer_is_left_out(log: Log) -> None:
 def test_layers_freeze_when_they_stop_changing(log: Log) -> None:
     found = trend(log("run", converging(0)))
     assert freezing_steps(found.values, found.steps, 0.99) == (4, 8, 12, 16)
+
+
+@pytest.mark.parametrize("case", json.loads(freezing.FILE.read_text()), ids=lambda c: c["name"])
+def test_library_and_tab_agree_on_when_layers_froze(case: dict[str, Any]) -> None:
+    """The tab is held to the same file by frontend/src/align/steps.test.ts."""
+    values = freezing.read(case["values"])
+    found = freezing.expected(case["distance"], tuple(case["range"]), values)
+    assert found == (case["threshold"], case["frozen"])
+
+
+def test_a_measure_without_bounds_has_no_usual_threshold() -> None:
+    with pytest.raises(ActivationError, match="without bounds"):
+        freezing_threshold(0.0, np.inf, distance=True)
 
 
 def test_freezing_is_for_good_and_a_missing_value_is_not_frozen() -> None:

@@ -81,9 +81,13 @@ export function indicesOf(all: readonly string[], layers: readonly string[]): nu
   return layers.map((name) => at.get(name) ?? -1);
 }
 
+/** How far below the least value a missing one counts, as a share of the largest. */
+const LESS = 1e-6;
+
 /**
  * What alignments are read from: the rows and the columns that have a value at all, and the value
- * between the i-th and the j-th of them. One that is missing counts as the least that there is.
+ * between the i-th and the j-th of them. One that is missing counts as a little less than the least
+ * that there is, so that it is paired only where there is nothing else: as in the library.
  */
 export function compared(table: Table): {
   rows: number[];
@@ -96,9 +100,14 @@ export function compared(table: Table): {
   const rows = allRows.filter((row) => allColumns.some((j) => Number.isFinite(at(row, j))));
   const columns = allColumns.filter((column) => rows.some((i) => Number.isFinite(at(i, column))));
   const [least] = range(table);
+  const largest = table.values.reduce(
+    (most, one) => (Number.isFinite(one) ? Math.max(most, Math.abs(one)) : most),
+    0,
+  );
+  const missing = least - LESS * (largest || 1);
   const value = (i: number, j: number): number => {
     const found = at(rows[i]!, columns[j]!);
-    return Number.isFinite(found) ? found : least;
+    return Number.isFinite(found) ? found : missing;
   };
   return { rows, columns, value };
 }

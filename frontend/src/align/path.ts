@@ -13,7 +13,7 @@ type Cell = [row: number, column: number];
  * aligned like similarities.
  *
  * A layer without any value takes no part. Where single values are missing, as between a layer
- * and itself, they count as the least that there is: the path avoids them where it can.
+ * and itself, they count as less than the least: the path avoids them where it can.
  */
 export function monotonePath(table: Table): Cell[] {
   const { rows, columns, value } = compared(table);

@@ -1,10 +1,55 @@
-import { expect, test } from 'vitest';
-import { bottomUp, frozenFrom, line, sameStep, shareOfChange, spread } from './steps';
+import { readFileSync } from 'node:fs';
+import { describe, expect, it, test } from 'vitest';
+import {
+  bottomUp,
+  freezingThreshold,
+  frozenFrom,
+  line,
+  sameStep,
+  shareOfChange,
+  spread,
+} from './steps';
+import { strength } from './matrix';
 
 const table = (rows: number[][]) => ({
   rows: rows.length,
   columns: rows[0]!.length,
   values: Float64Array.from(rows.flat()),
+});
+
+/** Written by tests/training/freezing.py, to which the library is held as well. */
+interface Case {
+  name: string;
+  distance: boolean;
+  range: [number, number];
+  /** Null where there is no value. */
+  values: (number | null)[][];
+  threshold: number;
+  /** Null for a layer that did not freeze. */
+  frozen: (number | null)[];
+}
+const SHARED = JSON.parse(
+  readFileSync(new URL('../../../tests/fixtures/freezing.json', import.meta.url), 'utf8'),
+) as Case[];
+
+describe('freezing, as the library has it', () => {
+  it.each(SHARED)('$name', ({ distance, range: [low, high], values, threshold, frozen }) => {
+    const sign = distance ? -1 : 1;
+    expect(freezingThreshold({ low, high, sign })).toBe(threshold);
+    const measured = table(values.map((row) => row.map((value) => value ?? NaN)));
+    const alike = { ...measured, values: strength(measured.values, sign) };
+    expect(frozenFrom(alike, sign * threshold)).toEqual(frozen.map((column) => column ?? -1));
+  });
+
+  it('has cases of both kinds of measure, with and without all values', () => {
+    expect(SHARED.length).toBeGreaterThan(20);
+    for (const kind of [true, false]) {
+      const some = SHARED.filter(({ distance }) => distance === kind);
+      expect(some.some(({ values }) => values.flat().includes(null))).toBe(true);
+      expect(some.some(({ frozen }) => frozen.includes(null))).toBe(true);
+      expect(some.some(({ frozen }) => frozen.some((column) => (column ?? 0) > 0))).toBe(true);
+    }
+  });
 });
 
 test('a layer is frozen from where it stays similar, and not before', () => {

@@ -1,6 +1,13 @@
 /** Tables over training: a row per layer, a column per step. */
 
-import { ranks, type Table } from './matrix';
+import { ranks, type Sign, type Table } from './matrix';
+
+/** What values can be; a sign of -1 says that small ones mean alike. */
+export interface Limits {
+  low: number;
+  high: number;
+  sign: Sign;
+}
 
 /** Layers that hardly move have no share of their change: it would be noise over noise. */
 const LEAST_CHANGE = 0.02;
@@ -26,7 +33,7 @@ export function shareOfChange(table: Table): Table {
 
 /**
  * For each row the first column from which values stay at `threshold` or above, -1 if the last
- * one does not. A cell without a value ends a stay.
+ * one does not: the library's `freezing_steps`. A cell without a value ends a stay.
  */
 export function frozenFrom(table: Table, threshold: number): number[] {
   return Array.from({ length: table.rows }, (_, row) => {
@@ -38,6 +45,14 @@ export function frozenFrom(table: Table, threshold: number): number[] {
     }
     return from;
   });
+}
+
+/**
+ * From what value on a layer counts as frozen, unless another is chosen: the library's
+ * `freezing_threshold`. Nine tenths of the way to perfect similarity; -1 is the sign of distances.
+ */
+export function freezingThreshold({ low, high, sign }: Limits): number {
+  return low + (sign > 0 ? 0.9 : 0.1) * (high - low);
 }
 
 /** One row of a table as points (step, value), those with a value only. */

@@ -1,5 +1,5 @@
 import { range, strength, type Sign, type Table } from '../../align/matrix';
-import { shareOfChange } from '../../align/steps';
+import { shareOfChange, type Limits } from '../../align/steps';
 import type { StepMapTable, TrendTable } from '../../api/types';
 import type { Encoding } from '../../draw/encode';
 
@@ -47,7 +47,7 @@ export function stepTable<T extends TrendTable | StepMapTable>(
 }
 
 /** What values can be, as a reader is told them, and whether small ones mean alike (-1). */
-export function limitsOf(drawn: StepTable | null): { low: number; high: number; sign: Sign } {
+export function limitsOf(drawn: StepTable | null): Limits {
   if (drawn === null) return { low: 0, high: 1, sign: 1 };
   const { low, high, sign } = drawn.whole;
   return sign > 0 ? { low, high, sign } : { low: -high, high: -low, sign };
