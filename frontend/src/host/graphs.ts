@@ -8,6 +8,10 @@ interface Polymer extends HTMLElement {
   set(property: string, value: unknown): void;
 }
 
+interface Dashboard extends Polymer {
+  _selectedNode?: string | null;
+}
+
 interface Controls extends Polymer {
   datasets?: { name: string; tags: { tag: string; conceptualGraph: boolean }[] }[];
 }
@@ -45,17 +49,17 @@ function isPolymer(element: Element | null | undefined): element is Polymer {
 
 // The dashboard shows a graph as a whole, in which no name can be read.
 const READABLE = 1.7;
-// A graph that was just opened is moved about until then.
-const FIT_MS = 1200;
+// The dashboard moves a graph about and forgets the chosen node some time after it drew it.
+const SETTLED_MS = 8000;
 // What it says of the chosen node lies over its right side.
 const CARD = 320;
 
-/** Bring a node into sight, as large as it can be read. */
-function approach(scene: Scene, name: string): void {
+/** Bring a node into sight, as large as it can be read; where the graph is then. */
+function approach(scene: Scene, name: string): ZoomTransform | null {
   const svg = scene.shadowRoot?.querySelector<SVGSVGElement & { __zoom?: ZoomTransform }>('svg');
   const root = svg?.querySelector('#root');
   const node = svg?.querySelector(`.node[data-name="${CSS.escape(name)}"]`);
-  if (!svg?.__zoom || !root || !node) return;
+  if (!svg?.__zoom || !root || !node) return null;
   const now = svg.__zoom;
   const [frame, box] = [svg.getBoundingClientRect(), node.getBoundingClientRect()];
   const [x, y] = now.invert([
@@ -63,11 +67,23 @@ function approach(scene: Scene, name: string): void {
     box.top + box.height / 2 - frame.top,
   ]);
   const k = Math.max(now.k, READABLE);
-  const width = frame.width > 2 * CARD ? frame.width - CARD : frame.width;
-  const next = new now.constructor(k, width / 2 - k * x, frame.height / 2 - k * y);
+  // Beside the card, or else beneath it.
+  const wide = frame.width > 2 * CARD;
+  const middle = {
+    x: (frame.width - (wide ? CARD : 0)) / 2,
+    y: frame.height * (wide ? 0.5 : 0.62),
+  };
+  const next = new now.constructor(k, middle.x - k * x, middle.y - k * y);
   svg.__zoom = next;
   root.setAttribute('transform', String(next));
   scene.minimap?.zoom?.(next);
+  return next;
+}
+
+/** Where the graph is now. */
+function transformOf(scene: Scene): ZoomTransform | null {
+  const svg = scene.shadowRoot?.querySelector<SVGSVGElement & { __zoom?: ZoomTransform }>('svg');
+  return svg?.__zoom ?? null;
 }
 
 function hide(root: Document | ShadowRoot, selector: string): void {
@@ -127,12 +143,26 @@ function take(frame: HTMLIFrameElement, onSelect: (node: string) => void): Graph
     const scene = drawing(node);
     if (scene) {
       // What was clicked there stays where it is.
-      if (node !== theirs) approach(scene, node);
+      const held = node === theirs ? null : approach(scene, node);
       dashboard.set('_selectedNode', node);
-      if (fresh) attempt = setTimeout(() => approach(scene, node), FIT_MS);
+      if (fresh) attempt = setTimeout(hold, PAUSE_MS, node, held, performance.now() + SETTLED_MS);
       fresh = false;
     } else if (performance.now() < until) attempt = setTimeout(point, PAUSE_MS, node, until);
   };
+  /** Until a graph that was just opened stays as it is, or the reader takes hold of it. */
+  const hold = (node: string, held: ZoomTransform | null, until: number): void => {
+    const scene = drawing(node);
+    let now = held;
+    if (scene && (dashboard as Dashboard)._selectedNode !== node) {
+      dashboard.set('_selectedNode', node);
+    }
+    if (scene && transformOf(scene) !== held) now = approach(scene, node);
+    const end = now === held ? until : performance.now() + SETTLED_MS;
+    if (performance.now() < end) attempt = setTimeout(hold, PAUSE_MS, node, now, end);
+  };
+  for (const touch of ['pointerdown', 'wheel', 'keydown'] as const) {
+    page.addEventListener(touch, () => clearTimeout(attempt), { capture: true, passive: true });
+  }
   board.addEventListener('node-select', (event) => {
     const name = (event as CustomEvent<{ name?: string } | null>).detail?.name;
     if (!name || name === ours) return;

@@ -48,6 +48,7 @@ describe('the address', () => {
       image: 12,
       graphs: 'a',
       reference: 'r/m@9',
+      filter: null,
       partner: 'conv 2',
       freeze: 0.8,
       way: true,
@@ -56,7 +57,7 @@ describe('the address', () => {
     });
     expect(writeView(view)).toEqual(PERMALINK);
     // Keys that came later are not in it.
-    const known = new Set([...Object.keys(PERMALINK), 'pair']);
+    const known = new Set([...Object.keys(PERMALINK), 'pair', 'filter']);
     expect(new Set(OWNED_KEYS)).toEqual(known);
   });
 

@@ -40,6 +40,8 @@ export interface View {
   graphs: Side | null;
   /** Pinned: what models and steps are compared with. */
   reference: string | null;
+  /** Which layers are shown, as the reader wrote it. */
+  filter: string | null;
   /** Over training: the other side's layer, and from what value on a layer is frozen. */
   partner: string | null;
   freeze: number | null;
@@ -207,6 +209,7 @@ const KEYS: readonly Key[] = [
   field('image', 'image', image, null),
   field('graphs', 'graphs', oneOf<Side>(['a', 'b']), null),
   field('ref', 'reference', text, null),
+  field('filter', 'filter', text, null),
   field('with', 'partner', text, null),
   field('freeze', 'freeze', decimal, null),
   field('way', 'way', flag, false),

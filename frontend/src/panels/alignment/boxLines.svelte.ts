@@ -1,8 +1,11 @@
 import { choose, indicesOf, NO_TABLE, withoutIdentity, type Table } from '../../align/matrix';
 import { candidates, reaching } from '../../align/select';
 import type { Side } from '../../draw/figure';
+import { HATCH } from '../../draw/hatch';
 import { MOST_LINES } from '../../draw/lines';
 import type { Layout, PlacedBox } from '../../layout/place';
+import { keptNames } from '../../state/filter';
+import { SIDES } from '../../state/address';
 import type { Session } from '../../state/session.svelte';
 
 export const NO_PAIRS = new Uint32Array();
@@ -11,7 +14,15 @@ export const NO_PAIRS = new Uint32Array();
 export function createBoxLines(
   session: Pick<
     Session,
-    'encoding' | 'layerNames' | 'scale' | 'shown' | 'table' | 'threshold' | 'view'
+    | 'biased'
+    | 'data'
+    | 'encoding'
+    | 'layerNames'
+    | 'scale'
+    | 'shown'
+    | 'table'
+    | 'threshold'
+    | 'view'
   >,
   layouts: () => Record<Side, Layout>,
 ) {
@@ -20,20 +31,31 @@ export function createBoxLines(
     b: layouts().b.boxes.filter((box) => box.layers.length > 0),
   });
 
-  /** A box speaks for its last layer, or for the layer that was chosen in it. */
+  const kept = $derived({ a: keptNames(session, 'a'), b: keptNames(session, 'b') });
+  const isKept = (side: Side, layer: string): boolean =>
+    !session.view.filter || kept[side].includes(layer);
+  /** A box speaks for its last layer that passes the filter, or for the one chosen in it. */
   function speaker(side: Side, box: PlacedBox): string {
     const chosen = session.view.selection;
-    return chosen?.side === side && box.layers.includes(chosen.layer)
-      ? chosen.layer
-      : box.layers.at(-1)!;
+    if (chosen?.side === side && box.layers.includes(chosen.layer)) return chosen.layer;
+    return box.layers.findLast((layer) => isKept(side, layer)) ?? box.layers.at(-1)!;
   }
+  /** Whether the filter leaves a box out. */
+  const leftOut = (side: Side, box: PlacedBox): boolean =>
+    box.layers.length > 0 && !isKept(side, speaker(side, box));
   // Text, so that a choice which changes no speaker does not count as a change.
   const speakersOfA = $derived(JSON.stringify(boxes.a.map((box) => speaker('a', box))));
   const speakersOfB = $derived(JSON.stringify(boxes.b.map((box) => speaker('b', box))));
   const indices = $derived({
-    a: indicesOf(session.layerNames('a'), JSON.parse(speakersOfA) as string[]),
-    b: indicesOf(session.layerNames('b'), JSON.parse(speakersOfB) as string[]),
+    a: keptIndices('a', JSON.parse(speakersOfA) as string[]),
+    b: keptIndices('b', JSON.parse(speakersOfB) as string[]),
   });
+  /** Layers that the filter leaves out have no lines, as if they had no value. */
+  function keptIndices(side: Side, layers: readonly string[]): number[] {
+    return indicesOf(session.layerNames(side), layers).map((index, at) =>
+      isKept(side, layers[at]!) ? index : -1,
+    );
+  }
   const itself = $derived(session.view.a === session.view.b);
   /** The part of a table that is between boxes. */
   function drawnPart(whole: Table): Table {
@@ -57,8 +79,29 @@ export function createBoxLines(
       : `the strongest ${few.toLocaleString('en')} of ${total.toLocaleString('en')} lines`,
   );
 
+  function isBiased(side: Side, box: PlacedBox): boolean {
+    if (box.layers.length === 0) return false;
+    return session.biased[side][session.layerNames(side).indexOf(speaker(side, box))] ?? false;
+  }
+  const notes = $derived([
+    count,
+    ...(itself ? ['none from a layer to itself'] : []),
+    ...(encoding.open ? ['none at the null or below'] : []),
+    ...(session.view.filter ? [`filter: ${session.view.filter}`] : []),
+    ...(SIDES.some((side) => boxes[side].some((box) => isBiased(side, box))) ? [HATCH] : []),
+    ...(SIDES.some((side) => layouts()[side].boxes.some((box) => box.outline === 'block'))
+      ? ['a folded block by its last layer']
+      : []),
+  ]);
+
   return {
     speaker,
+    isBiased,
+    /** How many lines there are, and what is to be known of them, in words. */
+    get notes() {
+      return notes;
+    },
+    leftOut,
     get boxes() {
       return boxes;
     },
@@ -72,14 +115,6 @@ export function createBoxLines(
     /** What is drawn, as indices into the table. */
     get lines() {
       return lines;
-    },
-    /** How many lines there are, in words. */
-    get count() {
-      return count;
-    },
-    /** Whether a model is compared with itself. */
-    get itself() {
-      return itself;
     },
   };
 }

@@ -1,0 +1,125 @@
+"""Finding a layer among hundreds: search, filter, zoom, and the map of the whole figure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from live_tab import Board, Tab
+from playwright.sync_api import expect
+
+PAIR = {"a": "first/first@0", "b": "second/second@0", "measure": "linear_cka"}
+SCROLLED = "document.querySelector('.figure .scroll').scrollLeft"
+
+
+def test_slash_finds_layers_and_units_of_both_models(
+    tab: Tab, board: Board, violations: Callable[[Tab], list[str]]
+) -> None:
+    tab.open(board.url, **PAIR).settle()
+    tab.frame.get_by_label("Inspector").locator("h2").first.click()
+    tab.page.keyboard.press("/")
+    field = tab.frame.get_by_role("combobox", name="Find or filter layers")
+    expect(field).to_be_focused()
+    tab.page.keyboard.type("3x3")
+    found = tab.frame.get_by_role("listbox", name="Found").get_by_role("option")
+    expect(found).to_have_count(2)  # one of each model
+    assert [one.split() for one in found.all_inner_texts()] == [
+        ["A", "module_3x3"],
+        ["B", "module_3x3"],
+    ]
+    assert violations(tab) == []
+    tab.page.keyboard.press("ArrowDown")
+    tab.page.keyboard.press("Enter")
+    tab.page.wait_for_timeout(300)
+    assert (tab.parameters["side"], tab.parameters["layer"]) == ("b", "module_3x3")
+    assert tab.parameters["filter"] == "3x3"
+    tab.frame.get_by_label("Inspector").locator("h2").first.click()
+    tab.page.keyboard.press("/")
+    tab.page.keyboard.type("block_conv 7")
+    tab.page.keyboard.press("Enter")
+    tab.page.wait_for_timeout(300)
+    assert (tab.parameters["layer"], tab.parameters["unit"]) == ("block_conv", "7")
+    tab.page.keyboard.press("/")
+    tab.page.keyboard.press("Escape")
+    tab.page.keyboard.press("Escape")
+    tab.page.wait_for_timeout(300)
+    assert "filter" not in tab.parameters
+
+
+def test_a_filter_holds_in_graph_matrix_and_lists(tab: Tab, board: Board) -> None:
+    tab.open(board.url, **PAIR, view="both", filter="kind:conv", side="a", layer="stem").settle()
+    faint = tab.frame.locator(".model.a .box.faint")
+    assert faint.count() > 0
+    left_out = faint.evaluate_all("all => all.map(one => one.dataset.layer)")
+    assert "stem" not in left_out
+    assert "module_3x3" not in left_out
+    assert "module_output" in left_out
+    rows = tab.frame.get_by_test_id("matrix").locator("text.name.a title").all_text_contents()
+    assert {"stem", "module_3x3", "block_conv"} <= set(rows)
+    assert not set(rows) & set(left_out)
+    listed = tab.frame.get_by_test_id("matches").locator("button")
+    names = listed.evaluate_all("all => all.map(one => one.title)")
+    assert names
+    assert "module_output" not in names
+    few = tab.frame.locator(".legend .count").inner_text()
+    tab.frame.get_by_role("combobox", name="Find or filter layers").fill("")
+    expect(faint).to_have_count(0)
+    assert tab.frame.locator(".legend .count").inner_text() != few
+    # One model can be asked alone; a model in which nothing passes stays whole.
+    tab.frame.get_by_role("combobox", name="Find or filter layers").fill("a:^stem$")
+    expect(tab.frame.locator(".model.a .box.faint").first).to_be_visible()
+    assert tab.frame.locator(".model.b .box.faint").count() == 0
+
+
+def test_the_wheel_enlarges_what_is_at_the_pointer_and_a_map_shows_where_one_is(
+    tab: Tab, board: Board, violations: Callable[[Tab], list[str]]
+) -> None:
+    tab.open(board.url, **PAIR).settle()
+    assert tab.frame.get_by_role("slider", name="Part of the figure").count() == 0
+    last = tab.box("b", "block_add")
+    before = last.bounding_box()
+    tab.page.mouse.move(before["x"] + before["width"] / 2, before["y"] + before["height"] / 2)
+    for _ in range(6):
+        tab.page.mouse.wheel(0, -200)
+        tab.page.wait_for_timeout(120)
+    tab.page.wait_for_timeout(600)
+    after = last.bounding_box()
+    assert abs(after["x"] + after["width"] / 2 - before["x"] - before["width"] / 2) < 8
+    here = tab.frame.get_by_role("slider", name="Part of the figure")
+    here.wait_for()
+    scrolled = tab.run(SCROLLED)
+    assert scrolled > 100
+    assert violations(tab) == []
+    here.focus()
+    here.press("Home")
+    assert tab.run(SCROLLED) == 0
+    box = here.bounding_box()
+    tab.page.mouse.click(box["x"] + 0.9 * box["width"], box["y"] + box["height"] / 2)
+    assert tab.run(SCROLLED) > scrolled
+    # Between the models, dragging moves the drawing.
+    figure = tab.frame.get_by_test_id("alignment").bounding_box()
+    middle = (figure["x"] + figure["width"] / 2, figure["y"] + figure["height"] / 2)
+    far = tab.run(SCROLLED)
+    tab.page.mouse.move(*middle)
+    tab.page.mouse.down()
+    tab.page.mouse.move(middle[0] + 150, middle[1], steps=4)
+    tab.page.mouse.up()
+    assert abs(far - 150 - tab.run(SCROLLED)) < 3
+    tab.frame.get_by_role("button", name="Fit").click()
+    expect(here).to_have_count(0)
+
+
+def test_tensorboards_graph_opens_at_the_chosen_node_and_stays_there(
+    tab: Tab, board: Board
+) -> None:
+    tab.open(board.url, **PAIR, side="a", layer="block_add", graphs="a").settle()
+    graph = tab.frame.frame_locator('iframe[title="TensorBoard\'s own graph"]')
+    node = graph.locator('.node[data-name="block_add"]')
+    node.wait_for(timeout=60_000)
+    tab.page.wait_for_timeout(6000)  # it moves the graph about after it was drawn
+    frame = tab.frame.locator('iframe[title="TensorBoard\'s own graph"]').bounding_box()
+    box = node.bounding_box()
+    assert frame["x"] < box["x"] < box["x"] + box["width"] < frame["x"] + frame["width"]
+    middle = frame["y"] + frame["height"] / 2
+    assert abs(box["y"] + box["height"] / 2 - middle) < 0.25 * frame["height"]
+    assert box["height"] > 20
+    assert graph.locator('.node.selected[data-name="block_add"]').count() == 1
