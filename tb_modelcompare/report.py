@@ -22,7 +22,7 @@ from tb_modelcompare.compare.wire import (
     snapshot_info,
 )
 from tb_modelcompare.errors import ModelCompareError
-from tb_modelcompare.log.reader import require_same_probe
+from tb_modelcompare.log.same_probe import require_same_probe
 from tb_modelcompare.log.snapshot import Snapshot
 from tb_modelcompare.similarity import MEASURES, Comparison
 

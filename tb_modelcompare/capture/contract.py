@@ -288,7 +288,7 @@ class Recording:
             batch = slice(start, start + batch_size)
             sampled = self.sampler(self._prepared(batch), positions[batch])
             if start == 0:
-                self._check(sampled, positions[: min(checking.CHECKED, len(sampled[0].values))])
+                self._check(sampled, positions[: min(checking.CHECKED, batch_size)])
             yield sampled
 
     def _check(self, sampled: Sequence[Sampled], positions: npt.NDArray[np.float64]) -> None:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from tb_modelcompare.capture.contract import Feed, FrozenGraph, Sampler
 from tb_modelcompare.errors import ModelCompareError, ModelFileError, NotRenderableError
-from tb_modelcompare.probe.sampling import Reading, Sampled, Spatial, token_grid, unusable
+from tb_modelcompare.probe.sampling import Peaks, Reading, Sampled, Spatial, token_grid, unusable
 
 # Images (n, h, w, c) float32 → each layer's tensor. Called while tracing, never twice.
 LayerFunction = Callable[[Any], Mapping[str, Any]]
@@ -36,7 +36,7 @@ def sample_function(
 
     spatial: dict[str, Spatial] = {}
 
-    def rows(layer: str, output: Any, positions: Any) -> Any:
+    def rows_and_peaks(layer: str, output: Any, positions: Any) -> list[Any]:
         grid = token_grid(output.shape[1:], reading) if output.shape.rank is not None else None
         if grid is None:
             raise unusable(layer, output.shape)
@@ -49,12 +49,17 @@ def sample_function(
         if grid.mean:
             tokens = tf.reduce_mean(tokens, 1, keepdims=True)
         taken = tf.gather(tokens, grid.skip + down * width + across, axis=1, batch_dims=1)
-        return tf.cast(tf.reshape(taken, (-1, units)), tf.float32)
+        rows = tf.cast(tf.reshape(taken, (-1, units)), tf.float32)
+        if grid.spatial is None:
+            return [rows]
+        map_ = tokens[:, grid.skip :]
+        peaks = tf.cast(tf.reduce_max(map_, 1), tf.float32)
+        return [rows, peaks, tf.argmax(map_, 1, tf.int32)]  # of equal ones the first
 
-    def sampled(images: Any, positions: Any) -> list[Any]:
+    def sampled(images: Any, positions: Any) -> list[list[Any]]:
         with tf.name_scope(_SCOPE):
             values = function(images)
-        return [rows(layer, values[layer], positions) for layer in layers]
+        return [rows_and_peaks(layer, values[layer], positions) for layer in layers]
 
     def trace(batch: int, per_item: int) -> Any:
         try:
@@ -85,11 +90,12 @@ def sample_function(
                 for array in (items, positions)
             )
         )
-        rows = count * positions.shape[1]
-        return [
-            Sampled(values.numpy()[:rows], spatial[layer])
-            for layer, values in zip(layers, results, strict=True)
-        ]
+        found = []
+        for layer, (rows, *at_peaks) in zip(layers, results, strict=True):
+            peaks = Peaks(*(one.numpy()[:count] for one in at_peaks)) if at_peaks else None
+            values = rows.numpy()[: count * positions.shape[1]]
+            found.append(Sampled(values, spatial[layer], peaks))
+        return found
 
     return run
 

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from tb_modelcompare.capture.contract import compiled_pattern
+from tb_modelcompare.cli.probe import probe_of
 from tb_modelcompare.cli.serve import serve
 from tb_modelcompare.cli.text import printable, say
 from tb_modelcompare.errors import LogDirectoryError, ModelFileError, OptionError, ProbeError
@@ -28,7 +29,7 @@ def run(arguments: argparse.Namespace) -> int:
     checked_step(arguments.step)
     checked_run_dir(arguments.logdir)
     _check_layers(arguments)
-    probe = _probe(arguments)
+    probe = probe_of(arguments)
     _log_model(arguments, model, name, arguments.logdir, arguments.step, preprocessing, probe)
     return 0
 
@@ -53,7 +54,7 @@ def compare(arguments: argparse.Namespace) -> int:
                 f"tensorboard --logdir {arguments.logdir}"
             )
     _check_layers(arguments)
-    probe = _probe(arguments)
+    probe = probe_of(arguments)
     snapshots = [
         _log_model(arguments, model, name, str(directory), 0, how, probe)
         for model, name, directory, how in zip(models, names, runs, preprocessing, strict=True)
@@ -85,18 +86,6 @@ def _check_layers(arguments: argparse.Namespace) -> None:
         compiled_pattern(arguments.layers)
 
 
-def _probe(arguments: argparse.Namespace) -> Probe:
-    probe = Probe.from_directory(
-        arguments.probe,
-        size=arguments.size,
-        limit=arguments.limit,
-        positions_per_image=arguments.positions,
-        seed=arguments.seed,
-    )
-    say(f"probe {probe.id[:8]}: {len(probe)} photos, {probe.rows} rows")
-    return probe
-
-
 def _log_model(
     arguments: argparse.Namespace,
     model: Path,
@@ -119,6 +108,7 @@ def _log_model(
             preprocessing=preprocessing or Preprocessing(),
             layers=arguments.layers,
             reduction=arguments.reduction,
+            dtype=arguments.dtype,
         )
     (snapshot,) = (
         snapshot

@@ -7,6 +7,7 @@ from typing import Any
 from tb_modelcompare.cli.commands import command
 from tb_modelcompare.cli.values import count, numbers, path
 from tb_modelcompare.log.entries import MAX_STEP
+from tb_modelcompare.log.format import DTYPES
 from tb_modelcompare.probe.inputs import MAX_POSITIONS
 from tb_modelcompare.probe.photos import MAX_PHOTO_SIZE
 from tb_modelcompare.probe.sampling import REDUCTIONS
@@ -27,7 +28,7 @@ def log_command(commands: Any) -> None:
         "show a model a directory of photos and log what its layers compute",
         "Logs a model file: activations of its layers on a probe, its graph, and what is needed "
         "to render its features. Models can be compared if they were logged with the same photos, "
-        "--size, --limit, --positions and --seed.",
+        "--size, --limit, --positions and --seed, or on the probe of a former run (--probe RUN).",
     )
     parser.add_argument(
         "model",
@@ -36,7 +37,11 @@ def log_command(commands: Any) -> None:
         "without pictures",
     )
     parser.add_argument(
-        "--probe", type=path, metavar="DIR", required=True, help="directory of photos"
+        "--probe",
+        type=path,
+        metavar="DIR",
+        required=True,
+        help="directory of photos, or of a run whose probe is taken",
     )
     parser.add_argument(
         "--logdir", type=path, metavar="RUN", required=True, help="the run's directory"
@@ -66,7 +71,11 @@ def compare_command(commands: Any) -> None:
             help=f"the {which} model's file: .keras, .h5, SavedModel, .pb, .tflite or .onnx",
         )
     parser.add_argument(
-        "--probe", type=path, metavar="DIR", required=True, help="directory of photos"
+        "--probe",
+        type=path,
+        metavar="DIR",
+        required=True,
+        help="directory of photos, or of a run whose probe is taken",
     )
     parser.add_argument(
         "--logdir",
@@ -124,26 +133,27 @@ def _model_options(parser: Any) -> None:
         "mean, that of the first token, or the whole map as units (default: %(default)s)",
     )
     parser.add_argument(
+        "--dtype",
+        choices=DTYPES,
+        default="float32",
+        help="how activations are stored; float16 takes half the room (default: %(default)s)",
+    )
+    parser.add_argument(
         "--limit",
         metavar="N",
         type=count(1),
-        default=1000,
-        help="photos at most, taken evenly over the directory (default: %(default)s)",
+        help="photos at most, taken evenly over the directory (default: 1000)",
     )
     parser.add_argument(
         "--positions",
         metavar="N",
         type=count(1, MAX_POSITIONS),
-        default=4,
-        help="positions per photo, each a row of every layer (default: %(default)s)",
+        help="positions per photo, each a row of every layer (default: 4)",
     )
     parser.add_argument(
         "--size",
         metavar="PIXELS",
         type=count(8, MAX_PHOTO_SIZE),
-        default=224,
-        help="height and width that photos are cropped to (default: %(default)s)",
+        help="height and width that photos are cropped to (default: 224)",
     )
-    parser.add_argument(
-        "--seed", metavar="N", type=count(0), default=0, help="of the positions (default: 0)"
-    )
+    parser.add_argument("--seed", metavar="N", type=count(0), help="of the positions (default: 0)")

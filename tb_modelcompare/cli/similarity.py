@@ -20,7 +20,8 @@ from tb_modelcompare.jobs.kept_comparisons import (
     keep_comparison,
     make_comparison,
 )
-from tb_modelcompare.log.reader import open_snapshot, require_same_probe
+from tb_modelcompare.log.reader import open_snapshot
+from tb_modelcompare.log.same_probe import require_same_probe
 from tb_modelcompare.log.snapshot import Snapshot
 from tb_modelcompare.report import report_html
 from tb_modelcompare.similarity import MEASURES, Comparison, Measure

@@ -17,7 +17,8 @@ from tb_modelcompare.cli.files import BAR, output_file
 from tb_modelcompare.cli.heat_map import heat_map
 from tb_modelcompare.cli.text import complain, csv_text, printable, table
 from tb_modelcompare.errors import ActivationError
-from tb_modelcompare.log.reader import list_snapshots, open_snapshot, open_steps, require_same_probe
+from tb_modelcompare.log.reader import list_snapshots, open_snapshot, open_steps
+from tb_modelcompare.log.same_probe import require_same_probe
 from tb_modelcompare.log.snapshot import Snapshot
 from tb_modelcompare.similarity import Measure
 from tb_modelcompare.similarity.inputs import find_measure

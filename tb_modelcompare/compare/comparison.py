@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tb_modelcompare.errors import RowsFewerThanUnitsWarning
-from tb_modelcompare.log.reader import require_same_probe
+from tb_modelcompare.log.same_probe import require_same_probe
 from tb_modelcompare.log.snapshot import Snapshot
 from tb_modelcompare.similarity import Comparison, Estimate, Measure, compare, refine
 

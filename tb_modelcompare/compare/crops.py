@@ -12,7 +12,8 @@ import numpy.typing as npt
 from tb_modelcompare.compare.photos import cropped
 from tb_modelcompare.compare.units import top_positions
 from tb_modelcompare.log.arrays import ArrayFile
-from tb_modelcompare.log.snapshot import Snapshot, StoredProbe
+from tb_modelcompare.log.snapshot import Snapshot
+from tb_modelcompare.log.stored_probe import StoredProbe
 from tb_modelcompare.probe.probe import Probe
 
 # Of one picture; a screenful of a gallery takes two or three.

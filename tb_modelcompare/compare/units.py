@@ -11,7 +11,8 @@ import numpy.typing as npt
 
 from tb_modelcompare.errors import NotRenderableError
 from tb_modelcompare.log.arrays import ArrayFile
-from tb_modelcompare.log.snapshot import Snapshot, StoredProbe
+from tb_modelcompare.log.snapshot import Snapshot
+from tb_modelcompare.log.stored_probe import StoredProbe
 from tb_modelcompare.probe.probe import Probe
 
 if TYPE_CHECKING:

@@ -40,7 +40,7 @@ from tb_modelcompare.jobs.regression import Answer, Direction, Regression
 from tb_modelcompare.jobs.runtime.progress import Progress
 from tb_modelcompare.jobs.runtime.records import RENDERS, JobItem
 from tb_modelcompare.jobs.runtime.work import Workplace
-from tb_modelcompare.log.reader import require_same_probe
+from tb_modelcompare.log.same_probe import require_same_probe
 from tb_modelcompare.log.snapshot import Snapshot
 
 _POLL_SECONDS = 0.1

@@ -14,7 +14,7 @@ from tb_modelcompare.cache.results import code_version
 from tb_modelcompare.errors import ActivationError, LimitError, RequestError
 from tb_modelcompare.jobs.runtime.records import MATHEMATICS, JobItem, Task
 from tb_modelcompare.jobs.runtime.work import Workplace
-from tb_modelcompare.log.reader import require_same_probe
+from tb_modelcompare.log.same_probe import require_same_probe
 from tb_modelcompare.log.snapshot import Snapshot
 
 FindSnapshot = Callable[[str], Snapshot]

@@ -24,7 +24,7 @@ from tb_modelcompare.jobs.kind import (
 )
 from tb_modelcompare.jobs.kind import Request as AnyRequest
 from tb_modelcompare.jobs.runtime.work import Workplace
-from tb_modelcompare.log.reader import require_same_probe
+from tb_modelcompare.log.same_probe import require_same_probe
 from tb_modelcompare.log.snapshot import Snapshot
 
 

@@ -28,7 +28,7 @@ _BLOCK_BYTES = 2**24
 
 @dataclass(frozen=True)
 class ArrayFile:
-    """A .npy file in C order whose parts are read when they are asked for.
+    """A .npy array in C order, in a file, whose parts are read when they are asked for.
 
     `array[i]` and `array[i:j]` read items along the first axis, and `column` reads one column.
     Each use opens the file and first checks that it is the one that was opened first.
@@ -39,6 +39,7 @@ class ArrayFile:
     identity : tuple
         `file_identity` of the file whose header was read.
     dtype : dtype
+        In the file. Values of 16 bits are given as float32, which holds each of them exactly.
     shape : tuple of int
     offset : int
         Where the values begin, in bytes.
@@ -75,7 +76,7 @@ class ArrayFile:
 
     def column(self, index: int) -> npt.NDArray[Any]:
         """Column `index` of a matrix, read a block of rows at a time; raises as `array[i]`."""
-        values = np.empty(len(self), self.dtype)
+        values = np.empty(len(self), self._given)
         for start, stop in self._blocks():
             values[start:stop] = self._read(start, stop)[:, index]
         return values
@@ -88,13 +89,19 @@ class ArrayFile:
             return False
 
     def mapped(self) -> npt.NDArray[Any]:
-        """The whole array as a read-only memory map: never in a server.
+        """The whole array as a read-only memory map, or in memory if it has 16 bits.
+
+        Never in a server.
 
         Raises
         ------
         MissingAssetError, CorruptSnapshotError
             As `array[i]`, as far as it can be known now.
         """
+        if self._given != self.dtype:
+            whole = self[:]
+            whole.flags.writeable = False
+            return whole
         with self._opened() as stream:
             return np.memmap(stream, self.dtype, "r", self.offset, self.shape)
 
@@ -102,6 +109,10 @@ class ArrayFile:
         step = max(1, _BLOCK_BYTES // self._item_bytes)
         for start in range(0, len(self), step):
             yield start, min(start + step, len(self))
+
+    @property
+    def _given(self) -> np.dtype[Any]:
+        return np.dtype(np.float32) if self.dtype == np.float16 else self.dtype
 
     @property
     def _item_bytes(self) -> int:
@@ -119,7 +130,7 @@ class ArrayFile:
                         f"{self.path} was cut off while it was read; log the model again"
                     )
                 rest = rest[count:]
-        return values
+        return values.astype(self._given, copy=False)
 
     def _opened(self) -> IO[bytes]:
         stream = _open(self.path)
@@ -131,8 +142,12 @@ class ArrayFile:
         return stream
 
 
-def open_array(file: Path, dtype: np.dtype[Any], shape: tuple[int, ...]) -> ArrayFile:
+def open_array(
+    file: Path, dtype: np.dtype[Any], shape: tuple[int, ...], part: tuple[int, int] | None = None
+) -> ArrayFile:
     """The array in `file`, which must have this type and shape; only its header is read.
+
+    `part` is (offset, bytes) of an array that is not all of the file.
 
     Raises
     ------
@@ -143,8 +158,8 @@ def open_array(file: Path, dtype: np.dtype[Any], shape: tuple[int, ...]) -> Arra
     """
     with _open(file) as stream:
         identity = _identity(file, stream)
-        header = _header(file, stream)
-        offset = stream.tell()
+        start, length = (0, identity[1]) if part is None else part
+        header, offset = _header(file, stream, start)
     found = header["shape"]
     if (
         np.dtype(header["descr"]) != dtype
@@ -157,7 +172,7 @@ def open_array(file: Path, dtype: np.dtype[Any], shape: tuple[int, ...]) -> Arra
             f"{file} holds {np.dtype(header['descr'])} {found!r:.100}{order} and its index says "
             f"{dtype} {shape}"
         )
-    if identity[1] < offset + math.prod(shape) * dtype.itemsize:
+    if min(identity[1], start + length) < offset + math.prod(shape) * dtype.itemsize:
         raise CorruptSnapshotError(f"{file} is cut off; log the model again")
     return ArrayFile(file, identity, dtype, shape, offset)
 
@@ -177,15 +192,16 @@ def _identity(file: Path, stream: IO[bytes]) -> Identity:
     return identity_of(file, os.fstat(stream.fileno()))
 
 
-def _header(file: Path, stream: IO[bytes]) -> dict[str, Any]:
-    """What stands before the values: a literal of Python, of which nothing is executed."""
-    beginning = stream.read(12)
-    size, start = 0, 0
-    if beginning[:8] == b"\x93NUMPY\x01\x00":
-        size, start = int.from_bytes(beginning[8:10], "little"), 10
-    elif beginning[:8] == b"\x93NUMPY\x02\x00":
-        size, start = int.from_bytes(beginning[8:12], "little"), 12
+def _header(file: Path, stream: IO[bytes], start: int) -> tuple[dict[str, Any], int]:
+    """What stands before the values, and where it ends: a literal, of which nothing is executed."""
     stream.seek(start)
+    beginning = stream.read(12)
+    size, behind = 0, 0
+    if beginning[:8] == b"\x93NUMPY\x01\x00":
+        size, behind = int.from_bytes(beginning[8:10], "little"), 10
+    elif beginning[:8] == b"\x93NUMPY\x02\x00":
+        size, behind = int.from_bytes(beginning[8:12], "little"), 12
+    stream.seek(start + behind)
     try:
         if not 0 < size <= _MAX_HEADER:
             raise ValueError(f"a header of {size} bytes")
@@ -200,4 +216,4 @@ def _header(file: Path, stream: IO[bytes]) -> dict[str, Any]:
         np.dtype(header["descr"])
     except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError) as error:
         raise CorruptSnapshotError(f"{file} is no plain .npy array ({error!s:.200})") from error
-    return header
+    return header, start + behind + size

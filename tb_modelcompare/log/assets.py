@@ -27,6 +27,7 @@ from tb_modelcompare.log.text import is_text
 
 __all__ = [
     "PARTIAL_PREFIX",
+    "PART_ALIGNMENT",
     "Asset",
     "assembling",
     "describe",
@@ -36,6 +37,7 @@ __all__ = [
     "publish",
     "slug",
     "sync",
+    "unused_name",
     "writing_below",
     "writing_to",
 ]
@@ -45,19 +47,27 @@ PARTIAL_PREFIX = ".partial-"
 
 _HEX_DIGEST = re.compile(r"[0-9a-f]{64}\Z")
 _MAX_PATH, _MAX_PART = 4096, 255
+# Parts of a file begin at multiples of so many bytes, as values do behind a header of numpy's.
+PART_ALIGNMENT = 64
+_MAX_OFFSET = 2**40
 
 
 @dataclass(frozen=True)
 class Asset:
-    """A file named by an index: path relative to the run directory, size, SHA-256."""
+    """A file named by an index, or a part of one: path below the run directory, size, SHA-256.
+
+    `offset` is where the part begins, in bytes; None stands for the whole file.
+    """
 
     path: str
     bytes: int
     sha256: str
+    offset: int | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """{"path", "bytes", "sha256"}"""
-        return {"path": self.path, "bytes": self.bytes, "sha256": self.sha256}
+        """{"path", "bytes", "sha256"}, and "offset" of a part."""
+        whole = {"path": self.path, "bytes": self.bytes, "sha256": self.sha256}
+        return whole if self.offset is None else {**whole, "offset": self.offset}
 
     @classmethod
     def from_json(cls, value: Any, what: str) -> Asset:
@@ -79,10 +89,20 @@ class Asset:
             raise CorruptSnapshotError(f"index: size of {what} is {size!r:.50}")
         if not isinstance(digest, str) or not _HEX_DIGEST.match(digest):
             raise CorruptSnapshotError(f"index: sha256 of {what} is {digest!r:.100}")
-        return cls(path, size, digest)
+        offset = value.get("offset")
+        if offset is not None and not (
+            isinstance(offset, int)
+            and not isinstance(offset, bool)
+            and 0 <= offset <= _MAX_OFFSET
+            and offset % PART_ALIGNMENT == 0
+        ):
+            raise CorruptSnapshotError(f"index: offset of {what} is {offset!r:.50}")
+        return cls(path, size, digest, offset)
 
     def locate(self, run_dir: str) -> Path:
         """The file, inside the run directory and of the recorded size; contents unchecked.
+
+        Of a part, the file that holds it.
 
         Raises
         ------
@@ -99,10 +119,11 @@ class Asset:
             status = os.stat(real)
         if not stat.S_ISREG(status.st_mode):
             raise CorruptSnapshotError(f"{self.path} in {run_dir} is no file")
-        if status.st_size != self.bytes:
+        end = self.bytes + (self.offset or 0)
+        if status.st_size < end or (self.offset is None and status.st_size != end):
             raise CorruptSnapshotError(
                 f"{self.path} in {run_dir} has {status.st_size} bytes and its index says "
-                f"{self.bytes}; log the model again"
+                f"{end}{'' if self.offset is None else ' or more'}; log the model again"
             )
         return Path(real)
 
@@ -118,12 +139,12 @@ class Asset:
         """
         file = self.locate(run_dir)
         with self._readable(run_dir):
-            digest = known_digest(file)
+            digest = known_digest(file, self.offset or 0, self.bytes)
         self._expect(digest, run_dir)
         return file
 
     def read(self, run_dir: str) -> builtins.bytes:
-        """The contents of a small file, the very bytes of which were verified.
+        """The contents of a small file or part, the very bytes of which were verified.
 
         Raises
         ------
@@ -132,6 +153,7 @@ class Asset:
         """
         file = self.locate(run_dir)
         with self._readable(run_dir), open_regular(file) as stream:
+            stream.seek(self.offset or 0)
             content = stream.read(self.bytes)
         self._expect(hashlib.sha256(content).hexdigest(), run_dir)
         return content
@@ -217,7 +239,7 @@ def assembling(parent: Path) -> Iterator[Path]:
     LogDirectoryError
         If it cannot be made.
     """
-    partial = _new_name(parent)
+    partial = unused_name(parent)
     with writing_to(parent):
         partial.mkdir(parents=True)
     try:
@@ -229,8 +251,7 @@ def assembling(parent: Path) -> Iterator[Path]:
 def publish(partial: Path, final: Path) -> None:
     """Make a filled directory visible under its name, all at once and durably.
 
-    `final` is named after its contents: one that is there already holds the same, or is
-    damaged and makes room.
+    One that is there already under this name makes room.
 
     Raises
     ------
@@ -248,7 +269,7 @@ def publish(partial: Path, final: Path) -> None:
             except OSError:
                 if not final.is_dir():
                     raise
-                retired = _new_name(final.parent, final.name)
+                retired = unused_name(final.parent, final.name)
                 os.rename(final, retired)
                 shutil.rmtree(retired, ignore_errors=True)
         sync(final.parent)
@@ -262,7 +283,7 @@ def empty_directory(directory: Path) -> None:
     LogDirectoryError
         If that fails.
     """
-    empty, retired = (_new_name(directory.parent, directory.name) for _ in range(2))
+    empty, retired = (unused_name(directory.parent, directory.name) for _ in range(2))
     with writing_to(directory.parent):
         empty.mkdir()  # first: where there is no room for it, nothing was touched
         os.rename(directory, retired)
@@ -280,7 +301,8 @@ def is_being_replaced(directory: Path) -> bool:
     return any(name.startswith(PARTIAL_PREFIX) and name.endswith(ending) for name in names)
 
 
-def _new_name(parent: Path, takes_place_of: str = "") -> Path:
+def unused_name(parent: Path, takes_place_of: str = "") -> Path:
+    """A path that readers pass over, for what is being written or deleted."""
     ending = takes_place_of and f"-{takes_place_of}"
     return parent / f"{PARTIAL_PREFIX}{os.getpid()}-{secrets.token_hex(6)}{ending}"
 

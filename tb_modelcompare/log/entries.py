@@ -11,8 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from tb_modelcompare.errors import ActivationError, LogDirectoryError, OptionError
-from tb_modelcompare.errors.checks import true_or_false, whole
+from tb_modelcompare.errors.checks import one_of, true_or_false, whole
 from tb_modelcompare.graph import LayerGraph, Node
+from tb_modelcompare.log.format import DTYPES
 from tb_modelcompare.log.reader import local_directory
 from tb_modelcompare.probe.sampling import Sampled, real_array
 
@@ -54,8 +55,9 @@ def checked_step(step: Any) -> int:
     return whole("step", step, least=0, most=MAX_STEP)
 
 
-def check_options(frozen: bool, batch_size: int, progress: bool) -> None:
+def check_options(frozen: bool, batch_size: int, progress: bool, dtype: str) -> None:
     """How a model is to be logged, or OptionError."""
+    one_of("dtype", dtype, DTYPES)
     true_or_false("frozen", frozen)
     whole("batch_size", batch_size, least=1)
     true_or_false("progress", progress)

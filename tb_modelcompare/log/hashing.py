@@ -40,7 +40,8 @@ class _Hashing:
     digest: str | None = None
 
 
-_known: dict[Identity, _Hashing] = {}
+# By file identity, and where the part begins and how long it is.
+_known: dict[tuple[Identity, int, int], _Hashing] = {}
 _lock = threading.Lock()
 # Blocks of all files take turns, so that a small file is done while a large one is hashed.
 _turns = threading.BoundedSemaphore(2)
@@ -79,8 +80,16 @@ def open_regular(file: Path) -> BinaryIO:
     return stream
 
 
-def known_digest(file: Path) -> str:
-    """SHA-256 of a file, in hex, computed once per process and file identity.
+def known_digest(file: Path, offset: int = 0, length: int | None = None) -> str:
+    """SHA-256 of a file or of a part of it, in hex, computed once per process and file identity.
+
+    Parameters
+    ----------
+    file : Path
+    offset : int
+        Where the part begins, in bytes.
+    length : int, optional
+        Of the part, in bytes; to the end of the file if left out.
 
     Raises
     ------
@@ -92,16 +101,17 @@ def known_digest(file: Path) -> str:
         If it cannot be read.
     """
     identity = file_identity(file)
+    size = identity[1] - offset if length is None else length
     with _lock:
-        hashing = _known.get(identity)
+        hashing = _known.get((identity, offset, size))
         if hashing is None:
             if len(_known) >= _MAX_KNOWN:
                 _known.clear()
-            hashing = _known[identity] = _Hashing()
+            hashing = _known[identity, offset, size] = _Hashing()
     if hashing.digest is None:
         with _before_deadline(hashing.lock, file):
             if hashing.digest is None:
-                _go_on(hashing, file, identity)
+                _go_on(hashing, file, identity, offset, size)
     assert hashing.digest is not None
     return hashing.digest
 
@@ -112,10 +122,9 @@ def file_digest(file: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _go_on(hashing: _Hashing, file: Path, identity: Identity) -> None:
-    size = identity[1]
+def _go_on(hashing: _Hashing, file: Path, identity: Identity, offset: int, size: int) -> None:
     with open_regular(file) as stream:
-        stream.seek(hashing.done)
+        stream.seek(offset + hashing.done)
         while hashing.done < size:
             with _before_deadline(_turns, file):
                 block = stream.read(min(_BLOCK, size - hashing.done))

@@ -5,14 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from tb_modelcompare.errors import CorruptSnapshotError
 from tb_modelcompare.log.assets import Asset
 
-ACTIVATION_DTYPE = "float32"
+_WIDTHS = {"float32": 4, "float16": 2}
+_STRONGEST = ("values", "images", "cells", "tied")
 
 # What a record may claim, so that no reader hashes a file without end. The header of a .npy
 # file is at most a few hundred bytes.
@@ -21,6 +22,8 @@ _MAX_ARRAY_BYTES = 64 * 2**30
 _MAX_SNAPSHOT_BYTES = 2**40
 _MAX_FROZEN_BYTES = 2**31  # of a protocol buffer
 _MAX_HEADER_BYTES = 1024
+
+_MOST_STRONGEST = 1024
 
 # Bytes of one value of a probe: uint8, float32 or int32, int64.
 _PROBE_WIDTHS = (1, 4, 8)
@@ -32,7 +35,8 @@ _LAST_TIME = 250_000_000_000
 class LayerRecord:
     """A logged layer: `rows` × `units` activations, and the map they were sampled from.
 
-    `spatial` is (height, width) of the layer's map, None if it has none.
+    `spatial` is (height, width) of the layer's map, None if it has none. `strongest` is the row of
+    its first unit in the arrays of strongest images, None if it is not among them.
     """
 
     name: str
@@ -41,6 +45,7 @@ class LayerRecord:
     dtype: str
     asset: Asset
     spatial: tuple[int, int] | None = None
+    strongest: int | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As in the index."""
@@ -51,7 +56,32 @@ class LayerRecord:
             "dtype": self.dtype,
             "asset": self.asset.to_json(),
             "spatial": None if self.spatial is None else list(self.spatial),
+            "strongest": self.strongest,
         }
+
+
+@dataclass(frozen=True)
+class StrongestRecord:
+    """Where the images are on which units are most active: (units, per_unit) in each array.
+
+    `units` are those of all layers with a map, behind each other; `tied` has one number of each.
+    """
+
+    units: int
+    per_unit: int
+    values: Asset
+    images: Asset
+    cells: Asset
+    tied: Asset
+
+    @property
+    def assets(self) -> tuple[Asset, ...]:
+        return self.values, self.images, self.cells, self.tied
+
+    def to_json(self) -> dict[str, Any]:
+        """As in the index."""
+        parts = {name: getattr(self, name).to_json() for name in _STRONGEST}
+        return {"units": self.units, "per_unit": self.per_unit, **parts}
 
 
 @dataclass(frozen=True)
@@ -126,6 +156,8 @@ def content_digest(index: Mapping[str, Any]) -> str:
         ],
         "preprocessing": index["preprocessing"],
     }
+    if index.get("strongest") is not None:
+        content["strongest"] = [index["strongest"][name]["sha256"] for name in _STRONGEST]
     text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -169,14 +201,17 @@ def parse_probe(raw: dict[str, Any], where: str) -> ProbeRecord:
     )
 
 
-def parse_layer(raw: dict[str, Any], rows: int, where: str) -> LayerRecord:
-    """One layer of an index, which must have `rows` rows."""
+def parse_layer(raw: dict[str, Any], rows: int, dtypes: Sequence[str], where: str) -> LayerRecord:
+    """One layer of an index, which must have `rows` rows of one of these types."""
     name, units, spatial = raw["name"], raw["units"], raw.get("spatial")
     expect(isinstance(name, str) and 0 < len(name) <= 1024, f"{where}: bad layer name")
     where = f"{where}, layer {name!r:.80}"
     expect(is_count(units) and units > 0, f"{where}: bad units {units!r:.50}")
     expect(raw["rows"] == rows, f"{where}: has {raw['rows']!r:.50} rows and the probe {rows}")
-    expect(raw["dtype"] == ACTIVATION_DTYPE, f"{where}: dtype {raw['dtype']!r:.50} is not float32")
+    expect(
+        raw["dtype"] in dtypes,
+        f"{where}: dtype {raw['dtype']!r:.50} is not {' or '.join(dtypes)}",
+    )
     expect(
         spatial is None
         or (isinstance(spatial, list) and len(spatial) == 2 and all(map(is_count, spatial))),
@@ -184,11 +219,36 @@ def parse_layer(raw: dict[str, Any], rows: int, where: str) -> LayerRecord:
     )
     asset = Asset.from_json(raw["asset"], f"layer {name!r:.80}")
     expect(
-        _holds(asset, rows * units * 4),
-        f"{where}: {asset.bytes} bytes do not hold {rows} × {units} float32",
+        _holds(asset, rows * units * _WIDTHS[raw["dtype"]]),
+        f"{where}: {asset.bytes} bytes do not hold {rows} × {units} {raw['dtype']}",
     )
     map_size = None if spatial is None else (spatial[0], spatial[1])
-    return LayerRecord(name, units, rows, raw["dtype"], asset, map_size)
+    strongest = raw.get("strongest")
+    expect(strongest is None or is_count(strongest), f"{where}: bad strongest")
+    return LayerRecord(name, units, rows, raw["dtype"], asset, map_size, strongest)
+
+
+def parse_strongest(
+    raw: dict[str, Any], layers: Sequence[LayerRecord], where: str
+) -> StrongestRecord:
+    """The strongest images of an index, which must hold the units of `layers`."""
+    units, per_unit = raw["units"], raw["per_unit"]
+    expect(is_count(units) and units > 0, f"{where}: bad units of the strongest images")
+    expect(
+        is_count(per_unit) and 0 < per_unit <= _MOST_STRONGEST,
+        f"{where}: bad number of strongest images",
+    )
+    for layer in layers:
+        expect(
+            layer.strongest is None
+            or (layer.spatial is not None and layer.strongest + layer.units <= units),
+            f"{where}: layer {layer.name!r:.80} is not among the strongest images",
+        )
+    parts = {name: Asset.from_json(raw[name], f"strongest {name}") for name in _STRONGEST}
+    for name, part in parts.items():
+        size = 4 * units * (1 if name == "tied" else per_unit)
+        expect(_holds(part, size), f"{where}: {part.bytes} bytes do not hold strongest {name}")
+    return StrongestRecord(units, per_unit, **parts)
 
 
 def parse_frozen(raw: dict[str, Any], where: str) -> FrozenRecord:
@@ -231,6 +291,23 @@ def expect_bounded(assets: Iterable[Asset], where: str) -> None:
         claimed <= _MAX_SNAPSHOT_BYTES,
         f"{where}: its files claim {claimed} bytes, more than {_MAX_SNAPSHOT_BYTES}; refused",
     )
+
+
+def expect_apart(assets: Iterable[Asset], where: str) -> None:
+    """Refuse files of which parts overlap: a part is another one's equal, or apart from it."""
+    files: dict[str, dict[int | None, Asset]] = {}
+    for asset in assets:
+        parts = files.setdefault(asset.path, {})
+        expect(
+            parts.setdefault(asset.offset, asset) == asset,
+            f"{where}: {asset.path!r:.200} is two different things",
+        )
+    for path, parts in files.items():
+        expect(None not in parts or len(parts) == 1, f"{where}: {path!r:.200} is a part of itself")
+        end = 0
+        for offset, part in sorted((offset or 0, part) for offset, part in parts.items()):
+            expect(offset >= end, f"{where}: parts of {path!r:.200} overlap")
+            end = offset + part.bytes
 
 
 def _holds(asset: Asset, size: int) -> bool:

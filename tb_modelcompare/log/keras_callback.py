@@ -17,6 +17,7 @@ from tb_modelcompare.capture.chief import is_chief
 from tb_modelcompare.capture.keras import open_model
 from tb_modelcompare.errors.checks import one_of, whole
 from tb_modelcompare.log.entries import checked_name
+from tb_modelcompare.log.format import DTYPES, Dtype
 from tb_modelcompare.log.writer import SummaryWriter
 from tb_modelcompare.probe.preprocessing import Preprocessing
 from tb_modelcompare.probe.probe import Probe
@@ -52,6 +53,8 @@ class ModelCompareCallback(keras.callbacks.Callback):  # type: ignore[misc]
     unit : "epoch" or "step"
     batch_size : int
         Probe images at a time.
+    dtype : "float32" or "float16"
+        As in `SummaryWriter.add_model`.
 
     Raises
     ------
@@ -89,6 +92,7 @@ class ModelCompareCallback(keras.callbacks.Callback):  # type: ignore[misc]
         frozen: str = "ends",
         unit: str = "epoch",
         batch_size: int = 32,
+        dtype: Dtype = "float32",
     ) -> None:
         super().__init__()
         if keep is not None:
@@ -106,6 +110,7 @@ class ModelCompareCallback(keras.callbacks.Callback):  # type: ignore[misc]
         self._frozen = one_of("frozen", frozen, ("ends", "all", "none"))
         self._unit = one_of("unit", unit, ("epoch", "step"))
         self._batch_size = whole("batch_size", batch_size, least=1)
+        self._dtype = one_of("dtype", dtype, DTYPES)
         self._recording: capture.Recording | None = None
         self._warned: set[type[Exception]] = set()
         # Of the last snapshot.
@@ -215,7 +220,7 @@ class ModelCompareCallback(keras.callbacks.Callback):  # type: ignore[misc]
         if self._keep is not None:
             self._writer.logged_steps(name)  # so that what this one takes the place of is freed
         self._writer.add_recording(
-            name, self._recording, step, frozen, self._batch_size, progress=False
+            name, self._recording, step, frozen, self._batch_size, False, self._dtype
         )
         if self._keep is not None:
             # Those of earlier processes count as well, in the order in which they were logged.

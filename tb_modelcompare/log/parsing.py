@@ -5,10 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 from tb_modelcompare.errors import CorruptSnapshotError, ProbeError
-from tb_modelcompare.log.format import ARRAYS_VERSION, MAX_INDEX_BYTES, MAX_LAYERS, RECORD_VERSION
+from tb_modelcompare.log.format import (
+    ARRAYS_VERSION,
+    DTYPES,
+    IMAGES_VERSION,
+    MAX_INDEX_BYTES,
+    MAX_LAYERS,
+    RECORD_VERSION,
+)
 from tb_modelcompare.log.index import (
     content_digest,
     expect,
+    expect_apart,
     expect_bounded,
     is_count,
     is_time,
@@ -16,6 +24,7 @@ from tb_modelcompare.log.index import (
     parse_json_asset,
     parse_layer,
     parse_probe,
+    parse_strongest,
 )
 from tb_modelcompare.log.snapshot import Snapshot
 from tb_modelcompare.log.text import parse_json
@@ -55,10 +64,10 @@ def snapshot_from_index(run_dir: str, run: str, index_json: str | bytes) -> Snap
         ) from error
     if not isinstance(index, dict):
         raise CorruptSnapshotError(f"index in run {run!r} is not a JSON object")
-    if index.get("version") not in (RECORD_VERSION, ARRAYS_VERSION):
+    if index.get("version") not in (IMAGES_VERSION, ARRAYS_VERSION, RECORD_VERSION):
         raise CorruptSnapshotError(
             f"index in run {run!r} has version {index.get('version')!r:.50} and this is a reader "
-            f"of versions {RECORD_VERSION} and {ARRAYS_VERSION}; update tb-modelcompare, or log "
+            f"of versions {IMAGES_VERSION} to {RECORD_VERSION}; update tb-modelcompare, or log "
             f"the model again"
         )
     try:
@@ -79,7 +88,7 @@ def _parse(run_dir: str, run: str, index: dict[str, Any]) -> Snapshot:
 
     probe = parse_probe(index["probe"], where)
     expect(
-        probe.is_of_images == (index["version"] == RECORD_VERSION),
+        index["version"] != (ARRAYS_VERSION if probe.is_of_images else IMAGES_VERSION),
         f"{where}: version {index['version']} is not that of its kind of probe",
     )
     raw_layers = index["layers"]
@@ -87,12 +96,17 @@ def _parse(run_dir: str, run: str, index: dict[str, Any]) -> Snapshot:
         isinstance(raw_layers, list) and 0 < len(raw_layers) <= MAX_LAYERS,
         f"{where}: no layers, or more than {MAX_LAYERS}",
     )
-    layers = tuple(parse_layer(raw, probe.rows, where) for raw in raw_layers)
+    dtypes = DTYPES if index["version"] == RECORD_VERSION else DTYPES[:1]
+    layers = tuple(parse_layer(raw, probe.rows, dtypes, where) for raw in raw_layers)
     expect(len({layer.name for layer in layers}) == len(layers), f"{where}: a layer comes twice")
+    raw = index.get("strongest")
+    strongest = None if raw is None else parse_strongest(raw, layers, where)
+    expect(
+        strongest is not None or all(layer.strongest is None for layer in layers),
+        f"{where}: its strongest images are missing",
+    )
     graph = parse_json_asset(index["graph"], "layer graph", where)
     frozen = None if index["frozen"] is None else parse_frozen(index["frozen"], where)
-    assets = [graph, probe.images, probe.positions, probe.meta, *(one.asset for one in layers)]
-    expect_bounded([*assets, frozen.asset] if frozen else assets, where)
     problem = index.get("frozen_problem")
     expect(problem is None or isinstance(problem, str), f"{where}: bad frozen_problem")
     try:
@@ -105,7 +119,7 @@ def _parse(run_dir: str, run: str, index: dict[str, Any]) -> Snapshot:
         digest == content_digest(index),
         f"{where}: its digest does not match its contents; log the model again",
     )
-    return Snapshot(
+    snapshot = Snapshot(
         id=snapshot_id(run, name, step),
         run=run,
         name=name,
@@ -114,6 +128,7 @@ def _parse(run_dir: str, run: str, index: dict[str, Any]) -> Snapshot:
         run_dir=run_dir,
         digest=digest,
         layers=layers,
+        strongest_record=strongest,
         probe_record=probe,
         graph_asset=graph,
         frozen=frozen,
@@ -121,3 +136,6 @@ def _parse(run_dir: str, run: str, index: dict[str, Any]) -> Snapshot:
         preprocessing=preprocessing,
         index=index,
     )
+    expect_bounded(snapshot.assets, where)
+    expect_apart(snapshot.assets, where)
+    return snapshot

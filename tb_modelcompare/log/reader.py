@@ -12,7 +12,6 @@ from typing import Literal
 from tb_modelcompare.errors import (
     CorruptSnapshotError,
     LogDirectoryError,
-    ProbeMismatchError,
     UnknownSnapshotError,
     nearest,
 )
@@ -31,7 +30,6 @@ __all__ = [
     "listing_of",
     "open_snapshot",
     "open_steps",
-    "require_same_probe",
     "snapshot_from_index",
 ]
 
@@ -179,21 +177,6 @@ def open_steps(logdir: str | Path, name: str) -> list[Snapshot]:
     )
 
 
-def require_same_probe(a: Snapshot, b: Snapshot) -> None:
-    """Refuse to relate rows that are not of the same images and positions.
-
-    Raises
-    ------
-    ProbeMismatchError
-        Naming both snapshots and both probe ids.
-    """
-    if a.probe_id != b.probe_id:
-        raise ProbeMismatchError(
-            f"{a.id} was logged on probe {a.probe_id[:16]} ({a.rows} rows) and {b.id} on "
-            f"{b.probe_id[:16]} ({b.rows} rows); log both with one Probe"
-        )
-
-
 def local_directory(logdir: str | Path) -> Path:
     """`logdir` as an absolute path on this machine.
 
@@ -229,7 +212,7 @@ def _parsed(run_dir: str, run: str, text: bytes) -> Snapshot | str:
 
 def _files_of(snapshot: Snapshot) -> Literal["there", "removed", "gone"]:
     """Whether a snapshot's directory has files, is empty, or is not there."""
-    directory = Path(snapshot.run_dir, _directory_of(snapshot))
+    directory = Path(snapshot.run_dir, snapshot.folder)
     found = _contents_of(directory)
     if found == "gone":
         # A writer that replaces it may have done so since.
@@ -247,10 +230,6 @@ def _contents_of(directory: Path) -> Literal["there", "removed", "gone"]:
         return "there"
 
 
-def _directory_of(snapshot: Snapshot) -> str:
-    return os.path.dirname(snapshot.graph_asset.path)
-
-
 def _gone_problems(gone: Iterable[Snapshot]) -> list[Problem]:
     """One for each model."""
     models: dict[str, list[Snapshot]] = {}
@@ -260,7 +239,7 @@ def _gone_problems(gone: Iterable[Snapshot]) -> list[Problem]:
         Problem(
             model,
             f"the files of {len(steps)} of its snapshots are not there "
-            f"({_directory_of(steps[0])}{', …' if len(steps) > 1 else ''}); copy the whole run "
+            f"({steps[0].folder}{', …' if len(steps) > 1 else ''}); copy the whole run "
             f"directory, log the model again, or make an empty directory in the place of one "
             f"that you deleted on purpose",
         )

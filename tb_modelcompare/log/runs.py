@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tb_modelcompare.log.assets import PARTIAL_PREFIX
-from tb_modelcompare.log.format import ASSET_ROOT
+from tb_modelcompare.log.format import ARRAYS_FOLDER, ASSET_ROOT
 from tb_modelcompare.log.records import TORN, EventScan, IndexRecord, read_index_records
 from tb_modelcompare.log.text import escaped, is_text
 
@@ -158,6 +158,7 @@ def discard_unnamed(directory: Path, folder: str) -> None:
     scan = scan_run(directory)
     if scan.whole and not any(folder in record.folders for record in scan.records):
         shutil.rmtree(directory / ASSET_ROOT / "snapshots" / folder, ignore_errors=True)
+        (directory / ARRAYS_FOLDER / f"{folder}.bin").unlink(missing_ok=True)
 
 
 def _scan(file: Path, deadline: float) -> EventScan:

@@ -22,7 +22,9 @@ from tb_modelcompare.graph import LayerGraph
 from tb_modelcompare.log.arrays import ArrayFile, open_array
 from tb_modelcompare.log.assets import Asset
 from tb_modelcompare.log.hashing import Identity
-from tb_modelcompare.log.index import FrozenRecord, LayerRecord, ProbeRecord
+from tb_modelcompare.log.index import FrozenRecord, LayerRecord, ProbeRecord, StrongestRecord
+from tb_modelcompare.log.stored_probe import StoredProbe
+from tb_modelcompare.log.strongest import Strongest
 from tb_modelcompare.log.text import parse_json
 from tb_modelcompare.probe.identity import probe_id
 from tb_modelcompare.probe.inputs import ARRAY_DTYPES
@@ -31,26 +33,8 @@ from tb_modelcompare.probe.probe import Probe
 
 _BLOCK_VALUES = 2**22
 
-# Activation files in which no NaN or infinity was found, by file identity.
-_finite: set[Identity] = set()
-
-
-@dataclass(frozen=True, eq=False)
-class StoredProbe:
-    """A probe as a server needs it: its images stay in their file and are read one at a time.
-
-    Attributes
-    ----------
-    names : tuple of str
-        One per image.
-    positions : array (rows, 2)
-        As of `Probe`.
-    images : ArrayFile (images, …)
-    """
-
-    names: tuple[str, ...]
-    positions: npt.NDArray[np.float64]
-    images: ArrayFile
+# Activations in which no NaN or infinity was found, by file identity and offset.
+_finite: set[tuple[Identity, int]] = set()
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,6 +57,8 @@ class Snapshot:
         It changes exactly when the logged contents change.
     layers : tuple of LayerRecord
         In topological order.
+    strongest_record : StrongestRecord or None
+        None if no layer was logged with its strongest images.
     probe_record : ProbeRecord
     graph_asset : Asset
     frozen : FrozenRecord or None
@@ -93,12 +79,27 @@ class Snapshot:
     run_dir: str
     digest: str
     layers: tuple[LayerRecord, ...]
+    strongest_record: StrongestRecord | None
     probe_record: ProbeRecord
     graph_asset: Asset
     frozen: FrozenRecord | None
     frozen_problem: str | None
     preprocessing: Preprocessing | None
     index: dict[str, Any] = field(repr=False)
+
+    @property
+    def folder(self) -> str:
+        """The directory of what was logged with it, relative to `run_dir`."""
+        return posixpath.dirname(self.graph_asset.path)
+
+    @property
+    def assets(self) -> list[Asset]:
+        """Every file that it is made of, or part of one, be it in another snapshot's directory."""
+        probe = self.probe_record
+        own = [self.graph_asset, *(layer.asset for layer in self.layers)]
+        frozen = [] if self.frozen is None else [self.frozen.asset]
+        strongest = () if self.strongest_record is None else self.strongest_record.assets
+        return [*own, *frozen, *strongest, probe.images, probe.positions, probe.meta]
 
     @property
     def probe_id(self) -> str:
@@ -158,7 +159,7 @@ class Snapshot:
         Returns
         -------
         array (rows, units), float32
-            Memory-mapped, read-only.
+            Read-only; memory-mapped where it was logged as float32.
 
         Raises
         ------
@@ -187,10 +188,12 @@ class Snapshot:
             As `activations`.
         """
         layer = self.layer(name)
-        array = self._stored(layer.asset, "<f4", (layer.rows, layer.units))
-        if array.identity not in _finite:
+        dtype = np.dtype(layer.dtype).newbyteorder("<").str
+        array = self._stored(layer.asset, dtype, (layer.rows, layer.units))
+        key = (array.identity, array.offset)
+        if key not in _finite:
             _require_finite(array, f"{self.id} layer {name!r}")
-            _finite.add(array.identity)
+            _finite.add(key)
         return array
 
     def all_activations(self) -> dict[str, npt.NDArray[np.float32]]:
@@ -201,6 +204,43 @@ class Snapshot:
         dict of str to array (rows, units)
         """
         return {layer.name: self.activations(layer.name) for layer in self.layers}
+
+    def strongest(self, name: str) -> Strongest | None:
+        """On which images each unit of a layer is most active, over all positions of its map.
+
+        Parameters
+        ----------
+        name : str
+            Of a logged layer.
+
+        Returns
+        -------
+        Strongest or None
+            None if that was not logged: by former versions, for activations that were computed
+            elsewhere, and for layers without a map, of which `activations` says it.
+
+        Raises
+        ------
+        UnknownSnapshotError, MissingAssetError, CorruptSnapshotError
+            As `activations`.
+        """
+        layer, record = self.layer(name), self.strongest_record
+        if record is None or layer.strongest is None or layer.spatial is None:
+            return None
+        shape = (record.units, record.per_unit)
+        begin, end = layer.strongest, layer.strongest + layer.units
+        found = Strongest(
+            self._stored(record.values, "<f4", shape)[begin:end],
+            self._stored(record.images, "<i4", shape)[begin:end],
+            self._stored(record.cells, "<i4", shape)[begin:end],
+            self._stored(record.tied, "<i4", shape[:1])[begin:end],
+        )
+        if not found.is_of(self.probe_record.count, layer.spatial):
+            raise CorruptSnapshotError(
+                f"{self.id} layer {name!r} names images or positions that there are not; log it "
+                f"again"
+            )
+        return found
 
     def graph(self) -> LayerGraph:
         """The layer graph.
@@ -258,7 +298,22 @@ class Snapshot:
         self._require_own_probe(probe_id(stored.images, stored.positions, of_images))
         return stored
 
-    def _probe_files(self) -> StoredProbe:
+    def probe_names(self) -> tuple[str, ...]:
+        """The names of the probe's images, without reading any of them.
+
+        Returns
+        -------
+        tuple of str
+
+        Raises
+        ------
+        MissingAssetError, CorruptSnapshotError
+            As `probe`.
+        """
+        return self._probe_meta()[0]
+
+    def _probe_meta(self) -> tuple[tuple[str, ...], str]:
+        """Names and type of the probe's images."""
         record = self.probe_record
         meta = _load_json(record.meta, self.run_dir, "probe")
         names, dtype = meta.get("names"), meta.get("dtype")
@@ -269,12 +324,17 @@ class Snapshot:
             or len(names) != record.count
         ):
             raise CorruptSnapshotError(f"probe of {self.id} has bad names or dtype")
+        return tuple(names), str(dtype)
+
+    def _probe_files(self) -> StoredProbe:
+        record = self.probe_record
+        names, dtype = self._probe_meta()
         little = np.dtype(dtype).newbyteorder("<").str
         positions = self._stored(record.positions, "<f8", (record.rows, 2))[:]
         if not (positions.min() >= 0.0 and positions.max() < 1.0):  # true for NaN as well
             raise CorruptSnapshotError(f"probe of {self.id} has positions beyond [0, 1)")
         images = self._stored(record.images, little, (record.count, *record.item_shape))
-        return StoredProbe(tuple(names), positions, images)
+        return StoredProbe(names, positions, images)
 
     def _require_own_probe(self, found: str) -> None:
         if found != self.probe_id:
@@ -284,7 +344,8 @@ class Snapshot:
 
     def _stored(self, asset: Asset, dtype: str, shape: tuple[int, ...]) -> ArrayFile:
         """The array of an asset, verified."""
-        array = open_array(asset.verify(self.run_dir), np.dtype(dtype), shape)
+        part = None if asset.offset is None else (asset.offset, asset.bytes)
+        array = open_array(asset.verify(self.run_dir), np.dtype(dtype), shape, part)
         asset.verify(self.run_dir)  # the same file, and none that came in between
         return array
 
@@ -307,22 +368,14 @@ class Snapshot:
         return self.frozen.asset.verify(self.run_dir)
 
     def has_activations(self) -> bool:
-        """Whether files of those names are there, as far as their directories say.
+        """Whether files of those names are there; their contents are not looked at.
 
         Returns
         -------
         bool
         """
-        paths = {posixpath.split(layer.asset.path) for layer in self.layers}
-        try:
-            there = {
-                (folder, name)
-                for folder in {folder for folder, _ in paths}
-                for name in os.listdir(os.path.join(self.run_dir, folder))
-            }
-        except OSError:
-            return False
-        return paths <= there
+        paths = {self.graph_asset.path, *(layer.asset.path for layer in self.layers)}
+        return all(os.path.exists(os.path.join(self.run_dir, path)) for path in paths)
 
 
 def _load_json(asset: Asset, run_dir: str, what: str) -> Any:

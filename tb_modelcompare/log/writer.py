@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import posixpath
-import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -19,11 +17,10 @@ from tb_modelcompare.errors import (
     ActivationError,
     LogDirectoryError,
     ModelCompareError,
-    NotRenderableError,
 )
 from tb_modelcompare.errors.checks import one_of
 from tb_modelcompare.graph import LayerGraph, annotate
-from tb_modelcompare.log.assets import empty_directory, writing_below
+from tb_modelcompare.log.assets import Asset, writing_below
 from tb_modelcompare.log.entries import (
     as_sampled,
     chain,
@@ -33,15 +30,21 @@ from tb_modelcompare.log.entries import (
     checked_step,
 )
 from tb_modelcompare.log.events import EventFile, index_event
+from tb_modelcompare.log.format import DTYPES, Dtype
 from tb_modelcompare.log.graphs_tab import graphs_tab_event, run_graph_event
 from tb_modelcompare.log.index import ProbeRecord
-from tb_modelcompare.log.reader import list_snapshots
+from tb_modelcompare.log.removal import remove_folders, snapshots_of_run
+from tb_modelcompare.log.reporting import frozen_or_why_not, warn_of_left_out, with_progress
 from tb_modelcompare.log.runs import discard_unnamed
-from tb_modelcompare.log.snapshot import Snapshot
-from tb_modelcompare.log.writing import index_text, store_probe, warn_of_left_out, write_snapshot
+from tb_modelcompare.log.writing import (
+    arrays_of,
+    index_text,
+    store_probe,
+    write_snapshot,
+)
 from tb_modelcompare.probe.preprocessing import Preprocessing
 from tb_modelcompare.probe.probe import Probe
-from tb_modelcompare.probe.sampling import REDUCTIONS, Reduction, Sampled
+from tb_modelcompare.probe.sampling import REDUCTIONS, Reduction
 
 
 class SummaryWriter:
@@ -83,6 +86,8 @@ class SummaryWriter:
         self._graphs: dict[str, LayerGraph] = {}
         # Where the files of snapshots are, in the order in which they were logged.
         self._written: dict[tuple[str, int], str] = {}
+        # Of the last snapshot of each model, which the next one may refer to.
+        self._arrays: dict[str, dict[str, Asset]] = {}
         self._log_was_read = False
         self._closed = False
 
@@ -97,6 +102,7 @@ class SummaryWriter:
         frozen: bool = True,
         batch_size: int = 32,
         progress: bool = True,
+        dtype: Dtype = "float32",
     ) -> None:
         """Show the probe to a model and log its layers, graph and (to render) frozen graph.
 
@@ -131,6 +137,9 @@ class SummaryWriter:
             Images at a time.
         progress : bool
             Whether to show a progress bar.
+        dtype : "float32" or "float16"
+            How activations are stored. float16 takes half the room and has 11 binary digits; a
+            layer with values beyond 65504 is stored as float32 all the same, with a warning.
 
         Raises
         ------
@@ -147,7 +156,7 @@ class SummaryWriter:
             If an option is none of these.
         """
         self._check(name, step)
-        check_options(frozen, batch_size, progress)
+        check_options(frozen, batch_size, progress, dtype)
         # Before the model is opened, which may take long.
         layers = capture.checked_filter(layers)
         preprocessing = capture.checked_preprocessing(preprocessing, self._probe)
@@ -156,7 +165,7 @@ class SummaryWriter:
             open_model(model, self._probe), self._probe, preprocessing, layers, reduction
         )
         if is_chief(model):
-            self.add_recording(name, recording, step, frozen, batch_size, progress)
+            self.add_recording(name, recording, step, frozen, batch_size, progress, dtype)
         else:
             recording.take_part(batch_size)
 
@@ -168,6 +177,7 @@ class SummaryWriter:
         frozen: bool = True,
         batch_size: int = 32,
         progress: bool = True,
+        dtype: Dtype = "float32",
     ) -> None:
         """`add_model` for a model that was made ready before, as when it is logged repeatedly.
 
@@ -180,17 +190,18 @@ class SummaryWriter:
         frozen : bool
         batch_size : int
         progress : bool
+        dtype : "float32" or "float16"
             This and the others as for `add_model`.
         """
         self._check(name, step)
-        check_options(frozen, batch_size, progress)
+        check_options(frozen, batch_size, progress, dtype)
         if not is_chief():
             recording.take_part(batch_size)
             return
-        graph_def, problem = _freeze(name, recording) if frozen else (None, None)
+        graph_def, problem = frozen_or_why_not(name, recording) if frozen else (None, None)
         batches = recording.batches(batch_size)
         if progress:
-            batches = _with_progress(batches, len(self._probe), batch_size, name)
+            batches = with_progress(batches, self._probe, batch_size, name, dtype)
         graph = annotate(recording.model.graph)
         try:
             with writing_below(self._run_dir):
@@ -205,6 +216,8 @@ class SummaryWriter:
                     frozen=graph_def,
                     frozen_problem=problem,
                     preprocessing=recording.preprocessing,
+                    dtype=dtype,
+                    known=self._arrays.get(name, {}),
                 )
                 self._record(index, graph)
         except LogDirectoryError:
@@ -219,6 +232,7 @@ class SummaryWriter:
         activations: Mapping[str, npt.ArrayLike],
         step: int = 0,
         graph: LayerGraph | None = None,
+        dtype: Dtype = "float32",
     ) -> None:
         """Log activations that were computed elsewhere, by any framework.
 
@@ -227,11 +241,13 @@ class SummaryWriter:
         name : str
             The model's name.
         activations : mapping of layer name to array (rows, units)
-            In the order of the layers; row r is at the probe's position r. Kept as float32.
+            In the order of the layers; row r is at the probe's position r.
         step : int
             Of training.
         graph : LayerGraph, optional
             Its nodes called as the layers are marked as logged. A chain if left out.
+        dtype : "float32" or "float16"
+            As for `add_model`.
 
         Raises
         ------
@@ -242,6 +258,7 @@ class SummaryWriter:
             As `add_model`.
         """
         self._check(name, step)
+        one_of("dtype", dtype, DTYPES)
         if not isinstance(activations, Mapping) or not activations:
             raise ActivationError(
                 f"activations is {activations!r:.100}; give a mapping from at least one layer's "
@@ -257,7 +274,15 @@ class SummaryWriter:
             return
         with writing_below(self._run_dir):
             index, left_out = write_snapshot(
-                self._run_dir, self._store_probe(), name, int(step), layers, [sampled], graph
+                self._run_dir,
+                self._store_probe(),
+                name,
+                int(step),
+                layers,
+                [sampled],
+                graph,
+                dtype=dtype,
+                known=self._arrays.get(name, {}),
             )
             self._record(index, graph)
         warn_of_left_out(name, left_out, stacklevel=3)
@@ -277,8 +302,8 @@ class SummaryWriter:
         """
         if not self._log_was_read:
             former = {
-                (s.name, s.step): posixpath.dirname(s.graph_asset.path)
-                for s in sorted(self._listed(), key=lambda s: s.wall_time)
+                (s.name, s.step): s.folder
+                for s in sorted(snapshots_of_run(self._run_dir), key=lambda s: s.wall_time)
                 if (s.name, s.step) not in self._written
             }
             self._written = former | self._written
@@ -298,7 +323,7 @@ class SummaryWriter:
         self._check(name, step)
         if is_chief() and step in self.logged_steps(name):
             with writing_below(self._run_dir):
-                empty_directory(self._run_dir / self._written.pop((name, step)))
+                remove_folders(self._run_dir, [self._written.pop((name, step))])
 
     def flush(self) -> None:
         """Nothing is held back: a snapshot is on the disk once logged."""
@@ -327,12 +352,6 @@ class SummaryWriter:
         checked_name(name)
         checked_step(step)
 
-    def _listed(self) -> list[Snapshot]:
-        """What this run holds; runs in directories below it are others."""
-        if not self._run_dir.is_dir():
-            return []
-        return [s for s in list_snapshots(self._run_dir).snapshots if s.run == "."]
-
     def _store_probe(self) -> ProbeRecord:
         if self._probe_record is None:
             self._probe_record = store_probe(self._run_dir, self._probe)
@@ -354,33 +373,8 @@ class SummaryWriter:
         except LogDirectoryError:
             discard_unnamed(self._run_dir, posixpath.basename(files))
             raise
-        superseded = self._written.pop((name, step), files)
-        if superseded != files:
-            empty_directory(self._run_dir / superseded)
+        self._arrays[name] = arrays_of(index)
+        superseded = self._written.pop((name, step), None)
         self._written[name, step] = files
-
-
-def _freeze(
-    name: str, recording: capture.Recording
-) -> tuple[capture.FrozenGraph | None, str | None]:
-    try:
-        return recording.freeze(), None
-    except NotRenderableError as error:
-        if not recording.probe.is_of_images:  # there is nothing that the user could change
-            return None, str(error)
-        warnings.warn(
-            f"{name!r} is logged without a frozen graph, so nothing can be rendered: {error}",
-            stacklevel=4,
-        )
-        return None, str(error)
-
-
-def _with_progress(
-    batches: Iterator[list[Sampled]], count: int, batch_size: int, name: str
-) -> Iterator[list[Sampled]]:
-    from tqdm import tqdm
-
-    with contextlib.closing(tqdm(total=count, desc=name, unit="image")) as bar:
-        for batch in batches:
-            yield batch
-            bar.update(min(batch_size, count - bar.n))
+        if superseded is not None:
+            remove_folders(self._run_dir, [superseded])

@@ -3,38 +3,59 @@
 from __future__ import annotations
 
 import json
+import os
+import secrets
 import time
-import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial as partial_of
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import IO, Any
 
 import numpy as np
 
 from tb_modelcompare.capture.contract import FrozenGraph
 from tb_modelcompare.errors import ActivationError, CorruptSnapshotError, MissingAssetError
 from tb_modelcompare.graph import LayerGraph
-from tb_modelcompare.log.assets import assembling, describe, publish, slug, writing_to
+from tb_modelcompare.log.assets import (
+    Asset,
+    assembling,
+    describe,
+    publish,
+    slug,
+    sync,
+    writing_to,
+)
+from tb_modelcompare.log.container import (
+    Gathered,
+    append_array,
+    gathered,
+    kept_as,
+)
 from tb_modelcompare.log.format import (
-    ARRAYS_VERSION,
+    ARRAYS_FOLDER,
     ASSET_ROOT,
     MAX_INDEX_BYTES,
     MAX_LAYERS,
+    PROBE_VERSION,
     RECORD_VERSION,
+    Dtype,
 )
 from tb_modelcompare.log.index import (
-    ACTIVATION_DTYPE,
     FrozenRecord,
     LayerRecord,
     ProbeRecord,
+    StrongestRecord,
     content_digest,
 )
+from tb_modelcompare.log.reporting import LeftOut, describe_left_out
+from tb_modelcompare.log.strongest import Strongest, in_one
 from tb_modelcompare.probe.preprocessing import Preprocessing
 from tb_modelcompare.probe.probe import Probe
-from tb_modelcompare.probe.sampling import Sampled, Spatial
+from tb_modelcompare.probe.sampling import Sampled
 
-_NAMED = 10  # layers in one message
+_ARRAYS = "arrays.bin"  # until they have a name of their own
 
 
 def store_probe(run_dir: Path, probe: Probe) -> ProbeRecord:
@@ -50,7 +71,7 @@ def store_probe(run_dir: Path, probe: Probe) -> ProbeRecord:
         np.save(partial / "images.npy", probe.images, allow_pickle=False)
         np.save(partial / "positions.npy", probe.positions, allow_pickle=False)
         meta = {
-            "version": RECORD_VERSION,
+            "version": PROBE_VERSION,
             "id": probe.id,
             "dtype": probe.images.dtype.name,
             "names": probe.names,
@@ -90,18 +111,19 @@ def write_snapshot(
     frozen: FrozenGraph | None = None,
     frozen_problem: str | None = None,
     preprocessing: Preprocessing | None = None,
-) -> tuple[dict[str, Any], dict[str, str]]:
+    dtype: Dtype = "float32",
+    known: Mapping[str, Asset] = MappingProxyType({}),
+) -> tuple[dict[str, Any], LeftOut]:
     """Write all assets of a snapshot.
 
-    `batches` give, for consecutive rows, one `Sampled` per layer.
+    `batches` give, for consecutive rows, one `Sampled` per layer. `known` are arrays of the run by
+    their digests: an equal one is referred to instead of being written again.
 
     Returns
     -------
     index : dict
         Still to be recorded.
-    left_out : dict of str to str
-        Layers that hold NaN or infinity, and where. They have no activations in the snapshot,
-        and stay in its graph.
+    left_out : LeftOut
 
     Raises
     ------
@@ -112,77 +134,73 @@ def write_snapshot(
     """
     if len(layers) > MAX_LAYERS:
         raise ActivationError(f"{len(layers)} layers; log at most {MAX_LAYERS}")
-    parent = run_dir / ASSET_ROOT / "snapshots"
-    with assembling(parent) as partial:
-        shapes, left_out = _write_activations(partial, layers, probe.rows, batches)
-        kept = [(i, layer) for i, layer in enumerate(layers) if layer not in left_out]
-        if not kept:
-            raise ActivationError(f"no layer is finite: {describe_left_out(left_out)}")
+    # No name comes twice: others may refer to what was logged before with equal contents.
+    folder = f"{slug(name)}-{step}-{secrets.token_hex(4)}"
+    own = f"{ASSET_ROOT}/snapshots/{folder}"
+    arrays = f"{ARRAYS_FOLDER}/{folder}.bin"
+    with assembling(run_dir / ASSET_ROOT / "snapshots") as partial:
+        with gathered(partial, layers, probe.rows, probe.count, batches) as rows:
+            left_out = LeftOut(rows.left_out)
+            append = partial_of(append_array, run_dir=run_dir, path=arrays, known=known)
+            records, strongest = _write_arrays(partial, layers, rows, dtype, append, left_out)
+        if not records:
+            raise ActivationError(f"no layer is finite: {describe_left_out(left_out.layers)}")
         _require_nodes(graph, layers)
-        _write_json(
-            partial / "graph.json", _mark_logged(graph, {name for _, name in kept}).to_json()
-        )
+        logged = {record.name for record in records}
+        _write_json(partial / "graph.json", _mark_logged(graph, logged).to_json())
         frozen_record = None
         if frozen is not None:
             with writing_to(partial):
                 (partial / "frozen.pb").write_bytes(frozen.graph_def)
             frozen_record = FrozenRecord(
-                describe(partial / "frozen.pb", "frozen.pb"),
+                describe(partial / "frozen.pb", f"{own}/frozen.pb"),
                 frozen.input,
                 frozen.input_shape,
-                {name: t for name, t in frozen.tensors.items() if name not in left_out},
+                {name: t for name, t in frozen.tensors.items() if name in logged},
             )
         index: dict[str, Any] = {
-            "version": RECORD_VERSION if probe.is_of_images else ARRAYS_VERSION,
+            "version": RECORD_VERSION,
             "name": name,
             "step": step,
             "wall_time": time.time(),
             "probe": probe.to_json(),
-            "layers": [
-                LayerRecord(
-                    name=layer,
-                    units=shapes[i][0],
-                    rows=probe.rows,
-                    dtype=ACTIVATION_DTYPE,
-                    asset=describe(partial / _layer_file(i), _layer_file(i)),
-                    spatial=shapes[i][1],
-                ).to_json()
-                for i, layer in kept
-            ],
-            "graph": describe(partial / "graph.json", "graph.json").to_json(),
+            "layers": [record.to_json() for record in records],
+            "strongest": strongest and strongest.to_json(),
+            "graph": describe(partial / "graph.json", f"{own}/graph.json").to_json(),
             "frozen": frozen_record and frozen_record.to_json(),
             "frozen_problem": frozen_problem,
             "preprocessing": preprocessing and preprocessing.to_json(),
         }
         index["digest"] = content_digest(index)
-        folder = f"{slug(name)}-{step}-{index['digest'][:8]}"
-        for asset in _own_assets(index):
-            asset["path"] = f"{ASSET_ROOT}/snapshots/{folder}/{asset['path']}"
         if len(index_text(index)) > MAX_INDEX_BYTES:
             raise ActivationError(f"index larger than {MAX_INDEX_BYTES} bytes; log fewer layers")
-        publish(partial, parent / folder)
+        _publish(partial, run_dir / arrays, run_dir / own)
     return index, left_out
 
 
-def describe_left_out(left_out: Mapping[str, str]) -> str:
-    """Which layers are not finite and from where on, the first ones by name, and what to do."""
-    named = [f"layer {name!r} ({where})" for name, where in list(left_out.items())[:_NAMED]]
-    more = len(left_out) - len(named)
-    also = f" and {more} more" if more else ""
-    return (
-        f"{', '.join(named)}{also} hold NaN, infinity or values beyond float32; check the "
-        f"preprocessing, or compute in float32: float16 ends at 65504"
-    )
+def _publish(partial: Path, arrays: Path, own: Path) -> None:
+    """The arrays first, without which the directory would be of no use."""
+    try:
+        with writing_to(arrays.parent):
+            arrays.parent.mkdir(exist_ok=True)
+            if (partial / _ARRAYS).stat().st_size:
+                sync(partial / _ARRAYS)
+                os.rename(partial / _ARRAYS, arrays)
+                sync(arrays.parent)
+            else:
+                (partial / _ARRAYS).unlink()
+        publish(partial, own)
+    except BaseException:
+        arrays.unlink(missing_ok=True)
+        raise
 
 
-def warn_of_left_out(name: str, left_out: Mapping[str, str], stacklevel: int) -> None:
-    """Warn the caller `stacklevel` calls above of the layers that `write_snapshot` left out."""
-    if left_out:
-        warnings.warn(
-            f"{name!r} is logged without {len(left_out)} of its layers: "
-            f"{describe_left_out(left_out)}",
-            stacklevel=stacklevel,
-        )
+def arrays_of(index: Mapping[str, Any]) -> dict[str, Asset]:
+    """The arrays of an index that was written, by digest, for what is written next."""
+    strongest = index["strongest"] or {}
+    parts = [layer["asset"] for layer in index["layers"]]
+    parts += [part for part in strongest.values() if isinstance(part, dict)]
+    return {part["sha256"]: Asset.from_json(part, "array") for part in parts}
 
 
 def index_text(index: dict[str, Any]) -> str:
@@ -190,68 +208,54 @@ def index_text(index: dict[str, Any]) -> str:
     return json.dumps(index, separators=(",", ":"), allow_nan=False)
 
 
-def _layer_file(number: int) -> str:
-    return f"{number:04d}.npy"
-
-
-def _own_assets(index: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    for layer in index["layers"]:
-        yield layer["asset"]
-    yield index["graph"]
-    if index["frozen"]:
-        yield index["frozen"]["asset"]
-
-
 def _write_json(file: Path, value: Any) -> None:
     with writing_to(file.parent):
         file.write_text(json.dumps(value, separators=(",", ":"), allow_nan=False), encoding="utf-8")
 
 
-def _write_activations(
-    directory: Path, layers: Sequence[str], rows: int, batches: Iterable[Sequence[Sampled]]
-) -> tuple[list[tuple[int, Spatial]], dict[str, str]]:
-    """Fill one .npy per layer batch by batch; gives each layer's units and map.
-
-    Also the layers that are not finite, and where: of those there is no file.
-    """
-    shapes: list[tuple[int, Spatial]] = []
-    left_out: dict[str, str] = {}
-    start = 0
-    for batch in batches:
-        if not shapes:
-            shapes = [(sampled.values.shape[1], sampled.spatial) for sampled in batch]
-            for i, (units, _) in enumerate(shapes):
-                _begin_matrix(directory / _layer_file(i), rows, units)
-        end = start + len(batch[0].values)
-        for i, (layer, sampled) in enumerate(zip(layers, batch, strict=True)):
-            if end > rows or len(sampled.values) != end - start:
-                raise ActivationError(
-                    f"layer {layer!r} has {start + len(sampled.values)} rows and the probe {rows}; "
-                    f"give one row per position of the probe"
-                )
-            if layer in left_out:
+def _write_arrays(
+    partial: Path,
+    layers: Sequence[str],
+    rows: Gathered,
+    dtype: Dtype,
+    append: Callable[..., Asset],
+    left_out: LeftOut,
+) -> tuple[list[LayerRecord], StrongestRecord | None]:
+    """The file of those arrays that the run does not hold yet; a record for each layer."""
+    records = []
+    strongest: list[Strongest] = []
+    first = 0
+    with writing_to(partial), open(partial / _ARRAYS, "xb") as stream:
+        for i, layer in enumerate(layers):
+            if layer in left_out.layers:
                 continue
-            finite = np.isfinite(sampled.values)
-            if not finite.all():
-                unit = int(np.argmin(finite.all(axis=0)))
-                left_out[layer] = f"unit {unit} in row {start + int(np.argmin(finite[:, unit]))}"
-                (directory / _layer_file(i)).unlink()
-                continue
-            # Opened anew each time: a model may have more layers than a process may open files.
-            with writing_to(directory), open(directory / _layer_file(i), "ab") as stream:
-                stream.write(np.ascontiguousarray(sampled.values, "<f4").data)
-        start = end
-    if start != rows:
-        raise ActivationError(f"{start} rows of activations and the probe has {rows}")
-    return shapes, left_out
+            kept = kept_as(i, rows, dtype)
+            if kept != dtype:
+                left_out.too_large.append(layer)
+            units, spatial = rows.shapes[i]
+            little = np.dtype(kept).newbyteorder("<").str
+            asset = append(stream, little, (rows.rows, units), rows.blocks(i))
+            begins = first if i in rows.strongest else None
+            records.append(LayerRecord(layer, units, rows.rows, kept, asset, spatial, begins))
+            if begins is not None:
+                strongest.append(rows.strongest[i])
+                first += units
+        return records, _write_strongest(stream, strongest, append)
 
 
-def _begin_matrix(file: Path, rows: int, units: int) -> None:
-    """The header of a .npy file whose rows are then appended in order."""
-    with writing_to(file.parent), open(file, "xb") as stream:
-        np.lib.format.write_array_header_1_0(
-            stream, {"descr": "<f4", "fortran_order": False, "shape": (rows, units)}
-        )
+def _write_strongest(
+    stream: IO[bytes], layers: Sequence[Strongest], append: Callable[..., Asset]
+) -> StrongestRecord | None:
+    """For all layers together, as most are small; None if no layer has a map."""
+    if not layers:
+        return None
+    arrays = in_one(layers)
+    units, per_unit = arrays["values"].shape
+    parts = {
+        name: append(stream, values.dtype.newbyteorder("<").str, values.shape, [values])
+        for name, values in arrays.items()
+    }
+    return StrongestRecord(units, per_unit, **parts)
 
 
 def _require_nodes(graph: LayerGraph, layers: Sequence[str]) -> None:

@@ -23,6 +23,7 @@ from tb_modelcompare.probe.inputs import (
 )
 from tb_modelcompare.probe.photos import checked_size, fitted_photo, photo_files
 from tb_modelcompare.probe.sampling import REDUCTIONS, Reading, Reduction, real_array, sample
+from tb_modelcompare.probe.stored import read_probe
 
 
 @dataclass(frozen=True, eq=False, init=False)
@@ -160,6 +161,27 @@ class Probe:
         probe = cls.__new__(cls)
         probe._fill(checked_arrays(arrays), False, positions, positions_per_item, seed, names)
         return probe
+
+    @classmethod
+    def from_run(cls, run: str | Path) -> Probe:
+        """The probe that models were logged on before, to log others that are comparable.
+
+        Parameters
+        ----------
+        run : path
+            The directory of a run, or of runs that share one probe.
+
+        Returns
+        -------
+        Probe
+            Its images are memory-mapped.
+
+        Raises
+        ------
+        ProbeError
+            If there is none, more than one, or it is damaged.
+        """
+        return read_probe(run, cls)
 
     def reading(self, reduction: Reduction = "sample") -> Reading:
         """How outputs on this probe become rows: of images, tokens can be a map of g × g.

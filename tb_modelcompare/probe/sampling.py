@@ -35,12 +35,27 @@ class Reading:
     reduction: Reduction = "sample"
 
 
+@dataclass(frozen=True, eq=False)
+class Peaks:
+    """The largest value of each unit on each item (items, units), and where in the map it is.
+
+    `cells` are row · width + column, of equal values the first.
+    """
+
+    values: Floats
+    cells: npt.NDArray[np.int32]
+
+
 @dataclass(frozen=True)
 class Sampled:
-    """One layer's activations at some positions: (rows, units), and the map they are of."""
+    """One layer's activations at some positions: (rows, units), and the map they are of.
+
+    `peaks` is None for a layer without a map, which has the same value at every position.
+    """
 
     values: Floats
     spatial: Spatial
+    peaks: Peaks | None = None
 
 
 @dataclass(frozen=True)
@@ -135,7 +150,13 @@ def sample(
         tokens = tokens.mean(axis=1, keepdims=True, dtype=np.float64)
     index = grid.index(positions)
     values = np.take_along_axis(tokens, index[..., None], axis=1)
-    return Sampled(np.asarray(values.reshape(index.size, -1), np.float32), grid.spatial)
+    rows = np.asarray(values.reshape(index.size, -1), np.float32)
+    if grid.spatial is None:
+        return Sampled(rows, None)
+    map_ = tokens[:, grid.skip :]
+    cells = map_.argmax(axis=1)
+    peaks = np.take_along_axis(map_, cells[:, None], axis=1)[:, 0]
+    return Sampled(rows, grid.spatial, Peaks(peaks.astype(np.float32), cells.astype(np.int32)))
 
 
 def unusable(layer: str, shape: Sequence[Any]) -> ActivationError:

@@ -18,7 +18,8 @@ from tb_modelcompare.log.format import ASSET_ROOT, PLUGIN_NAME
 from tb_modelcompare.log.reader import LoggedRun, Problem, listing_of
 from tb_modelcompare.log.records import IndexRecord
 from tb_modelcompare.log.runs import RunScan, scan_run
-from tb_modelcompare.log.snapshot import Snapshot, StoredProbe
+from tb_modelcompare.log.snapshot import Snapshot
+from tb_modelcompare.log.stored_probe import StoredProbe
 from tb_modelcompare.log.text import escaped, is_text
 
 # A call to TensorBoard's data server takes some 45 ms, and a tab asks many things at once.

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from tb_modelcompare.cache.pair_values import PairValues
 from tb_modelcompare.errors import ActivationError, UnknownSnapshotError
-from tb_modelcompare.log.reader import require_same_probe
+from tb_modelcompare.log.same_probe import require_same_probe
 from tb_modelcompare.log.snapshot import Snapshot
 from tb_modelcompare.similarity import Measure
 from tb_modelcompare.similarity.inputs import find_measure

@@ -42,17 +42,17 @@ def test_unknown_measure(command: Run, logdir: Path) -> None:
 
 
 def test_missing_asset(command: Run, own_logdir: Path) -> None:
-    gone = max(own_logdir.glob("two/plugins/modelcompare/snapshots/*/0001.npy"))
+    gone = max(own_logdir.glob("two/plugins/modelcompare/arrays/*.bin"))
     gone.unlink()
-    fails(command, "similarity", own_logdir, "one@0", "two", naming=("0001.npy",))
+    fails(command, "similarity", own_logdir, "one@0", "two", naming=(".bin",))
 
 
 def test_altered_asset(command: Run, own_logdir: Path) -> None:
-    altered = max(own_logdir.glob("two/plugins/modelcompare/snapshots/*/0001.npy"))
+    altered = max(own_logdir.glob("two/plugins/modelcompare/arrays/*.bin"))
     content = bytearray(altered.read_bytes())
     content[-1] ^= 1
     altered.write_bytes(content)
-    fails(command, "similarity", own_logdir, "one@0", "two", naming=("0001.npy",))
+    fails(command, "similarity", own_logdir, "one@0", "two", naming=(".bin",))
 
 
 def test_truncated_index(command: Run, own_logdir: Path) -> None:

@@ -16,7 +16,8 @@ from command_line import COMMAND, Run
 from PIL import Image
 
 from tb_modelcompare.demo.photographs import CLASSES, cut_windows, load_photographs
-from tb_modelcompare.log.reader import list_snapshots, require_same_probe
+from tb_modelcompare.log.reader import list_snapshots
+from tb_modelcompare.log.same_probe import require_same_probe
 
 SNAPSHOTS = ["mobile/mobile@6", *(f"seed0/seed0@{step}" for step in (0, 1, 6)), "seed1/seed1@6"]
 

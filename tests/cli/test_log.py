@@ -55,10 +55,15 @@ def test_the_same_options_give_snapshots_that_can_be_compared(
     probe = snapshot.probe().images / np.float32(255)
     np.testing.assert_allclose(snapshot.preprocessing.apply(probe), probe * 2 - 1, atol=1e-6)
 
-    done = command("log", *options, "--logdir", tmp_path / "two", "--name", "again")
+    again = (model, "--probe", run, "--logdir", tmp_path / "two", "--name", "again")
+    assert command("log", *again, "--positions", 3).returncode == 2
+    done = command("log", *again, "--dtype", "float16")
     assert done.returncode == 0, done.stderr
+    assert f"of {run}: 3 photos, 9 rows" in done.stderr
+    assert "4 layers, 37 units, 9 rows: 0.000666 MB, and at most" in done.stderr
     assert "RGB in [0, 1]" in done.stderr  # no preprocessing was given, so it is said
     other = open_snapshot(tmp_path, "two/again@0")
+    assert {layer.dtype for layer in other.layers} == {"float16"}
     # The same weights on the same places, but of pixels in another range.
     difference = other.activations("conv_a") - snapshot.activations("conv_a")
     assert np.abs(difference).max() > 0.01

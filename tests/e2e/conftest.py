@@ -69,7 +69,7 @@ def logs(tmp_path_factory: pytest.TempPathFactory, browser: Any) -> Path:
         writer.add_activations("elsewhere", {**activations(2), **capped})
     with SummaryWriter(root / "damaged", probe) as writer:
         writer.add_activations("damaged", activations(3))
-    for array in (root / "damaged").rglob("snapshots/*/*.npy"):
+    for array in (root / "damaged").rglob("arrays/*.bin"):
         array.unlink()
     with SummaryWriter(root / "wide", probe) as writer:
         writer.add_activations("wide", wide_activations())

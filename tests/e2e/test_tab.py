@@ -183,7 +183,7 @@ def test_a_missing_asset_is_named(tab: Tab, board: Board) -> None:
     tab.open(board.url, a="first/first@0", b="damaged/damaged@0", measure="linear_cka")
     alert = tab.frame.get_by_role("alert").first
     alert.wait_for(timeout=60_000)
-    assert ".npy" in alert.inner_text()
+    assert ".bin" in alert.inner_text()
 
 
 def test_names_are_text_and_nothing_else(tab: Tab, board: Board) -> None:

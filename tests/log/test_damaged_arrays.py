@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 from collections.abc import Callable
@@ -10,29 +11,31 @@ from typing import Any
 
 import numpy as np
 import pytest
-from altered import Index, layer_file, relog
+from altered import Index, layer_file, relog, write_layer
 
 from tb_modelcompare.errors import CorruptSnapshotError, MissingAssetError
 from tb_modelcompare.log.assets import describe
 from tb_modelcompare.log.reader import Snapshot, list_snapshots, open_snapshot
 
 
+def saved(array: np.ndarray, allow_pickle: bool = False) -> bytes:
+    stream = io.BytesIO()
+    np.save(stream, array, allow_pickle=allow_pickle)
+    return stream.getvalue()
+
+
 def test_pickled_arrays_are_never_loaded(logdir: Path) -> None:
     snapshot = open_snapshot(logdir, "a@0")
-    file = layer_file(snapshot, "conv1")
 
     class Trap:
         def __reduce__(self) -> tuple[Any, ...]:
             return (os.mkdir, (str(logdir / "unpickled"),))
 
-    for dump in (
-        lambda: np.save(file, np.array([Trap()], dtype=object), allow_pickle=True),
-        lambda: file.write_bytes(__import__("pickle").dumps(Trap())),
+    for content in (
+        saved(np.array([Trap()], dtype=object), allow_pickle=True),
+        __import__("pickle").dumps(Trap()),
     ):
-        dump()
-        # A hostile writer makes size and digest fit.
-        file.write_bytes(file.read_bytes().ljust(30 * 4 * 4 + 128, b"\0"))
-        asset = describe(file, snapshot.layer("conv1").asset.path)
+        asset = write_layer(snapshot, "conv1", content)  # a hostile writer makes the digest fit
 
         def use(index: Index, asset: Any = asset) -> None:
             index["layers"][0]["asset"] = asset.to_json()
@@ -45,7 +48,6 @@ def test_pickled_arrays_are_never_loaded(logdir: Path) -> None:
 
 def test_arrays_of_another_type_or_with_nan_are_refused(logdir: Path) -> None:
     snapshot = open_snapshot(logdir, "a@0")
-    file = layer_file(snapshot, "conv1")
     values = np.full((30, 4), np.nan, np.float32)
     for array, complaint in (
         (values, "NaN"),
@@ -53,8 +55,7 @@ def test_arrays_of_another_type_or_with_nan_are_refused(logdir: Path) -> None:
         (np.zeros((30, 4), np.int32), "holds int32"),
         (np.zeros((4, 30), np.float32), "holds float32"),
     ):
-        np.save(file, array)
-        asset = describe(file, snapshot.layer("conv1").asset.path)
+        asset = write_layer(snapshot, "conv1", saved(array))
 
         def use(index: Index, asset: Any = asset) -> None:
             index["layers"][0]["asset"] = asset.to_json()
@@ -66,9 +67,7 @@ def test_arrays_of_another_type_or_with_nan_are_refused(logdir: Path) -> None:
 
 def relog_array(snapshot: Snapshot, content: bytes) -> Snapshot:
     """The snapshot with other contents of conv1, of its size, as a hostile writer would have it."""
-    file = layer_file(snapshot, "conv1")
-    file.write_bytes(content.ljust(30 * 4 * 4 + 128, b"\0"))
-    asset = describe(file, snapshot.layer("conv1").asset.path)
+    asset = write_layer(snapshot, "conv1", content)
     run = Path(snapshot.run_dir)
     relog(run, lambda index: index["layers"][0].update(asset=asset.to_json()), snapshot)
     return open_snapshot(run.parent, "a/altered@0")

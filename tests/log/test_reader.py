@@ -18,7 +18,8 @@ from tb_modelcompare.errors import (
     ProbeMismatchError,
     UnknownSnapshotError,
 )
-from tb_modelcompare.log.reader import list_snapshots, open_snapshot, require_same_probe
+from tb_modelcompare.log.reader import list_snapshots, open_snapshot
+from tb_modelcompare.log.same_probe import require_same_probe
 
 
 def test_what_was_logged_is_read_back(tmp_path: Path, probe: Probe) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from altered import layer_bytes, layer_file, write_layer
 from PIL import Image
 from serving import HOSTILE_LAYER, HOSTILE_RUN, Server, activations, error_of, make_probe
 from tensorboard.plugins import base_plugin
@@ -293,24 +294,28 @@ def assets(logs: Path, snapshot_id: str) -> Path:
 def test_a_missing_file_is_gone_and_the_rest_is_served(
     logs: Path, serve: Callable[..., Server]
 ) -> None:
-    (assets(logs, FIRST) / "0001.npy").unlink()
+    file = layer_file(store.open_snapshot(logs, FIRST), "conv2")
+    file.unlink()
     server = serve(logs)
     code, kind, message = error_of(server.get("layer", snapshot=FIRST, layer="conv2"))
     assert (code, kind) == (410, "MissingAssetError")
-    assert "0001.npy" in message
-    assert server.json("layer", snapshot=FIRST, layer="conv1")["units"] == 8
+    assert file.name in message
+    assert server.json("graph", snapshot=FIRST)["nodes"]
 
 
 @pytest.mark.parametrize("damage", ["cut", "altered", "pickle"])
 def test_a_damaged_file_is_refused(logs: Path, serve: Callable[..., Server], damage: str) -> None:
-    file = assets(logs, FIRST) / "0000.npy"
-    content = file.read_bytes()
+    snapshot = store.open_snapshot(logs, FIRST)
+    file = layer_file(snapshot, "conv1")
+    content = layer_bytes(snapshot, "conv1")
     if damage == "cut":
         file.write_bytes(content[:-5])
     elif damage == "altered":
-        file.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+        write_layer(snapshot, "conv1", content[:-1] + bytes([content[-1] ^ 1]))
     else:
-        np.save(file, np.array([{}], dtype=object), allow_pickle=True)
+        pickled = io.BytesIO()
+        np.save(pickled, np.array([{}], dtype=object), allow_pickle=True)
+        write_layer(snapshot, "conv1", pickled.getvalue())
     server = serve(logs)
     assert error_of(server.get("layer", snapshot=FIRST, layer="conv1"))[:2] == (
         422,
@@ -322,8 +327,8 @@ def test_a_damaged_file_is_refused(logs: Path, serve: Callable[..., Server], dam
 def test_a_link_out_of_the_run_is_refused(
     logs: Path, serve: Callable[..., Server], tmp_path: Path
 ) -> None:
-    file = assets(logs, FIRST) / "0000.npy"
-    outside = tmp_path / "outside.npy"
+    file = layer_file(store.open_snapshot(logs, FIRST), "conv1")
+    outside = tmp_path / "outside.bin"
     file.rename(outside)
     file.symlink_to(outside)
     response = serve(logs).get("layer", snapshot=FIRST, layer="conv1")

@@ -11,6 +11,7 @@ from typing import Any
 import freezing
 import numpy as np
 import pytest
+from altered import layer_file
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -100,13 +101,18 @@ def test_snapshots_whose_files_are_gone_are_left_out_with_a_note(log: Log) -> No
     assert model_distances(run[1:5]).snapshots == tuple(run[i].id for i in (1, 2, 4))
     with pytest.raises(MissingAssetError, match="are gone"):
         trend([run[3], run[-1]])
+    layer_file(run[0], "layer0").unlink()
     with pytest.raises(MissingAssetError, match="missing"):
-        trend(run, reference=run[3])
+        trend(run, reference=run[0])
 
 
 def test_a_snapshot_that_lacks_one_layer_is_left_out(log: Log) -> None:
-    run = log("run", converging(0))
-    Path(run[2].run_dir, run[2].layer("layer1").asset.path).unlink()
+    moving = {
+        step: {name: values + np.float32(0.01 * step) for name, values in layers.items()}
+        for step, layers in converging(0).items()
+    }
+    run = log("run", moving)
+    layer_file(run[2], "layer1").unlink()
     assert trend(run).steps == (0, 1, *range(3, STEPS))
 
 

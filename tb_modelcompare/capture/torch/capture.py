@@ -25,7 +25,7 @@ from tb_modelcompare.capture.torch.reference import Origin, torch_references
 from tb_modelcompare.capture.torch.running import Call, Run, run_of
 from tb_modelcompare.errors import ModelCompareError, ModelFileError
 from tb_modelcompare.graph import LayerGraph, Node, kind_of
-from tb_modelcompare.probe.sampling import Floats, Reading, Sampled, token_grid, unusable
+from tb_modelcompare.probe.sampling import Floats, Peaks, Reading, Sampled, token_grid, unusable
 
 # What a module is described by; an output of another length is no row per image.
 _BATCH = 3
@@ -198,7 +198,11 @@ def _sample(
     index = torch.from_numpy(grid.index(positions)).to(tokens.device)
     rows = torch.take_along_dim(tokens, index[..., None], dim=1)
     flat = rows.reshape(index.numel(), -1).to(torch.float32)
-    return Sampled(flat.cpu().numpy(), grid.spatial)
+    if grid.spatial is None:
+        return Sampled(flat.cpu().numpy(), None)
+    peaks, cells = tokens[:, grid.skip :].max(dim=1)  # of equal ones the first
+    found = Peaks(peaks.to(torch.float32).cpu().numpy(), cells.to(torch.int32).cpu().numpy())
+    return Sampled(flat.cpu().numpy(), grid.spatial, found)
 
 
 def _freeze(
