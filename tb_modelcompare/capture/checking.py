@@ -21,8 +21,8 @@ from tb_modelcompare.probe.sampling import Floats, Reduction, Sampled
 # Two items show whether a batch's items are mixed up.
 CHECKED = 2
 # Of the largest value of a layer: float32 sums in another order differ by 1e-7 to 1e-4.
-_TOLERANCE = 1e-3
-_HALF_TOLERANCE = 5e-2
+TOLERANCE = 1e-3
+HALF_TOLERANCE = 5e-2  # of a layer in half precision, or translated from one
 _NAMED = 5
 
 
@@ -78,7 +78,7 @@ def problems(
             for values in reference.values
         ]
         gap = min(gaps, default=0.0)
-        if not gap <= (_HALF_TOLERANCE if reference.is_half else _TOLERANCE):
+        if not gap <= (HALF_TOLERANCE if reference.is_half else TOLERANCE):
             found[layer] = (
                 "has another shape in the log"
                 if gap == np.inf

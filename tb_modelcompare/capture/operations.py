@@ -37,7 +37,7 @@ class Operation:
 
 
 # Images (n, h, w, c) and the tensors wanted → their values, maps channels last.
-Compute = Callable[[Floats, Sequence[Any]], Mapping[Any, npt.NDArray[Any]]]
+Runner = Callable[[Floats, Sequence[Any]], Mapping[Any, npt.NDArray[Any]]]
 
 
 def model_of_operations(
@@ -45,7 +45,7 @@ def model_of_operations(
     shape: tuple[int | None, int | None, int],
     operations: Sequence[Operation],
     image: Any,
-    run: Compute,
+    run: Runner,
 ) -> Model:
     """A model of operations in topological order, opened for capture.
 
@@ -121,7 +121,7 @@ def model_of_operations(
     )
 
 
-def _sampler(run: Compute, tensors: Mapping[str, Any], reading: Reading) -> Sampler:
+def _sampler(run: Runner, tensors: Mapping[str, Any], reading: Reading) -> Sampler:
     def sampler(images: npt.NDArray[Any], positions: npt.NDArray[np.float64]) -> list[Sampled]:
         values = run(images, list(tensors.values()))
         return [
@@ -132,7 +132,7 @@ def _sampler(run: Compute, tensors: Mapping[str, Any], reading: Reading) -> Samp
 
 
 def _values(
-    run: Compute, images: npt.NDArray[Any], tensors: Sequence[Any]
+    run: Runner, images: npt.NDArray[Any], tensors: Sequence[Any]
 ) -> list[npt.NDArray[Any]]:
     found = run(images, tensors)
     return [found[tensor] for tensor in tensors]

@@ -36,7 +36,7 @@ from tb_modelcompare.jobs.pictures import (
     recall_picture,
     require_renderable,
 )
-from tb_modelcompare.jobs.regression import Answer, Direction, Regression
+from tb_modelcompare.jobs.regression import Answer, Regression, Vector
 from tb_modelcompare.jobs.runtime.progress import Progress
 from tb_modelcompare.jobs.runtime.records import RENDERS, JobItem
 from tb_modelcompare.jobs.runtime.work import Workplace
@@ -254,7 +254,7 @@ def _one_thread(start: threading.Event) -> Iterator[ThreadPoolExecutor]:
         thread.shutdown(wait=True, cancel_futures=True)
 
 
-def _awaited(prediction: Future[dict[int, Direction]], job: Progress) -> dict[int, Direction]:
+def _awaited(prediction: Future[dict[int, Vector]], job: Progress) -> dict[int, Vector]:
     """The predicted directions; until they are there, what is known of them is published."""
     while not prediction.done():
         job.check()

@@ -24,7 +24,7 @@ from tb_modelcompare.log.snapshot import Snapshot
 _REGRESSION_UNITS = 4096
 _DIRECTION = "direction.npy"
 
-Direction = npt.NDArray[np.float64]
+Vector = npt.NDArray[np.float64]
 Answer = Literal["regression", "pattern", "decoder"]
 
 
@@ -47,9 +47,9 @@ class Regression:
     """
 
     activations: npt.NDArray[np.float32]
-    direction: Direction
+    direction: Vector
     answer: Answer
-    response: Direction
+    response: Vector
     images: npt.NDArray[np.intp]
     layers: Sequence[tuple[Snapshot, str]]
     keys: Sequence[str]
@@ -92,7 +92,7 @@ class Regression:
             _tell(self.workplace.progress.items[i], msgspec.convert(report, Prediction))
         return report is not None
 
-    def directions(self, batch: Sequence[int]) -> dict[int, Direction]:
+    def directions(self, batch: Sequence[int]) -> dict[int, Vector]:
         """The predicted direction in each layer; how good it is goes into the layer's item."""
         found = {}
         for i in batch:
@@ -103,7 +103,7 @@ class Regression:
             found.update(self._regressed(together))
         return found
 
-    def _regressed(self, batch: Sequence[int]) -> dict[int, Direction]:
+    def _regressed(self, batch: Sequence[int]) -> dict[int, Vector]:
         """The same, computed: the source's regression is solved once for layers side by side."""
         from tb_modelcompare.analogy.correlation import direction_correlations
         from tb_modelcompare.analogy.prediction import best_unit, prediction_r2
@@ -131,7 +131,7 @@ class Regression:
             _tell(job.items[i], known)
         return dict(zip(batch, answers, strict=True))
 
-    def _answers(self, targets: Sequence[npt.NDArray[np.float32]]) -> list[Direction]:
+    def _answers(self, targets: Sequence[npt.NDArray[np.float32]]) -> list[Vector]:
         """The direction of each target that answers."""
         from tb_modelcompare.analogy.directions import (
             decoder_direction,

@@ -110,7 +110,7 @@ def kernel_hsic(bias: float, xs: list[Layer], ys: list[Layer], settings: Setting
     return with_bias(bias, squares, own, unbiased, xs[0].rows)
 
 
-def squares_of_pairs(
+def squared_products(
     xs: list[Layer], ys: list[Layer], dtype: npt.DTypeLike, settings: Settings
 ) -> tuple[Matrix, tuple[Matrix, Matrix]]:
     """`||X'Y||²` of all pairs and of each layer with itself."""

@@ -31,7 +31,7 @@ import numpy.typing as npt
 from tb_modelcompare.similarity import products
 from tb_modelcompare.similarity.activations import Layer, Matrix, about_median
 from tb_modelcompare.similarity.block_sums import BlockSums, falling
-from tb_modelcompare.similarity.hsic import Hsic, shares, squares_of_pairs
+from tb_modelcompare.similarity.hsic import Hsic, shares, squared_products
 from tb_modelcompare.similarity.images import Images, LayerOfImages, MeansOfImages
 from tb_modelcompare.similarity.settings import Settings
 from tb_modelcompare.similarity.threads import spread
@@ -88,7 +88,7 @@ def _squares(
     xs: Sequence[Layer], ys: Sequence[Layer], dtype: npt.DTypeLike, settings: Settings
 ) -> tuple[Matrix, tuple[Matrix, Matrix]]:
     left = list(xs)
-    return squares_of_pairs(left, left if ys is xs else list(ys), dtype, settings)
+    return squared_products(left, left if ys is xs else list(ys), dtype, settings)
 
 
 def _means(layer: LayerOfImages) -> MeansOfImages:

@@ -88,7 +88,7 @@ def as_moved(factor: Factor) -> Factor:
     return replace(factor, role=MOVED) if factor.role in (POSITIONS, UNKNOWN) else factor
 
 
-def renamed(axis: Axis, roles: Mapping[str, str]) -> Axis:
+def with_roles(axis: Axis, roles: Mapping[str, str]) -> Axis:
     return tuple(replace(factor, role=roles.get(factor.role, factor.role)) for factor in axis)
 
 

@@ -37,13 +37,13 @@ from tb_modelcompare.capture.torch.axes import (
     is_only,
     new_units,
     regrouped,
-    renamed,
     replaced,
     resized,
     roles,
     size_of,
     sizes_of,
     strength,
+    with_roles,
 )
 from tb_modelcompare.capture.torch.declared import likely_units
 from tb_modelcompare.capture.torch.functions import name_of, tensors
@@ -271,11 +271,11 @@ class Follower(TorchFunctionMode):  # type: ignore[misc]
             here = {POSITIONS: UNITS, BORROWED_POSITIONS: UNITS}
             there = {UNITS: POSITIONS, BORROWED_UNITS: POSITIONS}
         return tuple(
-            renamed(axis, here) if i == at else tuple(self._renamed(f, there) for f in axis)
+            with_roles(axis, here) if i == at else tuple(self._with_role(f, there) for f in axis)
             for i, axis in enumerate(axes)
         )
 
-    def _renamed(self, factor: Factor, names: Mapping[str, str]) -> Factor:
+    def _with_role(self, factor: Factor, names: Mapping[str, str]) -> Factor:
         """The factor in its new role, with a key if it had none; as it is if `names` lacks it."""
         if factor.role not in names:
             return factor
@@ -348,7 +348,7 @@ class Follower(TorchFunctionMode):  # type: ignore[misc]
     def _picked(self, axes: Axes, dim: int, shape: Sequence[int]) -> Axes:
         """Some entries of one axis, in any order: of units, as good as before."""
         dim %= len(axes)
-        return all_resized(replaced(axes, dim, renamed(axes[dim], {POSITIONS: MOVED})), shape)
+        return all_resized(replaced(axes, dim, with_roles(axes[dim], {POSITIONS: MOVED})), shape)
 
     def _attended(self, axes: Axes, shape: Sequence[int], number: int) -> Axes:
         if number == 0:

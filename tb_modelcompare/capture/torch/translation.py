@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from tb_modelcompare.capture.checking import HALF_TOLERANCE, TOLERANCE
 from tb_modelcompare.capture.contract import FrozenGraph
 from tb_modelcompare.capture.torch import arithmetic, networks, shapes
 from tb_modelcompare.capture.torch.layout import NHWC, Value, value
@@ -26,10 +27,6 @@ from tb_modelcompare.errors import NotRenderableError
 from tb_modelcompare.probe.sampling import Floats
 
 __all__ = ["arithmetic", "freeze_module", "networks", "shapes"]  # they enter what they translate
-
-# Of the largest value of a layer: float32 sums in another order differ by 1e-6 to 1e-4.
-_TOLERANCE = 1e-3
-_HALF_TOLERANCE = 5e-2  # the translation computes in float32 what the module does in half
 
 # Images (n, c, h, w) → the logged layers, units last.
 Compute = Callable[[torch.Tensor], list[torch.Tensor]]
@@ -218,7 +215,7 @@ def _require_equal(expected: Mapping[str, torch.Tensor], found: Mapping[str, Any
             )
         largest = float(np.abs(a).max())
         gap = float(np.abs(a - b).max())
-        if not gap <= (_HALF_TOLERANCE if half else _TOLERANCE) * max(largest, 1e-6):
+        if not gap <= (HALF_TOLERANCE if half else TOLERANCE) * max(largest, 1e-6):
             raise NotRenderableError(
                 f"translated to TensorFlow, layer {layer!r} differs by {gap:.2g} where its largest "
                 f"value is {largest:.2g}"

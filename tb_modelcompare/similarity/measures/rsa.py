@@ -24,9 +24,9 @@ from tb_modelcompare.similarity.images import all_different, image_indices
 from tb_modelcompare.similarity.preset import preset
 from tb_modelcompare.similarity.registry import Measure, VectorPlan, evaluate
 
-Comparison = Literal["pearson", "spearman", "cosine"]
+Correlation = Literal["pearson", "spearman", "cosine"]
 Distance = Literal["squared_euclidean", "euclidean", "correlation"]
-COMPARISONS: tuple[Comparison, ...] = ("pearson", "spearman", "cosine")
+CORRELATIONS: tuple[Correlation, ...] = ("pearson", "spearman", "cosine")
 DISTANCES: tuple[Distance, ...] = ("squared_euclidean", "euclidean", "correlation")
 
 
@@ -72,7 +72,7 @@ def _of_different_images(groups: npt.ArrayLike | None, rows: int) -> npt.NDArray
 
 
 def _representation(
-    layer: Layer, comparison: Comparison, distance: Distance, groups: npt.ArrayLike | None
+    layer: Layer, comparison: Correlation, distance: Distance, groups: npt.ArrayLike | None
 ) -> Matrix:
     points = _points(layer, distance)
     squares = squared_distances(points)
@@ -97,11 +97,11 @@ def _pairs(groups: npt.ArrayLike | None, rows: int) -> int:
 
 
 def _rsa_plan(
-    comparison: Comparison,
+    comparison: Correlation,
     distance: Distance = "squared_euclidean",
     groups: npt.ArrayLike | None = None,
 ) -> VectorPlan:
-    comparison = one_of("comparison", comparison, COMPARISONS)
+    comparison = one_of("comparison", comparison, CORRELATIONS)
     distance = one_of("distance", distance, DISTANCES)
     return VectorPlan(
         lambda layer: _representation(layer, comparison, distance, groups),
@@ -114,7 +114,7 @@ def rsa(
     X: npt.ArrayLike,
     Y: npt.ArrayLike,
     *,
-    comparison: Comparison = "pearson",
+    comparison: Correlation = "pearson",
     distance: Distance = "squared_euclidean",
     groups: npt.ArrayLike | None = None,
 ) -> float:
@@ -244,7 +244,7 @@ _INVARIANCES = (
 )
 
 
-def _rsa_measure(name: str, title: str, comparison: Comparison, formula: str) -> Measure:
+def _rsa_measure(name: str, title: str, comparison: Correlation, formula: str) -> Measure:
     return Measure(
         name=name,
         title=title,
