@@ -228,7 +228,7 @@ def _regression_scores(
 
 
 def _centred_scores(response: Matrix, kept: Sequence[Rows]) -> Scores:
-    """The response of each row that is fitted, less its mean over these."""
+    """The response of each row that is fitted, centred by its mean over these."""
 
     def scores(fold: int, order: Rows) -> Matrix:
         fitted = response[order[kept[fold]]]

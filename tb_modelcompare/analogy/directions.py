@@ -199,7 +199,7 @@ def open_pair(source: npt.ArrayLike, target: npt.ArrayLike) -> tuple[Layer, Laye
 
 
 def centred_response(x: Layer, v: npt.ArrayLike) -> Matrix:
-    """Activity along a direction less its mean, in the scale of the layer, (rows,).
+    """Centred activity along a direction, in the scale of the layer, (rows,).
 
     Raises
     ------

@@ -214,7 +214,7 @@ class ResultCache:
         return result
 
     def report(self, key: str) -> dict[str, Any] | None:
-        """What the result of `key` reported, without a look at its files."""
+        """What the result of `key` reported, without reading its files."""
         result = self._read_manifest(self._path(key))
         return None if result is None else result.report
 

@@ -87,7 +87,7 @@ def list_snapshots(logdir: str | Path) -> Listing:
 
 
 def listing_of(runs: Iterable[LoggedRun], problems: Iterable[Problem] = ()) -> Listing:
-    """Snapshots of runs: of records with the same id the latest, less those that were removed.
+    """Snapshots of runs: of records with the same id the latest, without those that were removed.
 
     Whatever cannot be used becomes one problem, after those given, and the rest is listed.
     """

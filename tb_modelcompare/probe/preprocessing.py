@@ -80,7 +80,7 @@ class Preprocessing:
 
     @classmethod
     def caffe(cls, mean: tuple[float, float, float] = (103.939, 116.779, 123.68)) -> Preprocessing:
-        """BGR of 0..255 less `mean` (B, G, R), as `keras.applications` mode "caffe".
+        """BGR of 0..255 centred by `mean` (B, G, R), as `keras.applications` mode "caffe".
 
         Parameters
         ----------

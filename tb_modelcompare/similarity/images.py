@@ -65,13 +65,13 @@ class Images:
         With a seed, images come in a random order, so that neighbours have nothing in common.
         """
         sizes = np.bincount(image)
-        place = np.arange(len(sizes))
+        rank = np.arange(len(sizes))
         if seed is not None:
-            place = np.random.default_rng(seed).permutation(len(sizes))
+            rank = np.random.default_rng(seed).permutation(len(sizes))
         ordered = np.empty_like(sizes)
-        ordered[place] = sizes
+        ordered[rank] = sizes
         edges = np.concatenate([[0], np.cumsum(ordered)]).astype(np.intp)
-        return cls(np.argsort(place[image], kind="stable"), edges)
+        return cls(np.argsort(rank[image], kind="stable"), edges)
 
     @property
     def count(self) -> int:
@@ -121,7 +121,7 @@ class LayerOfImages(Layer):
     ----------
     images : Images
     centre : array (units,)
-        That mean, less the mean over rows; scaled.
+        That mean, centred by the mean over rows, and scaled.
     blend : float
         Row i is `sqrt(weight) (x_i + blend · mean of its image)`.
     """
@@ -152,7 +152,7 @@ class LayerOfImages(Layer):
         dtype: npt.DTypeLike = np.float64,
         out: Array | None = None,
     ) -> Array:
-        """Weighted and blended rows, by their places in the order of images."""
+        """Weighted and blended rows, by their numbers in the order of images."""
         if not isinstance(rows, slice):
             raise TypeError("rows of images are read in turn")
         some = self.images.around(rows)

@@ -180,17 +180,17 @@ def cross_panels(
     blocks = list(row_blocks(rows))
     # Memory that no panel covers is never touched.
     sums = np.zeros((edges_x[-1], edges_y[-1]), dtype if len(blocks) == 1 else np.float64)
-    tiles = _tiles_of_panels([place for _, _, place in panels], sums.shape[1])
-    wanted = sum(sums[place].size for _, _, place in panels)
+    tiles = _tiles_of_panels([where for _, _, where in panels], sums.shape[1])
+    wanted = sum(sums[where].size for _, _, where in panels)
     share = wanted / max(1, sum(sums[tile].size for tile in tiles))
     for block in blocks:
         left = stack(xs, block, dtype)
         right = left if ys is xs else stack(ys, block, dtype)
         done = [share * len(left) * sums[tile].size for tile in tiles]
         _spread_with_costs(_adding(sums, left, right), tiles, done, tick)
-    for _, _, place in panels:
-        sums[place] /= rows
-    return [(index, first, sums[place]) for index, first, place in panels]
+    for _, _, where in panels:
+        sums[where] /= rows
+    return [(index, first, sums[where]) for index, first, where in panels]
 
 
 def _spread_with_costs(

@@ -261,9 +261,9 @@ def _cross_products(
     count = len(sides[0].rows)
     parts = spread(of_rows, list(row_blocks(count, -(-count // PARTS))))
 
-    def variates(place: int) -> Array:
-        total = sum((part[place] for part in parts[1:]), parts[0][place].astype(np.float64))
-        own = sides[targets[place][0]]
+    def variates(end: int) -> Array:
+        total = sum((part[end] for part in parts[1:]), parts[0][end].astype(np.float64))
+        own = sides[targets[end][0]]
         return own.white.variates((total.T / count).astype(own.rows.dtype))
 
     product: list[Array] = [np.empty(0)] * len(hops)
@@ -279,9 +279,9 @@ def _cross_products(
     return product
 
 
-def _by(place: int, hops: Sequence[tuple[int, int]]) -> list[tuple[int, list[int]]]:
-    """(side, indices of the hops that have it in this place)."""
+def _by(end: int, hops: Sequence[tuple[int, int]]) -> list[tuple[int, list[int]]]:
+    """(side, indices of the hops that have it at this end)."""
     members: dict[int, list[int]] = {}
     for index, hop in enumerate(hops):
-        members.setdefault(hop[place], []).append(index)
+        members.setdefault(hop[end], []).append(index)
     return list(members.items())

@@ -146,7 +146,7 @@ def image_table(image: Indices) -> Indices:
 
 
 def permutations_of(image: Indices, count: int, seed: int) -> Iterator[Indices]:
-    """Orders of rows in which whole images changed places."""
+    """Orders of rows in which whole images are permuted."""
     if not count:
         return
     random = np.random.default_rng((seed, 0))

@@ -17,7 +17,7 @@ _NOISE = (b"oneDNN custom operations are on", b"before absl::InitializeLog()")
 def import_tensorflow(device: str) -> None:
     """Import TensorFlow for use on `device`, so that later imports of it say nothing.
 
-    What it writes to standard error meanwhile is held back and then passed on, less the lines
+    What it writes to standard error meanwhile is held back and then passed on, without the lines
     that are known to mean nothing.
 
     Raises

@@ -64,7 +64,7 @@ def test_the_same_options_give_snapshots_that_can_be_compared(
     assert "RGB in [0, 1]" in done.stderr  # no preprocessing was given, so it is said
     other = open_snapshot(tmp_path, "two/again@0")
     assert {layer.dtype for layer in other.layers} == {"float16"}
-    # The same weights on the same places, but of pixels in another range.
+    # The same weights at the same positions, but of pixels in another range.
     difference = other.activations("conv_a") - snapshot.activations("conv_a")
     assert np.abs(difference).max() > 0.01
     assert command("similarity", tmp_path, "one", "two").returncode == 0

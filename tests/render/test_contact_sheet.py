@@ -20,14 +20,14 @@ def test_every_picture_is_there_in_reading_order(scale: int) -> None:
     sheet = np.asarray(
         contact_sheet(pictures(), labels, columns=3, rows=["top", "below"], title="t", scale=scale)
     )
-    places = []
+    corners = []
     for colour in COLOURS:
         found = np.argwhere((sheet == colour).all(-1))
         assert len(found) == (32 * scale) ** 2
-        places.append(tuple(found.min(0)))
-    assert places == sorted(places)
-    assert len({v for v, _ in places}) == 2
-    assert [u for _, u in places[:2]] == [u for _, u in places[3:]]
+        corners.append(tuple(found.min(0)))
+    assert corners == sorted(corners)
+    assert len({v for v, _ in corners}) == 2
+    assert [u for _, u in corners[:2]] == [u for _, u in corners[3:]]
 
 
 def test_labels_are_drawn_and_long_ones_do_not_overlap_the_next_picture() -> None:

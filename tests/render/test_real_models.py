@@ -23,7 +23,7 @@ def test_googlenets_units_answer_to_their_pictures_more_than_to_the_best_photo(
     units = [484, 8, 67]
 
     def means(images: np.ndarray) -> np.ndarray:
-        """Mean of the units over the places of each image (n, h, w, 3) in [0, 255]."""
+        """Mean of the units over the positions of each image (n, h, w, 3) in [0, 255]."""
         maps = np.asarray(part(caffe.apply(images.astype(np.float32) / 255)))
         return maps[..., units].mean((1, 2))
 

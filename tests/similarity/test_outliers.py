@@ -65,10 +65,10 @@ def in_batches(X: Matrix, Y: Matrix, ends: list[int], precision: str = "auto") -
     return float(stream.compare().values[0, 0])
 
 
-PLACES = [[0], [ROWS // 2], [ROWS - 1], [0, 5, 100], list(range(0, ROWS, 4))]
+OUTLYING = [[0], [ROWS // 2], [ROWS - 1], [0, 5, 100], list(range(0, ROWS, 4))]
 
 
-@pytest.mark.parametrize("rows", PLACES, ids=lambda rows: f"{len(rows)} from {rows[0]}")
+@pytest.mark.parametrize("rows", OUTLYING, ids=lambda rows: f"{len(rows)} from {rows[0]}")
 @pytest.mark.parametrize("factor", [30.0, 1e3, 1e4, 1e5, 1e6, 1e7])
 def test_unbiased_cka_of_rows_that_outweigh_all_others(rows: list[int], factor: float) -> None:
     name = "unbiased_linear_cka"

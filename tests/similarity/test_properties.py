@@ -105,7 +105,7 @@ def test_triangle_inequality_of_metrics(name, seed):
 
 
 def laid_out(X):
-    """The same numbers in other places of memory."""
+    """The same numbers elsewhere in memory."""
     wide = np.zeros((2 * X.shape[0], 3 * X.shape[1]), X.dtype)
     wide[::2, 1::3] = X
     reversed_twice = X[::-1, ::-1].copy()[::-1, ::-1]

@@ -87,7 +87,7 @@ def watched(
     call : (function, argument, …)
         What the worker calls, as `work.call_of` makes it.
     directory : Path
-        Where the job reports its progress and looks whether to stop.
+        Where the job reports its progress and asks whether to stop.
     reasons : Reasons
     grace_seconds : float
         From asking the job to stop until its process is ended.
