@@ -45,8 +45,8 @@ def read_probe(run: Any, make: type[Probe]) -> Probe:
     if not found:
         raise ProbeError(f"{root} holds no probe; give a directory that models were logged to")
     if len(found) > 1:
-        places = "; ".join(f"{name} in {_run_of(paths[0])}" for name, paths in found.items())
-        raise ProbeError(f"{root} holds {len(found)} probes: {places}; give one of these runs")
+        where = "; ".join(f"{name} in {_run_of(paths[0])}" for name, paths in found.items())
+        raise ProbeError(f"{root} holds {len(found)} probes: {where}; give one of these runs")
     ((folder, *_),) = found.values()
     return _read(folder, make)
 
