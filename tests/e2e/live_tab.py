@@ -115,6 +115,7 @@ class Tab:
         self.page = page
         self.complaints: list[str] = []
         self.hosts: set[str] = set()
+        self.file = ""
         self._allowed: set[tuple[int, str]] = set()
         self._fonts_of_the_host: set[str] = set()
         page.on("console", self._heard)
@@ -175,6 +176,20 @@ class Tab:
         """The file that a choice of an export menu gives."""
         with self.page.expect_download() as started:
             menu.select_option(choice)
+        return Path(started.value.path()).read_bytes()
+
+    def figure(self, figure: str, ending: str, mm: int = 180) -> bytes:
+        """The file of a figure ("graph" or "matrix") that the dialog gives."""
+        self.frame.get_by_role("button", name="Export…").click()
+        dialog = self.frame.get_by_role("dialog", name="Export")
+        dialog.get_by_label("figure").select_option(figure)
+        dialog.get_by_label("Another width").fill(str(mm))
+        dialog.get_by_role("img").wait_for()
+        self.page.wait_for_timeout(500)  # the models are laid out anew
+        with self.page.expect_download() as started:
+            dialog.get_by_role("button", name=ending.upper()).click()
+        dialog.get_by_role("button", name="Close").click()
+        self.file = started.value.suggested_filename
         return Path(started.value.path()).read_bytes()
 
     def settle(self) -> Tab:

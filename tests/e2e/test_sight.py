@@ -87,7 +87,7 @@ def test_long_names_stay_distinct_and_are_whole_where_they_are_pointed_at(
         assert len(set(short.values())) == len(names)
         assert max(map(len, short.values())) <= 22
         assert all(str(k) in short[name] for k, name in enumerate(names))
-    assert "A: Names: all begin with backbone_stage_" in matrix.inner_text()
+    assert "Names of A begin with backbone_stage_" in matrix.inner_text()
 
     tab.open(named.url, view="graph", side="a", layer=LONG[3]).settle()
     tab.frame.get_by_role("heading", name=LONG[3]).wait_for()
@@ -151,13 +151,12 @@ def test_what_the_measure_says_little_of_is_hatched_and_exports_say_why(
     matrix = tab.frame.get_by_test_id("matrix")
     expect(matrix.locator("rect.hatch")).to_have_count(4)  # two layers, of A and of B
     expect(tab.frame.locator(".model path.hatch")).to_have_count(4)
-    menu = tab.frame.get_by_label("Export", exact=True)
-    for choice in ("matrix.svg", "figure.svg"):
-        document = tab.download(menu, choice)
+    for figure in ("matrix", "graph"):
+        document = tab.figure(figure, "svg")
         said = " ".join(svg_texts(document))
         assert "160 rows are fewer than 12 for each unit of big (200), high (180)" in said
         assert document.count(b'class="hatch"') == 4
-    texts = svg_texts(tab.download(menu, "matrix.svg"))
+    texts = svg_texts(tab.figure("matrix", "svg"))
     assert {"Mean CCA", "A: wide/wide@0", "B: wide/wide@0", "big", "0.0", "1.0"} <= set(texts)
 
     tab.open(board.url, **wide, measure="unbiased_linear_cka", view="both").settle()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import functools
 import io
 import json
 import re
@@ -272,14 +271,13 @@ def test_matrix_is_read_with_keys(tab: Tab, board: Board) -> None:
 def test_export_gives_the_figure_and_the_numbers(tab: Tab, board: Board) -> None:
     tab.open(board.url, **PAIR).settle()
 
-    download = functools.partial(tab.download, tab.frame.get_by_label("Export", exact=True))
-    figure = ElementTree.fromstring(download("figure.svg"))
+    figure = ElementTree.fromstring(tab.figure("graph", "svg"))
     assert figure.tag.endswith("svg")
     titles = {element.text for element in figure.iter("{http://www.w3.org/2000/svg}title")}
     assert {"stem", "module_output"} <= titles
-    assert download("figure.png").startswith(b"\x89PNG")
-    table = list(csv.reader(io.StringIO(download("matrix.csv").decode())))
-    document = json.loads(download("matrix.json"))
+    assert tab.figure("graph", "png").startswith(b"\x89PNG")
+    table = list(csv.reader(io.StringIO(tab.figure("matrix", "csv").decode())))
+    document = json.loads(tab.figure("matrix", "json"))
     assert table[0][1:] == document["columns"]
     assert [float(value) for value in table[1][1:]] == document["values"][0]
 

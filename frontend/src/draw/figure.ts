@@ -5,6 +5,7 @@ import { placeLabels, type Label } from './labels';
 import { lineOf, linePath, type Anchor, type Gap, type Scene } from './lines';
 import { hatchPattern } from './hatch';
 import { outlinePath } from './outline';
+import { leastFont, sizeOn, type Paper } from './paper';
 import { wrap } from './wrap';
 
 export type Side = 'a' | 'b';
@@ -62,7 +63,7 @@ export type Colours = (name: string) => string;
 const MARGIN = 24;
 const CAPTION = 44;
 const FONT = 10.5;
-const LINE = 15;
+const LINE = 1.43;
 
 /** The figure as a document of its own: nothing in it refers to anything outside. */
 export function figureSvg(
@@ -73,10 +74,13 @@ export function figureSvg(
   captions: readonly string[],
   colours: Colours,
   isBiased: (side: Side, box: PlacedBox) => boolean = () => false,
+  paper: Paper | null = null,
 ): string {
-  const caption = captions.flatMap((one) => wrap(one, figure.width, FONT));
   const width = figure.width + 2 * MARGIN;
-  const height = figure.height + 2 * MARGIN + CAPTION + LINE * Math.max(1, caption.length);
+  const font = paper ? leastFont(width, paper) : FONT;
+  const leading = LINE * font;
+  const caption = captions.flatMap((one) => wrap(one, figure.width, font));
+  const height = figure.height + 2 * MARGIN + CAPTION + leading * Math.max(1, caption.length);
   const out: string[] = [];
   const sides = ['a', 'b'] as const;
   for (const side of sides) {
@@ -125,21 +129,24 @@ export function figureSvg(
   }
   const base = figure.height + MARGIN + 8;
   let x = 0;
-  for (const { value, text: tick } of lineTicks(scene.encoding)) {
+  const ticks = lineTicks(scene.encoding);
+  const step = Math.min(70, figure.width / Math.max(1, ticks.length));
+  const sample = Math.min(26, 0.4 * step);
+  for (const { value, text: tick } of ticks) {
     const { width: thickness, opacity } = stroke(value, scene.encoding);
     out.push(
-      `<line x1="${x}" x2="${x + 26}" y1="${base}" y2="${base}" stroke="${colours('--line')}" ` +
+      `<line x1="${n(x)}" x2="${n(x + sample)}" y1="${base}" y2="${base}" stroke="${colours('--line')}" ` +
         `stroke-width="${n(thickness)}" stroke-opacity="${n(opacity)}"/>`,
-      text(x + 32, base + 4, tick, 'start'),
+      text(x + sample + 5, base + 4, tick, 'start'),
     );
-    x += 70;
+    x += step;
   }
-  caption.forEach((line, at) => out.push(text(0, base + 26 + at * LINE, line, 'start')));
+  caption.forEach((line, at) => out.push(text(0, base + 16 + font + at * leading, line, 'start')));
   out.push(text(0, -6, titles.a, 'start'), text(0, figure.height + 10, titles.b, 'start'));
   return (
-    `<svg xmlns="http://www.w3.org/2000/svg" width="${n(width)}" height="${n(height)}" ` +
+    `<svg xmlns="http://www.w3.org/2000/svg" ${sizeOn(paper, width, height)} ` +
     `viewBox="${-MARGIN} ${-MARGIN} ${n(width)} ${n(height)}" ` +
-    `font-family="Roboto, system-ui, Helvetica, Arial, sans-serif" font-size="${FONT}">` +
+    `font-family="Roboto, system-ui, Helvetica, Arial, sans-serif" font-size="${n(font)}">` +
     `<defs>${hatchPattern('graph-hatch', colours('--text'))}</defs>` +
     `<rect x="${-MARGIN}" y="${-MARGIN}" width="100%" height="100%" fill="${colours('--page')}"/>` +
     `${out.join('\n')}</svg>`

@@ -3,6 +3,18 @@ export function colour(name: string): string {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 }
 
+/** The same colour on paper: in the light theme, whichever holds. */
+export function paperColour(name: string): string {
+  for (const sheet of document.styleSheets) {
+    for (const rule of sheet.cssRules) {
+      if (!(rule instanceof CSSStyleRule) || rule.selectorText !== ':root') continue;
+      const value = rule.style.getPropertyValue(name).trim();
+      if (value) return value;
+    }
+  }
+  return colour(name);
+}
+
 /** Follows TensorBoard's light or dark mode; alone, the reader's system setting. */
 export function followTheme(apply: (dark: boolean) => void): () => void {
   let host: HTMLElement | null;

@@ -28,14 +28,14 @@ describe('short names', () => {
     const { of, said } = shortNames(names, LETTERS);
     expect(of('expanded_conv_13_depthwise')).toBe('…13_depthwise');
     expect(of('Logits')).toBe('Logits');
-    expect(said).toBe('Names: … stands for expanded_conv_.');
+    expect(said).toBe('have … for expanded_conv_');
   });
 
   it('leave out what all share, and say it once', () => {
     const names = numbered(3, (k) => `resnet/backbone/stage_${k + 1}/conv2d/relu_activation`);
     expect(shorten(names)).toEqual(['1', '2', '3']);
     expect(shortNames(names, LETTERS).said).toBe(
-      'Names: all begin with resnet/backbone/stage_, all end with /conv2d/relu_activation.',
+      'begin with resnet/backbone/stage_ and end with /conv2d/relu_activation',
     );
   });
 

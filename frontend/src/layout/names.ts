@@ -4,7 +4,7 @@ import { group } from 'd3-array';
 export interface ShortNames {
   /** The short form of a name of the set; any other comes back as it is. */
   of: (name: string) => string;
-  /** What was left out of all or most of them, in words; null if nothing was. */
+  /** What was left out, as the end of a sentence about all names; null if nothing was. */
   said: string | null;
 }
 
@@ -32,12 +32,12 @@ export function shortNames(names: Iterable<string>, letters: number): ShortNames
   const fits = whole.every((name) => name.length > beginning + end);
   const [from, to] = fits ? [beginning, end] : [beginning, 0];
   let short = whole.map((name) => name.slice(from, name.length - to));
-  if (from > 0) said.push(`all begin with ${whole[0]!.slice(0, from)}`);
-  if (to > 0) said.push(`all end with ${whole[0]!.slice(-to)}`);
+  if (from > 0) said.push(`begin with ${whole[0]!.slice(0, from)}`);
+  if (to > 0) said.push(`end with ${whole[0]!.slice(-to)}`);
 
   const frequent = frequentBeginning(short.filter(isLong));
   if (frequent !== null) {
-    said.push(`${DOTS} stands for ${frequent}`);
+    said.push(`have ${DOTS} for ${frequent}`);
     short = short.map((name) =>
       name.startsWith(frequent) && name !== frequent ? DOTS + name.slice(frequent.length) : name,
     );
@@ -46,7 +46,7 @@ export function shortNames(names: Iterable<string>, letters: number): ShortNames
   const forms = new Map(whole.map((name, at) => [name, apart[at]!]));
   return {
     of: (name) => forms.get(name) ?? name,
-    said: said.length ? `Names: ${said.join(', ')}.` : null,
+    said: said.length ? said.join(' and ') : null,
   };
 }
 

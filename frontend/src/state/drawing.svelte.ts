@@ -70,6 +70,16 @@ export function createDrawing(session: Pick<Session, 'view' | 'data'>, place: Pl
       view.unfolded[side] = view.unfolded[side].filter((name) => name !== block);
       (isFolded ? view.folded : view.unfolded)[side].push(block);
     },
+    /** Both models as they would be drawn on this width; null while there are no graphs. */
+    async at(room: number): Promise<Record<Side, Layout> | null> {
+      const placed = SIDES.map((side) => {
+        const graph = $state.snapshot(data.graphs[side]);
+        const [folded, unfolded] = [[...view.folded[side]], [...view.unfolded[side]]];
+        return graph && place({ graph, folded, unfolded, width: room, zoom: 1 });
+      });
+      const [a, b] = await Promise.all(placed);
+      return a && b ? { a, b } : null;
+    },
     get width() {
       return width;
     },

@@ -206,8 +206,6 @@ export function createSession(source: Source, parameters: Parameters) {
     source,
     view,
     data,
-    /** Set by the alignment graph while it is shown: the figure as an SVG document. */
-    exportFigure: null as (() => string) | null,
     get matrix() {
       return matrix;
     },

@@ -1,25 +1,49 @@
-import type { Pairs } from '../../align/select';
-import { figureSvg, type Figure } from '../../draw/figure';
-import type { Scene } from '../../draw/lines';
-import { colour } from '../../host/theme';
-import type { PlacedBox } from '../../layout/place';
+import { NO_TABLE } from '../../align/matrix';
+import { anchor, composeFigure, figureSvg } from '../../draw/figure';
+import { unitsOf, type Paper } from '../../draw/paper';
+import { paperColour } from '../../host/theme';
+import type { Layout } from '../../layout/place';
 import type { Session, Side } from '../../state/session.svelte';
+import type { createBoxLines } from './boxLines.svelte';
+
+/** Room between the models, as a share of the width of the paper, within bounds. */
+const [GAP, LEAST_GAP, MOST_GAP] = [0.4, 110, 300];
+const MARGINS = 48;
+
+/** As wide a drawing as fits on the paper, in its units. */
+export function roomOn({ mm }: Paper): number {
+  return unitsOf(mm) - MARGINS;
+}
+
+/** What the numbers are, over what, and whether they are exact: the beginning of a caption. */
+export function captionOf(session: Pick<Session, 'exact' | 'snapshot' | 'title'>): string {
+  const about = session.snapshot('a');
+  const images = (about?.images ?? 0).toLocaleString('en');
+  const rows = (about?.rows ?? 0).toLocaleString('en');
+  const estimate = session.exact ? '' : ', a progressive estimate from part of them';
+  const items = about?.of_images === false ? 'items' : 'images';
+  return `${session.title} between layers, over ${images} ${items} (${rows} rows) of one probe${estimate}`;
+}
 
 /** The alignment graph as a document of its own, with all that is to be known of its lines. */
 export function exportedFigure(
   session: Pick<Session, 'exact' | 'snapshot' | 'title' | 'view' | 'warnings'>,
-  figure: Figure,
-  scene: Scene,
-  lines: Pairs,
-  notes: readonly string[],
-  isBiased: (side: Side, box: PlacedBox) => boolean,
+  layouts: Record<Side, Layout>,
+  drawn: ReturnType<typeof createBoxLines>,
+  paper: Paper,
 ): string {
+  const between = Math.min(MOST_GAP, Math.max(LEAST_GAP, GAP * unitsOf(paper.mm)));
+  const figure = composeFigure(layouts, between);
   const title = (side: Side): string => `${side.toUpperCase()}: ${session.view[side]}`;
-  const rows = session.snapshot('a')?.rows ?? 0;
-  const caption =
-    `${session.title}, between layers over ${rows.toLocaleString('en')} rows of one probe` +
-    (session.exact ? '; ' : ' (a progressive estimate from part of them); ') +
-    `${notes.join('; ')}.`;
+  const scene = {
+    table: drawn.table ?? NO_TABLE,
+    rows: drawn.boxes.a.map((box) => anchor(figure, 'a', box)),
+    columns: drawn.boxes.b.map((box) => anchor(figure, 'b', box)),
+    gap: figure.gap,
+    encoding: drawn.encoding,
+  };
+  const captions = [`${captionOf(session)}; ${drawn.notes.join('; ')}.`, ...session.warnings];
   const titles = { a: title('a'), b: title('b') };
-  return figureSvg(figure, scene, lines, titles, [caption, ...session.warnings], colour, isBiased);
+  const { lines, isBiased } = drawn;
+  return figureSvg(figure, scene, lines, titles, captions, paperColour, isBiased, paper);
 }
