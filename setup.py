@@ -42,6 +42,7 @@ setup(
     packages=find_packages(include=["tb_modelcompare", "tb_modelcompare.*"]),
     package_data={
         "tb_modelcompare": ["static/*", "static/**/*", "py.typed"],
+        "tb_modelcompare.zoo": ["lucid_models.json"],
         "tb_modelcompare.render": ["_lucid/*", "_lucid/**/*"],
     },
     cmdclass={"build_py": BuildEverything},
@@ -50,6 +51,9 @@ setup(
     install_requires=[*RUNTIME, *tensorflow_requirement()],
     extras_require={
         "torch": ["torch>=2.6"],  # torch modules; 2.6 exports any number of images (Dim.DYNAMIC)
+        "torchvision": ["torchvision>=0.21"],  # torchvision:NAME; 0.21 is the one beside torch 2.6
+        "timm": ["timm>=1,<2"],  # timm:NAME
+        "hf": ["torch>=2.6", "transformers>=5,<6"],  # hf:NAME
         "onnx": ["onnx>=1.17", "onnxruntime>=1.20"],  # .onnx files: read by one, run by the other
         "dask": ["distributed>=2024.8"],  # jobs on a cluster: --modelcompare_scheduler
         "docs": [

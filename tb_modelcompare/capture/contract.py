@@ -100,6 +100,21 @@ class Model:
 
 
 @dataclass(frozen=True)
+class SizedModel:
+    """A model that takes images of any size, as a torch module does, with that of its training.
+
+    Attributes
+    ----------
+    model : object
+    size : (int, int) or None
+        Height and width that images are resized to; None for those of the probe.
+    """
+
+    model: Any
+    size: tuple[int, int] | None
+
+
+@dataclass(frozen=True)
 class Framework:
     """What a module of this folder opens; the module declares it as `FRAMEWORK`.
 

@@ -6,11 +6,12 @@ import functools
 import importlib
 import os
 import pkgutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from tb_modelcompare import capture
-from tb_modelcompare.capture.contract import Feed, Framework, Model
+from tb_modelcompare.capture.contract import Feed, Framework, Model, SizedModel
 from tb_modelcompare.errors import ModelFileError
 from tb_modelcompare.probe import Probe
 
@@ -24,6 +25,10 @@ def open_model(model: Any, probe: Probe) -> Model:
         If it is no model, or none that we can read.
     """
     feed = Feed.of(probe)
+    if isinstance(model, SizedModel):
+        if model.size is not None and feed.is_image:
+            feed = replace(feed, shape=(*model.size, feed.shape[2]))
+        model = model.model
     if isinstance(model, (str, os.PathLike)):
         return _open_path(Path(model), feed)
     for framework in frameworks():

@@ -6,9 +6,10 @@ ever applied to a log directory.
 
 from __future__ import annotations
 
+import warnings
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,20 +28,52 @@ _ACCEPTED = (
 _METADATA_OPS = frozenset({"Shape", "ShapeN", "Size", "Rank", "ZerosLike", "OnesLike"})
 _BIAS_OPS = frozenset({"BiasAdd", "BiasAddV1", "Add", "AddV2"})
 _RESHAPING_OPS = frozenset({"Reshape", "Squeeze", "BatchToSpaceND"})
-_LAYER_KINDS = frozenset({"conv", "dense", "pool", "norm", "activation", "concat", "add"})
+_JOINS = frozenset({"concat", "add"})
+_LAYER_KINDS = frozenset({"conv", "dense", "pool", "norm", "activation"}) | _JOINS
 # Shapes are inferred at this size where a graph takes any …
 _ANY_SIZE = 224
 # … and for so many images: an output of another length is no row per image.
 _BATCH = 13
 
 
+@dataclass(frozen=True)
+class ListedLayer:
+    """What is known of a layer beside its graph: how many units it has, and its tags."""
+
+    units: int
+    tags: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class GraphFile:
+    """The file of a frozen GraphDef, with what the file itself may not say.
+
+    Attributes
+    ----------
+    path : Path
+    input : str or None
+        The name of the placeholder for images; None where the graph has one alone.
+    size : (int, int) or None
+        Height and width of the images where the placeholder takes any.
+    layers : mapping of str to ListedLayer
+        These ops are layers under their own names whatever they are, and their nodes have tags.
+    """
+
+    path: Path
+    input: str | None = None
+    size: tuple[int, int] | None = None
+    layers: Mapping[str, ListedLayer] = field(default_factory=dict)
+
+
 def _is_ours(model: Any) -> bool:
+    if isinstance(model, GraphFile):
+        return True
     # Whatever directory is given can only be a SavedModel.
     is_directory = isinstance(model, Path) and model.is_dir()
     return is_directory or has_suffix(model, ".pb", ".pbtxt", ".graphdef")
 
 
-def open_file(path: Path) -> Model:
+def open_file(file: Path | GraphFile) -> Model:
     """A SavedModel directory or the file of a GraphDef, opened for capture.
 
     Raises
@@ -48,21 +81,31 @@ def open_file(path: Path) -> Model:
     ModelFileError
         If it is none, or TensorFlow cannot load it.
     """
+    if isinstance(file, GraphFile):
+        return _open_graph_def(read_graph_def(file.path), file)
+    path = file
     if path.name in ("saved_model.pb", "saved_model.pbtxt"):
         path = path.parent
     if path.is_dir():
         return _open_saved_model(path)
-    return _open_graph_def(_parse(path), str(path))
+    return _open_graph_def(read_graph_def(path), GraphFile(path))
 
 
 FRAMEWORK = Framework(
     opens=_is_ours,
-    open=lambda path, feed: open_file(path),
+    open=lambda file, feed: open_file(file),
     files=("a frozen .pb file", "a SavedModel directory"),
 )
 
 
-def _parse(path: Path) -> Any:
+def read_graph_def(path: Path) -> Any:
+    """The GraphDef of a file, in binary or as text.
+
+    Raises
+    ------
+    ModelFileError
+        If the file holds none.
+    """
     import tensorflow as tf
     from google.protobuf import text_format
     from google.protobuf.message import DecodeError
@@ -99,7 +142,7 @@ def _open_saved_model(path: Path) -> Model:
         ) from None
     except (OSError, ValueError, TypeError, KeyError, tf.errors.OpError) as error:
         raise ModelFileError(f"TensorFlow cannot load SavedModel {path}: {error}") from error
-    return _open_graph_def(frozen.graph.as_graph_def(), str(path))
+    return _open_graph_def(frozen.graph.as_graph_def(), GraphFile(path))
 
 
 @dataclass(frozen=True)
@@ -110,19 +153,21 @@ class _Step:
     tensor: str
 
 
-def _open_graph_def(graph_def: Any, where: str) -> Model:
+def _open_graph_def(graph_def: Any, file: GraphFile) -> Model:
     import tensorflow as tf
 
     from tb_modelcompare.capture.tracing import freeze_function, sample_function
 
-    placeholder = _image_placeholder(graph_def, where)
+    where = str(file.path)
+    placeholder = _image_placeholder(graph_def, where, file.input)
     sizes = [dim.size if dim.size > 0 else None for dim in placeholder.attr["shape"].shape.dim] or [
         None
     ] * 4
     channels = sizes[3] or 3
     if channels not in (1, 3):
         raise ModelFileError(f"{where} takes {channels} channels and a probe has 1 or 3")
-    shape = (sizes[1], sizes[2], channels)
+    height, width = file.size or (None, None)
+    shape = (sizes[1] or height, sizes[2] or width, channels)
 
     def values(images: Any, tensors: Mapping[str, str]) -> dict[str, Any]:
         found = tf.graph_util.import_graph_def(
@@ -133,10 +178,11 @@ def _open_graph_def(graph_def: Any, where: str) -> Model:
         )
         return dict(zip(tensors, found, strict=True))
 
-    steps = _steps(graph_def, placeholder.name)
+    steps = _steps(graph_def, placeholder.name, file.layers)
     if len(steps) < 2:
         raise ModelFileError(f"{where} computes nothing from its input {placeholder.name!r}")
-    steps = _without_common_scope(steps)
+    if not file.layers:
+        steps = _without_common_scope(steps)
     tensors = {step.node.name: step.tensor for step in steps[1:]}
     with tf.Graph().as_default():
         size = (_BATCH, shape[0] or _ANY_SIZE, shape[1] or _ANY_SIZE, channels)
@@ -152,6 +198,7 @@ def _open_graph_def(graph_def: Any, where: str) -> Model:
         nodes.append(node)
         if tensor.dtype.is_floating and node.shape is not None and len(node.shape) <= 3:
             candidates.append(node.name)
+    nodes = _tagged(nodes, file)
     return Model(
         graph=LayerGraph(tuple(nodes)),
         candidates=tuple(candidates),
@@ -189,7 +236,27 @@ def _reference(
     return {layer: Reference([value]) for layer, value in found.items()}
 
 
-def _image_placeholder(graph_def: Any, where: str) -> Any:
+def _tagged(nodes: Sequence[Node], file: GraphFile) -> list[Node]:
+    """The nodes with the tags of the listed layers. A warning says where list and file differ."""
+    units = {node.name: node.units for node in nodes}
+    problems = [
+        f"{name} is not there" if name not in units else f"{name} has {units[name]} units, not {n}"
+        for name, n in ((name, listed.units) for name, listed in file.layers.items())
+        if units.get(name) != n
+    ]
+    if problems:
+        warnings.warn(
+            f"{file.path} is not quite what is known of it: {', '.join(problems[:5])} "
+            f"({len(problems)} of {len(file.layers)} layers)",
+            stacklevel=2,
+        )
+    return [
+        replace(node, tags=file.layers[node.name].tags) if node.name in file.layers else node
+        for node in nodes
+    ]
+
+
+def _image_placeholder(graph_def: Any, where: str, name: str | None) -> Any:
     import tensorflow as tf
 
     inputs = [node for node in graph_def.node if node.op == "Placeholder"]
@@ -198,21 +265,23 @@ def _image_placeholder(graph_def: Any, where: str) -> Any:
         for node in inputs
         if node.attr["dtype"].type == tf.float32.as_datatype_enum
         and len(node.attr["shape"].shape.dim) in (0, 4)
+        and name in (None, node.name)
     ]
     if len(images) != 1:
         described = ", ".join(f"{n.name} ({len(n.attr['shape'].shape.dim)}-d)" for n in inputs)
         raise ModelFileError(
-            f"{where} should have one placeholder for float32 images (n, h, w, 1 or 3); it has "
-            f"{described or 'no placeholder at all'}"
+            f"{where} should have one placeholder{f' {name!r}' if name else ''} for float32 images "
+            f"(n, h, w, 1 or 3); it has {described or 'no placeholder at all'}"
         )
     return images[0]
 
 
-def _steps(graph_def: Any, image: str) -> list[_Step]:
+def _steps(graph_def: Any, image: str, listed: Collection[str] = ()) -> list[_Step]:
     """The ops that make layers, in topological order, the input first.
 
     A step with one input that depends on the image and no kind of its own (a multiplication by
     a constant, a cast) is part of the edge that it lies on. A bias belongs to its convolution.
+    Ops that are `listed` are steps of their own whatever they are.
     """
     ops = {node.name: node for node in graph_def.node}
     consumers: dict[str, list[str]] = defaultdict(list)
@@ -233,11 +302,12 @@ def _steps(graph_def: Any, image: str) -> list[_Step]:
             continue
         kind = kind_of(node.op)
         joins = len(sources) > 1
-        if not joins and (kind not in _LAYER_KINDS or kind in ("concat", "add")):
+        is_step = name in listed or joins or kind in _LAYER_KINDS - _JOINS
+        if not is_step:
             layer_of[name] = inputs[0]
             continue
         chain = [name]
-        if kind in ("conv", "dense"):
+        if kind in ("conv", "dense") and name not in listed:
             chain = _biased(name, ops, consumers, layer_of)
             absorbed.update(chain[1:])
         tensor = chain[-1]

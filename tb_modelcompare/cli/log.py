@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from tb_modelcompare import zoo
 from tb_modelcompare.capture.contract import compiled_pattern
 from tb_modelcompare.cli.probe import probe_of
 from tb_modelcompare.cli.serve import serve
@@ -21,22 +22,25 @@ from tb_modelcompare.tensorflow_setup.quiet_import import import_tensorflow
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Log one model file."""
-    model = _existing(arguments.model)
+    """Log one model."""
+    called = _called(arguments.model)
     # Before the photos are read and TensorFlow is loaded.
     preprocessing = _preprocessing(arguments.preprocessing, arguments.mean, arguments.std)
-    name = checked_name(model.stem if arguments.name is None else arguments.name)
+    name = checked_name(called if arguments.name is None else arguments.name)
     checked_step(arguments.step)
     checked_run_dir(arguments.logdir)
     _check_layers(arguments)
+    if arguments.initial_weights and not zoo.is_name(arguments.model):
+        raise OptionError("--initial-weights is for models by name, such as keras:ResNet50")
+    model = _loaded(arguments.model, trained=not arguments.initial_weights)
     probe = probe_of(arguments)
     _log_model(arguments, model, name, arguments.logdir, arguments.step, preprocessing, probe)
     return 0
 
 
 def compare(arguments: argparse.Namespace) -> int:
-    """Log two model files on one probe, and open the tab on them."""
-    models = [_existing(arguments.a), _existing(arguments.b)]
+    """Log two models on one probe, and open the tab on them."""
+    called = [_called(arguments.a), _called(arguments.b)]
     given = arguments.preprocessing or [None]
     if len(given) > 2:
         raise OptionError(
@@ -44,7 +48,7 @@ def compare(arguments: argparse.Namespace) -> int:
         )
     words = given * (2 // len(given))
     preprocessing = [_preprocessing(one, arguments.mean, arguments.std) for one in words]
-    names = _different_names(models)
+    names = _different_names([arguments.a, arguments.b], called)
     runs = [Path(arguments.logdir) / name for name in names]
     for directory in runs:
         checked_run_dir(directory)
@@ -54,6 +58,7 @@ def compare(arguments: argparse.Namespace) -> int:
                 f"tensorboard --logdir {arguments.logdir}"
             )
     _check_layers(arguments)
+    models = [_loaded(arguments.a), _loaded(arguments.b)]
     probe = probe_of(arguments)
     snapshots = [
         _log_model(arguments, model, name, str(directory), 0, how, probe)
@@ -71,14 +76,30 @@ def _existing(model: str) -> Path:
     return path
 
 
-def _different_names(models: list[Path]) -> list[str]:
-    """Names of the files, with their directories' where these are equal."""
-    names = [model.resolve().stem for model in models]
+def _called(model: str) -> str:
+    """What a model is called unless it is said: as its file, or as in its collection."""
+    return zoo.short_name(model) if zoo.is_name(model) else _existing(model).absolute().stem
+
+
+def _loaded(model: str, trained: bool = True) -> Path | zoo.ZooModel:
+    """A file, or what a name stands for, fetched if it is not there yet."""
+    if not zoo.is_name(model):
+        return Path(model)
+    import_tensorflow("auto")
+    return zoo.load(model, trained=trained)
+
+
+def _different_names(models: list[str], names: list[str]) -> list[str]:
+    """Names of the models, with their directories' or collections' where these are equal."""
     if names[0] == names[1]:
-        names = [f"{model.resolve().parent.name}-{model.resolve().stem}" for model in models]
+        names = [f"{_place(m)}-{name}" for m, name in zip(models, names, strict=True)]
     if names[0] == names[1]:
-        names[1] += "-2"
+        names = [names[0], f"{names[1]}-2"]
     return [checked_name(name) for name in names]
+
+
+def _place(model: str) -> str:
+    return model.partition(":")[0] if zoo.is_name(model) else Path(model).resolve().parent.name
 
 
 def _check_layers(arguments: argparse.Namespace) -> None:
@@ -88,13 +109,18 @@ def _check_layers(arguments: argparse.Namespace) -> None:
 
 def _log_model(
     arguments: argparse.Namespace,
-    model: Path,
+    model: Path | zoo.ZooModel,
     name: str,
     logdir: str,
     step: int,
     preprocessing: Preprocessing | None,
     probe: Probe,
 ) -> Snapshot:
+    layers = arguments.layers
+    if isinstance(model, zoo.ZooModel):
+        preprocessing = preprocessing or model.preprocessing
+        layers = layers or model.layers
+        model = model.model
     if preprocessing is None:
         say(f"{name}: no --preprocessing: the model is shown RGB in [0, 1]")
     else:
@@ -106,7 +132,7 @@ def _log_model(
             model,
             step=step,
             preprocessing=preprocessing or Preprocessing(),
-            layers=arguments.layers,
+            layers=layers,
             reduction=arguments.reduction,
             dtype=arguments.dtype,
         )

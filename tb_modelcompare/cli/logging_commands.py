@@ -15,8 +15,13 @@ from tb_modelcompare.probe.sampling import REDUCTIONS
 _PREPROCESSING = (
     "what the model wants its pixels to be: tf ([-1, 1]), torch (ImageNet mean and deviation), "
     "caffe (BGR, mean subtracted), a range LO,HI, or a formula of a pixel x from 0 to 255, such as "
-    "'(x-127)/128' (default: 0,1). A wrong one gives wrong activations. Negative bounds: "
-    "--preprocessing=-1,1"
+    "'(x-127)/128' (default: what a model by name states, else 0,1). A wrong one gives wrong "
+    "activations. Negative bounds: --preprocessing=-1,1"
+)
+
+_NAMES = (
+    "zoo:NAME (lucid's modelzoo), keras:NAME, torchvision:NAME, timm:NAME or hf:OWNER/NAME, "
+    "fetched the first time"
 )
 
 
@@ -26,7 +31,7 @@ def log_command(commands: Any) -> None:
         "log",
         "log.run",
         "show a model a directory of photos and log what its layers compute",
-        "Logs a model file: activations of its layers on a probe, its graph, and what is needed "
+        "Logs a model: activations of its layers on a probe, its graph, and what is needed "
         "to render its features. Models can be compared if they were logged with the same photos, "
         "--size, --limit, --positions and --seed, or on the probe of a former run (--probe RUN).",
     )
@@ -34,7 +39,7 @@ def log_command(commands: Any) -> None:
         "model",
         metavar="MODEL",
         help="a .keras or .h5 file, a SavedModel directory, a frozen .pb; .tflite and .onnx files "
-        "without pictures",
+        f"without pictures; or a name: {_NAMES}",
     )
     parser.add_argument(
         "--probe",
@@ -46,9 +51,15 @@ def log_command(commands: Any) -> None:
     parser.add_argument(
         "--logdir", type=path, metavar="RUN", required=True, help="the run's directory"
     )
-    parser.add_argument("--name", metavar="N", help="the model's name (default: its file's name)")
+    parser.add_argument("--name", metavar="N", help="what to call it (default: its file's name)")
     parser.add_argument(
         "--step", metavar="S", type=count(0, MAX_STEP), default=0, help="of training (default: 0)"
+    )
+    parser.add_argument(
+        "--initial-weights",
+        action="store_true",
+        help="of a model by name, its random initial weights in place of the trained ones; keras, "
+        "torchvision and timm fetch nothing then",
     )
     parser.add_argument("--preprocessing", metavar="P", help=_PREPROCESSING)
     _model_options(parser)
@@ -60,7 +71,7 @@ def compare_command(commands: Any) -> None:
         "compare",
         "log.compare",
         "log two models on one directory of photos and open the tab on them",
-        "Logs two model files as `log` does, with one probe, then starts TensorBoard and opens a "
+        "Logs two models as `log` does, with one probe, then starts TensorBoard and opens a "
         "browser on their alignment graph. Ctrl-C ends it; `tensorboard --logdir D` shows the same "
         "again.",
     )
@@ -68,7 +79,8 @@ def compare_command(commands: Any) -> None:
         parser.add_argument(
             name,
             metavar=name.upper(),
-            help=f"the {which} model's file: .keras, .h5, SavedModel, .pb, .tflite or .onnx",
+            help=f"the {which} model's file (.keras, .h5, SavedModel, .pb, .tflite or .onnx) or "
+            "its name, as `log` takes it",
         )
     parser.add_argument(
         "--probe",

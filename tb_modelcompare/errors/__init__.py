@@ -40,6 +40,10 @@ class ModelFileError(ModelCompareError):
     """A file or object given as a model is none that we can read."""
 
 
+class FetchError(ModelCompareError):
+    """A model's file cannot be fetched: no connection, an answer that is no model, another file."""
+
+
 class LayerSelectionError(ModelCompareError):
     """A layer filter matches nothing, or names a layer that does not exist."""
 

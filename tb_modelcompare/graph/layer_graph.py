@@ -38,6 +38,7 @@ class Node:
     where a size is not fixed, None altogether where unknown); `units` is its last number.
     `logged` says that activations were stored. `group` is the name of the node into which
     this one is merged when drawn (its convolution's box, say), None if it is drawn itself.
+    `tags` are what a list of layers beside the model says of it, such as lucid's ("conv",).
     """
 
     name: str
@@ -49,6 +50,7 @@ class Node:
     label: str = ""
     kind: str = "other"
     group: str | None = None
+    tags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,7 @@ class LayerGraph:
         """The form that docs/reference/log_format.md describes."""
         return {
             "version": GRAPH_VERSION,
-            "nodes": [asdict(node) for node in self.nodes],
+            "nodes": [_node_to_json(node) for node in self.nodes],
             "blocks": [asdict(block) for block in self.blocks],
         }
 
@@ -120,6 +122,14 @@ class LayerGraph:
         _expect(len({b.name for b in blocks}) == len(blocks), "has two blocks of one name")
         _check_parents("block", {block.name: block.parent for block in blocks})
         return cls(tuple(nodes), blocks)
+
+
+def _node_to_json(node: Node) -> dict[str, Any]:
+    """Tags are left out where there are none, as in all logs before there were any."""
+    value = asdict(node)
+    if not node.tags:
+        del value["tags"]
+    return value
 
 
 def _expect(condition: bool, complaint: str) -> None:
@@ -174,6 +184,7 @@ def _node(raw: Any) -> Node:
         label=_text(raw, "label"),
         kind=kind,
         group=group,
+        tags=_names(raw, "tags") if "tags" in raw else (),
     )
 
 
