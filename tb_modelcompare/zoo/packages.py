@@ -38,7 +38,8 @@ def fetched_by(package: str, name: str) -> Iterator[None]:
     except ModelCompareError:
         raise
     except Exception as error:
+        why = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(".")
         raise FetchError(
-            f"{package} cannot load {name:.100}: {type(error).__name__}: {error}. Is there a "
-            f"connection? A model that was fetched before is taken from {package}'s own cache"
+            f"{package} cannot load {name:.100} ({why:.500}); is there a connection? A model that "
+            f"was fetched before is taken from the cache of {package}"
         ) from error

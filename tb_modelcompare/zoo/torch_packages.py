@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from typing import Any
 
@@ -26,8 +27,13 @@ def load_torchvision(name: str, trained: bool) -> ZooModel:
     known(name, dict.fromkeys(models.list_models()), "torchvision")
     weights = models.get_model_weights(name).DEFAULT
     preprocessing, size = torchvision_preprocessing(name, weights.transforms())
+    options: dict[str, Any] = {"weights": weights}
+    if not trained:
+        # A segmenter's trunk has weights of its own, which come with all of them otherwise.
+        parameters = inspect.signature(models.get_model_builder(name)).parameters
+        options = dict.fromkeys(parameters.keys() & {"weights", "weights_backbone"})
     with fetched_by("torchvision", name):
-        model = models.get_model(name, weights=weights if trained else None)
+        model = models.get_model(name, **options)
     return ZooModel(name, SizedModel(model, size), preprocessing)
 
 
@@ -64,7 +70,8 @@ def load_timm(name: str, trained: bool) -> ZooModel:
     """
     timm = package("timm", "timm")
     if ":" not in name:  # timm takes hf-hub:… and local-dir:… as well
-        known(name.partition(".")[0], dict.fromkeys(timm.list_models()), "timm")
+        names = [*timm.list_models(), *timm.list_models(pretrained=True)]
+        known(name, dict.fromkeys(names), "timm")
     with fetched_by("timm", name):
         model = timm.create_model(name, pretrained=trained)
     config = timm.data.resolve_data_config({}, model=model)
@@ -89,9 +96,16 @@ def load_hf(name: str, trained: bool) -> ZooModel:
     with fetched_by("transformers", name):
         config = transformers.AutoConfig.from_pretrained(name)
         is_classifier = any("ImageClassification" in a for a in config.architectures or ())
-        family = transformers.AutoModelForImageClassification if is_classifier else None
-        family = family or transformers.AutoModel
-        model = family.from_pretrained(name) if trained else family.from_config(config)
+        family = (
+            transformers.AutoModelForImageClassification
+            if is_classifier
+            else transformers.AutoModel
+        )
+        # Attention as plain products, which can be translated to a graph that is rendered.
+        how = {"attn_implementation": "eager"}
+        model = (
+            family.from_pretrained(name, **how) if trained else family.from_config(config, **how)
+        )
         processor, _ = transformers.ImageProcessingMixin.get_image_processor_dict(name)
     preprocessing, size = hf_preprocessing(name, processor)
     return ZooModel(short_name(name), SizedModel(model, size), preprocessing)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from file_server import FileServer, serving
+from PIL import Image
 
 
 @pytest.fixture
@@ -22,3 +24,13 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FileServ
     with serving(tmp_path / "served") as found:
         monkeypatch.setenv("TB_MODELCOMPARE_ZOO", found.address)
         yield found
+
+
+@pytest.fixture
+def photo_directory(tmp_path: Path) -> Path:
+    directory = tmp_path / "photos"
+    directory.mkdir()
+    pixels = np.random.default_rng(0).integers(0, 256, (4, 40, 40, 3), dtype=np.uint8)
+    for number, image in enumerate(pixels):
+        Image.fromarray(image).save(directory / f"{number}.png")
+    return directory
