@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tb_modelcompare.zoo.loading import COLLECTIONS, is_name, load
+from tb_modelcompare.zoo.loading import is_name, load
 from tb_modelcompare.zoo.model import ZooModel, short_name
 
-__all__ = ["COLLECTIONS", "ZooModel", "is_name", "load", "short_name"]
+__all__ = ["ZooModel", "is_name", "load", "short_name"]

@@ -34,7 +34,17 @@ class ZooModel:
 
 
 def short_name(name: str) -> str:
-    """What a model is called in a log: the last part of an address, a path or OWNER/NAME."""
+    """What a model is called in a log: the last part of an address, a path or OWNER/NAME.
+
+    Parameters
+    ----------
+    name : str
+        As `load` takes it, or without its collection.
+
+    Returns
+    -------
+    str
+    """
     last = name.partition("#")[0].rstrip("/").replace(":", "/").rpartition("/")[2]
     return last.removesuffix(".pb") or "model"
 

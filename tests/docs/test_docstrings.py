@@ -20,6 +20,7 @@ MODULES = (
     "tb_modelcompare.similarity",
     "tb_modelcompare.analogy",
     "tb_modelcompare.training",
+    "tb_modelcompare.zoo",
 )
 REQUIRED = {
     "GL05",  # tabs

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tb_modelcompare import analogy, errors, render, similarity, training
+from tb_modelcompare import analogy, errors, render, similarity, training, zoo
 from tb_modelcompare.cli.parser import build_parser, command_parsers
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -65,7 +65,7 @@ def test_pages_fetch_nothing_from_elsewhere(site: Path) -> None:
         )
 
 
-@pytest.mark.parametrize("module", [similarity, analogy, training, render])
+@pytest.mark.parametrize("module", [similarity, analogy, training, render, zoo])
 def test_the_reference_has_every_public_name(site: Path, module: object) -> None:
     name = module.__name__  # type: ignore[attr-defined]
     page = (site / "reference" / f"{name.rpartition('.')[2]}.html").read_text(encoding="utf-8")
