@@ -275,7 +275,7 @@ RSA_SPEARMAN = _rsa_measure(
 RSA_COSINE = _rsa_measure(
     "rsa_cosine", "RSA, cosine", "cosine", "cos(|x_i - x_j|², |y_i - y_j|²), i < j"
 )
-_RSA: dict[Comparison, Measure] = {
+_RSA: dict[Correlation, Measure] = {
     "pearson": RSA_PEARSON,
     "spearman": RSA_SPEARMAN,
     "cosine": RSA_COSINE,
