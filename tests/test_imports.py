@@ -24,8 +24,8 @@ ALLOWED = {
     "tensorboard.util.tb_logging": ("server/", "loader.py"),
     "tensorboard.plugin_util": ("server/",),
     "tensorboard.errors": ("server/",),
-    "tensorboard.compat": ("log/", "render/graph_def.py"),
-    "tensorboard.util.tensor_util": ("render/graph_def.py", "log/"),
+    "tensorboard.compat": ("log/", "graph/graph_def.py"),
+    "tensorboard.util.tensor_util": ("graph/graph_def.py", "log/"),
 }
 
 

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from tb_modelcompare.errors import NotRenderableError
 from tb_modelcompare.log.arrays import ArrayFile
 from tb_modelcompare.log.snapshot import Snapshot
 from tb_modelcompare.log.stored_probe import StoredProbe
+from tb_modelcompare.log.strongest import Strongest
 from tb_modelcompare.probe.probe import Probe
-
-if TYPE_CHECKING:
-    from tb_modelcompare.render.receptive import ReceptiveField
 
 _BLOCK_VALUES = 2**22
 
@@ -155,7 +152,10 @@ def top_positions(
 ) -> TopPositions:
     """Where on the probe's images a unit of a layer is most active, or least if `negative`.
 
-    `values` (rows,) are the unit's activations, for a caller that has read them already.
+    Over all positions of the layer's map, where that was logged and as many images are asked for
+    as were kept; else, for `negative`, and where a layer before a cap decides between equal
+    values, at the positions of the probe. `values` (rows,) are the unit's activations, for a
+    caller that has read them already.
 
     Raises
     ------
@@ -164,37 +164,81 @@ def top_positions(
     MissingAssetError, CorruptSnapshotError
         If the snapshot's files cannot be used.
     """
+    logged = None if negative else snapshot.strongest(layer)
+    if logged is not None and limit <= logged.values.shape[1]:
+        top = _logged_positions(snapshot, probe, layer, logged, unit, limit)
+        if not _is_tied(top):
+            return top
+    else:
+        top = None
     per_image = snapshot.probe_record.positions_per_image
     if values is None:
         values = snapshot.stored_activations(layer).column(unit)
     response = 0 - values if negative else values
-    top = top_rows(response, per_image, limit)
+    rows = top_rows(response, per_image, limit)
     uncapped = None
-    if _has_ties(response, float(response[top.rows[-1]])):
+    if top is not None or _has_ties(response, float(response[rows.rows[-1]])):
         uncapped = _before_cap(snapshot, layer, unit, response)
     if uncapped is not None:
-        top = top_rows(response, per_image, limit, uncapped.sign * uncapped.values)
-    field = _field(snapshot, layer)
-    spatial = snapshot.layer(layer).spatial
+        rows = top_rows(response, per_image, limit, uncapped.sign * uncapped.values)
+    elif top is not None:
+        return top
     found = []
-    for row in top.rows:
+    for row in rows.rows:
+        before = None if uncapped is None else float(uncapped.values[row])
         u, v = (float(share) for share in probe.positions[row])
-        box = None
-        if field is not None and spatial is not None:
-            position = (int(u * spatial[0]), int(v * spatial[1]))
-            box = list(field[0].box(position, field[1]))
-        found.append(
-            {
-                "image": int(row) // per_image,
-                "name": probe.names[int(row) // per_image],
-                "value": float(response[row]),
-                "before": None if uncapped is None else float(uncapped.values[row]),
-                "u": u,
-                "v": v,
-                "box": box,
-            }
-        )
-    return TopPositions(found, top.tied, None if uncapped is None else uncapped.layer)
+        image = int(row) // per_image
+        found.append(_position(snapshot, probe, layer, image, float(response[row]), (u, v), before))
+    return TopPositions(found, rows.tied, None if uncapped is None else uncapped.layer)
+
+
+def _logged_positions(
+    snapshot: Snapshot,
+    probe: Probe | StoredProbe,
+    layer: str,
+    logged: Strongest,
+    unit: int,
+    limit: int,
+) -> TopPositions:
+    """The strongest images over all positions of the map, as they were found while logging."""
+    height, width = snapshot.layer(layer).spatial or (1, 1)
+    values = logged.values[unit]
+    found = []
+    for value, image, cell in zip(
+        values[:limit], logged.images[unit], logged.cells[unit], strict=False
+    ):
+        row, column = divmod(int(cell), width)
+        uv = (row + 0.5) / height, (column + 0.5) / width
+        found.append(_position(snapshot, probe, layer, int(image), float(value), uv, None))
+    equal = int((values[limit:] == values[limit - 1]).sum())
+    tied = equal + (int(logged.tied[unit]) if values[-1] == values[limit - 1] else 0)
+    return TopPositions(found, tied, None)
+
+
+def _position(
+    snapshot: Snapshot,
+    probe: Probe | StoredProbe,
+    layer: str,
+    image: int,
+    value: float,
+    uv: tuple[float, float],
+    before: float | None,
+) -> dict[str, Any]:
+    record = snapshot.layer(layer)
+    box = None
+    if record.receptive_field is not None and record.spatial is not None:
+        height, width = record.spatial
+        box = list(record.receptive_field.box((int(uv[0] * height), int(uv[1] * width))))
+    name = probe.names[image]
+    return {
+        "image": image, "name": name, "value": value, "before": before,
+        "u": uv[0], "v": uv[1], "box": box,
+    }  # fmt: skip
+
+
+def _is_tied(top: TopPositions) -> bool:
+    values = [position["value"] for position in top.positions]
+    return top.tied > 0 or len(set(values)) < len(values)
 
 
 def _has_ties(response: npt.NDArray[np.floating[Any]], least: float) -> bool:
@@ -264,22 +308,3 @@ def _layers_before(snapshot: Snapshot, layer: str) -> tuple[str, ...]:
         if logged.get(node.name) == logged[layer]:
             found.append(node.name)
     return tuple(found)
-
-
-@functools.lru_cache(maxsize=256)
-def _field(snapshot: Snapshot, layer: str) -> tuple[ReceptiveField, tuple[int, int]] | None:
-    """What a layer sees of an input of the model's own size."""
-    from tb_modelcompare.render.frozen import FrozenModel
-    from tb_modelcompare.render.receptive import receptive_field
-
-    if snapshot.frozen is None:
-        return None
-    model = FrozenModel.from_snapshot(snapshot)
-    height, width, _ = model.input_shape
-    try:
-        field = receptive_field(model, layer)
-    except NotRenderableError:  # there is no picture of such a layer, but there are photos
-        return None
-    if field is None or height is None or width is None:
-        return None
-    return field, (height, width)

@@ -9,11 +9,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tb_modelcompare.capture.receptive import ReceptiveField
 from tb_modelcompare.errors import CorruptSnapshotError
 from tb_modelcompare.log.assets import Asset
 
 _WIDTHS = {"float32": 4, "float16": 2}
 _STRONGEST = ("values", "images", "cells", "tied")
+_FIELD = ("image", "start", "stride", "size")
 
 # What a record may claim, so that no reader hashes a file without end. The header of a .npy
 # file is at most a few hundred bytes.
@@ -24,6 +26,7 @@ _MAX_FROZEN_BYTES = 2**31  # of a protocol buffer
 _MAX_HEADER_BYTES = 1024
 
 _MOST_STRONGEST = 1024
+_FARTHEST = 2**40  # in pixels, far beyond any image
 
 # Bytes of one value of a probe: uint8, float32 or int32, int64.
 _PROBE_WIDTHS = (1, 4, 8)
@@ -37,6 +40,8 @@ class LayerRecord:
 
     `spatial` is (height, width) of the layer's map, None if it has none. `strongest` is the row of
     its first unit in the arrays of strongest images, None if it is not among them.
+    `receptive_field` is what its positions see of an image; None if that is all of it, or is not
+    known.
     """
 
     name: str
@@ -46,9 +51,11 @@ class LayerRecord:
     asset: Asset
     spatial: tuple[int, int] | None = None
     strongest: int | None = None
+    receptive_field: ReceptiveField | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As in the index."""
+        field = self.receptive_field
         return {
             "name": self.name,
             "units": self.units,
@@ -57,6 +64,9 @@ class LayerRecord:
             "asset": self.asset.to_json(),
             "spatial": None if self.spatial is None else list(self.spatial),
             "strongest": self.strongest,
+            "receptive_field": None
+            if field is None
+            else {name: list(getattr(field, name)) for name in _FIELD},
         }
 
 
@@ -225,7 +235,22 @@ def parse_layer(raw: dict[str, Any], rows: int, dtypes: Sequence[str], where: st
     map_size = None if spatial is None else (spatial[0], spatial[1])
     strongest = raw.get("strongest")
     expect(strongest is None or is_count(strongest), f"{where}: bad strongest")
-    return LayerRecord(name, units, rows, raw["dtype"], asset, map_size, strongest)
+    field = _parse_field(raw.get("receptive_field"), where)
+    return LayerRecord(name, units, rows, raw["dtype"], asset, map_size, strongest, field)
+
+
+def _parse_field(raw: dict[str, Any] | None, where: str) -> ReceptiveField | None:
+    if raw is None:
+        return None
+    pairs = {name: tuple(raw[name]) for name in _FIELD}
+    for name, pair in pairs.items():
+        expect(
+            len(pair) == 2
+            and all(type(n) is int and abs(n) <= _FARTHEST for n in pair)
+            and (name == "start" or min(pair) > 0),
+            f"{where}: bad {name} of its receptive field",
+        )
+    return ReceptiveField(**pairs)
 
 
 def parse_strongest(

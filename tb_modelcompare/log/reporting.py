@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from tb_modelcompare.capture.contract import FrozenGraph, Recording
-from tb_modelcompare.errors import NotRenderableError
+from tb_modelcompare.capture.receptive import ReceptiveField, receptive_fields
+from tb_modelcompare.errors import CorruptSnapshotError, NotRenderableError
 from tb_modelcompare.log.format import Dtype
 from tb_modelcompare.probe.probe import Probe
 from tb_modelcompare.probe.sampling import Sampled
@@ -78,6 +79,18 @@ def frozen_or_why_not(name: str, recording: Recording) -> tuple[FrozenGraph | No
             stacklevel=4,
         )
         return None, str(error)
+
+
+def fields_of(frozen: FrozenGraph) -> dict[str, ReceptiveField]:
+    """What the layers of a frozen graph see of an image; a graph that is invalid is warned of."""
+    try:
+        return receptive_fields(frozen)
+    except (CorruptSnapshotError, NotRenderableError) as error:
+        warnings.warn(
+            f"what layers see of an image is not logged, so photos are not marked: {error}",
+            stacklevel=4,
+        )
+        return {}
 
 
 def with_progress(

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from tb_modelcompare.capture import contract as capture
 from tb_modelcompare.capture.chief import is_chief
 from tb_modelcompare.capture.open import open_model
+from tb_modelcompare.capture.receptive import ReceptiveField
 from tb_modelcompare.errors import (
     ActivationError,
     LogDirectoryError,
@@ -34,7 +35,12 @@ from tb_modelcompare.log.format import DTYPES, Dtype
 from tb_modelcompare.log.graphs_tab import graphs_tab_event, run_graph_event
 from tb_modelcompare.log.index import ProbeRecord
 from tb_modelcompare.log.removal import remove_folders, snapshots_of_run
-from tb_modelcompare.log.reporting import frozen_or_why_not, warn_of_left_out, with_progress
+from tb_modelcompare.log.reporting import (
+    fields_of,
+    frozen_or_why_not,
+    warn_of_left_out,
+    with_progress,
+)
 from tb_modelcompare.log.runs import discard_unnamed
 from tb_modelcompare.log.writing import (
     arrays_of,
@@ -88,6 +94,8 @@ class SummaryWriter:
         self._written: dict[tuple[str, int], str] = {}
         # Of the last snapshot of each model, which the next one may refer to.
         self._arrays: dict[str, dict[str, Asset]] = {}
+        # What layers see of an image, for snapshots of the same graph without a frozen one.
+        self._fields: dict[str, tuple[LayerGraph, Mapping[str, ReceptiveField]]] = {}
         self._log_was_read = False
         self._closed = False
 
@@ -203,6 +211,9 @@ class SummaryWriter:
         if progress:
             batches = with_progress(batches, self._probe, batch_size, name, dtype)
         graph = annotate(recording.model.graph)
+        if graph_def is not None:
+            self._fields[name] = graph, fields_of(graph_def)
+        seen, fields = self._fields.get(name, (None, {}))
         try:
             with writing_below(self._run_dir):
                 index, left_out = write_snapshot(
@@ -216,6 +227,7 @@ class SummaryWriter:
                     frozen=graph_def,
                     frozen_problem=problem,
                     preprocessing=recording.preprocessing,
+                    fields=fields if seen == graph else {},
                     dtype=dtype,
                     known=self._arrays.get(name, {}),
                 )

@@ -16,6 +16,7 @@ from typing import IO, Any
 import numpy as np
 
 from tb_modelcompare.capture.contract import FrozenGraph
+from tb_modelcompare.capture.receptive import ReceptiveField
 from tb_modelcompare.errors import ActivationError, CorruptSnapshotError, MissingAssetError
 from tb_modelcompare.graph import LayerGraph
 from tb_modelcompare.log.assets import (
@@ -111,13 +112,15 @@ def write_snapshot(
     frozen: FrozenGraph | None = None,
     frozen_problem: str | None = None,
     preprocessing: Preprocessing | None = None,
+    fields: Mapping[str, ReceptiveField] = MappingProxyType({}),
     dtype: Dtype = "float32",
     known: Mapping[str, Asset] = MappingProxyType({}),
 ) -> tuple[dict[str, Any], LeftOut]:
     """Write all assets of a snapshot.
 
-    `batches` give, for consecutive rows, one `Sampled` per layer. `known` are arrays of the run by
-    their digests: an equal one is referred to instead of being written again.
+    `batches` give, for consecutive rows, one `Sampled` per layer. `fields` are what layers see of
+    an image, where that is known. `known` are arrays of the run by their digests: an equal one is
+    referred to instead of being written again.
 
     Returns
     -------
@@ -143,6 +146,7 @@ def write_snapshot(
             left_out = LeftOut(rows.left_out)
             append = partial_of(append_array, run_dir=run_dir, path=arrays, known=known)
             records, strongest = _write_arrays(partial, layers, rows, dtype, append, left_out)
+        records = [replace(one, receptive_field=fields.get(one.name)) for one in records]
         if not records:
             raise ActivationError(f"no layer is finite: {describe_left_out(left_out.layers)}")
         _require_nodes(graph, layers)

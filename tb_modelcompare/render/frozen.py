@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from tb_modelcompare.errors import CorruptSnapshotError, MissingAssetError, NotRenderableError
+from tb_modelcompare.graph.graph_def import graph_def_class
+from tb_modelcompare.graph.inline import inlined
 from tb_modelcompare.probe.preprocessing import Preprocessing
-from tb_modelcompare.render.graph_def import graph_def_class
 from tb_modelcompare.render.grouped import differentiable_convolution
-from tb_modelcompare.render.inline import inlined
 
 if TYPE_CHECKING:
     from tb_modelcompare.log.reader import Snapshot

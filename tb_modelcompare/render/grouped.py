@@ -11,6 +11,8 @@ import struct
 from collections.abc import Mapping
 from typing import Any
 
+from tb_modelcompare.graph.graph_def import behind_identities
+
 _INT32 = 3  # DT_INT32
 # What a convolution amounts to here, and the function that it is called as.
 _MAX_GROUPS = 4096
@@ -69,14 +71,6 @@ def _argument(name: str, inner: Mapping[str, Any], arguments: list[str]) -> int 
             return None
         name = node.input[0]
     return arguments.index(name) if name in arguments else None
-
-
-def behind_identities(tensor: str, nodes: Mapping[str, Any]) -> Any:
-    """The node of an acyclic graph that `tensor` is, through identities; None if there is none."""
-    node = nodes.get(tensor.partition(":")[0])
-    while node is not None and node.op == "Identity":
-        node = nodes.get(node.input[0].partition(":")[0]) if len(node.input) else None
-    return node
 
 
 def _depthwise(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -26,3 +27,11 @@ def tensor_values(tensor: Any) -> npt.NDArray[Any]:
     from tensorboard.util.tensor_util import make_ndarray
 
     return np.asarray(make_ndarray(tensor))
+
+
+def behind_identities(tensor: str, nodes: Mapping[str, Any]) -> Any:
+    """The node of an acyclic graph that `tensor` is, through identities; None if there is none."""
+    node = nodes.get(tensor.partition(":")[0])
+    while node is not None and node.op == "Identity":
+        node = nodes.get(node.input[0].partition(":")[0]) if len(node.input) else None
+    return node

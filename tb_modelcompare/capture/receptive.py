@@ -1,4 +1,4 @@
-"""Which part of the image a position of a layer sees, by parsing the frozen graph alone.
+"""Which part of the image a position of a layer sees, found in the frozen graph while logging.
 
 Convolutions and poolings widen and shift a window; ops that look at one position leave it. Whatever
 else mixes positions (a mean over the map, a matrix product, a reshape) may see the whole image.
@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from graphlib import TopologicalSorter
+from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
+from tb_modelcompare.capture.contract import FrozenGraph
 from tb_modelcompare.errors import CorruptSnapshotError
-from tb_modelcompare.render.frozen import FrozenModel, pruned_graph, readers_of
-from tb_modelcompare.render.graph_def import graph_def_class, tensor_values
-from tb_modelcompare.render.grouped import behind_identities
+from tb_modelcompare.graph.graph_def import behind_identities, graph_def_class, tensor_values
+from tb_modelcompare.graph.inline import inlined
 
 _POINTWISE = frozenset(
     """
@@ -32,22 +32,25 @@ _FARTHEST = 2**40
 
 @dataclass(frozen=True)
 class ReceptiveField:
-    """Per axis (height, width), in pixels of the model's input: position i sees
-    [start + i * stride, start + i * stride + size)."""
+    """What the positions of a layer see of an input image (height, width), in its pixels.
 
-    start: tuple[float, float]
-    stride: tuple[float, float]
-    size: tuple[float, float]
+    Per axis, position i sees [start + i · stride, start + i · stride + size).
+    """
 
-    def box(self, position: tuple[int, int], image: tuple[int, int]) -> tuple[float, ...]:
+    image: tuple[int, int]
+    start: tuple[int, int]
+    stride: tuple[int, int]
+    size: tuple[int, int]
+
+    def box(self, position: tuple[int, int]) -> tuple[float, ...]:
         """(top, left, height, width) as shares of the image, cut off at its border."""
         corner, extent = [], []
         for axis in (0, 1):
             low = self.start[axis] + position[axis] * self.stride[axis]
             high = low + self.size[axis]
-            low, high = max(low, 0.0), min(high, float(image[axis]))
-            corner.append(low / image[axis])
-            extent.append(max(high - low, 0.0) / image[axis])
+            low, high = max(low, 0), min(high, self.image[axis])
+            corner.append(low / self.image[axis])
+            extent.append(max(high - low, 0) / self.image[axis])
         return (*corner, *extent)
 
 
@@ -83,37 +86,47 @@ class _Axis:
         )
 
 
-def receptive_field(model: FrozenModel, layer: str) -> ReceptiveField | None:
-    """The window that `layer` sees around each of its positions.
+def receptive_fields(frozen: FrozenGraph) -> dict[str, ReceptiveField]:
+    """The window that each layer sees around each of its positions, in one walk.
 
-    None if that is all of the image, or not known: behind an op that is not followed here, or
-    where the model takes images of any size.
+    Layers are left out that see all of the image, or of which it is not known: behind an op that
+    is not followed here, or where the model takes images of any size.
 
     Raises
     ------
-    NotRenderableError, MissingAssetError, CorruptSnapshotError
-        As `check_renderable`; CorruptSnapshotError also where a window or a padding is invalid.
+    CorruptSnapshotError
+        If a window, a padding or a function is invalid, or nodes read each other in a circle.
+    NotRenderableError
+        If the graph is beyond any network's size.
     """
-    height, width, _ = model.input_shape
+    height, width, _ = frozen.input_shape
     if height is None or width is None:
-        return None
-    graph = pruned_graph(model, [layer], graph_def_class())
-    nodes = {node.name: node for node in graph.node}
+        return {}
+    graph = graph_def_class()()
+    graph.ParseFromString(frozen.graph_def)
+    nodes = {node.name: node for node in inlined(graph).node}
     maps: dict[str, tuple[_Axis, _Axis] | None] = {
-        model.input: (_Axis(height, 0, 1, 1), _Axis(width, 0, 1, 1))
+        frozen.input: (_Axis(height, 0, 1, 1), _Axis(width, 0, 1, 1))
     }
-    seeing = readers_of(graph, model.input)
-    name = model.tensor(layer).partition(":")[0]
-    inputs = {node.name: _sources(node) for node in graph.node if node.name in seeing}
-    for current in TopologicalSorter(inputs).static_order():
-        if current in seeing and current not in maps:
-            sources = [maps[source] for source in inputs[current] if source in seeing]
-            maps[current] = _behind(nodes[current], sources, nodes)
-    found = maps[name]
-    if found is None:
-        return None
-    v, u = found
-    return ReceptiveField((v.start, u.start), (v.stride, u.stride), (v.size, u.size))
+    inputs = {name: [one for one in _sources(node) if one in nodes] for name, node in nodes.items()}
+    try:
+        for current in TopologicalSorter(inputs).static_order():
+            seeing = [maps[source] for source in inputs[current] if source in maps]
+            if seeing and current not in maps:
+                maps[current] = _behind(nodes[current], seeing, nodes)
+    except CycleError as error:
+        raise CorruptSnapshotError(
+            f"nodes of the frozen graph read each other in a circle: {error.args[1]!r:.200}"
+        ) from error
+    fields = {}
+    for layer, tensor in frozen.tensors.items():
+        found = maps.get(tensor.partition(":")[0])
+        if found is not None:
+            v, u = found
+            fields[layer] = ReceptiveField(
+                (height, width), (v.start, u.start), (v.stride, u.stride), (v.size, u.size)
+            )
+    return fields
 
 
 def _sources(node: Any) -> list[str]:
