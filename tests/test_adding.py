@@ -140,7 +140,7 @@ def test_a_job_is_one_file(copy: Path, tmp_path: Path) -> None:
         for name in snapshot.layer_names
     ]
     np.testing.assert_allclose(found["result"]["lengths"], expected)
-    assert "snapshot is missing" in found["wrong"]
+    assert "snapshot is None; give" in found["wrong"]
     docs, openapi, types = generated(copy)
     assert "`row_lengths`: The root mean square length" in docs
     asked = openapi["paths"]["/jobs"]["post"]["requestBody"]["content"]["application/json"]

@@ -37,7 +37,7 @@ def board(changed: Path, environ: dict[str, str], tmp_path: Path) -> Iterator[Bo
     paths = environ["PYTHONPATH"].replace(str(ROOT), str(changed))
     log = tmp_path / "tensorboard.log"
     board = Board(LOGS, {**environ, "PYTHONPATH": paths}, log, folder=changed)
-    board.wait(f"{PREFIX}/", 3)
+    board.wait(f"{PREFIX}/", 3, seconds=180)  # it imports the whole package anew
     yield board
     board.end()
 

@@ -14,8 +14,11 @@ PACKAGE = "tb_modelcompare"
 
 
 def copy_tree(tree: Path) -> Path:
-    """A copy of the package, of what generates files from it, and of the tab's sources."""
-    passing = shutil.ignore_patterns("__pycache__", "static", "_lucid", "node_modules")
+    """A copy of the package, of what generates files from it, and of the tab's sources.
+
+    Compiled modules are copied with it, so that no program has to compile them again.
+    """
+    passing = shutil.ignore_patterns("static", "_lucid", "node_modules")
     for folder in (PACKAGE, "build_support", "frontend"):
         shutil.copytree(ROOT / folder, tree / folder, ignore=passing)
     (tree / "docs").mkdir()
