@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, NoReturn
 
 from tb_modelcompare.cli.commands import command
+from tb_modelcompare.cli.deleting_commands import prune_command, rm_command
 from tb_modelcompare.cli.logging_commands import compare_command, log_command, serving_options
 from tb_modelcompare.cli.text import complain
 from tb_modelcompare.cli.values import count, number, path
@@ -51,6 +52,8 @@ def _parsers() -> tuple[argparse.ArgumentParser, Mapping[str, argparse.ArgumentP
         log_command,
         compare_command,
         _list,
+        prune_command,
+        rm_command,
         _similarity,
         _dynamics,
         _models,

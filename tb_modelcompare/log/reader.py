@@ -38,12 +38,14 @@ __all__ = [
 class Listing:
     """Snapshots in order of run, name and step, and what could not be read.
 
-    `gone` are the ids of those whose files were deleted or not copied.
+    `gone` are the ids of those whose files were deleted or not copied, and `deleted` those that
+    were deleted on purpose and are not among them.
     """
 
     snapshots: tuple[Snapshot, ...]
     problems: tuple[Problem, ...]
     gone: frozenset[str] = frozenset()
+    deleted: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -113,6 +115,7 @@ def listing_of(runs: Iterable[LoggedRun], problems: Iterable[Problem] = ()) -> L
         tuple(snapshot for snapshot in ordered if files[snapshot.id] != "removed"),
         tuple(found),
         frozenset(snapshot.id for snapshot in gone),
+        frozenset(snapshot.id for snapshot in ordered if files[snapshot.id] == "removed"),
     )
 
 
@@ -170,6 +173,12 @@ def open_steps(logdir: str | Path, name: str) -> list[Snapshot]:
         raise UnknownSnapshotError(f"{name!r} in {logdir} fits several snapshots: {ids}; give one")
     if matches:
         return sorted(matches, key=lambda s: s.step)
+    deleted = sorted(one for one in listing.deleted if name in _names_of(one))
+    if deleted:
+        raise UnknownSnapshotError(
+            f"{', '.join(deleted[:3])} was deleted, by `tb-modelcompare rm` or `prune` or by a "
+            f"writer that keeps only some; `tb-modelcompare list {logdir}` shows what is left"
+        )
     ids_there = tuple(s.id for s in listing.snapshots)
     hint = "".join(f"; {p.where}: {p.message}" for p in listing.problems[:3])
     raise UnknownSnapshotError(
@@ -192,6 +201,13 @@ def local_directory(logdir: str | Path) -> Path:
             f"and copy it, or mount it"
         )
     return Path(os.path.abspath(os.path.expanduser(text)))
+
+
+def _names_of(snapshot_id: str) -> set[str]:
+    """What a snapshot that is deleted may have been called: its id, or RUN@STEP."""
+    model, _, step = snapshot_id.rpartition("@")
+    run = model.rpartition("/")[0]
+    return {snapshot_id, model, run, f"{run}@{step}"}
 
 
 def _aliases(snapshot: Snapshot) -> set[str]:
