@@ -46,7 +46,8 @@ def test_exports_are_light_and_say_what_they_show(
     for said in ("Linear CKA", "40 images (160 rows)", "first/first@0", "second/second@0"):
         assert said in caption
     assert (
-        "@inproceedings{kornblith2019similarity" in dialog.get_by_label("BibTeX code", exact=True).inner_text()
+        "@inproceedings{kornblith2019similarity"
+        in dialog.get_by_label("BibTeX code", exact=True).inner_text()
     )
     assert violations(tab) == []
     tab.page.keyboard.press("Escape")
