@@ -26,10 +26,10 @@ def network(seed: int, widths: tuple[int, ...] = (24, 90, 150, 220)) -> dict[str
     return layers
 
 
-def covered(look: Comparison, exact: Comparison) -> float:
-    assert look.low is not None
-    assert look.high is not None
-    return float(np.mean((look.low <= exact.values) & (exact.values <= look.high)))
+def covered(estimate: Comparison, exact: Comparison) -> float:
+    assert estimate.low is not None
+    assert estimate.high is not None
+    return float(np.mean((estimate.low <= exact.values) & (exact.values <= estimate.high)))
 
 
 def decaying(seed: int) -> dict[str, np.ndarray]:
@@ -54,17 +54,17 @@ def test_95_of_100_intervals_from_random_vectors_hold_the_exact_value(
     exact = compare(a, b, name).values
     held, widths, errors = [], [], []
     for seed in range(50):
-        looks = refine(a, b, name, seed=seed)
-        look = next(looks).comparison
-        looks.close()
-        assert look.low is not None
-        assert look.high is not None
-        estimated = look.high - look.low > 1e-3
+        estimates = refine(a, b, name, seed=seed)
+        estimate = next(estimates).comparison
+        estimates.close()
+        assert estimate.low is not None
+        assert estimate.high is not None
+        estimated = estimate.high - estimate.low > 1e-3
         assert estimated.sum() >= 4
-        assert (abs(look.values - exact)[~estimated] < 1e-4).all()
-        held += list(((look.low <= exact) & (exact <= look.high))[estimated])
-        widths += list((look.high - look.low)[estimated] / 2)
-        errors += list((look.values - exact)[estimated])
+        assert (abs(estimate.values - exact)[~estimated] < 1e-4).all()
+        held += list(((estimate.low <= exact) & (exact <= estimate.high))[estimated])
+        widths += list((estimate.high - estimate.low)[estimated] / 2)
+        errors += list((estimate.values - exact)[estimated])
     assert np.mean(held) >= 0.95
     assert np.mean(widths) < 0.02
     assert abs(np.mean(errors)) < 0.005
@@ -79,26 +79,26 @@ def test_intervals_from_random_vectors_hold_the_exact_values(name: str, same: bo
     b = a if same else network(2)
     shares, widths = [], []
     for seed in range(6):
-        look, exact = refine(a, b, name, seed=seed)
-        assert (look.exact, exact.exact) == (False, True)
-        shares.append(covered(look.comparison, exact.comparison))
-        widths.append(np.mean(look.comparison.high - look.comparison.low))
+        estimate, exact = refine(a, b, name, seed=seed)
+        assert (estimate.exact, exact.exact) == (False, True)
+        shares.append(covered(estimate.comparison, exact.comparison))
+        widths.append(np.mean(estimate.comparison.high - estimate.comparison.low))
     assert np.mean(shares) > 0.9
     assert np.mean(widths) < 0.06
     assert (exact.comparison.values == compare(a, b, name).values).all()
     if same:
-        assert (np.diagonal(look.comparison.values) == 1.0).all()
+        assert (np.diagonal(estimate.comparison.values) == 1.0).all()
 
 
-def test_looks_warn_of_few_rows_as_compare_does() -> None:
+def test_estimates_warn_of_few_rows_as_compare_does() -> None:
     few = {name: values[:100] for name, values in network(1).items()}
     for name in ("mean_cca", "linear_cka"):
         with warnings.catch_warnings(record=True) as told:
             warnings.simplefilter("always")
-            *_, look, exact = [*refine(few, few, name, first=40)]
+            *_, estimate, exact = [*refine(few, few, name, first=40)]
         assert exact.comparison.warnings == compared(few, name).warnings
-        assert look.comparison.warnings[0] == exact.comparison.warnings[0]
-        assert "100 rows are fewer than" in look.comparison.warnings[0]
+        assert estimate.comparison.warnings[0] == exact.comparison.warnings[0]
+        assert "100 rows are fewer than" in estimate.comparison.warnings[0]
         assert len(told) == 1
 
 
@@ -117,7 +117,7 @@ def compared(layers: dict[str, np.ndarray], name: str) -> Comparison:
         return compare(layers, layers, name)
 
 
-def test_deficient_layers_and_large_means_have_first_looks_too() -> None:
+def test_deficient_layers_and_large_means_have_first_estimates_too() -> None:
     a = network(1)
     dead = np.zeros((2000, 30), np.float32)
     a["layer2"] = np.hstack([a["layer2"], dead, a["layer2"][:, :50]])
@@ -126,8 +126,8 @@ def test_deficient_layers_and_large_means_have_first_looks_too() -> None:
     for name in ("whitened_correlation", "mean_cca"):
         shares = []
         for seed in range(4):
-            look, exact = refine(a, b, name, seed=seed)
-            shares.append(covered(look.comparison, exact.comparison))
+            estimate, exact = refine(a, b, name, seed=seed)
+            shares.append(covered(estimate.comparison, exact.comparison))
         assert np.mean(shares) > 0.9
 
 
@@ -139,25 +139,28 @@ def test_intervals_from_samples_of_images_hold_the_exact_values(name: str) -> No
     exact = compare(a, b, name)
     shares = []
     for seed in range(6):
-        looks = refine(a, b, name, groups=IMAGES, first=400, seed=seed)
-        look = next(looks)
-        looks.close()
-        assert not look.exact
-        assert look.rows == 400
+        estimates = refine(a, b, name, groups=IMAGES, first=400, seed=seed)
+        estimate = next(estimates)
+        estimates.close()
+        assert not estimate.exact
+        assert estimate.rows == 400
         assert (
-            f"progressive estimate from 400 of {len(IMAGES)} rows" in look.comparison.warnings[-1]
+            f"progressive estimate from 400 of {len(IMAGES)} rows"
+            in estimate.comparison.warnings[-1]
         )
-        shares.append(covered(look.comparison, exact))
+        shares.append(covered(estimate.comparison, exact))
     assert np.mean(shares) > 0.85
 
 
-def test_looks_grow_and_end_with_the_exact_values() -> None:
+def test_estimates_grow_and_end_with_the_exact_values() -> None:
     a, b = network(1), network(2)
-    looks = list(refine(a, b, groups=IMAGES, first=200, growth=2))
-    assert [look.rows for look in looks] == [200, 400, 800, 2000]
-    assert [look.exact for look in looks] == [False, False, False, True]
-    assert (looks[-1].comparison.values == compare(a, b).values).all()
-    spreads = [np.mean(look.comparison.high - look.comparison.low) for look in looks[:-1]]
+    estimates = list(refine(a, b, groups=IMAGES, first=200, growth=2))
+    assert [estimate.rows for estimate in estimates] == [200, 400, 800, 2000]
+    assert [estimate.exact for estimate in estimates] == [False, False, False, True]
+    assert (estimates[-1].comparison.values == compare(a, b).values).all()
+    spreads = [
+        np.mean(estimate.comparison.high - estimate.comparison.low) for estimate in estimates[:-1]
+    ]
     assert spreads == sorted(spreads, reverse=True)
 
 
@@ -165,24 +168,25 @@ def test_measures_that_few_rows_say_nothing_about_are_exact_at_once() -> None:
     a = {name: values[:400] for name, values in network(1).items()}
     for name in ("mutual_knn", "cknna", "procrustes", "linear_regression_x_to_y"):
         assert not MEASURES[name].sampled
-        assert [look.exact for look in refine(a, a, name)] == [True]
-    assert [look.exact for look in refine(a, a, "linear_cka")] == [True]  # too few rows for two
+        assert [estimate.exact for estimate in refine(a, a, name)] == [True]
+    # Too few rows for two.
+    assert [estimate.exact for estimate in refine(a, a, "linear_cka")] == [True]
 
 
-def test_a_layer_that_a_sample_misses_delays_the_first_look() -> None:
+def test_a_layer_that_a_sample_misses_delays_the_first_estimate() -> None:
     a = network(1)
     rare = np.zeros((2000, 3), np.float32)
     rare[::1000] = 1.0
     a["layer0"] = rare
     for left_out in ("raise", "drop"):
-        looks = list(refine(a, a, groups=IMAGES, first=100, growth=2, constant=left_out))
-        assert looks[-1].exact
-        assert all(look.comparison.rows == tuple(a) for look in looks)
+        estimates = list(refine(a, a, groups=IMAGES, first=100, growth=2, constant=left_out))
+        assert estimates[-1].exact
+        assert all(estimate.comparison.rows == tuple(a) for estimate in estimates)
     with pytest.raises(ActivationError):
         list(refine({**a, "dead": rare * 0}, a))
 
 
-def test_first_looks_are_the_same_for_the_same_seed_and_can_be_cancelled() -> None:
+def test_first_estimates_are_the_same_for_the_same_seed_and_can_be_cancelled() -> None:
     a, b = network(1), network(2)
     for name in ("whitened_correlation", "linear_cka"):
         first, again, other = (
