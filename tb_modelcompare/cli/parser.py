@@ -80,18 +80,23 @@ def _demo(commands: Any) -> None:
         "--logdir",
         type=path,
         metavar="D",
-        default="logs/tb_modelcompare_demo",
-        help="where to log; a complete demo that is there is shown again (default: %(default)s)",
+        help="where to log; a complete demo that is there is shown again (default: "
+        "logs/tb_modelcompare_demo, or logs/tb_modelcompare_zoo with --zoo)",
     )
     serving_options(parser)
     parser.add_argument(
         "--steps",
         metavar="N",
         type=count(1, 10**6),
-        default=400,
-        help="training steps of each network (default: %(default)s)",
+        help="training steps of each network (default: 400)",
     )
-    parser.add_argument("--force", action="store_true", help="train again what is there already")
+    parser.add_argument("--force", action="store_true", help="make again what is there already")
+    parser.add_argument(
+        "--zoo",
+        action="store_true",
+        help="in place of training, fetch InceptionV1, InceptionV2_slim and AlexNet of lucid's "
+        "modelzoo once, and compare these",
+    )
 
 
 def _list(commands: Any) -> None:
