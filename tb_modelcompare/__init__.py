@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tb_modelcompare.log.reader import list_snapshots, open_snapshot
     from tb_modelcompare.log.snapshot import Snapshot
     from tb_modelcompare.log.writer import SummaryWriter
-    from tb_modelcompare.notebook import show
+    from tb_modelcompare.notebook import analogies, caricatures, show
     from tb_modelcompare.probe.preprocessing import Preprocessing
     from tb_modelcompare.probe.probe import Probe
 
@@ -27,6 +27,8 @@ __all__ = [
     "Snapshot",
     "SummaryWriter",
     "__version__",
+    "analogies",
+    "caricatures",
     "list_snapshots",
     "open_snapshot",
     "show",
@@ -37,6 +39,8 @@ _HOME = {
     "Probe": "tb_modelcompare.probe",
     "Snapshot": "tb_modelcompare.log.snapshot",
     "SummaryWriter": "tb_modelcompare.log.writer",
+    "analogies": "tb_modelcompare.notebook",
+    "caricatures": "tb_modelcompare.notebook",
     "list_snapshots": "tb_modelcompare.log.reader",
     "open_snapshot": "tb_modelcompare.log.reader",
     "show": "tb_modelcompare.notebook",

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import html
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
@@ -26,6 +27,8 @@ from tb_modelcompare.log.same_probe import require_same_probe
 from tb_modelcompare.log.snapshot import Snapshot
 from tb_modelcompare.similarity import MEASURES, Comparison
 
+Caricatures = Mapping[str, Mapping[str, str]]
+
 _BUNDLE = Path(__file__).parent / "static" / "report"
 
 
@@ -33,7 +36,9 @@ class BundleMissingError(ModelCompareError):
     """The tab's code was not built with this installation."""
 
 
-def report_html(a: Snapshot, b: Snapshot, comparison: Comparison) -> str:
+def report_html(
+    a: Snapshot, b: Snapshot, comparison: Comparison, caricatures: Caricatures | None = None
+) -> str:
     """A page that shows `comparison` of `a` and `b` as the tab does, and needs nothing else.
 
     It asks for nothing over the network, which its content security policy enforces. Only
@@ -44,7 +49,9 @@ def report_html(a: Snapshot, b: Snapshot, comparison: Comparison) -> str:
     a, b : Snapshot
         Of one probe.
     comparison : Comparison
-        Of all their layers, as `similarity.compare` gives it.
+        Of their layers, as `similarity.compare` gives it.
+    caricatures : mapping, optional
+        Addresses of pictures by snapshot id and layer, which are shown beside the pointer.
 
     Raises
     ------
@@ -55,7 +62,7 @@ def report_html(a: Snapshot, b: Snapshot, comparison: Comparison) -> str:
     """
     measure = MEASURES[comparison.measure]
     matrix = matrix_info(a, b, measure, comparison)
-    return figure_html(a, b, measure_info(measure), matrix, comparison.values)
+    return figure_html(a, b, measure_info(measure), matrix, comparison.values, caricatures)
 
 
 def figure_html(
@@ -64,6 +71,7 @@ def figure_html(
     measure: MeasureInfo,
     matrix: MatrixInfo,
     values: npt.NDArray[np.float64],
+    caricatures: Caricatures | None = None,
 ) -> str:
     """The page of `report_html` around any matrix, of a measure of ours or not.
 
@@ -75,6 +83,8 @@ def figure_html(
         As the tab reads them.
     values : array (layers of a, layers of b)
         Without a value, NaN.
+    caricatures : mapping, optional
+        As for `report_html`.
 
     Raises
     ------
@@ -93,6 +103,7 @@ def figure_html(
             **msgspec.to_builtins(matrix),
             "values": base64.b64encode(values.astype("<f8").tobytes()).decode(),
         },
+        "caricatures": caricatures or {},
     }
     text = json.dumps(msgspec.to_builtins(data), separators=(",", ":"), allow_nan=False)
     return page(f"{a.id} and {b.id}: {measure.title}", text)

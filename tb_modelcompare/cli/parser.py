@@ -121,6 +121,7 @@ def _similarity(commands: Any) -> None:
     )
     _snapshots(parser, "A", "B")
     _measure(parser)
+    _layers_for_each(parser, "", "", "for A and once for B")
     parser.add_argument(
         "--permutations",
         metavar="N",
@@ -218,7 +219,12 @@ def _analogies(commands: Any) -> None:
         "the correlation of the activity along that direction on images that it was not fitted to.",
     )
     _snapshots(parser, "A")
-    parser.add_argument("unit", metavar="LAYER:UNIT", help="such as mixed4a:17")
+    parser.add_argument(
+        "unit",
+        metavar="LAYER:UNIT",
+        help="such as mixed4a:17, a sum or difference of units such as mixed4a:17+5-3, or "
+        "mixed4a:FILE.npy, an array with a weight for each unit of the layer",
+    )
     parser.add_argument("b", metavar="B", nargs="+", help=f"snapshots: {_SNAPSHOT}")
     parser.add_argument(
         "--direction",
@@ -237,7 +243,8 @@ def _analogies(commands: Any) -> None:
     parser.add_argument(
         "--negative", action="store_true", help="what the unit is least, instead of most"
     )
-    _rendering(parser, "of B", size=96)
+    _layers_for_each(parser, "of the Bs ", " of which there can be a picture", "for each B")
+    _rendering(parser, size=96)
 
 
 def _caricature(commands: Any) -> None:
@@ -253,7 +260,13 @@ def _caricature(commands: Any) -> None:
     parser.add_argument(
         "image", metavar="IMAGE", help="a photo's file, or the name of a photo of the probe"
     )
-    _rendering(parser, "of A", size=224)
+    parser.add_argument(
+        "--layers",
+        metavar="REGEX",
+        help="only layers in whose name this is found (default: all of which there can be a "
+        "picture)",
+    )
+    _rendering(parser, size=224)
 
 
 def _report(commands: Any) -> None:
@@ -267,6 +280,7 @@ def _report(commands: Any) -> None:
     )
     _snapshots(parser, "A", "B")
     _measure(parser)
+    _layers_for_each(parser, "", "", "for A and once for B")
     parser.add_argument(
         "--out", type=path, metavar="FILE.html", required=True, help="the file to write"
     )
@@ -288,12 +302,17 @@ def _snapshots(parser: Any, *names: str) -> None:
         parser.add_argument(name.lower(), metavar=name, help=f"a snapshot: {_SNAPSHOT}")
 
 
-def _rendering(parser: Any, of: str, size: int) -> None:
+def _layers_for_each(parser: Any, of: str, which: str, each: str) -> None:
     parser.add_argument(
         "--layers",
         metavar="REGEX",
-        help=f"only layers {of} in whose name this is found (default: all that can be rendered)",
+        action="append",
+        help=f"only layers {of}in whose name this is found (default: all{which}). Give it once for "
+        f"all, or once {each}, in their order",
     )
+
+
+def _rendering(parser: Any, size: int) -> None:
     parser.add_argument(
         "--out", type=path, metavar="DIR", help="where to write (default: a new name here)"
     )

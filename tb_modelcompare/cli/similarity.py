@@ -12,6 +12,7 @@ from tb_modelcompare.cache.results import ResultCache
 from tb_modelcompare.cli.files import BAR, output_file
 from tb_modelcompare.cli.heat_map import heat_map
 from tb_modelcompare.cli.text import complain, csv_text, printable, table
+from tb_modelcompare.compare.layers import chosen_layers, one_for_each
 from tb_modelcompare.errors import CacheDirectoryError
 from tb_modelcompare.jobs.kept_comparisons import (
     STATISTICS,
@@ -38,7 +39,15 @@ def similarity(arguments: argparse.Namespace) -> int:
         untrained = open_snapshot(arguments.logdir, arguments.untrained)
         require_same_probe(b, untrained)
     comparison = _compared(
-        Wanted(a, b, measure.name, arguments.permutations, arguments.resamples, untrained)
+        Wanted(
+            a,
+            b,
+            measure.name,
+            arguments.permutations,
+            arguments.resamples,
+            untrained,
+            _layers(arguments.layers, a, b),
+        )
     )
     distance = ", a distance" if measure.distance else ""
     print(f"{measure.title}{distance}, from {measure.low:g} to {measure.high:g}; {a.rows} rows")
@@ -64,9 +73,10 @@ def similarity(arguments: argparse.Namespace) -> int:
 def report(arguments: argparse.Namespace) -> int:
     """Write the comparison as a page."""
     measure, a, b = _opened(arguments)
+    wanted = Wanted(a, b, measure.name, layers=_layers(arguments.layers, a, b))
     file = output_file(arguments.out)
     assert file is not None
-    file.write_text(report_html(a, b, _compared(Wanted(a, b, measure.name))), encoding="utf-8")
+    file.write_text(report_html(a, b, _compared(wanted)), encoding="utf-8")
     print(printable(str(file)))
     return 0
 
@@ -77,6 +87,16 @@ def _opened(arguments: argparse.Namespace) -> tuple[Measure, Snapshot, Snapshot]
     b = open_snapshot(arguments.logdir, arguments.b)
     require_same_probe(a, b)  # before any output file is made
     return measure, a, b
+
+
+def _layers(
+    patterns: list[str] | None, a: Snapshot, b: Snapshot
+) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
+    """Names of the layers of both that are meant; None for all."""
+    if patterns is None:
+        return None
+    of_a, of_b = one_for_each(patterns, [a, b])
+    return chosen_layers(a, of_a), chosen_layers(b, of_b)
 
 
 def _compared(wanted: Wanted) -> Comparison:

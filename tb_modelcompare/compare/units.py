@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tb_modelcompare.log.arrays import ArrayFile
+from tb_modelcompare.log.direction import Direction
 from tb_modelcompare.log.snapshot import Snapshot
 from tb_modelcompare.log.stored_probe import StoredProbe
 from tb_modelcompare.log.strongest import Strongest
@@ -183,6 +184,39 @@ def top_positions(
         rows = top_rows(response, per_image, limit, uncapped.sign * uncapped.values)
     elif top is not None:
         return top
+    return _at_rows(snapshot, probe, layer, response, rows, uncapped)
+
+
+def top_positions_along(
+    direction: Direction, probe: Probe | StoredProbe, limit: int
+) -> TopPositions:
+    """Where on the probe's images the activity along a direction is largest.
+
+    Raises
+    ------
+    MissingAssetError, CorruptSnapshotError
+        If the snapshot's files cannot be used.
+    """
+    snapshot, layer = direction.snapshot, direction.layer
+    (units,) = np.nonzero(direction.weights)
+    if len(units) == 1:  # a unit or its opposite: over the whole map, where that was logged
+        negative = bool(direction.weights[units[0]] < 0)
+        return top_positions(snapshot, probe, layer, int(units[0]), limit, negative=negative)
+    response = direction.activity()
+    rows = top_rows(response, snapshot.probe_record.positions_per_image, limit)
+    return _at_rows(snapshot, probe, layer, response, rows, None)
+
+
+def _at_rows(
+    snapshot: Snapshot,
+    probe: Probe | StoredProbe,
+    layer: str,
+    response: npt.NDArray[np.floating[Any]],
+    rows: TopRows,
+    uncapped: _Uncapped | None,
+) -> TopPositions:
+    """The strongest images at the positions of the probe."""
+    per_image = snapshot.probe_record.positions_per_image
     found = []
     for row in rows.rows:
         before = None if uncapped is None else float(uncapped.values[row])

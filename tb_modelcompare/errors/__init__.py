@@ -7,6 +7,8 @@ callers can catch it. All derive from `ModelCompareError`.
 
 from __future__ import annotations
 
+import re
+
 
 class ModelCompareError(ValueError):
     """Base class of every error raised on purpose by this package."""
@@ -88,16 +90,38 @@ class SelfCheckWarning(UserWarning):
     """A layer that is logged depends on its batch, or could not be compared with the framework."""
 
 
+_COMPARED_NAMES, _COMPARED_LETTERS = 2000, 100
+
+
 def nearest(name: str, names: tuple[str, ...], limit: int = 5) -> str:
-    """A phrase that names what there is, nearest first."""
+    """A phrase that names what there is, nearest first.
+
+    Names are near that have letters in common or, as "mixed4d" and "inception_4d" do, the words
+    and numbers after the first.
+    """
     import difflib
 
     if not names:
         return "there are none"
-    close = difflib.get_close_matches(name, names, n=limit, cutoff=0.5)
-    shown = close or list(names[:limit])
+    wanted = name[:_COMPARED_LETTERS].lower()
+    matcher = difflib.SequenceMatcher(b=wanted, autojunk=False)
+
+    def nearness(other: str) -> float:
+        matcher.set_seq1(other[:_COMPARED_LETTERS].lower())
+        words, others = _words(wanted), _words(other.lower())
+        shared = len(words & others) / max(len(words | others), 1)
+        return max(matcher.ratio(), shared)
+
+    values = {other: nearness(other) for other in names[:_COMPARED_NAMES]}
+    close = sorted((one for one in values if values[one] >= 0.5), key=lambda one: -values[one])
+    shown = close[:limit] or names[:limit]
     more = "" if len(shown) == len(names) else f" (of {len(names)})"
     return f"{'nearest' if close else 'there are'}: {', '.join(shown)}{more}"
+
+
+def _words(name: str) -> set[str]:
+    """Words and numbers of a name: mixed4d is mixed, 4 and d."""
+    return set(re.findall(r"[a-z]+|[0-9]+", name))
 
 
 class RequestError(ModelCompareError):

@@ -36,7 +36,10 @@ STATISTICS = (
 
 @dataclass(frozen=True)
 class Wanted:
-    """Two snapshots of one probe, the name of a measure, and the statistics that are asked for."""
+    """Two snapshots of one probe, the name of a measure, and the statistics that are asked for.
+
+    `layers` are names of layers of a and of b, None for all.
+    """
 
     a: Snapshot
     b: Snapshot
@@ -44,10 +47,11 @@ class Wanted:
     permutations: int = 0
     resamples: int = 0
     untrained: Snapshot | None = None
+    layers: tuple[tuple[str, ...], tuple[str, ...]] | None = None
 
     @property
     def _plain(self) -> bool:
-        return not (self.permutations or self.resamples or self.untrained)
+        return not (self.permutations or self.resamples or self.untrained or self.layers)
 
     @property
     def _inputs(self) -> similarity.Inputs:
@@ -63,6 +67,7 @@ class Wanted:
             "permutations": self.permutations,
             "resamples": self.resamples,
             "untrained": self.untrained and identity(self.untrained),
+            "layers": self.layers,
         }
         return result_key("comparison", content)
 
@@ -100,6 +105,7 @@ def make_comparison(wanted: Wanted, progress: Callable[[float], None]) -> Compar
         wanted.a,
         wanted.b,
         MEASURES[wanted.measure],
+        layers=wanted.layers,
         permutations=wanted.permutations,
         resamples=wanted.resamples,
         progress=progress,

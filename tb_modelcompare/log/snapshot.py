@@ -21,8 +21,10 @@ from tb_modelcompare.errors import (
 from tb_modelcompare.graph import LayerGraph
 from tb_modelcompare.log.arrays import ArrayFile, open_array
 from tb_modelcompare.log.assets import Asset
+from tb_modelcompare.log.direction import Direction, unit_direction, weighted_direction
 from tb_modelcompare.log.hashing import Identity
 from tb_modelcompare.log.index import FrozenRecord, LayerRecord, ProbeRecord, StrongestRecord
+from tb_modelcompare.log.layer import Layer
 from tb_modelcompare.log.stored_probe import StoredProbe
 from tb_modelcompare.log.strongest import Strongest
 from tb_modelcompare.log.text import parse_json
@@ -121,8 +123,8 @@ class Snapshot:
         """Names of the logged layers, in topological order."""
         return tuple(layer.name for layer in self.layers)
 
-    def layer(self, name: str) -> LayerRecord:
-        """The record of one layer.
+    def layer(self, name: str) -> Layer:
+        """One layer.
 
         Parameters
         ----------
@@ -131,19 +133,67 @@ class Snapshot:
 
         Returns
         -------
-        LayerRecord
+        Layer
+            Its record, and its activations, covariance and whitening.
 
         Raises
         ------
         UnknownSnapshotError
             If no such layer was logged, naming the nearest.
         """
-        for layer in self.layers:
-            if layer.name == name:
-                return layer
+        for record in self.layers:
+            if record.name == name:
+                return Layer.of(record, self)
         raise UnknownSnapshotError(
             f"{self.id} has no layer {name!r}; {nearest(name, self.layer_names)}"
         )
+
+    def unit(self, layer: str, number: int) -> Direction:
+        """One unit of a layer, as a direction.
+
+        Parameters
+        ----------
+        layer : str
+            Of a logged layer.
+        number : int
+            From 0.
+
+        Returns
+        -------
+        Direction
+            ``snapshot.unit("mixed4a", 17) - snapshot.unit("mixed4a", 5)`` is one as well.
+
+        Raises
+        ------
+        UnknownSnapshotError
+            If there is no such layer or unit.
+        """
+        return unit_direction(self, layer, number)
+
+    def direction(self, layer: str, weights: npt.ArrayLike, name: str | None = None) -> Direction:
+        """Any direction of a layer.
+
+        Parameters
+        ----------
+        layer : str
+            Of a logged layer.
+        weights : array (units,)
+            One for each unit of the layer.
+        name : str, optional
+            What it is called in captions.
+
+        Returns
+        -------
+        Direction
+
+        Raises
+        ------
+        UnknownSnapshotError
+            If there is no such layer.
+        ActivationError
+            If there is not one finite weight for each unit, or if all are 0.
+        """
+        return weighted_direction(self, layer, weights, name)
 
     def activations(self, name: str) -> npt.NDArray[np.float32]:
         """The activations of one layer on the probe; size and digest are verified, all are finite.

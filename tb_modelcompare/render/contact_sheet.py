@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,7 @@ _GAP = 8
 _FONT_SIZE = 13
 _INK = (32, 33, 36)
 # Signs that labels like ours hold and that Pillow's own font lacks.
-_PLAIN = str.maketrans({"²": "2", "×": "x", "–": "-", "−": "-", "→": ">"})
+PLAIN = str.maketrans({"²": "2", "×": "x", "–": "-", "−": "-", "→": ">"})
 
 
 def contact_sheet(
@@ -58,7 +59,7 @@ def contact_sheet(
     cell_height = scale * max(image.shape[0] for image in images)
     font = ImageFont.load_default(_FONT_SIZE)
     line = _FONT_SIZE + 4
-    captions = [_wrapped(label.translate(_PLAIN), font, cell_width) for label in labels]
+    captions = [wrapped(label.translate(PLAIN), font, cell_width) for label in labels]
     heading = line * max(map(len, captions)) + 2
     margin = _GAP
     if rows is not None:
@@ -71,7 +72,7 @@ def contact_sheet(
     sheet = Image.new("RGB", (width, height), "white")
     draw = ImageDraw.Draw(sheet)
     if title:
-        draw.text((_GAP, _GAP), title.translate(_PLAIN), _INK, font)
+        draw.text((_GAP, _GAP), title.translate(PLAIN), _INK, font)
     for i, (image, caption) in enumerate(zip(images, captions, strict=True)):
         x = margin + (i % across) * (cell_width + _GAP)
         y = top + (i // across) * (heading + cell_height + _GAP)
@@ -83,18 +84,19 @@ def contact_sheet(
         sheet.paste(picture, (x, y + heading))
     for row, name in enumerate(rows or ()):
         y = top + row * (heading + cell_height + _GAP) + heading + (cell_height - line) // 2
-        draw.text((_GAP, y), name.translate(_PLAIN), _INK, font)
+        draw.text((_GAP, y), name.translate(PLAIN), _INK, font)
     return sheet
 
 
-def _wrapped(label: str, font: Any, width: int) -> list[str]:
+def wrapped(label: str, font: Any, width: int) -> list[str]:
+    """Lines of a label that fit in a width, broken after a separator where there is one."""
     lines = []
     for paragraph in label.split("\n"):
         rest = paragraph
         while font.getlength(rest) > width and len(rest) > 1:
-            cut = len(rest) - 1
-            while cut > 1 and font.getlength(rest[:cut]) > width:
-                cut -= 1
+            lengths = range(1, len(rest))
+            fits = bisect.bisect_right(lengths, width, key=lambda n: font.getlength(rest[:n]))
+            cut = max(fits, 1)
             # Prefer to break after a separator in the second half of what fits.
             soft = max(rest.rfind(mark, cut // 2, cut) for mark in "_/ .-")
             cut = soft + 1 if soft > 0 else cut

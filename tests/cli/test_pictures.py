@@ -13,7 +13,7 @@ from skimage import data
 
 from tb_modelcompare.analogy import direction_correlation
 from tb_modelcompare.analogy.prediction import best_unit, prediction_r2
-from tb_modelcompare.cli.best_photos import about_ties
+from tb_modelcompare.compare.best_photos import about_ties
 from tb_modelcompare.compare.units import TopPositions
 from tb_modelcompare.log.reader import open_snapshot
 
@@ -63,7 +63,7 @@ def test_analogies(command: Run, demo: Path, tmp_path: Path) -> None:
         ):
             np.testing.assert_allclose(float(row[field]), number, rtol=1e-6)
         shown = (f"{along.value:.2f}", f"[{along.low:.2f}, {along.high:.2f}]", f"{along.null:.2f}")
-        (line,) = (line for line in done.stdout.splitlines() if line.startswith(row["layer"]))
+        (line,) = (one for one in done.stdout.splitlines() if f"mobile  {row['layer']} " in one)
         assert all(number in line for number in shown)
     assert "The pattern is what varies together with the unit" in done.stdout
 
@@ -74,11 +74,14 @@ def test_analogies(command: Run, demo: Path, tmp_path: Path) -> None:
     sheet = Image.open(out / "contact_sheet.png")
     assert sheet.width > 64
     assert str(out / "contact_sheet.png") in done.stdout
+    page = (out / "sheet.html").read_text()
+    assert page.count("<img") == 4 + 3  # images of the unit, then the pictures
 
 
 def test_several_snapshots_and_what_only_one_has(command: Run, demo: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    arguments = ("seed0", "mixed4a:5", "mobile", "seed1", "--layers", "^(block4|mixed4a)$")
+    each = ("--layers", "^block4$", "--layers", "^mixed4a$")
+    arguments = ("seed0", "mixed4a:5", "mobile", "seed1", *each)
     done = command(
         "analogies", demo, *arguments, "--less", "seed1", "mixed4a", "--out", out, *QUICK
     )
@@ -90,6 +93,13 @@ def test_several_snapshots_and_what_only_one_has(command: Run, demo: Path, tmp_p
         ("analogy", "seed1", "mixed4a"),
     ]
     assert "taken away" in done.stdout
+    lines = done.stdout.splitlines()
+    assert [line.split()[:2] for line in lines[:4]] == [
+        ["MODEL", "LAYER"],
+        ["seed0", "mixed4a"],
+        ["mobile", "block4"],
+        ["seed1", "mixed4a"],
+    ]
     assert len(pictures(out)) == 3
     # Four photos of the probe stand before the three pictures.
     assert Image.open(out / "contact_sheet.png").height > 3 * 32
@@ -154,13 +164,19 @@ def test_a_layer_without_a_direction_says_so(command: Run, half_dead: Path, tmp_
     assert (int(rows[1]["best_unit"]), round(float(rows[1]["correlation"]), 6)) == (2, 1.0)
 
 
-def test_bad_requests(command: Run, demo: Path, logdir: Path) -> None:
+def test_bad_requests(command: Run, demo: Path, logdir: Path, tmp_path: Path) -> None:
     cases = [
         (("analogies", demo, "seed0", "mixed9:5", "mobile"), ("mixed9", "mixed")),
         (("analogies", demo, "seed0", "mixed4a:999", "mobile"), ("no unit 999", "111")),
         (("analogies", demo, "seed0", "mixed4a", "mobile"), ("LAYER:UNIT",)),
         (("analogies", demo, "seed0", "conv1:1", "mobile", "--layers", "mixed"), ("matches no",)),
         (("analogies", demo, "seed0", "conv1:1", "mobile", "--layers", "("), ("malformed",)),
+        (
+            ("analogies", demo, "seed0", "conv1:1", "mobile", *(("--layers", "a") * 2)),
+            ("2 regular expressions of layers for 1 models",),
+        ),
+        (("analogies", demo, "seed0", "conv1:1-1", "mobile"), ("is no direction",)),
+        (("analogies", demo, "seed0", f"conv1:{tmp_path}/w.npy", "mobile"), ("numpy.save",)),
         (("analogies", demo, "seed0", "conv1:1", "mobile", "--size", "5"), ("size", "32")),
         (("analogies", logdir, "one@0", "stem:1", "two"), ("/net@0", "graph")),
         (("caricature", demo, "seed0", "absent.jpg"), ("absent.jpg", "neither")),

@@ -56,6 +56,12 @@ def test_holds_the_graphs_and_the_matrix(
     assert data["matrix"]["columns"] == list(layers)
     assert set(data["graphs"]) == {"one/net@0", "two/net@0"}
 
+    chosen = command("report", hostile_logdir, *arguments, "--layers", "^(stem|top)$")
+    assert chosen.returncode == 0, chosen.stderr
+    (text,) = re.findall(r'id="modelcompare-data">(.*?)</script>', file.read_text(), re.DOTALL)
+    matrix = json.loads(text)["matrix"]
+    assert (matrix["rows"], matrix["columns"]) == (["stem", "top"], ["stem", "top"])
+
 
 @needs_bundle
 def test_opens_in_a_browser(

@@ -52,6 +52,33 @@ def test_similarity_prints_the_best_match_of_each_layer(command: Run, logdir: Pa
     assert float(matches["middle"][0]) < 0.5
 
 
+def test_layers_of_each_side_are_chosen(command: Run, logdir: Path, tmp_path: Path) -> None:
+    file = tmp_path / "values.csv"
+    whole = command("similarity", logdir, "one@5", "two", "--csv", file)
+    assert whole.returncode == 0
+    values = {row["linear_cka"]: row for row in csv.DictReader(file.open())}
+    for layers, rows, columns in (
+        (("middle|top",), ["middle", "top"], ["middle", "top"]),
+        (("middle|top", "^stem$"), ["middle", "top"], ["stem"]),
+    ):
+        flags = [word for pattern in layers for word in ("--layers", pattern)]
+        done = command("similarity", logdir, "one@5", "two", "--csv", file, *flags)
+        assert done.returncode == 0, done.stderr
+        header, *lines = csv.reader(file.open())
+        assert [line[0] for line in lines] == rows
+        assert header[1:] == columns
+        for name, *found in lines:
+            expected = [float(values[name][column]) for column in columns]
+            np.testing.assert_allclose([float(one) for one in found], expected, atol=1e-6)
+    for flags, says in (
+        (["--layers", "stem", "--layers", "mid_dle"], "two/net@0; nearest: middle"),
+        (["--layers", "stem"] * 3, "3 regular expressions of layers for 2 models"),
+    ):
+        done = command("similarity", logdir, "one@5", "two", *flags)
+        assert done.returncode == 2
+        assert says in done.stderr
+
+
 def test_a_layer_that_is_dead_on_the_probe_is_left_out_and_named(
     command: Run, own_logdir: Path, tmp_path: Path
 ) -> None:

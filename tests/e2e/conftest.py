@@ -21,6 +21,7 @@ from live_tab import (
     probe_images,
     wide_activations,
 )
+from rendered import models  # noqa: F401
 from skipping import missing
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +21,7 @@ from tb_modelcompare.errors import (
     UnknownSnapshotError,
 )
 from tb_modelcompare.notebook import Figure
+from tb_modelcompare.similarity import linear_cka
 
 # Boxes, and how many pixels of the lines are not transparent.
 DRAWN = """() => {
@@ -80,6 +84,90 @@ def test_figures_stand_beside_each_other_in_a_notebook(
         title="</script><b>mine",
     )
     assert all(in_a_cell(browser, tmp_path, pair, alone, own))
+
+
+def inlined(page: str) -> dict[str, Any]:
+    """What a page has drawn: the matrix, as the tab reads it."""
+    (text,) = re.findall(r'id="modelcompare-data">(.*?)</script>', page, re.DOTALL)
+    return dict(json.loads(text))
+
+
+def values_of(figure: Figure) -> np.ndarray:
+    matrix = inlined(figure.page)["matrix"]
+    shape = len(matrix["rows"]), len(matrix["columns"])
+    return np.frombuffer(base64.b64decode(matrix["values"]), "<f8").reshape(shape)
+
+
+def test_a_function_of_your_own_is_called_for_each_pair(logdir: Path) -> None:
+    a, b = open_snapshot(logdir, "one"), open_snapshot(logdir, "two:half")
+
+    def similarity(x: np.ndarray, y: np.ndarray) -> float:
+        return float(np.corrcoef(x.mean(axis=1), y.mean(axis=1))[0, 1])
+
+    found = show(a, b, measure=similarity, layers=["two", "one"], title="mine")
+    data = inlined(found.page)
+    assert data["measures"]["measures"][0]["title"] == "mine"
+    assert data["matrix"]["rows"] == data["matrix"]["columns"] == ["one", "two"]
+    for i, first in enumerate(("one", "two")):
+        for j, second in enumerate(("one", "two")):
+            expected = similarity(a.activations(first), b.activations(second))
+            assert values_of(found)[i, j] == pytest.approx(expected)
+    library = show(a, b, measure=linear_cka)
+    np.testing.assert_array_equal(values_of(library), values_of(show(a, b)))
+    for bad in (lambda x, y: "much", lambda x, y: np.inf):
+        with pytest.raises(OptionError, match="give a number"):
+            show(a, b, measure=bad)
+    with pytest.raises(OptionError, match="no number for any pair"):
+        show(a, b, measure=lambda x, y: np.nan)
+
+
+def test_layers_are_chosen_as_everywhere(logdir: Path) -> None:
+    a = f"{logdir}:one"
+    whole = values_of(show(a, a))
+    np.testing.assert_allclose(values_of(show(a, a, layers="^(one|two)$")), whole[:2, :2])
+    with pytest.raises(LayerSelectionError, match="nearest: two"):
+        show(a, a, layers="twoo")
+    with pytest.raises(OptionError, match="lines are of two models"):
+        show(a, a, layers="one", lines={("one", "two"): 1.0})
+
+
+def test_three_models_are_drawn_pair_by_pair(browser: Any, logdir: Path, tmp_path: Path) -> None:
+    a, b = f"{logdir}:one", f"{logdir}:two:half"
+    figure = show(a, b, a, height=300)
+    assert figure.height > 3 * 300
+    page = browser.new_page(viewport={"width": 1200, "height": 1000})
+    page.goto(figure.save(tmp_path / "three.html").as_uri())
+    assert len(page.frames) == 1 + 3
+    for frame in page.frames[1:]:
+        frame.frame_element().scroll_into_view_if_needed()
+        frame.locator(".legend .count").wait_for(timeout=30_000)
+    titles = [frame.title() for frame in page.frames[1:]]
+    assert titles[0] == "one/net@0 and two:half/net@0: Linear CKA"
+    page.close()
+    with pytest.raises(OptionError, match="at most 4"):
+        show(a, b, a, b, a)
+    with pytest.raises(ProbeMismatchError):
+        show(a, b, f"{logdir}:elsewhere")
+
+
+def test_caricatures_are_shown_beside_the_pointer(
+    browser: Any, models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TB_MODELCOMPARE_CACHE", str(tmp_path / "cache"))
+    figure = show(f"{models}:a", f"{models}:b", layers="^conv", image=3)
+    pictures = inlined(figure.page)["caricatures"]
+    assert {model: list(layers) for model, layers in pictures.items()} == {
+        "a/net@0": ["conv1", "conv2"],
+        "b/net@0": ["conv1", "conv2"],
+    }
+    page = browser.new_page(viewport={"width": 1200, "height": 900})
+    page.goto(figure.save(tmp_path / "figure.html").as_uri())
+    page.locator(".model.a [data-layer='conv1']").hover(timeout=30_000)
+    picture = page.get_by_role("tooltip").locator("img")
+    picture.wait_for(timeout=10_000)
+    assert picture.get_attribute("src") == pictures["a/net@0"]["conv1"]
+    assert picture.evaluate("one => one.naturalWidth") == 112
+    page.close()
 
 
 def test_it_is_saved_as_a_page(browser: Any, logdir: Path, tmp_path: Path) -> None:

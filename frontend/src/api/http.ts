@@ -117,6 +117,7 @@ export const httpSource: Source = {
   keepPhoto: async (photo) => (await post<{ photo: string }>('photo', photo.type, photo)).photo,
   ownPhoto: (digest) => address('job_image', { id: digest, name: 'photo.png' }),
   warmUp: (snapshot, layer) => send('warm_up', { snapshot, layer }),
+  caricature: () => null,
   picture: (relative) => relative,
   start: (job: JobRequest) => send<Job>(address('jobs', { watcher: WATCHER }), job),
   job: (id) => read<Job>('job', { id, watcher: WATCHER }),

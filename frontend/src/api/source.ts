@@ -40,6 +40,8 @@ export interface Source {
   ownPhoto(digest: string): string;
   /** Have the renderer ready for the units of a layer. */
   warmUp(snapshot: string, layer: string): Promise<void>;
+  /** Address of a caricature that came with the data, as with a report; null if none did. */
+  caricature(snapshot: string, layer: string): string | null;
   /** Address of a picture that a job's item names. */
   picture(address: string): string;
   start(request: JobRequest): Promise<Job>;

@@ -9,6 +9,8 @@ export interface ReportData {
   graphs: Record<string, LayerGraph>;
   /** `values`: float64, little-endian, row after row, base64. */
   matrix: MatrixInfo & { values: string };
+  /** Pictures of a photo as layers see it, by snapshot id and layer, as data addresses. */
+  caricatures?: Record<string, Record<string, string>>;
 }
 
 const AS_WRITTEN = 'report';
@@ -50,6 +52,7 @@ export function staticSource(data: ReportData): Source {
     keepPhoto: async () => absent(),
     ownPhoto: absent,
     warmUp: () => Promise.resolve(),
+    caricature: (snapshot, layer) => data.caricatures?.[snapshot]?.[layer] ?? null,
     picture: absent,
     start: async (request) => {
       const { a, b, measure } = data.matrix;

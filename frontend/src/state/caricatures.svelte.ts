@@ -33,12 +33,14 @@ export function remember(
   }
 }
 
-/** The chosen photo as a layer sees it, if that was drawn. */
+/** The chosen photo as a layer sees it, if that was drawn, or what came with a report. */
 export function pictureOf(
-  session: Pick<Session, 'snapshot' | 'view'>,
+  session: Pick<Session, 'snapshot' | 'view' | 'source'>,
   side: Side,
   layer: string,
 ): string | null {
   const { image } = session.view;
+  const brought = session.source.caricature(session.snapshot(side)?.id ?? '', layer);
+  if (brought) return brought;
   return image === null ? null : (made.get(key(session, side, layer, image))?.address ?? null);
 }

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import html
+import itertools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -12,18 +13,25 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from tb_modelcompare.capture.contract import LayerFilter
 from tb_modelcompare.compare.comparison import compare_snapshots
+from tb_modelcompare.compare.layers import chosen_layers
 from tb_modelcompare.compare.wire import MatrixInfo, MeasureInfo
-from tb_modelcompare.errors import LayerSelectionError, OptionError, UnknownSnapshotError, nearest
+from tb_modelcompare.errors import LayerSelectionError, OptionError, nearest
 from tb_modelcompare.errors.checks import whole
-from tb_modelcompare.log.reader import open_snapshot
+from tb_modelcompare.log.same_probe import require_same_probe
 from tb_modelcompare.log.snapshot import Snapshot
+from tb_modelcompare.notebook.opening import Named, opened
+from tb_modelcompare.notebook.pictures import caricatures
+from tb_modelcompare.render.sheet import data_url
 from tb_modelcompare.report import figure_html, report_html
 from tb_modelcompare.similarity.inputs import find_measure
 
 DEFAULT_MEASURE = "linear_cka"
 
-Named: TypeAlias = Snapshot | str
+_MOST_MODELS = 4
+_TIP_SIZE, _TIP_STEPS = 112, 64  # of pictures beside the pointer, as in the tab
+
 Lines: TypeAlias = Mapping[Any, Any] | npt.ArrayLike
 
 
@@ -68,9 +76,11 @@ class Figure:
 def show(
     a: Named,
     b: Named | None = None,
-    *,
-    measure: str = DEFAULT_MEASURE,
+    *others: Named,
+    measure: str | Callable[..., float] = DEFAULT_MEASURE,
     lines: Lines | None = None,
+    layers: LayerFilter | None = None,
+    image: str | Path | int | npt.NDArray[np.uint8] | None = None,
     title: str = "Your own similarity",
     height: int = 640,
 ) -> Figure:
@@ -81,8 +91,11 @@ def show(
     a, b : Snapshot or str
         A snapshot, or "LOGDIR:RUN@STEP", such as "logs:googlenet". Without b, a is compared with
         itself.
-    measure : str
-        A name of `similarity.MEASURES`. It is not used where lines are given.
+    *others : Snapshot or str
+        A third and a fourth model: all pairs are drawn, one below the other.
+    measure : str or function
+        A name of `similarity.MEASURES`, or your own function of two arrays (rows, units) to a
+        number, which is called for every pair of layers. It is not used where lines are given.
     lines : mapping or array, optional
         Your own similarity of layers. One of
 
@@ -91,10 +104,15 @@ def show(
         - an array (layers of a, layers of b).
 
         Pairs that are not named, and NaN, have no line.
+    layers : regular expression, list of names or predicate of a `Node`, optional
+        Which layers are compared: ``lambda node: node.kind == "conv"``, say. By default all.
+    image : str, Path, int or array (height, width, 3) uint8, optional
+        An image of the probe or a photo of your own, as for `caricatures`. What each layer sees
+        in it is drawn, and shown beside the pointer.
     title : str
         What your own lines are called in the figure.
     height : int
-        Of the figure in a notebook, in pixels, at least 200.
+        Of one graph in a notebook, in pixels, at least 200.
 
     Returns
     -------
@@ -108,10 +126,13 @@ def show(
     ProbeMismatchError
         If the snapshots were logged on different probes.
     LayerSelectionError
-        If lines name a layer that its model does not have.
+        If lines name a layer that its model does not have, or no layer is chosen.
     OptionError
         If lines are neither a mapping nor an array of the right shape, hold what is no number,
-        or no number at all, or if another option has a value that it does not take.
+        or no number at all, if your function does not give a number, or if another option has a
+        value that it does not take.
+    NotRenderableError
+        If an image is given and a snapshot was logged without its frozen graph.
 
     Examples
     --------
@@ -121,12 +142,54 @@ def show(
         show("logs:googlenet", "logs:mobilenet", lines={("conv1", "Conv1"): 0.9})
     """
     whole("height", height, least=200)
-    left = _opened(a)
-    right = left if b is None else _opened(b)
-    if lines is None:
-        comparison = compare_snapshots(left, right, find_measure(measure))
-        return Figure(report_html(left, right, comparison), height)
-    values = line_values(lines, left, right)
+    if len(others) > _MOST_MODELS - 2:
+        raise OptionError(f"there are {2 + len(others)} models; give at most {_MOST_MODELS}")
+    if lines is not None and (others or layers is not None):
+        raise OptionError("lines are of two models, and name the layers; leave out the others")
+    models = [opened(one) for one in (a, a if b is None else b, *others)]
+    for model in models[1:]:
+        require_same_probe(models[0], model)
+    pictures = {} if image is None else _caricatures(models, image, layers)
+    pages = [
+        _page(first, second, measure, lines, layers, title, pictures)
+        for first, second in itertools.combinations(models, 2)
+    ]
+    if len(pages) == 1:
+        return Figure(pages[0], height)
+    frames = "".join(Figure(page, height)._repr_html_() for page in pages)
+    head = '<!doctype html>\n<meta charset="utf-8">\n<title>Model comparison</title>\n'
+    return Figure(f"{head}{frames}\n", len(pages) * (height + 8) + 16)
+
+
+def _page(
+    a: Snapshot,
+    b: Snapshot,
+    measure: str | Callable[..., float],
+    lines: Lines | None,
+    layers: LayerFilter | None,
+    title: str,
+    pictures: Mapping[str, Mapping[str, str]],
+) -> str:
+    """The page of one pair of models."""
+    chosen = (chosen_layers(a, layers), chosen_layers(b, layers))
+    if lines is not None:
+        return _own_page(a, b, chosen, line_values(lines, a, b), title, pictures)
+    ours = str(getattr(measure, "__module__", None)).startswith("tb_modelcompare.")
+    if callable(measure) and not ours:
+        return _own_page(a, b, chosen, _function_values(measure, a, b, chosen), title, pictures)
+    comparison = compare_snapshots(a, b, find_measure(measure), layers=chosen)
+    return report_html(a, b, comparison, pictures)
+
+
+def _own_page(
+    a: Snapshot,
+    b: Snapshot,
+    layers: tuple[Sequence[str], Sequence[str]],
+    values: npt.NDArray[np.float64],
+    title: str,
+    pictures: Mapping[str, Mapping[str, str]],
+) -> str:
+    """The page of values that are no measure of ours."""
     described = MeasureInfo(
         name="own",
         title=title,
@@ -141,12 +204,13 @@ def show(
         paper="Your own values",
         summary="Numbers that you gave for pairs of layers.",
     )
+    rows, columns = layers
     matrix = MatrixInfo(
-        a=left.id,
-        b=right.id,
+        a=a.id,
+        b=b.id,
         measure="own",
-        rows=list(left.layer_names),
-        columns=list(right.layer_names),
+        rows=list(rows),
+        columns=list(columns),
         low=described.low,
         high=described.high,
         warnings=[],
@@ -154,7 +218,40 @@ def show(
         revision=1,
         interval=False,
     )
-    return Figure(figure_html(left, right, described, matrix, values), height)
+    return figure_html(a, b, described, matrix, values, pictures)
+
+
+def _function_values(
+    function: Callable[..., float],
+    a: Snapshot,
+    b: Snapshot,
+    layers: tuple[Sequence[str], Sequence[str]],
+) -> npt.NDArray[np.float64]:
+    """What a function says of each pair of layers; NaN is a pair without a line."""
+    rows, columns = layers
+    values = np.empty((len(rows), len(columns)))
+    for i, first in enumerate(rows):
+        for j, second in enumerate(columns):
+            found = function(a.activations(first), b.activations(second))
+            values[i, j] = _number(found, first, second)
+    if np.isnan(values).all():
+        raise OptionError("your function has no number for any pair, so there is nothing to draw")
+    return values
+
+
+def _caricatures(
+    models: Sequence[Snapshot],
+    image: str | Path | int | npt.NDArray[np.uint8],
+    layers: LayerFilter | None,
+) -> dict[str, dict[str, str]]:
+    """What each layer sees in an image, as addresses of pictures."""
+    found = {}
+    for model in {model.id: model for model in models}.values():
+        drawn = caricatures(model, image, layers=layers, size=_TIP_SIZE, steps=_TIP_STEPS).drawn
+        found[model.id] = {
+            one.item.layer: data_url(one.picture) for one in drawn if one.picture is not None
+        }
+    return found
 
 
 def line_values(lines: Lines, a: Snapshot, b: Snapshot) -> npt.NDArray[np.float64]:
@@ -219,20 +316,3 @@ def _number(value: Any, first: str, second: str) -> float:
     if math.isinf(number):
         raise OptionError(f"the line of {first!r} and {second!r} is {value!r:.50}; give a number")
     return number
-
-
-def _opened(named: Named) -> Snapshot:
-    if isinstance(named, Snapshot):
-        return named
-    if not isinstance(named, str):
-        raise UnknownSnapshotError(
-            f"{named!r:.100} is no snapshot; give one, or its name as 'LOGDIR:RUN@STEP'"
-        )
-    for colon in (i for i, letter in enumerate(named) if letter == ":"):
-        directory, run = Path(named[:colon]).expanduser(), named[colon + 1 :]
-        if run and directory.is_dir():  # a run's name may hold a colon, and so may a path
-            return open_snapshot(directory, run)
-    raise UnknownSnapshotError(
-        f"{named!r} does not begin with a log directory; write 'LOGDIR:RUN' or 'LOGDIR:RUN@STEP', "
-        f"such as 'logs:googlenet'"
-    )

@@ -1,0 +1,176 @@
+"""A direction of a layer: a unit, or weights over all of its units."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tb_modelcompare.errors import ActivationError, UnknownSnapshotError
+
+if TYPE_CHECKING:
+    from tb_modelcompare.log.snapshot import Snapshot
+
+Matrix = npt.NDArray[np.float64]
+
+# Units that are added and subtracted: 17, 17+5-3, -17.
+_UNITS = re.compile(r"[+-]?[0-9]{1,9}([+-][0-9]{1,9})*")
+
+
+@dataclass(frozen=True, eq=False)
+class Direction:
+    """A direction of a layer. Directions of one layer are added, subtracted and multiplied.
+
+    Attributes
+    ----------
+    snapshot : Snapshot
+    layer : str
+        Name of the layer.
+    weights : array (units,), float64
+        One for each unit of the layer; read-only.
+    name : str
+        What it is called in captions, such as "mixed4a:17".
+    """
+
+    snapshot: Snapshot = field(repr=False)
+    layer: str
+    weights: Matrix = field(repr=False)
+    name: str
+
+    @property
+    def unit(self) -> int | None:
+        """The number of the unit that this is; None where it is a sum or a multiple."""
+        (found,) = np.nonzero(self.weights)
+        return int(found[0]) if len(found) == 1 and self.weights[found[0]] == 1.0 else None
+
+    def activity(self) -> Matrix:
+        """The activity along the direction: `X w`, with X the layer's activations.
+
+        Returns
+        -------
+        array (rows,), float64
+        """
+        (units,) = np.nonzero(self.weights)
+        activations = self.snapshot.activations(self.layer)[:, units].astype(np.float64)
+        return np.asarray(activations @ self.weights[units])
+
+    def __add__(self, other: Direction) -> Direction:
+        return self._joined(other, 1.0, "+")
+
+    def __sub__(self, other: Direction) -> Direction:
+        return self._joined(other, -1.0, "-")
+
+    def __neg__(self) -> Direction:
+        return _direction(self.snapshot, self.layer, -self.weights, f"-({self.name})")
+
+    def __mul__(self, factor: float) -> Direction:
+        name = f"{factor:g} ({self.name})"
+        return _direction(self.snapshot, self.layer, factor * self.weights, name)
+
+    __rmul__ = __mul__
+
+    def _joined(self, other: Direction, sign: float, word: str) -> Direction:
+        if not isinstance(other, Direction):
+            return NotImplemented
+        if (other.snapshot.digest, other.layer) != (self.snapshot.digest, self.layer):
+            raise ActivationError(
+                f"{self.name} of {self.snapshot.id} and {other.name} of {other.snapshot.id} are "
+                "directions of two layers; only those of one layer can be added"
+            )
+        weights = self.weights + sign * other.weights
+        return _direction(self.snapshot, self.layer, weights, f"{self.name} {word} {other.name}")
+
+
+def unit_direction(snapshot: Snapshot, layer: str, unit: int) -> Direction:
+    """The direction of one unit; `Snapshot.unit`."""
+    units = snapshot.layer(layer).units
+    if isinstance(unit, bool) or not isinstance(unit, int | np.integer) or not 0 <= unit < units:
+        raise UnknownSnapshotError(
+            f"{snapshot.id} layer {layer!r} has no unit {unit!r:.50}; it has 0 to {units - 1}"
+        )
+    weights = np.zeros(units)
+    weights[unit] = 1.0
+    return _direction(snapshot, layer, weights, f"{layer}:{unit}")
+
+
+def weighted_direction(
+    snapshot: Snapshot, layer: str, weights: npt.ArrayLike, name: str | None = None
+) -> Direction:
+    """The direction of these weights; `Snapshot.direction`."""
+    units = snapshot.layer(layer).units
+    try:
+        array = np.asarray(weights, np.float64)
+    except (TypeError, ValueError) as error:
+        raise ActivationError(f"a direction is of numbers, one for each unit ({error})") from error
+    if array.shape != (units,):
+        raise ActivationError(
+            f"the direction has shape {array.shape}; {snapshot.id} layer {layer!r} has {units} "
+            f"units, so it must be ({units},)"
+        )
+    return _direction(snapshot, layer, array, f"{layer}:direction" if name is None else name)
+
+
+def parsed_direction(text: str, snapshot: Snapshot) -> Direction:
+    """A direction in the words of the command line.
+
+    LAYER:17 is a unit, LAYER:17+5-3 a sum of units, and LAYER:FILE.npy an array of weights. The
+    names of layers and files may hold colons.
+
+    Raises
+    ------
+    UnknownSnapshotError
+        If there is no such layer or unit, or if the text is none of these.
+    ActivationError
+        If the file holds no direction of the layer.
+    """
+    layer, _, what = text.rpartition(":")  # for a message, where there is no such layer
+    known = [name for name in snapshot.layer_names if text.startswith(f"{name}:")]
+    if known:
+        layer = max(known, key=len)
+        what = text[len(layer) + 1 :]
+    if layer and _UNITS.fullmatch(what):
+        units = [int(one) for one in re.findall(r"[0-9]+", what)]
+        signs = [-1.0 if sign == "-" else 1.0 for sign in re.findall(r"(?:^|[+-])(?=[0-9])", what)]
+        total = sum(
+            sign * unit_direction(snapshot, layer, unit).weights
+            for sign, unit in zip(signs, units, strict=True)
+        )
+        return _direction(snapshot, layer, np.asarray(total), f"{layer}:{what}")
+    if layer and what.endswith(".npy"):
+        return weighted_direction(snapshot, layer, _weights_of(what), f"{layer}:{Path(what).stem}")
+    raise UnknownSnapshotError(
+        f"{text!r} is no unit; give LAYER:UNIT, such as conv1:7, a sum such as conv1:7+3-2, or "
+        "LAYER:FILE.npy with a weight for each unit"
+    )
+
+
+def _weights_of(file: str) -> npt.NDArray[Any]:
+    try:
+        with Path(file).open("rb") as stream:
+            found: npt.NDArray[Any] = np.load(stream, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise ActivationError(
+            f"{file} cannot be read as an array ({error!s:.200}); write it with numpy.save"
+        ) from error
+    return found
+
+
+def _direction(snapshot: Snapshot, layer: str, weights: Matrix, name: str) -> Direction:
+    """The direction, if it is one.
+
+    Raises
+    ------
+    ActivationError
+        If a weight is NaN or infinite, or if all are 0.
+    """
+    if not np.isfinite(weights).all() or not weights.any():
+        raise ActivationError(
+            f"{name} is no direction: its weights are all 0, or some are NaN or infinite"
+        )
+    weights = weights.copy()
+    weights.setflags(write=False)
+    return Direction(snapshot, layer, weights, name)
