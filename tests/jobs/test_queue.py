@@ -175,6 +175,22 @@ def test_a_job_that_nobody_asks_about_is_cancelled(slow_logs: Path, queue: Queue
     assert by_id[waiting.key].message == "nobody waited for it"
 
 
+def test_a_running_similarity_ends_when_its_tab_is_gone(slow_logs: Path, queue: Queues) -> None:
+    jobs = queue(abandoned_seconds=2.0)
+    for number, watcher, state in ((1, "a tab", State.CANCELLED), (2, "", State.RUNNING)):
+        task = slow_task(slow_logs, number)
+        jobs.submit(task, watcher)
+        computing(jobs, task.key)
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:
+            (status,) = (one for one in jobs.overview() if one.id == task.key)  # no question
+            if status.state is not State.RUNNING:
+                break
+            time.sleep(0.1)
+        assert status.state is state
+    jobs.cancel(task.key)
+
+
 def test_a_new_request_for_a_cancelled_job_runs_it(session_logs: Path, queue: Queues) -> None:
     jobs = queue()
     task = quick_task(session_logs)

@@ -302,6 +302,13 @@ class JobQueue:
             if self._abandoned(job):
                 self._stop(job, Stop.ABANDONED)
 
+    def _only_for_watchers(self, job: Entry) -> bool:
+        """Whether a running job ends with the interest in it, as one does that a tab asked for.
+
+        Whoever asks for a similarity without a name may come back for it much later.
+        """
+        return bool(job.left or job.watchers) or job.task.lane != MATHEMATICS
+
     def _abandoned(self, job: Entry) -> bool:
         return time.monotonic() - job.asked_at > self._limits.abandoned_seconds
 
@@ -352,7 +359,7 @@ class JobQueue:
                 self._stop(job, Stop.SERVER_ENDS)
             elif time.monotonic() - job.began_at > self._limits.job_seconds:
                 self._stop(job, Stop.TIME)
-            elif (job.left or job.task.lane != MATHEMATICS) and self._abandoned(job):
+            elif self._only_for_watchers(job) and self._abandoned(job):
                 self._stop(job, Stop.ABANDONED)
             return job.stop
 

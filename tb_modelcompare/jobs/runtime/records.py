@@ -160,8 +160,9 @@ class Task:
 class Limits:
     """Bounds on jobs.
 
-    `abandoned_seconds`: a queued job, or a running render, that nobody asked about for so
-    long is cancelled. Browsers let the timers of a hidden tab run once a minute.
+    `abandoned_seconds`: a queued job, a running render, or a running job that a tab asked for, is
+    cancelled if nobody asked about it for so long. Browsers let the timers of a hidden tab run
+    once a minute.
     `grace_seconds`: from asking a job to stop until its process is ended.
     """
 
