@@ -150,6 +150,20 @@ def test_three_models_are_drawn_pair_by_pair(browser: Any, logdir: Path, tmp_pat
         show(a, b, f"{logdir}:elsewhere")
 
 
+def test_the_pair_is_drawn_in_the_order_that_was_asked_for(
+    browser: Any, logdir: Path, tmp_path: Path
+) -> None:
+    """Lines have a direction, and the second model may be the older one."""
+    newer, older = open_snapshot(logdir, "two:half"), open_snapshot(logdir, "one")
+    assert newer.wall_time > older.wall_time
+    page = browser.new_page(viewport={"width": 1200, "height": 900})
+    figure = show(newer, older, lines={("one", "two"): 1.0})
+    page.goto(figure.save(tmp_path / "figure.html").as_uri())
+    page.locator(".legend .count").wait_for(timeout=30_000)
+    assert page.title().startswith("two:half/net@0 and one/net@0")
+    page.close()
+
+
 def test_caricatures_are_shown_beside_the_pointer(
     browser: Any, models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -19,6 +19,8 @@ import type {
 export interface Source {
   /** False where nothing can be computed any more (a report). */
   readonly live: boolean;
+  /** The pair to open on, where the data is of one pair. */
+  readonly opening?: Record<'a' | 'b', string>;
   /** What a route that only reads answers; `Answers` has all of them. */
   read<R extends keyof Answers>(
     route: R,

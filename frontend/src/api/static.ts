@@ -41,6 +41,7 @@ export function staticSource(data: ReportData): Source {
   });
   return {
     live: false,
+    opening: { a: data.matrix.a, b: data.matrix.b },
     read: async () => absent(),
     snapshots: () => Promise.resolve(data.listing),
     measures: () => Promise.resolve(data.measures),

@@ -53,7 +53,9 @@ export function createReader(source: Source, view: View, logs: Logs, stale: () =
 
   /** Fill in what the address leaves open. */
   function complete(): void {
-    if (logs.listing) Object.assign(view, openingPair(logs.listing.snapshots, view));
+    const { opening } = source;
+    const given = { a: view.a ?? opening?.a ?? null, b: view.b ?? opening?.b ?? null };
+    if (logs.listing) Object.assign(view, openingPair(logs.listing.snapshots, given));
     view.measure ??= usual;
   }
 
