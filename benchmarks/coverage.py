@@ -1,8 +1,12 @@
-"""How often intervals of debiased linear CKA hold the value over all images, and how wide they are.
+"""What intervals hold, how often, and how wide they are.
 
 Gaussian layers of known covariance, a number of images with 4 positions each, whose rows are
-correlated by a half within an image. The value over all images is computed from the covariances.
-Half-widths are in units of 1.96 standard deviations of the estimate over data sets.
+correlated by a half within an image. Half-widths are in units of 1.96 standard deviations of the
+estimate over data sets.
+
+The interval of debiased linear CKA is for the value over all images, which is computed from the
+covariances. That of every other measure is for its repeatability: "value" is then the mean of the
+measure over the data sets. A measure that has no interval there is left out.
 
     python benchmarks/coverage.py [--full]
 """
@@ -10,10 +14,12 @@ Half-widths are in units of 1.96 standard deviations of the estimate over data s
 from __future__ import annotations
 
 import argparse
+import warnings
 
 import numpy as np
 
-from tb_modelcompare.similarity import compare
+from tb_modelcompare.errors import RowsFewerThanUnitsWarning
+from tb_modelcompare.similarity import MEASURES, compare
 
 POSITIONS = 4
 CASES = ("unrelated", "weakly related", "related", "strongly related")
@@ -24,23 +30,50 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--full", action="store_true", help="400 data sets each, and wider layers")
     full = parser.parse_args().full
+    warnings.simplefilter("ignore", RowsFewerThanUnitsWarning)
     sets, sizes = (400, ((100, 50), (100, 300), (300, 50))) if full else (40, ((60, 20),))
     print(
-        f"{'layers':18}{'images':>7}{'units':>7}{'value':>8}{'mean':>8}{'covered':>9}{'width':>7}"
+        f"{'measure':35}{'layers':18}{'images':>7}{'units':>7}{'value':>8}{'mean':>8}{'covered':>9}"
+        f"{'width':>7}"
     )
     for images, units in sizes:
         for case, noise in zip(CASES, NOISE, strict=True):
-            random = np.random.default_rng(0)
-            mixing = random.standard_normal((2, 8, units))
+            mixing = np.random.default_rng(0).standard_normal((2, 8, units))
             truth = value_over_all_images(mixing, noise)
-            found = np.array([one(random, mixing, noise, images) for _ in range(sets)])
-            estimate, low, high = found.T
-            covered = np.mean((low <= truth) & (truth <= high))
-            width = np.mean(high - low) / 2 / (1.96 * estimate.std(ddof=1))
-            print(
-                f"{case:18}{images:7}{units:7}{truth:8.3f}{estimate.mean():8.3f}"
-                f"{covered:9.1%}{width:7.2f}"
-            )
+            report("unbiased_linear_cka", case, mixing, noise, images, sets, 20, truth)
+    few, resamples = (200, 200) if full else (24, 40)
+    for name, measure in MEASURES.items():
+        for images, units in sizes[:1] if measure.debiased else sizes:
+            for case in () if measure.debiased else ("unrelated", "related"):
+                mixing = np.random.default_rng(0).standard_normal((2, 8, units))
+                report(name, case, mixing, NOISE[CASES.index(case)], images, few, resamples)
+
+
+def report(
+    name: str,
+    case: str,
+    mixing: np.ndarray,
+    noise: float,
+    images: int,
+    sets: int,
+    resamples: int,
+    truth: float | None = None,
+) -> None:
+    """One line: what the intervals of a measure hold of so many data sets."""
+    random, units = np.random.default_rng(1), mixing.shape[2]
+    first = one(name, random, mixing, noise, images, resamples)
+    if np.isnan(first[1]):
+        return
+    rest = [one(name, random, mixing, noise, images, resamples) for _ in range(sets - 1)]
+    estimate, low, high = np.array([first, *rest]).T
+    value = estimate.mean() if truth is None else truth
+    covered = np.mean((low <= value) & (value <= high))
+    width = np.mean(high - low) / 2 / (1.96 * estimate.std(ddof=1))
+    print(
+        f"{name:35}{case:18}{images:7}{units:7}{value:8.3f}{estimate.mean():8.3f}{covered:9.1%}"
+        f"{width:7.2f}",
+        flush=True,
+    )
 
 
 def value_over_all_images(mixing: np.ndarray, noise: float) -> float:
@@ -53,7 +86,14 @@ def value_over_all_images(mixing: np.ndarray, noise: float) -> float:
     return float(np.sum(across**2) / np.sqrt(np.prod([np.sum(one**2) for one in own])))
 
 
-def one(random: np.random.Generator, mixing: np.ndarray, noise: float, images: int) -> list[float]:
+def one(
+    name: str,
+    random: np.random.Generator,
+    mixing: np.ndarray,
+    noise: float,
+    images: int,
+    resamples: int,
+) -> list[float]:
     """Estimate and interval of one data set."""
     image = np.repeat(np.arange(images), POSITIONS)
 
@@ -70,7 +110,8 @@ def one(random: np.random.Generator, mixing: np.ndarray, noise: float, images: i
         x, y = rows(units), rows(units)
     else:
         x, y = (signal @ part + noise * rows(units) for part in mixing)
-    found = compare({"x": x}, {"y": y}, "unbiased_linear_cka", groups=image, resamples=20)
+    seed = int(random.integers(2**31))
+    found = compare({"x": x}, {"y": y}, name, groups=image, resamples=resamples, seed=seed)
     return [float(part[0, 0]) for part in (found.values, found.low, found.high)]
 
 

@@ -51,7 +51,7 @@ def serve(
     raise TensorBoardError(f"TensorBoard ended with status {status}; its message is above")
 
 
-def _comparison_address(address: str, a: str, b: str, measure: str = "linear_cka") -> str:
+def _comparison_address(address: str, a: str, b: str, measure: str = "unbiased_linear_cka") -> str:
     """The address of the tab with snapshots `a` and `b` and a measure chosen."""
     chosen = {"a": a, "b": b, "measure": measure}
     return f"{address}#{PLUGIN_NAME}&{urllib.parse.urlencode(chosen)}"

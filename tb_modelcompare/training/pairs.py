@@ -262,7 +262,14 @@ def _compare(
         return
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RowsFewerThanUnitsWarning)  # told in the notes
-        comparison = compare(live_a, live_b, measure, precision=precision, cancelled=work.cancelled)
+        comparison = compare(
+            live_a,
+            live_b,
+            measure,
+            groups=_images([*grid.rows, *grid.columns]),
+            precision=precision,
+            cancelled=work.cancelled,
+        )
     if few_rows(measure, shapes_of(live_a, live_b)):
         work.notes[
             f"The probe has few rows for the units of some layers: {measure.title} makes unrelated "
@@ -279,6 +286,12 @@ def _open(layers: Sequence[LoggedLayer | None]) -> dict[str, npt.NDArray[np.floa
         for layer in layers
         if layer is not None
     }
+
+
+def _images(layers: Sequence[LoggedLayer | None]) -> npt.NDArray[np.intp]:
+    """The image of each row; all layers are of one probe."""
+    snapshot = next(layer.snapshot for layer in layers if layer is not None)
+    return np.arange(snapshot.rows) // snapshot.probe_record.positions_per_image
 
 
 def _silent(layers: dict[str, npt.NDArray[np.float32]]) -> set[str]:

@@ -117,7 +117,7 @@ def test_serves_until_ctrl_c(demo: Path, environ: dict[str, str]) -> None:
             tab, _, query = fragment.partition("&")
             assert tab == "modelcompare"
             state = urllib.parse.parse_qs(query)
-            assert state["measure"] == ["linear_cka"]
+            assert state["measure"] == ["unbiased_linear_cka"]
             assert {state["a"][0], state["b"][0]} <= there
 
         process.send_signal(signal.SIGINT)

@@ -23,6 +23,7 @@ from tb_modelcompare import Probe, SummaryWriter
 from tb_modelcompare.log import reader as store
 from tb_modelcompare.log.events import EventFile, index_event
 from tb_modelcompare.server.catalog import Catalog
+from tb_modelcompare.similarity import MEASURES
 
 FIRST = "first/net@0"
 HOSTILE = f'{HOSTILE_RUN}/"><script>@0'
@@ -230,6 +231,8 @@ def test_measures_declare_what_the_tab_shows(server: Server) -> None:
     by_name = {one["name"]: one for one in answer["measures"]}
     assert answer["default"] in by_name
     assert {"linear_cka", "whitened_correlation"} <= set(by_name)
+    # What the tab begins with makes unrelated layers look alike nowhere.
+    assert MEASURES[answer["default"]].debiased
     assert set(by_name["linear_cka"]) == {
         "name", "title", "low", "high", "symmetric", "distance", "formula", "paper", "summary",
         "wants_rows_over_units",

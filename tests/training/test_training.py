@@ -80,6 +80,16 @@ def test_each_value_is_that_of_the_measure_on_the_arrays(log: Log) -> None:
             assert found.values[row, column] == pytest.approx(expected, abs=1e-6)
 
 
+def test_positions_of_one_image_do_not_meet_in_a_debiased_measure(log: Log) -> None:
+    steps = converging(0)
+    found = trend(log("run", steps), measure="unbiased_linear_cka")
+    images = np.repeat(np.arange(30), 2)
+    expected = similarity.unbiased_linear_cka(
+        steps[0]["layer0"], steps[STEPS - 1]["layer0"], groups=images
+    )
+    assert found.values[0, 0] == pytest.approx(expected, abs=1e-6)
+
+
 def delete_files(snapshot: Snapshot) -> None:
     shutil.rmtree(Path(snapshot.run_dir, snapshot.graph_asset.path).parent)
 

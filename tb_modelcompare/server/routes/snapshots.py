@@ -130,7 +130,7 @@ def measures(server: Server, request: Request) -> Response:
     from tb_modelcompare.similarity import MEASURES
 
     listed = list(map(measure_info, MEASURES.values()))
-    return respond_json(request, Measures(listed, default="linear_cka"))
+    return respond_json(request, Measures(listed, default="unbiased_linear_cka"))
 
 
 _LAYER = ("snapshot", "layer")

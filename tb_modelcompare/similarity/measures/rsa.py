@@ -294,6 +294,7 @@ RBF_CKA = Measure(
     function=rbf_cka,
     plan=_rbf_plan,
     rows_per_unit=100.0,
+    interval_rows_per_unit=30.0,
     repeats_bias=True,
 )
 
