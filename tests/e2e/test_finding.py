@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
-from live_tab import Board, Tab
+import numpy as np
+from live_tab import Board, Tab, probe_images
 from playwright.sync_api import expect
 
 PAIR = {"a": "first/first@0", "b": "second/second@0", "measure": "linear_cka"}
@@ -123,3 +125,35 @@ def test_tensorboards_graph_opens_at_the_chosen_node_and_stays_there(
     assert abs(box["y"] + box["height"] / 2 - middle) < 0.25 * frame["height"]
     assert box["height"] > 20
     assert graph.locator('.node.selected[data-name="block_add"]').count() == 1
+
+
+def test_what_stands_out_is_said_with_a_number_and_a_click(
+    tab: Tab, tmp_path: Path, start_board: Callable[..., Board]
+) -> None:
+    from tb_modelcompare import Probe, SummaryWriter
+
+    rng = np.random.default_rng(0)
+    steps = rng.standard_normal((10, 160, 30)).astype(np.float32)
+    layers = {f"layer{k}": steps[: k + 1].sum(axis=0) for k in range(10)}
+    moved = {**layers, "layer1": layers["layer9"] + 0.01 * steps[0]}
+    moved["layer9"] = rng.standard_normal((160, 30)).astype(np.float32)
+    probe = Probe(probe_images(0), positions_per_image=4)
+    for run, logged in (("plain", layers), ("moved", moved)):
+        with SummaryWriter(tmp_path / run, probe) as writer:
+            writer.add_activations(run, logged)
+    board = start_board(tmp_path, snapshots=2)
+    pair = {"a": "moved/moved@0", "b": "plain/plain@0", "measure": "linear_cka"}
+    tab.open(board.url, **pair).settle()
+    found = tab.frame.get_by_test_id("stands-out").get_by_role("button")
+    found.first.wait_for()
+    (off,) = [text for text in found.all_inner_texts() if "at another depth" in text]
+    assert "layer1 matches B’s layer9" in off
+    assert "1.000" in off
+    tab.frame.get_by_test_id("stands-out").get_by_text("at another depth").click()
+    tab.frame.get_by_test_id("pair").wait_for()
+    tab.page.wait_for_timeout(300)
+    assert (tab.parameters["layer"], tab.parameters["pair"]) == ("layer1", "layer9")
+
+    tab.open(board.url, **{**pair, "a": pair["b"]}).settle()
+    nothing = tab.frame.get_by_test_id("stands-out")
+    expect(nothing).to_contain_text("Nothing stands out", timeout=30_000)
