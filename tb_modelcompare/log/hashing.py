@@ -25,7 +25,7 @@ from tb_modelcompare.errors import CorruptSnapshotError, LimitError
 
 Identity = tuple[str, int, int, int]
 
-_BLOCK = 4 * 2**20
+BLOCK_BYTES = 4 * 2**20
 _MAX_KNOWN = 100_000
 _deadline: ContextVar[float] = ContextVar("deadline", default=math.inf)
 
@@ -127,7 +127,7 @@ def _go_on(hashing: _Hashing, file: Path, identity: Identity, offset: int, size:
         stream.seek(offset + hashing.done)
         while hashing.done < size:
             with _before_deadline(_turns, file):
-                block = stream.read(min(_BLOCK, size - hashing.done))
+                block = stream.read(min(BLOCK_BYTES, size - hashing.done))
                 hashing.sha256.update(block)
             if not block:
                 break

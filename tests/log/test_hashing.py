@@ -34,7 +34,7 @@ def blocks(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
     real = hashing._Hashing
     monkeypatch.setattr(hashing, "_Hashing", lambda: real(sha256=Counting()))
-    monkeypatch.setattr(hashing, "_BLOCK", 1000)
+    monkeypatch.setattr(hashing, "BLOCK_BYTES", 1000)
     return seen
 
 
@@ -104,7 +104,7 @@ def test_a_file_that_changes_while_it_is_hashed_is_refused(
 ) -> None:
     file = tmp_path / "file"
     file.write_bytes(bytes(5000))
-    monkeypatch.setattr(hashing, "_BLOCK", 1000)
+    monkeypatch.setattr(hashing, "BLOCK_BYTES", 1000)
     real = hashing.open_regular
 
     def cut_meanwhile(path: Path) -> object:

@@ -101,7 +101,7 @@ def test_a_read_that_ends_early_is_named(tmp_path: Path, monkeypatch: pytest.Mon
     np.save(file, np.zeros((60, 100), "<f4"))
     array = open_array(file, np.dtype("<f4"), (60, 100))
     os.truncate(file, 5000)
-    monkeypatch.setattr("tb_modelcompare.log.arrays._identity", lambda *_: array.identity)
+    monkeypatch.setattr("tb_modelcompare.log.arrays.identity_of", lambda *_: array.identity)
     assert (array[2] == 0).all()
     with pytest.raises(CorruptSnapshotError, match="cut off while"):
         array[50]
