@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tb_modelcompare.errors import CorruptSnapshotError, MissingAssetError
+from tb_modelcompare.log.assets import Asset
 from tb_modelcompare.log.hashing import Identity, file_identity, identity_of, open_regular
 
 # numpy writes some hundred bytes.
@@ -217,3 +218,17 @@ def _header(file: Path, stream: IO[bytes], start: int) -> tuple[dict[str, Any], 
     except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError) as error:
         raise CorruptSnapshotError(f"{file} is no plain .npy array ({error!s:.200})") from error
     return header, start + behind + size
+
+
+def stored_array(asset: Asset, run_dir: str, dtype: str, shape: tuple[int, ...]) -> ArrayFile:
+    """The array of an asset, verified.
+
+    Raises
+    ------
+    MissingAssetError, CorruptSnapshotError
+        If the file is not there, or not what was logged.
+    """
+    part = None if asset.offset is None else (asset.offset, asset.bytes)
+    array = open_array(asset.verify(run_dir), np.dtype(dtype), shape, part)
+    asset.verify(run_dir)  # the same file, and none that came in between
+    return array

@@ -23,7 +23,7 @@ from typing import Any
 from tb_modelcompare.errors import CorruptSnapshotError, LogDirectoryError, MissingAssetError
 from tb_modelcompare.log.format import ASSET_ROOT
 from tb_modelcompare.log.hashing import file_digest, file_identity, known_digest, open_regular
-from tb_modelcompare.log.text import is_text
+from tb_modelcompare.log.text import is_text, parse_json
 
 __all__ = [
     "PARTIAL_PREFIX",
@@ -335,3 +335,21 @@ def _is_confined(path: str) -> bool:
         and is_text(path)
         and all(len(part.encode()) <= _MAX_PART for part in parts)
     )
+
+
+def json_object(asset: Asset, run_dir: str, what: str) -> dict[str, Any]:
+    """The JSON object in a small file, which is verified.
+
+    Raises
+    ------
+    MissingAssetError, CorruptSnapshotError
+        If the file is not there, is not what was logged, or holds something else.
+    """
+    content = asset.read(run_dir)
+    try:
+        value = parse_json(content)
+    except ValueError as error:
+        raise CorruptSnapshotError(f"{what} {asset.path} is not JSON ({error})") from error
+    if not isinstance(value, dict):
+        raise CorruptSnapshotError(f"{what} {asset.path} is not a JSON object")
+    return value

@@ -14,22 +14,19 @@ import numpy.typing as npt
 from tb_modelcompare.errors import (
     CorruptSnapshotError,
     NotRenderableError,
-    ProbeError,
     UnknownSnapshotError,
     nearest,
 )
 from tb_modelcompare.graph import LayerGraph
-from tb_modelcompare.log.arrays import ArrayFile, open_array
-from tb_modelcompare.log.assets import Asset
+from tb_modelcompare.log import stored_probe as probes
+from tb_modelcompare.log.arrays import ArrayFile, stored_array
+from tb_modelcompare.log.assets import Asset, json_object
 from tb_modelcompare.log.direction import Direction, unit_direction, weighted_direction
 from tb_modelcompare.log.hashing import Identity
 from tb_modelcompare.log.index import FrozenRecord, LayerRecord, ProbeRecord, StrongestRecord
 from tb_modelcompare.log.layer import Layer
 from tb_modelcompare.log.stored_probe import StoredProbe
 from tb_modelcompare.log.strongest import Strongest
-from tb_modelcompare.log.text import parse_json
-from tb_modelcompare.probe.identity import probe_id
-from tb_modelcompare.probe.inputs import ARRAY_DTYPES
 from tb_modelcompare.probe.preprocessing import Preprocessing
 from tb_modelcompare.probe.probe import Probe
 
@@ -304,7 +301,7 @@ class Snapshot:
         MissingAssetError, CorruptSnapshotError
             If its file is not there, or not what was logged.
         """
-        return LayerGraph.from_json(_load_json(self.graph_asset, self.run_dir, "layer graph"))
+        return LayerGraph.from_json(json_object(self.graph_asset, self.run_dir, "layer graph"))
 
     def probe(self) -> Probe:
         """The probe; its pixels are memory-mapped.
@@ -318,14 +315,7 @@ class Snapshot:
         MissingAssetError, CorruptSnapshotError
             If a file is not there, or not the probe whose id the snapshot names.
         """
-        stored = self._probe_files()
-        try:
-            make = Probe if self.probe_record.is_of_images else Probe.from_arrays
-            probe = make(stored.images.mapped(), stored.positions, names=stored.names)
-        except ProbeError as error:
-            raise CorruptSnapshotError(f"probe of {self.id}: {error}") from error
-        self._require_own_probe(probe.id)
-        return probe
+        return probes.mapped_probe(self.probe_record, self.run_dir, self.id)
 
     def stored_probe(self) -> StoredProbe:
         """The probe, its images to be read one at a time.
@@ -339,14 +329,7 @@ class Snapshot:
         MissingAssetError, CorruptSnapshotError
             As `probe`.
         """
-        stored = self._probe_files()
-        of_images = self.probe_record.is_of_images
-        if of_images and stored.images.dtype.kind == "f":
-            for image in stored.images:
-                if not (image.min() >= 0.0 and image.max() <= 1.0):  # true for NaN as well
-                    raise CorruptSnapshotError(f"probe of {self.id} has pixels beyond [0, 1]")
-        self._require_own_probe(probe_id(stored.images, stored.positions, of_images))
-        return stored
+        return probes.stored_probe(self.probe_record, self.run_dir, self.id)
 
     def probe_names(self) -> tuple[str, ...]:
         """The names of the probe's images, without reading any of them.
@@ -360,44 +343,10 @@ class Snapshot:
         MissingAssetError, CorruptSnapshotError
             As `probe`.
         """
-        return self._probe_meta()[0]
-
-    def _probe_meta(self) -> tuple[tuple[str, ...], str]:
-        """Names and type of the probe's images."""
-        record = self.probe_record
-        meta = _load_json(record.meta, self.run_dir, "probe")
-        names, dtype = meta.get("names"), meta.get("dtype")
-        if (
-            dtype not in (("uint8", "float32") if record.is_of_images else ARRAY_DTYPES)
-            or not isinstance(names, list)
-            or not all(isinstance(name, str) for name in names)
-            or len(names) != record.count
-        ):
-            raise CorruptSnapshotError(f"probe of {self.id} has bad names or dtype")
-        return tuple(names), str(dtype)
-
-    def _probe_files(self) -> StoredProbe:
-        record = self.probe_record
-        names, dtype = self._probe_meta()
-        little = np.dtype(dtype).newbyteorder("<").str
-        positions = self._stored(record.positions, "<f8", (record.rows, 2))[:]
-        if not (positions.min() >= 0.0 and positions.max() < 1.0):  # true for NaN as well
-            raise CorruptSnapshotError(f"probe of {self.id} has positions beyond [0, 1)")
-        images = self._stored(record.images, little, (record.count, *record.item_shape))
-        return StoredProbe(names, positions, images)
-
-    def _require_own_probe(self, found: str) -> None:
-        if found != self.probe_id:
-            raise CorruptSnapshotError(
-                f"probe of {self.id} is not the one that its index names; log the model again"
-            )
+        return probes.names_and_type(self.probe_record, self.run_dir, self.id)[0]
 
     def _stored(self, asset: Asset, dtype: str, shape: tuple[int, ...]) -> ArrayFile:
-        """The array of an asset, verified."""
-        part = None if asset.offset is None else (asset.offset, asset.bytes)
-        array = open_array(asset.verify(self.run_dir), np.dtype(dtype), shape, part)
-        asset.verify(self.run_dir)  # the same file, and none that came in between
-        return array
+        return stored_array(asset, self.run_dir, dtype, shape)
 
     def frozen_graph_path(self) -> Path:
         """The frozen graph's file, verified. Running it is for a worker process alone.
@@ -426,17 +375,6 @@ class Snapshot:
         """
         paths = {self.graph_asset.path, *(layer.asset.path for layer in self.layers)}
         return all(os.path.exists(os.path.join(self.run_dir, path)) for path in paths)
-
-
-def _load_json(asset: Asset, run_dir: str, what: str) -> Any:
-    content = asset.read(run_dir)
-    try:
-        value = parse_json(content)
-    except ValueError as error:
-        raise CorruptSnapshotError(f"{what} {asset.path} is not JSON ({error})") from error
-    if not isinstance(value, dict):
-        raise CorruptSnapshotError(f"{what} {asset.path} is not a JSON object")
-    return value
 
 
 def _require_finite(array: ArrayFile, what: str) -> None:
