@@ -26,7 +26,6 @@ from tb_modelcompare.jobs.runtime.progress import JobCancelledError
 from tb_modelcompare.jobs.runtime.records import PICTURE, JobItem
 from tb_modelcompare.jobs.runtime.work import Workplace
 from tb_modelcompare.log.snapshot import Snapshot
-from tb_modelcompare.render.frozen import FrozenModel, check_renderable
 from tb_modelcompare.tensorflow_setup.quiet_import import import_tensorflow
 
 MAX_PICTURES = 256
@@ -161,6 +160,9 @@ def layers_to_render(names: list[str] | None, snapshot: Snapshot) -> tuple[str, 
 @functools.lru_cache(maxsize=256)
 def _check(snapshot: Snapshot, layers: tuple[str, ...]) -> None:
     """`check_renderable`, parsing a model's graph only once for the same layers."""
+    # TensorBoard starts sooner without the renderer, which most requests do not need.
+    from tb_modelcompare.render.frozen import FrozenModel, check_renderable
+
     check_renderable(FrozenModel.from_snapshot(snapshot), layers)
 
 

@@ -137,7 +137,7 @@ def test_a_probe_comes_back_as_it_was(tmp_path: Path, texts: Probe) -> None:
     assert probe.id == texts.id
     assert probe.names == tuple(TEXTS)
     np.testing.assert_array_equal(probe.images, TOKENS)
-    assert snapshot.index["version"] == 2
+    assert snapshot.index["version"] == 3
     assert snapshot.preprocessing is None
     # The same bytes as images would be another probe.
     pixels = np.zeros((2, 4, 4, 3), np.uint8)
@@ -162,7 +162,7 @@ def test_hostile_indexes_are_refused(tmp_path: Path, texts: Probe, change: Any) 
     if change["array_shape"] is None:
         del index["probe"]["array_shape"]
     with pytest.raises(CorruptSnapshotError):
-        snapshot_from_index(snapshot.run_dir, "run", json.dumps(index))
+        snapshot_from_index(snapshot.run_dir, "run", json.dumps(index)).probe()
     shape = dict(snapshot.index["probe"], array_shape=[LENGTH * 2])
     enlarged = dict(snapshot.index, probe=shape)
     with pytest.raises(CorruptSnapshotError):

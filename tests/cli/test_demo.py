@@ -156,7 +156,9 @@ def test_a_port_that_is_taken(command: Run, demo: Path) -> None:
     assert f"port {port} is taken" in done.stderr
 
 
-@pytest.mark.parametrize("line", ["training and", "step 50 of"])
+@pytest.mark.parametrize(
+    "line", ["training and", pytest.param("step 50 of", marks=pytest.mark.slow)]
+)
 def test_ctrl_c_during_training_is_no_traceback(
     line: str, tmp_path: Path, environ: dict[str, str]
 ) -> None:

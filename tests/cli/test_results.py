@@ -110,7 +110,10 @@ def test_null_interval_effective_rows_and_baseline(
     asked = ("--permutations", 8, "--resamples", 6, "--untrained", "one@5", "--csv", file)
     done = command("similarity", logdir, "one@0", "two", *asked)
     assert done.returncode == 0, done.stderr
-    names = ["null_mean", "null_high", "p_value", "low", "high", "effective_rows", "baseline"]
+    names = [
+        *("null_mean", "null_high", "p_value", "calibrated"),
+        *("low", "high", "effective_rows", "baseline"),
+    ]
     header, *lines = csv.reader(file.open())
     assert header == ["a", "b", "linear_cka", *names]
     probe = open_snapshot(logdir, "two").probe_record

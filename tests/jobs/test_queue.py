@@ -181,7 +181,7 @@ def test_a_running_similarity_ends_when_its_tab_is_gone(slow_logs: Path, queue: 
         task = slow_task(slow_logs, number)
         jobs.submit(task, watcher)
         computing(jobs, task.key)
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 5
         while time.monotonic() < deadline:
             (status,) = (one for one in jobs.overview() if one.id == task.key)  # no question
             if status.state is not State.RUNNING:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from tb_modelcompare.probe.preprocessing import Preprocessing
 from tb_modelcompare.probe.probe import Probe
@@ -12,6 +13,7 @@ from tb_modelcompare.render import render_directions
 from tests.render.conftest import Freeze
 
 
+@pytest.mark.slow
 def test_googlenets_units_answer_to_their_pictures_more_than_to_the_best_photo(
     freeze: Freeze, shared_dir: Path
 ) -> None:

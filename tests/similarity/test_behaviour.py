@@ -165,7 +165,7 @@ def test_silent_rows_are_alike_and_at_a_right_angle_to_others(seed):
 
 def test_one_direction_has_no_neighbours():
     ray = np.abs(normal(20, 1)) * [[1.0, 0.0]]
-    with pytest.raises(ActivationError, match="one direction"):
+    with pytest.raises(ActivationError, match="do not vary in direction"):
         mutual_knn_cosine(ray, normal(20, 3))
     with pytest.raises(OptionError, match="k is"):
         mutual_knn_cosine(ray, ray, k=0)

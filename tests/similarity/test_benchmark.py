@@ -12,7 +12,11 @@ BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "similarity.py"
 
 
 @pytest.mark.parametrize(
-    ("memory", "ends"), [("1024", "of the values"), ("0.05", "no progressive estimate")]
+    ("memory", "ends"),
+    [
+        ("1024", "of the values"),
+        pytest.param("0.05", "no progressive estimate", marks=pytest.mark.slow),
+    ],
 )
 def test_the_notebook_section_ends(memory: str, ends: str) -> None:
     small = ["--rows", "400", "--widths", "8", "24", "16", "--memory", memory, "--repeats", "1"]

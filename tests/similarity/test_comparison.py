@@ -173,7 +173,7 @@ def test_frames(monkeypatch):
     assert options == {"index": found.rows, "columns": found.columns}
     found.to_dataframe(pairs=True)
     table, _ = frames.pop()
-    beside = ["null_mean", "null_high", "p_value", "effective_rows"]
+    beside = ["null_mean", "null_high", "p_value", "calibrated", "effective_rows"]
     assert list(table) == ["row", "column", "linear_cka", *beside]
     for row, column, value in zip(*list(table.values())[:3], strict=True):
         assert found[row, column] == value

@@ -171,6 +171,7 @@ LEAST_ROWS = {
     "rsa_pearson": 3,
     "rsa_spearman": 3,
     "mutual_knn": 11,
+    "mutual_knn_cosine": 11,
     "cknna": 11,
     "cross_validated_regression_x_to_y": 5,
     "cross_validated_regression_y_to_x": 5,

@@ -31,7 +31,7 @@ def interval(X: np.ndarray, Y: np.ndarray, image: np.ndarray, **options: object)
     return compare({"x": X}, {"y": Y}, "unbiased_linear_cka", groups=image, resamples=20, **options)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("noise", [None, 0.7])
+@pytest.mark.parametrize("noise", [pytest.param(None, marks=pytest.mark.slow), 0.7])
 def test_it_holds_the_value_of_the_population(noise: float | None) -> None:
     """`benchmarks/coverage.py` counts for longer: here a wrong formula would show."""
     truth = 0.0

@@ -64,7 +64,9 @@ def test_positions_of_one_image_do_not_count_as_evidence():
     assert right.effective_rows[0, 0] < 20 < wrong.effective_rows[0, 0]
 
 
-@pytest.mark.parametrize("name", ["linear_cka", "unbiased_linear_cka"])
+@pytest.mark.parametrize(
+    "name", ["linear_cka", pytest.param("unbiased_linear_cka", marks=pytest.mark.slow)]
+)
 def test_interval_covers_the_value_in_the_population(name):
     def sample(seed, images):
         return related(np.random.default_rng(seed), images)[:2]

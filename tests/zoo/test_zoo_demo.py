@@ -43,8 +43,9 @@ def test_offline_it_says_so_and_leaves_nothing(
 
 @pytest.mark.parametrize(
     ("small", "windows"),
-    [(True, 1), pytest.param(False, zoo_demo.WINDOWS, marks=pytest.mark.slow)],
+    [(True, 1), (False, zoo_demo.WINDOWS)],
 )
+@pytest.mark.slow
 def test_three_networks_are_logged_and_compared(
     tmp_path: Path, server: FileServer, cache: Path, capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch, small: bool, windows: int,

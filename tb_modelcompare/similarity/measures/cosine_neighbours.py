@@ -29,7 +29,7 @@ def _of_length_one(layer: Layer) -> Layer:
     found = open_layer(directions, layer.name)
     if not found.varies:
         raise ActivationError(
-            f"All rows of {layer.name} point in one direction, so no row is nearer than another "
+            f"The rows of {layer.name} do not vary in direction, so no row is nearer than another "
             "by its cosine. Leave the layer out, or use mutual_knn."
         )
     return found
