@@ -74,7 +74,7 @@ def heat_map(
     draw = ImageDraw.Draw(sheet)
     draw.text((_GAP, _GAP // 2), title, _INK, font)
 
-    share = (values - low) / (high - low)
+    share = np.clip((values - low) / (high - low), 0.0, 1.0)
     matrix = Image.fromarray(_coloured(share))
     sheet.paste(matrix.resize((across * cell, down * cell), Image.Resampling.NEAREST), (left, top))
     middle = (cell - font_size) // 2 - 1
@@ -97,6 +97,8 @@ def heat_map(
 
 def _range(values: npt.NDArray[np.float64], measure: Measure | Metric) -> tuple[float, float]:
     low = measure.low if math.isfinite(measure.low) else float(np.nanmin(values))
+    if not measure.distance and math.isfinite(measure.low):
+        low = max(low, 0.0)  # unrelated layers have about 0, and what is below looks as they do
     high = measure.high if math.isfinite(measure.high) else float(np.nanmax(values))
     return low, max(high, math.nextafter(low, math.inf))
 

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { format, fraction, heat, readableTicks, stroke, lineTicks } from './encode';
+import type { MeasureInfo } from '../api/types';
+import { domain, format, fraction, heat, readableTicks, stroke, lineTicks } from './encode';
 
 describe('encoding', () => {
   const encoding = { low: 0.2, high: 0.8, sign: 1 as const };
@@ -27,6 +28,26 @@ describe('encoding', () => {
     expect(format(NaN)).toBe('–');
     expect(format(0.12345)).toBe('0.123');
     expect(format(12345)).toBe('1.23e+4');
+  });
+});
+
+describe('the scale of a measure', () => {
+  const table = { rows: 1, columns: 3, values: new Float64Array([-0.04, 0.1, 0.6]) };
+  const of = (low: number | null, high: number | null, distance = false) => {
+    const { low: from, high: to } = domain(table, 'raw', { low, high, distance } as MeasureInfo);
+    return [from, to];
+  };
+
+  it('begins at 0, where layers are unrelated, if the measure goes below', () => {
+    expect(of(-1, 1)).toEqual([0, 1]);
+    expect(of(0, 1)).toEqual([0, 1]);
+    const scale = { low: 0, high: 1, sign: 1 as const };
+    expect(stroke(-0.04, scale)).toEqual(stroke(0, scale));
+  });
+
+  it('spans what is there where the measure has no bound, and turns distances round', () => {
+    expect(of(null, 1)).toEqual([-0.04, 1]);
+    expect(of(0, 2, true)).toEqual([-2, -0]);
   });
 });
 

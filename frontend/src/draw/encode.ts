@@ -14,6 +14,14 @@ export interface Encoding {
 }
 
 /**
+ * Where the scale of a measure begins. Measures that go below 0 are about 0 for unrelated layers, so
+ * that is where it begins: what is below looks as unrelated layers do.
+ */
+export function beginning(low: number | null): number | null {
+  return low === null ? null : Math.max(low, 0);
+}
+
+/**
  * The ends of the scale. Raw values span what the measure can be, where it is bounded, so that a
  * thick line means the same in every comparison; `fit` spans what is there.
  */
@@ -25,7 +33,7 @@ export function domain(table: Table, scale: Scale, measure: MeasureInfo | null):
   if (scale === 'fit') return { low: least, high: most, sign };
   const [low, high] = measure?.distance
     ? [measure.high === null ? least : -measure.high, measure.low === null ? most : -measure.low]
-    : [measure?.low ?? least, measure?.high ?? most];
+    : [beginning(measure?.low ?? null) ?? least, measure?.high ?? most];
   return { low, high, sign };
 }
 

@@ -1,7 +1,7 @@
 import { range, strength, type Sign, type Table } from '../../align/matrix';
 import { shareOfChange, type Limits } from '../../align/steps';
 import type { StepMapTable, TrendTable } from '../../api/types';
-import type { Encoding } from '../../draw/encode';
+import { beginning, type Encoding } from '../../draw/encode';
 
 /** A table over steps as it is drawn. */
 export interface StepTable<T extends TrendTable | StepMapTable = TrendTable | StepMapTable> {
@@ -31,7 +31,8 @@ export function stepTable<T extends TrendTable | StepMapTable>(
   const [low, high] = range(alike);
   const [least, most] = range(table);
   // Where the measure has no bound, what is there stands for it.
-  const ends = [cells.low ?? least, cells.high ?? most].map((end) => sign * end);
+  const first = cells.distance ? cells.low : beginning(cells.low);
+  const ends = [first ?? least, cells.high ?? most].map((end) => sign * end);
   const whole = way
     ? { low: 0, high: 1, sign }
     : { low: Math.min(...ends), high: Math.max(...ends), sign };
