@@ -26,8 +26,8 @@ from tb_modelcompare.log.strongest import Strongest, nothing_yet, spread, with_i
 from tb_modelcompare.probe.sampling import Floats, Sampled, Spatial
 
 # Rows that wait until a snapshot is complete stay in memory up to so many bytes, else on the disk.
-_IN_MEMORY = 2**26
-_BLOCK_VALUES = 2**22
+IN_MEMORY = 2**26
+BLOCK_VALUES = 2**22
 _LARGEST_HALF = float(np.finfo(np.float16).max)
 
 
@@ -66,7 +66,7 @@ class Gathered:
     def blocks(self, layer: int) -> Iterator[Floats]:
         """The rows of a layer, some at a time."""
         units = self.shapes[layer][0]
-        step = max(1, _BLOCK_VALUES // units)
+        step = max(1, BLOCK_VALUES // units)
         self.stream.seek(self._start(layer, 0))
         for row in range(0, self.rows, step):
             count = min(step, self.rows - row) * units
@@ -94,7 +94,7 @@ def gathered(
     LogDirectoryError
         If there is no room for them in `directory`.
     """
-    with tempfile.SpooledTemporaryFile(_IN_MEMORY, dir=str(directory)) as stream:
+    with tempfile.SpooledTemporaryFile(IN_MEMORY, dir=str(directory)) as stream:
         found = Gathered(stream, rows)
         order = spread(images)
         start = shown = 0

@@ -195,8 +195,8 @@ def test_more_rows_than_memory_holds_at_once_are_kept_in_order(
 ) -> None:
     from tb_modelcompare.log import container
 
-    monkeypatch.setattr(container, "_IN_MEMORY", 1000)
-    monkeypatch.setattr(container, "_BLOCK_VALUES", 100)
+    monkeypatch.setattr(container, "IN_MEMORY", 1000)
+    monkeypatch.setattr(container, "BLOCK_VALUES", 100)
     log_steps(tmp_path / "run", probe, range(3))
     require_all(tmp_path, [0, 1, 2])
 
