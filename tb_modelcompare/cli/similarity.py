@@ -15,7 +15,6 @@ from tb_modelcompare.cli.text import complain, csv_text, printable, table
 from tb_modelcompare.compare.layers import chosen_layers, one_for_each
 from tb_modelcompare.errors import CacheDirectoryError
 from tb_modelcompare.jobs.kept_comparisons import (
-    STATISTICS,
     Wanted,
     find_comparison,
     keep_comparison,
@@ -26,7 +25,6 @@ from tb_modelcompare.log.same_probe import require_same_probe
 from tb_modelcompare.log.snapshot import Snapshot
 from tb_modelcompare.report import report_html
 from tb_modelcompare.similarity import MEASURES, Comparison, Measure
-from tb_modelcompare.similarity.activations import Matrix
 from tb_modelcompare.similarity.inputs import find_measure
 
 
@@ -122,7 +120,7 @@ def _with_bar(wanted: Wanted) -> Comparison:
 
 def _best_matches(comparison: Comparison, measure: Measure, a: str, b: str) -> str:
     values = -comparison.values if measure.distance else comparison.values
-    beside = _statistics(comparison)
+    beside = comparison.statistics()
     rows = [
         (
             name,
@@ -136,15 +134,9 @@ def _best_matches(comparison: Comparison, measure: Measure, a: str, b: str) -> s
     return table((a, *headings, f"most similar of {b}"), rows)
 
 
-def _statistics(comparison: Comparison) -> dict[str, Matrix]:
-    """What there is beside the values, by the names that `Comparison` has for it."""
-    found = {name: getattr(comparison, name) for name in STATISTICS}
-    return {name: matrix for name, matrix in found.items() if matrix is not None}
-
-
 def _write_csv(file: Path, comparison: Comparison) -> None:
     """Layers of A down, of B across; with more than values, a line for each pair. Every digit."""
-    beside = _statistics(comparison)
+    beside = comparison.statistics()
     rows, columns = map(csv_text, comparison.rows), list(map(csv_text, comparison.columns))
     with file.open("w", newline="") as stream:
         writer = csv.writer(stream)

@@ -19,19 +19,7 @@ from tb_modelcompare.jobs.kind import identity, result_key
 from tb_modelcompare.jobs.runtime.progress import write_array
 from tb_modelcompare.log.snapshot import Snapshot
 from tb_modelcompare.similarity import MEASURES, Comparison
-
-STATISTICS = (
-    "null_mean",
-    "null_high",
-    "p_value",
-    "family_p_value",
-    "calibrated",
-    "low",
-    "high",
-    "effective_rows",
-    "baseline",
-)
-"""What a comparison can have beside its values, by the names of its attributes."""
+from tb_modelcompare.similarity.comparison import STATISTICS
 
 
 @dataclass(frozen=True)
@@ -126,8 +114,7 @@ def keep_comparison(wanted: Wanted, comparison: Comparison, cache: ResultCache) 
     workspace = cache.workspace()
     try:
         write_array(workspace / _file("values"), comparison.values.astype("<f8"))
-        found = {name: getattr(comparison, name) for name in STATISTICS}
-        save_arrays({name: one for name, one in found.items() if one is not None}, workspace)
+        save_arrays(comparison.statistics(), workspace)
         report = msgspec.to_builtins(similarity.Result(info))
         cache.store(wanted.key, workspace, report)
     finally:

@@ -37,18 +37,6 @@ KNOWN_SECONDS = 1.5
 MAX_KNOWN = 256
 """Pairs up to which reports hold values; polls carry them."""
 
-_ARRAYS = (
-    "values",
-    "null_mean",
-    "null_high",
-    "p_value",
-    "family_p_value",
-    "calibrated",
-    "low",
-    "high",
-    "effective_rows",
-)
-
 Count = Annotated[int, msgspec.Meta(ge=0, le=MAX_RESAMPLES)]
 
 
@@ -188,8 +176,7 @@ def _as_json(values: npt.NDArray[np.float64]) -> list[list[float | None]]:
 
 
 def _arrays(comparison: Comparison) -> dict[str, npt.NDArray[np.float64]]:
-    found = {name: getattr(comparison, name) for name in _ARRAYS}
-    return {name: values for name, values in found.items() if values is not None}
+    return {"values": comparison.values, **comparison.statistics()}
 
 
 def _in_order(field: str, names: list[str] | None, snapshot: Snapshot) -> tuple[str, ...] | None:

@@ -16,7 +16,7 @@ from tb_modelcompare.errors.checks import whole
 from tb_modelcompare.similarity.activations import Matrix
 
 _VERSION = 1
-_BESIDE = (
+STATISTICS = (
     "null_mean",
     "null_high",
     "p_value",
@@ -27,6 +27,8 @@ _BESIDE = (
     "effective_rows",
     "baseline",
 )
+"""What there can be beside the values, by the names of attributes."""
+
 # What reading a file raises that is damaged, or is another.
 _UNREADABLE = (
     *(OSError, EOFError, ValueError, LookupError, TypeError, AttributeError, MemoryError),
@@ -195,7 +197,7 @@ class Comparison:
             "column": np.tile(np.array(self.columns, object), len(self.rows)),
             self.measure: self.values.ravel(),
         }
-        beside = {name: matrix.ravel() for name, matrix in self._beside().items()}
+        beside = {name: matrix.ravel() for name, matrix in self.statistics().items()}
         return pandas.DataFrame(table | beside)
 
     def plot(self, ax: Any = None) -> Any:
@@ -246,7 +248,7 @@ class Comparison:
         }
         path = Path(file)
         with path.open("wb") as stream:
-            arrays: dict[str, Any] = {"values": self.values, **self._beside()}
+            arrays: dict[str, Any] = {"values": self.values, **self.statistics()}
             np.savez(stream, about=np.array(json.dumps(about)), **arrays)
         return path
 
@@ -276,9 +278,15 @@ class Comparison:
                 "file that Comparison.save wrote."
             ) from error
 
-    def _beside(self) -> dict[str, Matrix]:
-        """What there is beside the values, by name."""
-        found = {name: getattr(self, name) for name in _BESIDE}
+    def statistics(self) -> dict[str, Matrix]:
+        """What there is beside the values: null, p-values, intervals and so on.
+
+        Returns
+        -------
+        dict of str to array (rows, columns)
+            By the names of the attributes.
+        """
+        found = {name: getattr(self, name) for name in STATISTICS}
         return {name: matrix for name, matrix in found.items() if matrix is not None}
 
 
@@ -318,7 +326,7 @@ def _read(stream: IO[bytes]) -> dict[str, Any]:
         for name in ("rows", "columns", "warnings"):
             about[name] = tuple(map(str, about[name]))
         shape = (len(about["rows"]), len(about["columns"]))
-        arrays = {name: stored[name] for name in ("values", *_BESIDE) if name in stored}
+        arrays = {name: stored[name] for name in ("values", *STATISTICS) if name in stored}
     for name, array in arrays.items():
         if array.shape != shape or array.dtype != np.float64:
             raise ValueError(f"{name} is {array.dtype} {array.shape}, not float64 {shape}")
