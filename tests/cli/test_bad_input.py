@@ -8,8 +8,8 @@ import pytest
 from command_line import Run
 
 
-def fails(command: Run, *arguments: object, naming: tuple[str, ...]) -> None:
-    done = command(*arguments)
+def fails(command: Run, *arguments: object, naming: tuple[str, ...], **variables: str) -> None:
+    done = command(*arguments, **variables)
     assert done.returncode == 2, done.stderr
     assert done.stdout == ""
     (line,) = done.stderr.splitlines()
@@ -41,18 +41,24 @@ def test_unknown_measure(command: Run, logdir: Path) -> None:
     fails(command, "similarity", logdir, "one@0", "two", "--measure", "cosine", naming=naming)
 
 
-def test_missing_asset(command: Run, own_logdir: Path) -> None:
+@pytest.fixture
+def no_cache(tmp_path: Path) -> dict[str, str]:
+    """An empty cache: values that were computed before the damage would be found in another."""
+    return {"TB_MODELCOMPARE_CACHE": str(tmp_path / "cache")}
+
+
+def test_missing_asset(command: Run, own_logdir: Path, no_cache: dict[str, str]) -> None:
     gone = max(own_logdir.glob("two/plugins/modelcompare/arrays/*.bin"))
     gone.unlink()
-    fails(command, "similarity", own_logdir, "one@0", "two", naming=(".bin",))
+    fails(command, "similarity", own_logdir, "one@0", "two", naming=(".bin",), **no_cache)
 
 
-def test_altered_asset(command: Run, own_logdir: Path) -> None:
+def test_altered_asset(command: Run, own_logdir: Path, no_cache: dict[str, str]) -> None:
     altered = max(own_logdir.glob("two/plugins/modelcompare/arrays/*.bin"))
     content = bytearray(altered.read_bytes())
     content[-1] ^= 1
     altered.write_bytes(content)
-    fails(command, "similarity", own_logdir, "one@0", "two", naming=(".bin",))
+    fails(command, "similarity", own_logdir, "one@0", "two", naming=(".bin",), **no_cache)
 
 
 def test_truncated_index(command: Run, own_logdir: Path) -> None:

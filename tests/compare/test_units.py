@@ -161,6 +161,7 @@ def test_top_rows_by_definition(limit: int) -> None:
     assert top.tied == np.count_nonzero(best == shown[-1]) - np.count_nonzero(shown == shown[-1])
 
 
+@pytest.mark.slow
 def test_photos_of_mobilenets_capped_units_are_not_the_first_by_name(
     tmp_path: Path, shared_dir: Path
 ) -> None:
