@@ -215,6 +215,7 @@ def test_dragging_the_ground_moves_a_drawing_wider_than_the_window(tab: Tab, boa
     for _ in range(4):
         tab.frame.get_by_role("button", name="Zoom in").click()
     scrolled = "document.querySelector('.scroll').scrollLeft"
+    tab.page.wait_for_timeout(500)  # the last zoom has ended
     before = tab.run(scrolled)  # the middle of the drawing stayed in the middle
     assert before > 300
     ground = tab.frame.get_by_test_id("alignment").bounding_box()
