@@ -11,15 +11,15 @@ from tqdm import tqdm
 from tb_modelcompare.cache.results import ResultCache
 from tb_modelcompare.cli.files import BAR, output_file
 from tb_modelcompare.cli.heat_map import heat_map
-from tb_modelcompare.cli.text import complain, csv_text, printable, table
-from tb_modelcompare.compare.layers import chosen_layers, one_for_each
-from tb_modelcompare.errors import CacheDirectoryError
-from tb_modelcompare.jobs.kept_comparisons import (
+from tb_modelcompare.cli.kept_comparisons import (
     Wanted,
     find_comparison,
     keep_comparison,
     make_comparison,
 )
+from tb_modelcompare.cli.text import complain, csv_text, printable, table
+from tb_modelcompare.compare.layers import chosen_layers, one_for_each
+from tb_modelcompare.errors import CacheDirectoryError
 from tb_modelcompare.log.reader import open_snapshot
 from tb_modelcompare.log.same_probe import require_same_probe
 from tb_modelcompare.log.snapshot import Snapshot

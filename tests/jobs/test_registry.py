@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -70,3 +72,13 @@ def test_hostile_values_are_refused_shortly(
     named = (400, "RequestError"), (422, "ActivationError"), (404, "UnknownSnapshotError")
     assert (status, kind) in named, message
     assert len(message) < 600
+
+
+def test_finding_the_kinds_loads_nothing_heavy() -> None:
+    """The server finds them at the first request for a job, which should not wait for scipy."""
+    code = (
+        "import sys, tb_modelcompare.jobs.registry\n"
+        "print({'scipy', 'tensorflow', 'tb_modelcompare.render'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
