@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from tb_modelcompare.probe.sampling import Floats, Peaks
 
-PER_UNIT = 8
+PER_UNIT = 9  # as many as a unit's panel shows
 Ints = npt.NDArray[np.int32]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -80,3 +81,10 @@ def test_the_frozen_graph_is_not_read(
     )
     top = top_positions(replace(snapshot, frozen=gone), probe, "conv", 1, 2)
     assert top.positions[0]["box"] is not None
+
+
+def test_as_many_are_logged_as_a_units_panel_shows() -> None:
+    """Were more asked for, the panel would show sampled positions in place of the strongest."""
+    panel = Path(__file__).parents[2] / "frontend/src/panels/unit/UnitPanel.svelte"
+    (shown,) = re.findall(r"const LIMIT = (\d+);", panel.read_text())
+    assert int(shown) == PER_UNIT
