@@ -56,7 +56,9 @@ print("frozen")
 """
 
 
-@pytest.mark.parametrize("case", ["torch", pytest.param("keras", marks=pytest.mark.slow), "busy"])
+@pytest.mark.parametrize(
+    "case", ["torch", *(pytest.param(case, marks=pytest.mark.slow) for case in ("keras", "busy"))]
+)
 def test_gpus_are_hidden_before_tensorflows_first_operation(tmp_path: Path, case: str) -> None:
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, str(tmp_path), case],

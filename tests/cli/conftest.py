@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import redirect_stderr, redirect_stdout
 from importlib import metadata
 from pathlib import Path
 
 import pytest
 from command_line import COMMAND, Run, write_logs
+from once import made_once
+
+from tb_modelcompare.cli import main
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -47,6 +53,29 @@ def command(environ: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -
     return run
 
 
+@pytest.fixture
+def inside(
+    environ: dict[str, str],
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Run:
+    """`command` in this process, for tests of results: TensorFlow is not started each time."""
+    monkeypatch.setenv("TB_MODELCOMPARE_CACHE", environ["TB_MODELCOMPARE_CACHE"])
+    monkeypatch.setattr("tb_modelcompare.jobs.drawn.local_executor", lambda: ThreadPoolExecutor(1))
+    monkeypatch.chdir(tmp_path_factory.mktemp("cwd"))
+
+    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+        out, err = io.StringIO(), io.StringIO()
+        with redirect_stdout(out), redirect_stderr(err):
+            try:
+                status = main([*map(str, arguments)])
+            except SystemExit as error:  # of argparse
+                status = int(error.code or 0)
+        return subprocess.CompletedProcess(arguments, status, out.getvalue(), err.getvalue())
+
+    return run
+
+
 @pytest.fixture(scope="session")
 def logdir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """For tests that only read."""
@@ -65,7 +94,9 @@ def own_logdir(tmp_path: Path) -> Path:
 @pytest.fixture(scope="session")
 def demo(command: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The demo's logs, after a training of a few steps."""
-    root = tmp_path_factory.mktemp("demo") / "logs"
-    done = command("demo", "--logdir", root, "--no-serve", "--steps", 6)
-    assert done.returncode == 0, done.stderr
-    return root
+
+    def make(root: Path) -> None:
+        done = command("demo", "--logdir", root, "--no-serve", "--steps", 6)
+        assert done.returncode == 0, done.stderr
+
+    return made_once(tmp_path_factory, "demo", make)

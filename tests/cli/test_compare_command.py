@@ -52,10 +52,10 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_both_models_are_logged_on_one_probe(
-    command: Run, models: tuple[Path, Path], photos: Path, tmp_path: Path
+    inside: Run, models: tuple[Path, Path], photos: Path, tmp_path: Path
 ) -> None:
     how = ("--preprocessing", "(x-127)/128", "--preprocessing=-1,1")
-    done = command(
+    done = inside(
         "compare", *models, "--probe", photos, "--logdir", tmp_path / "logs", *OPTIONS, *how,
         "--no-serve",
     )  # fmt: skip
@@ -66,16 +66,16 @@ def test_both_models_are_logged_on_one_probe(
     before, after = (open_snapshot(tmp_path / "logs", run) for run in ("before-net", "after-net"))
     assert before.probe_id == after.probe_id
     assert before.layer_names == after.layer_names == ("conv", "classes")
-    done = command("similarity", tmp_path / "logs", "before-net", "after-net")
+    done = inside("similarity", tmp_path / "logs", "before-net", "after-net")
     assert done.returncode == 0, done.stderr
 
 
 def test_nothing_that_is_there_is_logged_over(
-    command: Run, models: tuple[Path, Path], photos: Path, tmp_path: Path
+    inside: Run, models: tuple[Path, Path], photos: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "after-net").mkdir()
     (tmp_path / "after-net" / "thesis.txt").write_text("precious")
-    done = command("compare", *models, "--probe", photos, "--logdir", tmp_path, "--no-serve")
+    done = inside("compare", *models, "--probe", photos, "--logdir", tmp_path, "--no-serve")
     assert done.returncode == 2
     assert "is there already; give another --logdir" in done.stderr
     assert [file.name for file in tmp_path.rglob("*")] == ["after-net", "thesis.txt"]
@@ -92,16 +92,16 @@ def test_nothing_that_is_there_is_logged_over(
     ],
 )
 def test_flags_are_checked_before_anything_is_made(
-    command: Run, models: tuple[Path, Path], tmp_path: Path, flags: tuple[str, ...], named: str
+    inside: Run, models: tuple[Path, Path], tmp_path: Path, flags: tuple[str, ...], named: str
 ) -> None:
-    done = command("compare", *models, "--probe", "/nowhere", "--logdir", tmp_path / "logs", *flags)
+    done = inside("compare", *models, "--probe", "/nowhere", "--logdir", tmp_path / "logs", *flags)
     assert done.returncode == 2
     assert named in done.stderr
     assert not (tmp_path / "logs").exists()
 
 
-def test_a_model_that_is_not_there(command: Run, models: tuple[Path, Path], photos: Path) -> None:
-    done = command("compare", models[0], "gone.keras", "--probe", photos)
+def test_a_model_that_is_not_there(inside: Run, models: tuple[Path, Path], photos: Path) -> None:
+    done = inside("compare", models[0], "gone.keras", "--probe", photos)
     assert done.returncode == 2
     assert "gone.keras does not exist" in done.stderr
 

@@ -40,7 +40,7 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_same_options_give_snapshots_that_can_be_compared(
-    command: Run, model: Path, photos: Path, tmp_path: Path
+    command: Run, inside: Run, model: Path, photos: Path, tmp_path: Path
 ) -> None:
     options = (model, "--probe", photos, "--size", 48, "--positions", 3)
     run = tmp_path / "one"
@@ -56,8 +56,8 @@ def test_the_same_options_give_snapshots_that_can_be_compared(
     np.testing.assert_allclose(snapshot.preprocessing.apply(probe), probe * 2 - 1, atol=1e-6)
 
     again = (model, "--probe", run, "--logdir", tmp_path / "two", "--name", "again")
-    assert command("log", *again, "--positions", 3).returncode == 2
-    done = command("log", *again, "--dtype", "float16")
+    assert inside("log", *again, "--positions", 3).returncode == 2
+    done = inside("log", *again, "--dtype", "float16")
     assert done.returncode == 0, done.stderr
     assert f"of {run}: 3 photos, 9 rows" in done.stderr
     assert "4 layers, 37 units, 9 rows: 0.000666 MB, and at most" in done.stderr
@@ -67,13 +67,13 @@ def test_the_same_options_give_snapshots_that_can_be_compared(
     # The same weights at the same positions, but of pixels in another range.
     difference = other.activations("conv_a") - snapshot.activations("conv_a")
     assert np.abs(difference).max() > 0.01
-    assert command("similarity", tmp_path, "one", "two").returncode == 0
+    assert inside("similarity", tmp_path, "one", "two").returncode == 0
 
 
-def test_maps_are_reduced_as_asked(command: Run, model: Path, photos: Path, tmp_path: Path) -> None:
+def test_maps_are_reduced_as_asked(inside: Run, model: Path, photos: Path, tmp_path: Path) -> None:
     options = ("--probe", photos, "--size", 48, "--positions", 2, "--layers", "conv_a")
     for how in ("sample", "mean"):
-        done = command("log", model, *options, "--logdir", tmp_path / how, "--reduction", how)
+        done = inside("log", model, *options, "--logdir", tmp_path / how, "--reduction", how)
         assert done.returncode == 0, done.stderr
     at_places, means = (
         open_snapshot(tmp_path, how).activations("conv_a").reshape(3, 2, -1)
@@ -82,15 +82,15 @@ def test_maps_are_reduced_as_asked(command: Run, model: Path, photos: Path, tmp_
     np.testing.assert_array_equal(means[:, 0], means[:, 1])  # every place stands for its photo
     assert np.abs(at_places[:, 0] - at_places[:, 1]).max() > 0.01
     assert (
-        command("log", model, "--logdir", tmp_path, *options, "--reduction", "max").returncode == 2
+        inside("log", model, "--logdir", tmp_path, *options, "--reduction", "max").returncode == 2
     )
 
 
 def test_a_filter_that_matches_nothing(
-    command: Run, model: Path, photos: Path, tmp_path: Path
+    inside: Run, model: Path, photos: Path, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
-    done = command("log", model, "--probe", photos, "--logdir", run, "--layers", "mixed")
+    done = inside("log", model, "--probe", photos, "--logdir", run, "--layers", "mixed")
     assert done.returncode == 2
     message = done.stderr.splitlines()[-1]
     assert "'mixed' matches no layer" in message
@@ -98,11 +98,11 @@ def test_a_filter_that_matches_nothing(
     assert not list(run.glob("*tfevents*"))
 
 
-def test_a_real_model(command: Run, shared_dir: Path, tmp_path: Path) -> None:
+def test_a_real_model(inside: Run, shared_dir: Path, tmp_path: Path) -> None:
     model = shared_dir / "models" / "alexnet_torchvision_conv.keras"
     photos = shared_dir / "images" / "open_224"
     options = ("--limit", 5, "--positions", 2, "--size", 300, "--preprocessing", "torch")
     run = tmp_path / "run"
-    done = command("log", model, "--probe", photos, "--logdir", run, *options, "--layers", "conv")
+    done = inside("log", model, "--probe", photos, "--logdir", run, *options, "--layers", "conv")
     assert done.returncode == 0, done.stderr
     assert open_snapshot(tmp_path, "run").rows == 10

@@ -38,14 +38,14 @@ def test_every_snapshot_is_listed(command: Run, version: str, golden: Any) -> No
 
 
 def test_values_are_those_of_that_version(
-    command: Run, version: str, golden: Any, tmp_path: Path
+    inside: Run, version: str, golden: Any, tmp_path: Path
 ) -> None:
     for measure, before in golden["similarity"].items():
         if MEASURES[measure].by_image:  # over pairs of different images since: see below
             continue
         file = tmp_path / f"{measure}.csv"
         asked = ("first/net@0", "second/nested", "--measure", measure, "--csv", str(file))
-        found = command("similarity", str(LOGS / version), *asked)
+        found = inside("similarity", str(LOGS / version), *asked)
         assert found.returncode == 0, found.stderr
         with file.open(newline="") as stream:
             table = list(csv.reader(stream))
@@ -70,13 +70,11 @@ def test_of_rows_that_are_images_values_are_those_of_that_version(
             np.testing.assert_allclose(found.values, before["values"], atol=2e-6)
 
 
-def test_models_that_could_be_rendered_still_can(
-    version: str, command: Run, tmp_path: Path
-) -> None:
+def test_models_that_could_be_rendered_still_can(version: str, inside: Run, tmp_path: Path) -> None:
     pytest.importorskip("tensorflow")
     out = tmp_path / "out"
     asked = ("first/net@0", "block1_conv:2", "second/nested", "--out", str(out))
     options = ("--layers", "block2_conv", "--steps", "2", "--size", "32")
-    made = command("analogies", str(LOGS / version), *asked, *options)
+    made = inside("analogies", str(LOGS / version), *asked, *options)
     assert made.returncode == 0, made.stderr
     assert list(out.glob("*.png"))

@@ -78,13 +78,11 @@ def test_analogies(command: Run, demo: Path, tmp_path: Path) -> None:
     assert page.count("<img") == 4 + 3  # images of the unit, then the pictures
 
 
-def test_several_snapshots_and_what_only_one_has(command: Run, demo: Path, tmp_path: Path) -> None:
+def test_several_snapshots_and_what_only_one_has(inside: Run, demo: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     each = ("--layers", "^block4$", "--layers", "^mixed4a$")
     arguments = ("seed0", "mixed4a:5", "mobile", "seed1", *each)
-    done = command(
-        "analogies", demo, *arguments, "--less", "seed1", "mixed4a", "--out", out, *QUICK
-    )
+    done = inside("analogies", demo, *arguments, "--less", "seed1", "mixed4a", "--out", out, *QUICK)
     assert done.returncode == 0, done.stderr
     rows = list(csv.DictReader((out / "pictures.csv").open()))
     assert [(row["role"], row["snapshot"].split("/")[0], row["layer"]) for row in rows] == [
@@ -106,12 +104,12 @@ def test_several_snapshots_and_what_only_one_has(command: Run, demo: Path, tmp_p
 
 
 def test_caricatures_of_a_file_and_of_a_photo_of_the_probe(
-    command: Run, demo: Path, tmp_path: Path
+    inside: Run, demo: Path, tmp_path: Path
 ) -> None:
     Image.fromarray(data.chelsea()).save(tmp_path / "cat.jpg")
     layers = ("--layers", "^(conv1|mixed3a)$")
     for image, out in ((tmp_path / "cat.jpg", tmp_path / "a"), ("coffee-2", tmp_path / "b")):
-        done = command("caricature", demo, "seed0", image, *layers, "--out", out, *QUICK)
+        done = inside("caricature", demo, "seed0", image, *layers, "--out", out, *QUICK)
         assert done.returncode == 0, done.stderr
         assert list(pictures(out)) == ["000-conv1.png", "001-mixed3a.png"]
     for name, picture in pictures(tmp_path / "a").items():
@@ -119,10 +117,10 @@ def test_caricatures_of_a_file_and_of_a_photo_of_the_probe(
         assert not np.array_equal(picture, pictures(tmp_path / "b")[name])
 
 
-def test_a_new_directory_each_time(command: Run, demo: Path) -> None:
+def test_a_new_directory_each_time(inside: Run, demo: Path) -> None:
     sheets = []
     for _ in range(2):
-        done = command("analogies", demo, *BLOCKS)
+        done = inside("analogies", demo, *BLOCKS)
         assert done.returncode == 0, done.stderr
         sheets.append(done.stdout.splitlines()[-1])
     assert sheets == [
@@ -152,8 +150,8 @@ def half_dead(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def test_a_layer_without_a_direction_says_so(command: Run, half_dead: Path, tmp_path: Path) -> None:
-    done = command("analogies", half_dead, "run", "alive:2", "run", "--out", tmp_path, *QUICK)
+def test_a_layer_without_a_direction_says_so(inside: Run, half_dead: Path, tmp_path: Path) -> None:
+    done = inside("analogies", half_dead, "run", "alive:2", "run", "--out", tmp_path, *QUICK)
     assert done.returncode == 0, done.stderr
     rows = list(csv.DictReader((tmp_path / "pictures.csv").open()))
     assert [row["layer"] for row in rows] == ["alive", "alive", "constant"]
@@ -164,7 +162,7 @@ def test_a_layer_without_a_direction_says_so(command: Run, half_dead: Path, tmp_
     assert (int(rows[1]["best_unit"]), round(float(rows[1]["correlation"]), 6)) == (2, 1.0)
 
 
-def test_bad_requests(command: Run, demo: Path, logdir: Path, tmp_path: Path) -> None:
+def test_bad_requests(inside: Run, demo: Path, logdir: Path, tmp_path: Path) -> None:
     cases = [
         (("analogies", demo, "seed0", "mixed9:5", "mobile"), ("mixed9", "mixed")),
         (("analogies", demo, "seed0", "mixed4a:999", "mobile"), ("no unit 999", "111")),
@@ -183,7 +181,7 @@ def test_bad_requests(command: Run, demo: Path, logdir: Path, tmp_path: Path) ->
         (("caricature", demo, "seed0", __file__), ("cannot be decoded",)),
     ]
     for arguments, naming in cases:
-        done = command(*arguments)
+        done = inside(*arguments)
         assert done.returncode == 2, (arguments, done.stderr)
         (line,) = done.stderr.splitlines()
         for text in naming:
@@ -206,10 +204,10 @@ def test_what_is_said_of_photos_that_tie(tied: int, ranked_by: str | None, said:
 
 @pytest.mark.parametrize("kind", ["analogies", "caricature"])
 def test_a_device_that_is_not_there_is_named(
-    command: Run, half_dead: Path, tmp_path: Path, kind: str
+    inside: Run, half_dead: Path, tmp_path: Path, kind: str
 ) -> None:
     what = ("alive:1", "run") if kind == "analogies" else ("0",)
     options = ("--layers", "alive", "--out", tmp_path / "out", "--seed", 9, "--device", "gpu:999")
-    done = command(kind, half_dead, "run", *what, *options)
+    done = inside(kind, half_dead, "run", *what, *options)
     assert done.returncode == 2
     assert "gpu:999 was asked for and TensorFlow sees" in done.stderr

@@ -18,8 +18,8 @@ from tb_modelcompare.log.reader import open_snapshot, open_steps
 from tb_modelcompare.similarity import compare
 
 
-def test_list_names_every_snapshot(command: Run, logdir: Path) -> None:
-    done = command("list", logdir)
+def test_list_names_every_snapshot(inside: Run, logdir: Path) -> None:
+    done = inside("list", logdir)
     assert done.returncode == 0
     header, *lines = done.stdout.splitlines()
     cells = [dict(zip(header.split(), line.split(), strict=False)) for line in lines]
@@ -52,9 +52,9 @@ def test_similarity_prints_the_best_match_of_each_layer(command: Run, logdir: Pa
     assert float(matches["middle"][0]) < 0.5
 
 
-def test_layers_of_each_side_are_chosen(command: Run, logdir: Path, tmp_path: Path) -> None:
+def test_layers_of_each_side_are_chosen(inside: Run, logdir: Path, tmp_path: Path) -> None:
     file = tmp_path / "values.csv"
-    whole = command("similarity", logdir, "one@5", "two", "--csv", file)
+    whole = inside("similarity", logdir, "one@5", "two", "--csv", file)
     assert whole.returncode == 0
     values = {row["linear_cka"]: row for row in csv.DictReader(file.open())}
     for layers, rows, columns in (
@@ -62,7 +62,7 @@ def test_layers_of_each_side_are_chosen(command: Run, logdir: Path, tmp_path: Pa
         (("middle|top", "^stem$"), ["middle", "top"], ["stem"]),
     ):
         flags = [word for pattern in layers for word in ("--layers", pattern)]
-        done = command("similarity", logdir, "one@5", "two", "--csv", file, *flags)
+        done = inside("similarity", logdir, "one@5", "two", "--csv", file, *flags)
         assert done.returncode == 0, done.stderr
         header, *lines = csv.reader(file.open())
         assert [line[0] for line in lines] == rows
@@ -74,27 +74,27 @@ def test_layers_of_each_side_are_chosen(command: Run, logdir: Path, tmp_path: Pa
         (["--layers", "stem", "--layers", "mid_dle"], "two/net@0; nearest: middle"),
         (["--layers", "stem"] * 3, "3 regular expressions of layers for 2 models"),
     ):
-        done = command("similarity", logdir, "one@5", "two", *flags)
+        done = inside("similarity", logdir, "one@5", "two", *flags)
         assert done.returncode == 2
         assert says in done.stderr
 
 
 def test_a_layer_that_is_dead_on_the_probe_is_left_out_and_named(
-    command: Run, own_logdir: Path, tmp_path: Path
+    inside: Run, own_logdir: Path, tmp_path: Path
 ) -> None:
     probe = open_snapshot(own_logdir, "one@0").probe()
     with SummaryWriter(own_logdir / "half", probe) as writer:
         writer.add_activations("net", {**make_layers(3), "silent": np.zeros((120, 5))})
     file = tmp_path / "matrix.csv"
-    done = command("similarity", own_logdir, "one@0", "half", "--csv", file)
+    done = inside("similarity", own_logdir, "one@0", "half", "--csv", file)
     assert done.returncode == 0
     assert "silent" in done.stderr
     assert next(csv.reader(file.open())) == ["linear_cka", *make_layers(3)]
 
 
-def test_csv_holds_exactly_what_compare_gives(command: Run, logdir: Path, tmp_path: Path) -> None:
+def test_csv_holds_exactly_what_compare_gives(inside: Run, logdir: Path, tmp_path: Path) -> None:
     file = tmp_path / "new" / "matrix.csv"
-    assert command("similarity", logdir, "one@0", "two", "--csv", file).returncode == 0
+    assert inside("similarity", logdir, "one@0", "two", "--csv", file).returncode == 0
     header, *rows = csv.reader(file.open())
     expected = compare(make_layers(1), make_layers(3), "linear_cka")
     assert header == ["linear_cka", *expected.columns]
@@ -104,11 +104,11 @@ def test_csv_holds_exactly_what_compare_gives(command: Run, logdir: Path, tmp_pa
 
 
 def test_null_interval_effective_rows_and_baseline(
-    command: Run, logdir: Path, tmp_path: Path
+    inside: Run, logdir: Path, tmp_path: Path
 ) -> None:
     file = tmp_path / "pairs.csv"
     asked = ("--permutations", 8, "--resamples", 6, "--untrained", "one@5", "--csv", file)
-    done = command("similarity", logdir, "one@0", "two", *asked)
+    done = inside("similarity", logdir, "one@0", "two", *asked)
     assert done.returncode == 0, done.stderr
     names = [
         *("null_mean", "null_high", "p_value", "calibrated"),
@@ -136,29 +136,29 @@ def test_null_interval_effective_rows_and_baseline(
     assert all(name in heads for name in names)
 
 
-def test_the_interval_of_a_debiased_measure_is_for_all_images(command: Run, logdir: Path) -> None:
+def test_the_interval_of_a_debiased_measure_is_for_all_images(inside: Run, logdir: Path) -> None:
     asked = ("--measure", "unbiased_linear_cka", "--resamples", 5)
-    done = command("similarity", logdir, "one@0", "two", *asked)
+    done = inside("similarity", logdir, "one@0", "two", *asked)
     assert "low, high: 95 % interval for the value over all images" in done.stdout, done.stderr
-    without = command("similarity", logdir, "one@0", "two", "--measure", "unbiased_linear_cka")
+    without = inside("similarity", logdir, "one@0", "two", "--measure", "unbiased_linear_cka")
     assert "low, high" not in without.stdout
 
 
 @pytest.mark.parametrize("asked", [(), ("--permutations", 8, "--untrained", "one@0")])
 def test_a_second_identical_comparison_reads_no_activations(
-    command: Run, own_logdir: Path, tmp_path: Path, asked: tuple[object, ...]
+    inside: Run, own_logdir: Path, tmp_path: Path, asked: tuple[object, ...]
 ) -> None:
     files = [tmp_path / "first.csv", tmp_path / "second.csv"]
     query = ("similarity", own_logdir, "one@5", "two", *asked, "--csv")
-    first = command(*query, files[0])
+    first = inside(*query, files[0])
     assert first.returncode == 0, first.stderr
     snapshot = open_snapshot(own_logdir, "two")
     for layer in snapshot.layers:
         Path(snapshot.run_dir, layer.asset.path).write_bytes(b"damaged")
-    second = command(*query, files[1])
+    second = inside(*query, files[1])
     assert (second.returncode, second.stdout) == (0, first.stdout)
     assert files[1].read_bytes() == files[0].read_bytes()
-    other = command("similarity", own_logdir, "one@5", "two", "--measure", "rsa_pearson")
+    other = inside("similarity", own_logdir, "one@5", "two", "--measure", "rsa_pearson")
     assert other.returncode == 2  # what was not computed before needs the files
 
 
@@ -174,10 +174,10 @@ def test_a_cache_that_cannot_be_written_loses_no_values(
     assert done.stdout == command(*asked).stdout
 
 
-def test_another_measure(command: Run, logdir: Path, tmp_path: Path) -> None:
+def test_another_measure(inside: Run, logdir: Path, tmp_path: Path) -> None:
     file = tmp_path / "matrix.csv"
     arguments = ("one@0", "two", "--measure", "mean_cca", "--csv", file)
-    assert command("similarity", logdir, *arguments).returncode == 0
+    assert inside("similarity", logdir, *arguments).returncode == 0
     _, *rows = csv.reader(file.open())
     written = np.array([[float(value) for value in row[1:]] for row in rows])
     expected = compare(make_layers(1), make_layers(3), "mean_cca").values
@@ -185,9 +185,9 @@ def test_another_measure(command: Run, logdir: Path, tmp_path: Path) -> None:
 
 
 def test_the_nearest_layer_by_a_distance_is_the_one_of_least_value(
-    command: Run, logdir: Path
+    inside: Run, logdir: Path
 ) -> None:
-    done = command("similarity", logdir, "one@0", "one@0", "--measure", "shape_metric")
+    done = inside("similarity", logdir, "one@0", "one@0", "--measure", "shape_metric")
     assert done.returncode == 0, done.stderr
     title, _, *lines = done.stdout.splitlines()
     assert "a distance" in title
@@ -196,10 +196,10 @@ def test_the_nearest_layer_by_a_distance_is_the_one_of_least_value(
 
 
 def test_png_shows_high_values_light_and_low_ones_dark(
-    command: Run, logdir: Path, tmp_path: Path
+    inside: Run, logdir: Path, tmp_path: Path
 ) -> None:
     file = tmp_path / "matrix.png"
-    assert command("similarity", logdir, "one@0", "one@0", "--png", file).returncode == 0
+    assert inside("similarity", logdir, "one@0", "one@0", "--png", file).returncode == 0
     with Image.open(file) as image:
         pixels = np.asarray(image.convert("RGB"), dtype=int)
     yellow = (abs(pixels - (253, 231, 37)).sum(axis=2) < 6).sum()
@@ -208,14 +208,14 @@ def test_png_shows_high_values_light_and_low_ones_dark(
     assert 5 * cell <= yellow < 6 * cell
 
 
-def test_too_few_rows_are_warned_of_in_one_line(command: Run, tmp_path: Path) -> None:
+def test_too_few_rows_are_warned_of_in_one_line(inside: Run, tmp_path: Path) -> None:
     from tb_modelcompare import Probe, SummaryWriter
 
     rng = np.random.default_rng(0)
     probe = Probe(rng.integers(0, 256, (30, 8, 8, 3), dtype=np.uint8))
     with SummaryWriter(tmp_path / "run", probe) as writer:
         writer.add_activations("net", {"wide": rng.standard_normal((30, 64))})
-    done = command("similarity", tmp_path, "run", "run", "--measure", "mean_cca")
+    done = inside("similarity", tmp_path, "run", "run", "--measure", "mean_cca")
     assert done.returncode == 0
     (line,) = done.stderr.splitlines()
     assert line.startswith(
@@ -239,7 +239,7 @@ def test_wrong_usage_exits_2(command: Run, arguments: tuple[str, ...]) -> None:
     assert "usage:" in done.stderr
 
 
-def test_dynamics_prints_when_layers_froze(command: Run, own_logdir: Path, tmp_path: Path) -> None:
+def test_dynamics_prints_when_layers_froze(inside: Run, own_logdir: Path, tmp_path: Path) -> None:
     probe = open_snapshot(own_logdir, "one@0").probe()
     rng = np.random.default_rng(0)
     final = {name: rng.standard_normal((120, 6)) for name in ("early", "late")}
@@ -250,7 +250,7 @@ def test_dynamics_prints_when_layers_froze(command: Run, own_logdir: Path, tmp_p
             mixed["late"] = final["late"] + (step < 4) * noise["late"]
             writer.add_activations("net", mixed, step=10 * step)
     files = {"--csv": tmp_path / "trend.csv", "--png": tmp_path / "trend.png"}
-    done = command("dynamics", own_logdir, "run", *(p for pair in files.items() for p in pair))
+    done = inside("dynamics", own_logdir, "run", *(p for pair in files.items() for p in pair))
     assert done.returncode == 0, done.stderr
     rows = {line.split()[0]: line.split() for line in done.stdout.splitlines()}
     assert (rows["early"][-1], rows["late"][-1]) == ("20", "40")
@@ -262,22 +262,22 @@ def test_dynamics_prints_when_layers_froze(command: Run, own_logdir: Path, tmp_p
     )
     assert float(table[2][2]) == pytest.approx(expected.values[0, 0], abs=1e-6)
     assert Image.open(files["--png"]).width > 100
-    other = command("dynamics", own_logdir, "run", "--reference", "one@0", "--threshold", "0.99")
+    other = inside("dynamics", own_logdir, "run", "--reference", "one@0", "--threshold", "0.99")
     assert "never" in other.stdout
 
 
-def test_dynamics_leaves_out_steps_that_were_deleted(command: Run, own_logdir: Path) -> None:
+def test_dynamics_leaves_out_steps_that_were_deleted(inside: Run, own_logdir: Path) -> None:
     steps = open_steps(own_logdir, "one")
     with SummaryWriter(own_logdir / "one", steps[0].probe()) as writer:
         writer.add_activations("net", make_layers(7), step=9)
     last = open_snapshot(own_logdir, "one@9")
     shutil.rmtree(Path(last.run_dir, last.graph_asset.path).parent)
-    done = command("dynamics", own_logdir, "one")
+    done = inside("dynamics", own_logdir, "one")
     assert done.returncode == 0, done.stderr
     assert "Left out 1 of 3 snapshots" in done.stderr
     assert "one/net@9" in done.stderr
     assert "of 2 steps to one/net@5" in done.stdout
-    listed = command("list", own_logdir)
+    listed = inside("list", own_logdir)
     assert listed.returncode == 2
     [marked] = [line for line in listed.stdout.splitlines() if "files are gone" in line]
     assert marked.startswith("one/net@9")
@@ -299,9 +299,9 @@ def test_values_that_are_known_are_not_computed_again(
     assert command(*asked[0]).stdout == before[0]
 
 
-def test_models_prints_distances_and_a_map(command: Run, logdir: Path, tmp_path: Path) -> None:
+def test_models_prints_distances_and_a_map(inside: Run, logdir: Path, tmp_path: Path) -> None:
     file = tmp_path / "models.csv"
-    done = command("models", logdir, "one@0", "one@5", "two", "--csv", file)
+    done = inside("models", logdir, "one@0", "one@5", "two", "--csv", file)
     assert done.returncode == 0, done.stderr
     assert "one/net@5" in done.stdout
     header, *rows = list(csv.reader(file.open()))
@@ -310,6 +310,6 @@ def test_models_prints_distances_and_a_map(command: Run, logdir: Path, tmp_path:
     points = np.array([row[4:] for row in rows], float)
     between = np.linalg.norm(points[:, None] - points[None], axis=2)
     np.testing.assert_allclose(between, distances, atol=1e-4)  # three points fit into a plane
-    mixed = command("models", logdir)  # also a model of another probe
+    mixed = inside("models", logdir)  # also a model of another probe
     assert (mixed.returncode, "probe" in mixed.stderr) == (2, True)
-    assert command("models", logdir, "one@0", "two", "--metric", "nearness").returncode == 2
+    assert inside("models", logdir, "one@0", "two", "--metric", "nearness").returncode == 2

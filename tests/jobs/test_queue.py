@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from queues import Queues, alive, computing, quick_task, slow_task, wait_for, worker_pid
+from queues import Queues, alive, computing, idle_task, quick_task, slow_task, wait_for, worker_pid
 from serving import Server, error_of
 
 from tb_modelcompare.errors import LimitError, UnknownJobError
@@ -64,9 +64,9 @@ def test_a_job_goes_on_as_long_as_one_tab_waits_for_it(
     assert error_of(server.post("cancel?watcher=<b>", {"id": job_id}))[0] == 400
 
 
-def test_who_comes_back_while_a_job_stops_gets_a_new_one(slow_logs: Path, queue: Queues) -> None:
+def test_who_comes_back_while_a_job_stops_gets_a_new_one(session_logs: Path, queue: Queues) -> None:
     jobs = queue()
-    task = slow_task(slow_logs)
+    task = idle_task(session_logs)
     jobs.submit(task, "one")
     computing(jobs, task.key)
     jobs.leave(task.key, "one")
@@ -77,10 +77,10 @@ def test_who_comes_back_while_a_job_stops_gets_a_new_one(slow_logs: Path, queue:
 
 
 def test_waiting_jobs_run_latest_first_and_are_cancelled_at_once(
-    slow_logs: Path, queue: Queues
+    session_logs: Path, queue: Queues
 ) -> None:
     jobs = queue(queued=3)
-    running, *waiting = [slow_task(slow_logs, number) for number in (1, 2, 3, 4)]
+    running, *waiting = [idle_task(session_logs, number) for number in (1, 2, 3, 4)]
     jobs.submit(running)
     wait_for(jobs, running.key, State.RUNNING)
     for task in waiting:
@@ -93,7 +93,7 @@ def test_waiting_jobs_run_latest_first_and_are_cancelled_at_once(
     jobs.submit(waiting[0])  # looked at again
     assert positions() == [0, 2, 1]
     with pytest.raises(LimitError, match="waiting"):
-        jobs.submit(slow_task(slow_logs, 5))
+        jobs.submit(idle_task(session_logs, 5))
     assert jobs.cancel(waiting[0].key).status == "cancelled"
     assert positions() == [None, 1, 0]
     order = [status.id for status in jobs.overview()]
@@ -104,10 +104,10 @@ def test_waiting_jobs_run_latest_first_and_are_cancelled_at_once(
 
 
 def test_a_worker_that_is_killed_fails_its_job_and_the_next_gets_another(
-    session_logs: Path, slow_logs: Path, queue: Queues
+    session_logs: Path, queue: Queues
 ) -> None:
     jobs = queue()
-    job_id = jobs.submit(slow_task(slow_logs)).id
+    job_id = jobs.submit(idle_task(session_logs)).id
     computing(jobs, job_id)
     first = worker_pid(jobs)
     os.kill(first, signal.SIGKILL)
@@ -139,17 +139,19 @@ def test_a_job_that_needs_too_much_memory_fails_with_a_reason(
     wait_for(jobs, quick_task(session_logs).key, State.DONE)
 
 
-def test_a_job_that_takes_too_long_is_ended_with_a_reason(slow_logs: Path, queue: Queues) -> None:
+def test_a_job_that_takes_too_long_is_ended_with_a_reason(
+    session_logs: Path, queue: Queues
+) -> None:
     jobs = queue(job_seconds=2.0)
-    job_id = jobs.submit(slow_task(slow_logs)).id
+    job_id = jobs.submit(idle_task(session_logs)).id
     ended = wait_for(jobs, job_id, State.TIMED_OUT)
     assert ended.status == "failed"  # the word that every client knows
     assert ended.error == NamedError("LimitError", "it took more than 2 s")
 
 
-def test_a_job_that_does_not_stop_is_ended(slow_logs: Path, queue: Queues) -> None:
+def test_a_job_that_does_not_stop_is_ended(session_logs: Path, queue: Queues) -> None:
     jobs = queue(grace_seconds=0.5)
-    job_id = jobs.submit(slow_task(slow_logs)).id
+    job_id = jobs.submit(idle_task(session_logs)).id
     computing(jobs, job_id)
     pid = worker_pid(jobs)
     os.kill(pid, signal.SIGSTOP)  # as one that hangs inside a library
@@ -158,9 +160,9 @@ def test_a_job_that_does_not_stop_is_ended(slow_logs: Path, queue: Queues) -> No
     assert not alive(pid)
 
 
-def test_a_job_that_nobody_asks_about_is_cancelled(slow_logs: Path, queue: Queues) -> None:
+def test_a_job_that_nobody_asks_about_is_cancelled(session_logs: Path, queue: Queues) -> None:
     jobs = queue(abandoned_seconds=1.0)
-    running, waiting = slow_task(slow_logs, 1), slow_task(slow_logs, 2)
+    running, waiting = idle_task(session_logs, 1), idle_task(session_logs, 2)
     jobs.submit(running)
     wait_for(jobs, running.key, State.RUNNING)
     jobs.submit(waiting)
@@ -175,10 +177,10 @@ def test_a_job_that_nobody_asks_about_is_cancelled(slow_logs: Path, queue: Queue
     assert by_id[waiting.key].message == "nobody waited for it"
 
 
-def test_a_running_similarity_ends_when_its_tab_is_gone(slow_logs: Path, queue: Queues) -> None:
+def test_a_running_similarity_ends_when_its_tab_is_gone(session_logs: Path, queue: Queues) -> None:
     jobs = queue(abandoned_seconds=2.0)
     for number, watcher, state in ((1, "a tab", State.CANCELLED), (2, "", State.RUNNING)):
-        task = slow_task(slow_logs, number)
+        task = idle_task(session_logs, number)
         jobs.submit(task, watcher)
         computing(jobs, task.key)
         deadline = time.monotonic() + 5

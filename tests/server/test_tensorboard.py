@@ -130,7 +130,7 @@ SLOW = {
     ("options", "prefix", "ended_by"),
     [
         ([], "", signal.SIGTERM),  # Rust data server
-        (["--load_fast=false"], "", signal.SIGINT),
+        pytest.param(["--load_fast=false"], "", signal.SIGINT, marks=pytest.mark.slow),
         (["--path_prefix=/behind/proxy"], "/behind/proxy", signal.SIGKILL),
     ],
 )

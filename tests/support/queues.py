@@ -9,12 +9,14 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Executor
 from pathlib import Path
+from typing import NoReturn
 
 from tb_modelcompare.cache.results import ResultCache
 from tb_modelcompare.jobs.registry import task_from_request
 from tb_modelcompare.jobs.runtime.executors import WorkerProcess
 from tb_modelcompare.jobs.runtime.queue import JobQueue
 from tb_modelcompare.jobs.runtime.records import MATHEMATICS, Job, Limits, State, Task
+from tb_modelcompare.jobs.runtime.work import Workplace
 from tb_modelcompare.log.reader import open_snapshot
 
 A, B = "first/net@0", "second/net@0"
@@ -49,6 +51,18 @@ def slow_task(logs: Path, number: int = 1) -> Task:
     body = {"kind": "similarity", **sides, "measure": "whitened_correlation"}
     task = task_from_request(body, functools.partial(open_snapshot, logs))
     return dataclasses.replace(task, key=f"{number:064x}")
+
+
+def idle_task(logs: Path, number: int = 1) -> Task:
+    """A task that waits until it is stopped and computes nothing, where only the queue matters."""
+    return dataclasses.replace(quick_task(logs), key=f"{number:064x}", run=_wait_to_be_stopped)
+
+
+def _wait_to_be_stopped(inputs: object, workplace: Workplace) -> NoReturn:
+    while True:
+        workplace.progress.publish(0.0, "comparing no layers")
+        workplace.progress.check()
+        time.sleep(0.02)
 
 
 def wait_for(jobs: JobQueue, job_id: str, *states: State, seconds: float = 60) -> Job:
