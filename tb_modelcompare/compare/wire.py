@@ -60,7 +60,8 @@ class MeasureInfo(msgspec.Struct):
     `low` and `high` are null where the measure has no bound on that side. Of a `distance`, less is
     more alike. A measure that `wants_rows_over_units` is biased towards alike where a layer has
     fewer than `rows_per_unit` rows for each unit. That is null where no number of rows is enough,
-    and 0 for a measure without that bias. `instead` names a measure without it.
+    and 0 for a measure without that bias. `instead` names a measure without it. A menu lists it
+    under its `family`, and first of all where it has `advice`, a line on when to choose it.
     """
 
     name: str
@@ -72,6 +73,8 @@ class MeasureInfo(msgspec.Struct):
     wants_rows_over_units: bool
     rows_per_unit: float | None
     instead: str
+    family: str
+    advice: str
     formula: str
     paper: str
     summary: str
@@ -136,6 +139,8 @@ def measure_info(measure: Measure) -> MeasureInfo:
         wants_rows_over_units=measure.wants_rows_over_units,
         rows_per_unit=finite_bound(measure.rows_per_unit),
         instead=measure.instead,
+        family=measure.family,
+        advice=measure.advice,
         formula=measure.formula,
         paper=measure.paper,
         summary=measure.summary,

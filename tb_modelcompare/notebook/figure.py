@@ -200,6 +200,8 @@ def _own_page(
         wants_rows_over_units=False,
         rows_per_unit=0.0,
         instead="",
+        family="",
+        advice="",
         formula="",
         paper="Your own values",
         summary="Numbers that you gave for pairs of layers.",

@@ -81,6 +81,10 @@ class Measure:
     ----------
     name, title, summary : str
         For code, for people, and what it tells in one sentence.
+    family : str
+        Under which heading a menu lists it.
+    advice : str
+        Of a measure that a menu offers first: when to choose it, in one line. Empty for others.
     low, high : float
         Range.
     symmetric : bool
@@ -142,6 +146,8 @@ class Measure:
     distance: bool = False
     by_image: bool = False
     sampled: bool = False
+    family: str = "Others"
+    advice: str = ""
 
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
         """A measure of ours is pickled by its name, as functions are: its plan may be none."""

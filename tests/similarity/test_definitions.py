@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 import scipy.linalg
@@ -223,3 +225,15 @@ def test_every_measure_declares_itself_completely():
         assert measure.low < measure.high
         assert all(invariance in similarity.INVARIANCES for invariance in measure.invariances)
         assert all((measure.title, measure.summary, measure.formula, measure.paper))
+
+
+def test_a_menu_offers_six_measures_with_advice_and_titles_say_a_and_b() -> None:
+    assert sum(bool(measure.advice) for measure in MEASURES.values()) == 6
+    assert MEASURES["unbiased_linear_cka"].advice
+    for measure in MEASURES.values():
+        assert measure.family != "Others"
+        assert not re.search(r"\b(X|Y|first|second)\b", measure.title)
+        assert "\n" not in measure.advice
+        assert len(measure.advice) < 90
+    titles = [measure.title for measure in MEASURES.values()]
+    assert sum("A → B" in title for title in titles) == sum("B → A" in title for title in titles)

@@ -335,7 +335,8 @@ export interface Measures {
  * `low` and `high` are null where the measure has no bound on that side. Of a `distance`, less is
  * more alike. A measure that `wants_rows_over_units` is biased towards alike where a layer has
  * fewer than `rows_per_unit` rows for each unit. That is null where no number of rows is enough,
- * and 0 for a measure without that bias. `instead` names a measure without it.
+ * and 0 for a measure without that bias. `instead` names a measure without it. A menu lists it
+ * under its `family`, and first of all where it has `advice`, a line on when to choose it.
  */
 export interface MeasureInfo {
   name: string;
@@ -347,6 +348,8 @@ export interface MeasureInfo {
   wants_rows_over_units: boolean;
   rows_per_unit: number | null;
   instead: string;
+  family: string;
+  advice: string;
   formula: string;
   paper: string;
   summary: string;

@@ -43,8 +43,9 @@ export function createReader(source: Source, view: View, logs: Logs, stale: () =
   async function loadMeasures(): Promise<void> {
     try {
       const measures = await source.measures();
-      logs.measures = measures.measures;
       usual = measures.default;
+      const first = ({ name }: MeasureInfo): number => Number(name === usual);
+      logs.measures = measures.measures.toSorted((p, q) => first(q) - first(p));
       complete();
     } catch (thrown) {
       logs.measuresError = asNamedError(thrown);

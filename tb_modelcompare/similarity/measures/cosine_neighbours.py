@@ -96,6 +96,7 @@ def mutual_knn_cosine(
 MUTUAL_KNN_COSINE = Measure(
     name="mutual_knn_cosine",
     title="Mutual 10 nearest neighbours, cosine",
+    family="Neighbours",
     summary="How many of an image's neighbours by angle are the same in both layers.",
     low=0.0,
     high=1.0,

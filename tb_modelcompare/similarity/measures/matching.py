@@ -217,6 +217,7 @@ def _measure(name: str, title: str, summary: str, formula: str, **rest: object) 
     return Measure(
         name=name,
         title=title,
+        family="Single units",
         summary=summary,
         low=-1.0,
         high=1.0,
@@ -233,6 +234,7 @@ ONE_TO_ONE_MATCHING = _measure(
     "One-to-one matching",
     "How well single units of one layer have a partner of their own in the other.",
     "mean over matched pairs of r(x_i, y_m(i)), m the best one-to-one matching",
+    advice="Whether single units have partners. The other measures see the whole layer.",
     symmetric=True,
     paper="Li et al. 2016",
     function=one_to_one_matching,
@@ -263,7 +265,7 @@ def _semi_measure(direction: Direction, title: str, formula: str) -> Measure:
     )
 
 
-SEMI_MATCHING_X_TO_Y = _semi_measure("x_to_y", "X → Y", "mean_i max_j r(x_i, y_j)")
-SEMI_MATCHING_Y_TO_X = _semi_measure("y_to_x", "Y → X", "mean_j max_i r(x_i, y_j)")
+SEMI_MATCHING_X_TO_Y = _semi_measure("x_to_y", "A → B", "mean_i max_j r(x_i, y_j)")
+SEMI_MATCHING_Y_TO_X = _semi_measure("y_to_x", "B → A", "mean_j max_i r(x_i, y_j)")
 
 MEASURES = (ONE_TO_ONE_MATCHING, SOFT_MATCHING, SEMI_MATCHING_X_TO_Y, SEMI_MATCHING_Y_TO_X)

@@ -160,7 +160,9 @@ def cknna(
 MUTUAL_KNN = Measure(
     name="mutual_knn",
     title="Mutual 10 nearest neighbours",
+    family="Neighbours",
     summary="How many of an image's nearest neighbours are the same in both layers.",
+    advice="Whether both layers find the same images alike, whatever the rest does.",
     low=0.0,
     high=1.0,
     symmetric=True,
@@ -184,6 +186,7 @@ MUTUAL_KNN = Measure(
 CKNNA = Measure(
     name="cknna",
     title="CKNNA, 10 neighbours",
+    family="Neighbours",
     summary="Kernel alignment restricted to neighbours that both layers agree on.",
     low=-1.0,
     high=1.0,

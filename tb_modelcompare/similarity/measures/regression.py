@@ -217,14 +217,21 @@ _INVARIANCES = (
 )
 
 
+# The layer that predicts and the one predicted in formulas, the way in titles, and in sentences.
+_WAYS: dict[Direction, tuple[str, str, str, str]] = {
+    "x_to_y": ("X", "Y", "A → B", "the second layer from the first"),
+    "y_to_x": ("Y", "X", "B → A", "the first layer from the second"),
+}
+
+
 def _measure(direction: Direction) -> Measure:
     name = f"linear_regression_{direction}"
-    ours, theirs = ("X", "Y") if direction == "x_to_y" else ("Y", "X")
-    which = "the second from the first" if direction == "x_to_y" else "the first from the second"
+    ours, theirs, way, which = _WAYS[direction]
     return Measure(
         name=name,
-        title=f"Regression R², {ours} → {theirs}",
-        summary=f"Share of the variance that a linear map predicts, {which} layer.",
+        title=f"Regression R², {way}",
+        family="Regression",
+        summary=f"Share of the variance that a linear map predicts, {which}.",
         low=0.0,
         high=1.0,
         symmetric=False,
@@ -240,14 +247,15 @@ def _measure(direction: Direction) -> Measure:
     )
 
 
-def _cross_validated_measure(direction: Direction) -> Measure:
+def _cross_validated_measure(direction: Direction, advice: str = "") -> Measure:
     name = f"cross_validated_regression_{direction}"
-    ours, theirs = ("X", "Y") if direction == "x_to_y" else ("Y", "X")
-    which = "the second from the first" if direction == "x_to_y" else "the first from the second"
+    ours, theirs, way, which = _WAYS[direction]
     return Measure(
         name=name,
-        title=f"Held-out regression R², {ours} → {theirs}",
-        summary=f"Share of the variance predicted on unseen images, {which} layer.",
+        title=f"Held-out regression R², {way}",
+        family="Regression",
+        summary=f"Share of the variance predicted on unseen images, {which}.",
+        advice=advice,
         low=-np.inf,
         high=1.0,
         symmetric=False,
@@ -263,7 +271,9 @@ def _cross_validated_measure(direction: Direction) -> Measure:
 
 
 REGRESSION_X_TO_Y, REGRESSION_Y_TO_X = _measure("x_to_y"), _measure("y_to_x")
-HELD_OUT_X_TO_Y = _cross_validated_measure("x_to_y")
+HELD_OUT_X_TO_Y = _cross_validated_measure(
+    "x_to_y", "How much of B a linear map of A gives on images that it was not fitted to."
+)
 HELD_OUT_Y_TO_X = _cross_validated_measure("y_to_x")
 
 MEASURES = (REGRESSION_X_TO_Y, REGRESSION_Y_TO_X, HELD_OUT_X_TO_Y, HELD_OUT_Y_TO_X)

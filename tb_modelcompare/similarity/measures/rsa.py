@@ -244,10 +244,14 @@ _INVARIANCES = (
 )
 
 
-def _rsa_measure(name: str, title: str, comparison: Correlation, formula: str) -> Measure:
+def _rsa_measure(
+    name: str, title: str, comparison: Correlation, formula: str, advice: str = ""
+) -> Measure:
     return Measure(
         name=name,
         title=title,
+        family="RSA",
+        advice=advice,
         summary="Whether images that are far apart in one layer are far apart in the other.",
         low=0.0 if comparison == "cosine" else -1.0,
         high=1.0,
@@ -270,7 +274,11 @@ RSA_PEARSON = _rsa_measure(
     "rsa_pearson", "RSA, Pearson", "pearson", "Pearson(|x_i - x_j|², |y_i - y_j|²), i < j"
 )
 RSA_SPEARMAN = _rsa_measure(
-    "rsa_spearman", "RSA, Spearman", "spearman", "Spearman(|x_i - x_j|², |y_i - y_j|²), i < j"
+    "rsa_spearman",
+    "RSA, Spearman",
+    "spearman",
+    "Spearman(|x_i - x_j|², |y_i - y_j|²), i < j",
+    "Only the order of distances counts, so that extreme images weigh no more than others.",
 )
 RSA_COSINE = _rsa_measure(
     "rsa_cosine", "RSA, cosine", "cosine", "cos(|x_i - x_j|², |y_i - y_j|²), i < j"
@@ -283,6 +291,7 @@ _RSA: dict[Correlation, Measure] = {
 RBF_CKA = Measure(
     name="rbf_cka",
     title="RBF CKA, 0.4 of the median",
+    family="CKA",
     summary="CKA that looks at near neighbours more than at far ones.",
     low=0.0,
     high=1.0,

@@ -211,6 +211,7 @@ def _procrustes_measure(
     return Measure(
         name=name,
         title=title,
+        family="Shape",
         summary="How well one layer lies on the other after the best rotation.",
         low=0.0,
         high=high,
@@ -248,6 +249,7 @@ _PROCRUSTES: dict[Form, Measure] = {
 SHAPE_METRIC = Measure(
     name="shape_metric",
     title="Shape metric, half whitened",
+    family="Shape",
     summary="Angle after partial whitening, between CCA (alpha 0) and Procrustes (alpha 1).",
     low=0.0,
     high=np.pi / 2,

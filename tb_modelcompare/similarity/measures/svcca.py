@@ -252,6 +252,7 @@ def _svcca_measure(name: str, title: str, summary: Summary, formula: str) -> Mea
     return Measure(
         name=name,
         title=title,
+        family="CCA",
         summary="CCA of the leading principal components, 99 % of the variance by default.",
         low=0.0,
         high=1.0,
@@ -286,6 +287,7 @@ def _pwcca_measure(name: str, title: str, side: Side) -> Measure:
     return Measure(
         name=name,
         title=title,
+        family="CCA",
         summary="Canonical correlations weighted by what they explain of "
         + ("the first layer." if side == "x" else "the second layer."),
         low=0.0,
@@ -302,7 +304,7 @@ def _pwcca_measure(name: str, title: str, side: Side) -> Measure:
     )
 
 
-PWCCA_X = _pwcca_measure("pwcca_x", "PWCCA, weighted by the first", "x")
-PWCCA_Y = _pwcca_measure("pwcca_y", "PWCCA, weighted by the second", "y")
+PWCCA_X = _pwcca_measure("pwcca_x", "PWCCA, weighted by A", "x")
+PWCCA_Y = _pwcca_measure("pwcca_y", "PWCCA, weighted by B", "y")
 
 MEASURES = (SVCCA, SVCCA_R2, PWCCA_X, PWCCA_Y)
