@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tb_modelcompare.errors import ActivationError, SelfCheckWarning
-from tb_modelcompare.probe.sampling import Floats, Reduction, Sampled
+from tb_modelcompare.probe.sampling import Floats, Mask, Reduction, Sampled
 
 # Two items show whether a batch's items are mixed up.
 CHECKED = 2
@@ -51,6 +51,7 @@ def problems(
     references: Mapping[str, Reference],
     positions: npt.NDArray[np.float64],
     reduction: Reduction,
+    mask: Mask | None = None,
 ) -> dict[str, str]:
     """What is wrong with each layer that is logged otherwise than the framework computes it.
 
@@ -63,6 +64,8 @@ def problems(
         Layers that are not in it are passed over.
     positions : array (items, k, 2)
     reduction : Reduction
+    mask : array (items, length), optional
+        Which tokens are real.
     """
     found: dict[str, str] = {}
     for layer, sampled in zip(layers, logged, strict=True):
@@ -74,7 +77,7 @@ def problems(
             found[layer] = f"has {units} units in the log, and says itself {reference.units}"
             continue
         gaps = [
-            _gap(sampled, _expected(values, positions, sampled, reduction))
+            _gap(sampled, _expected(values, positions, sampled, reduction, mask))
             for values in reference.values
         ]
         gap = min(gaps, default=0.0)
@@ -92,15 +95,24 @@ def _expected(
     positions: npt.NDArray[np.float64],
     sampled: Sampled,
     reduction: Reduction,
+    mask: Mask | None,
 ) -> Floats | None:
     """The rows at the positions, one after the other; None where the map cannot be that."""
     count, per_item = positions.shape[:2]
     if reduction == "flatten" or values.ndim <= 2:
         rows = values.reshape(count, -1)
     elif reduction == "mean":
-        rows = values.reshape(count, -1, values.shape[-1]).mean(axis=1, dtype=np.float64)
-    elif reduction == "first" and values.ndim == 3:
-        rows = values[:, 0]
+        real = _real(values, mask)
+        rows = np.stack(
+            [
+                values[item, real[item]].reshape(-1, values.shape[-1]).mean(axis=0, dtype=float)
+                for item in range(count)
+            ]
+        )
+    elif reduction in ("first", "last") and values.ndim == 3:
+        at = 0 if reduction == "first" else -1
+        real = _real(values, mask)
+        rows = np.stack([values[item, np.flatnonzero(real[item])[at]] for item in range(count)])
     else:
         tokens = values.reshape(count, -1, values.shape[-1])
         height, width = sampled.spatial or (0, 0)
@@ -116,6 +128,20 @@ def _expected(
             np.float32,
         )
     return np.repeat(rows, per_item, axis=0).astype(np.float32)
+
+
+def _real(values: npt.NDArray[Any], mask: Mask | None) -> Mask:
+    """Which entries along the first axis of each item are real: those of any real token."""
+    length = values.shape[1]
+    if mask is None:
+        return np.ones((len(values), length), bool)
+    given = mask.shape[1]
+    return np.array(
+        [
+            [one[i * given // length : -(-(i + 1) * given // length)].any() for i in range(length)]
+            for one in mask
+        ]
+    )
 
 
 def _gap(sampled: Sampled, expected: Floats | None) -> float:

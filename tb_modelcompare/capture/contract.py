@@ -18,12 +18,22 @@ import numpy.typing as npt
 from tb_modelcompare.capture import checking
 from tb_modelcompare.capture.boxes import layers_of_boxes
 from tb_modelcompare.capture.checking import Reference
+from tb_modelcompare.capture.padding import OwnMask, no_mask, warn_of_padding
+from tb_modelcompare.capture.resizing import resize
 from tb_modelcompare.errors import LayerSelectionError, NotRenderableError, ProbeError, nearest
 from tb_modelcompare.errors.checks import one_of, whole
 from tb_modelcompare.graph import LayerGraph, Node
 from tb_modelcompare.probe.preprocessing import Preprocessing, unit_range
 from tb_modelcompare.probe.probe import Probe
-from tb_modelcompare.probe.sampling import REDUCTIONS, Floats, Reading, Reduction, Sampled
+from tb_modelcompare.probe.rows import filled_up
+from tb_modelcompare.probe.sampling import (
+    REDUCTIONS,
+    Floats,
+    Mask,
+    Reading,
+    Reduction,
+    Sampled,
+)
 
 # Images that a translated graph is compared on: two show whether it mixes a batch's images up.
 _COMPARED = 2
@@ -56,9 +66,9 @@ class Feed:
         return cls(probe.images.shape[1:], dtype, probe.is_of_images)
 
 
-# Prepared items (b, …) and positions (b, k, 2) float64 → one Sampled per layer, rows ordered
-# by item, then position.
-Sampler = Callable[[npt.NDArray[Any], npt.NDArray[np.float64]], list[Sampled]]
+# Prepared items (b, …), positions (b, k, 2) float64 and, where there is padding, which tokens
+# (b, length) are real → one Sampled per layer, rows ordered by item, then position.
+Sampler = Callable[[npt.NDArray[Any], npt.NDArray[np.float64], Mask | None], list[Sampled]]
 
 
 def _no_reference(layers: Sequence[str], items: npt.NDArray[Any]) -> Mapping[str, Reference]:
@@ -88,6 +98,8 @@ class Model:
     reference : callable (layers, items) → mapping of layer to Reference
         What the framework's own forward pass gives for some prepared items, by another way than
         the sampler's. Layers that it does not show are left out.
+    own_mask : callable (items) → mask or None
+        Which tokens of items the model itself takes for real.
     """
 
     graph: LayerGraph
@@ -97,6 +109,7 @@ class Model:
     sampler: Callable[[Sequence[str], Feed, Reading], Sampler]
     freeze: Callable[[Sequence[str], Floats], FrozenGraph]
     reference: Callable[[Sequence[str], npt.NDArray[Any]], Mapping[str, Reference]] = _no_reference
+    own_mask: OwnMask = no_mask
 
 
 @dataclass(frozen=True)
@@ -298,22 +311,29 @@ class Recording:
 
     def _batches(self, batch_size: int) -> Iterator[list[Sampled]]:
         probe = self.probe
-        positions = probe.positions.reshape(len(probe), probe.positions_per_image, 2)
+        positions, asked = filled_up(probe.positions, probe.image_of_row)
         for start in range(0, len(probe), batch_size):
             batch = slice(start, start + batch_size)
-            sampled = self.sampler(self._prepared(batch), positions[batch])
+            mask = None if probe.mask is None else probe.mask[batch]
+            sampled = self.sampler(self._prepared(batch), positions[batch], mask)
             if start == 0:
-                self._check(sampled, positions[: min(checking.CHECKED, batch_size)])
+                first = slice(min(checking.CHECKED, batch_size))
+                self._check(sampled, positions[first], None if mask is None else mask[first])
+            if asked is not None:
+                rows = asked[batch].ravel()
+                sampled = [replace(one, values=one.values[rows]) for one in sampled]
             yield sampled
 
-    def _check(self, sampled: Sequence[Sampled], positions: npt.NDArray[np.float64]) -> None:
+    def _check(
+        self, sampled: Sequence[Sampled], positions: npt.NDArray[np.float64], mask: Mask | None
+    ) -> None:
         """Compare what is logged of the first items with the framework's own forward pass."""
         items = self._prepared(slice(len(positions)))
         references = self.model.reference(self.layers, items)
-        arguments = references, positions, self.reduction
+        arguments = references, positions, self.reduction, mask
         wrong = checking.problems(self.layers, sampled, *arguments)
         if wrong:  # in a batch of their own, what items give cannot depend on others
-            alone = self.sampler(items, positions)
+            alone = self.sampler(items, positions, mask)
             if broken := checking.problems(self.layers, alone, *arguments):
                 checking.refuse(broken)
             checking.warn_of_mixed(wrong)
@@ -364,24 +384,7 @@ def prepare(
         feed = replace(feed, shape=(height or feed.shape[0], width or feed.shape[1], channels))
         fitted = (preprocessing or Preprocessing()).for_channels(channels)
     reading = probe.reading(reduction)
+    if not probe.is_of_images and reduction != "flatten":
+        warn_of_padding(probe, model.own_mask)
     sampler = model.sampler(chosen, feed, reading)
     return Recording(model, probe, chosen, fitted, feed, sampler, reduction)
-
-
-def resize(images: Floats, height: int, width: int) -> Floats:
-    """Images (n, h, w, c) at another size: bilinear, antialiased, the same on every machine."""
-    if images.shape[1:3] == (height, width):
-        return images
-    down = _interpolation(images.shape[1], height)
-    across = _interpolation(images.shape[2], width)
-    return np.ascontiguousarray(np.einsum("ih,nhwc,jw->nijc", down, images, across, optimize=True))
-
-
-def _interpolation(old: int, new: int) -> Floats:
-    """(new, old) weights of a triangle filter, as wide as a source pixel or a target one."""
-    scale = old / new
-    reach = max(scale, 1.0)
-    centres = (np.arange(new)[:, None] + 0.5) * scale
-    distance = np.abs(centres - (np.arange(old)[None] + 0.5)) / reach
-    weights = np.maximum(1.0 - distance, 0.0)
-    return np.asarray(weights / weights.sum(axis=1, keepdims=True), np.float32)

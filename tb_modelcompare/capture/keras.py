@@ -33,7 +33,7 @@ from tb_modelcompare.capture.keras_program import (
 from tb_modelcompare.capture.keras_reference import keras_references
 from tb_modelcompare.errors import ModelFileError, NotRenderableError
 from tb_modelcompare.graph import Block, LayerGraph, Node, kind_of
-from tb_modelcompare.probe.sampling import Floats, Reading, Sampled, sample
+from tb_modelcompare.probe.sampling import Floats, Mask, Reading, Sampled, sample
 
 # Layers whose output is their input, moved or repeated: nothing new to compare.
 _PASSIVE = frozenset(
@@ -119,6 +119,7 @@ def open_model(model: Any, feed: Feed | None = None) -> Model:
             shape[1:],
             images,
         ),
+        own_mask=lambda items: _own_mask(program, items),
     )
 
 
@@ -241,9 +242,11 @@ def _sampler(
 ) -> Sampler:
     sampler = _free_sampler(program, slots, feed, reading)
 
-    def run(items: npt.NDArray[Any], positions: npt.NDArray[np.float64]) -> list[Sampled]:
+    def run(
+        items: npt.NDArray[Any], positions: npt.NDArray[np.float64], mask: Mask | None
+    ) -> list[Sampled]:
         with fixed_draws(model):
-            return sampler(items, positions)
+            return sampler(items, positions, mask)
 
     return run
 
@@ -258,11 +261,13 @@ def _free_sampler(
 
         return sample_function(_values(program, slots), tuple(slots), feed, reading)
 
-    def run(items: npt.NDArray[Any], positions: npt.NDArray[np.float64]) -> list[Sampled]:
+    def run(
+        items: npt.NDArray[Any], positions: npt.NDArray[np.float64], mask: Mask | None
+    ) -> list[Sampled]:
         with _no_gradients():
             values = run_program(program, keras.ops.convert_to_tensor(items), set(slots.values()))
         return [
-            sample(keras.ops.convert_to_numpy(values[slot]), positions, layer, reading)
+            sample(keras.ops.convert_to_numpy(values[slot]), positions, layer, reading, mask)
             for layer, slot in slots.items()
         ]
 
@@ -274,6 +279,18 @@ def _reference(
 ) -> dict[str, Reference]:
     with _no_gradients(), fixed_draws(model):
         return keras_references(model, program, slots, items)
+
+
+def _own_mask(program: KerasProgram, items: npt.NDArray[Any]) -> Mask | None:
+    """The mask of the layer that reads the model's input, such as an embedding's."""
+    import keras
+
+    for call in program.calls:
+        if call.inputs == (program.input,) and getattr(call.operation, "supports_masking", False):
+            mask = call.operation.compute_mask(keras.ops.cast(items, program.dtype), None)
+            if mask is not None and len(mask.shape) == 2:
+                return np.asarray(keras.ops.convert_to_numpy(mask), bool)
+    return None
 
 
 def _no_gradients() -> contextlib.AbstractContextManager[Any]:

@@ -14,7 +14,7 @@ from tb_modelcompare.capture.checking import Reference
 from tb_modelcompare.capture.contract import FrozenGraph, Model, Sampler
 from tb_modelcompare.errors import ModelFileError, NotRenderableError
 from tb_modelcompare.graph import LayerGraph, Node, kind_of
-from tb_modelcompare.probe.sampling import Floats, Reading, Sampled, sample
+from tb_modelcompare.probe.sampling import Floats, Mask, Reading, Sampled, sample
 
 _LAYER_KINDS = frozenset({"conv", "dense", "pool", "norm", "activation"})
 _JOINS = frozenset({"concat", "add"})
@@ -122,10 +122,13 @@ def model_of_operations(
 
 
 def _sampler(run: Runner, tensors: Mapping[str, Any], reading: Reading) -> Sampler:
-    def sampler(images: npt.NDArray[Any], positions: npt.NDArray[np.float64]) -> list[Sampled]:
+    def sampler(
+        images: npt.NDArray[Any], positions: npt.NDArray[np.float64], mask: Mask | None
+    ) -> list[Sampled]:
         values = run(images, list(tensors.values()))
         return [
-            sample(values[tensor], positions, layer, reading) for layer, tensor in tensors.items()
+            sample(values[tensor], positions, layer, reading, mask)
+            for layer, tensor in tensors.items()
         ]
 
     return sampler

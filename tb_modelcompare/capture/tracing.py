@@ -13,7 +13,15 @@ import numpy.typing as npt
 
 from tb_modelcompare.capture.contract import Feed, FrozenGraph, Sampler
 from tb_modelcompare.errors import ModelCompareError, ModelFileError, NotRenderableError
-from tb_modelcompare.probe.sampling import Peaks, Reading, Sampled, Spatial, token_grid, unusable
+from tb_modelcompare.probe.sampling import (
+    Mask,
+    Peaks,
+    Reading,
+    Sampled,
+    TokenGrid,
+    token_grid,
+    unusable,
+)
 
 # Images (n, h, w, c) float32 → each layer's tensor. Called while tracing, never twice.
 LayerFunction = Callable[[Any], Mapping[str, Any]]
@@ -34,38 +42,45 @@ def sample_function(
     """
     import tensorflow as tf
 
-    spatial: dict[str, Spatial] = {}
+    grids: dict[str, TokenGrid] = {}
 
-    def rows_and_peaks(layer: str, output: Any, positions: Any) -> list[Any]:
+    def rows_and_peaks(layer: str, output: Any, index: Any, mask: Any) -> list[Any]:
         grid = token_grid(output.shape[1:], reading) if output.shape.rank is not None else None
         if grid is None:
             raise unusable(layer, output.shape)
-        spatial[layer] = grid.spatial
-        height, width = grid.spatial or (1, 1)
-        down = tf.cast(tf.floor(positions[..., 0] * height), tf.int32)
-        across = tf.cast(tf.floor(positions[..., 1] * width), tf.int32)
+        grids[layer] = grid
         units = math.prod(output.shape[1:]) // grid.tokens
         tokens = tf.reshape(output, (-1, grid.tokens, units))
-        if grid.mean:
+        real = None if mask is None or grid.tokens == 1 else _real_tokens(grid, mask)
+        if grid.mean and real is not None:
+            total = tf.reduce_sum(tf.where(real, tokens, 0), 1, keepdims=True)
+            tokens = total / tf.reduce_sum(tf.cast(real, total.dtype), 1, keepdims=True)
+        elif grid.mean:
             tokens = tf.reduce_mean(tokens, 1, keepdims=True)
-        taken = tf.gather(tokens, grid.skip + down * width + across, axis=1, batch_dims=1)
+        taken = tf.gather(tokens, index, axis=1, batch_dims=1)
         rows = tf.cast(tf.reshape(taken, (-1, units)), tf.float32)
         if grid.spatial is None:
             return [rows]
         map_ = tokens[:, grid.skip :]
+        if real is not None:
+            map_ = tf.where(real, map_, map_.dtype.min)
         peaks = tf.cast(tf.reduce_max(map_, 1), tf.float32)
         return [rows, peaks, tf.argmax(map_, 1, tf.int32)]  # of equal ones the first
 
-    def sampled(images: Any, positions: Any) -> list[list[Any]]:
+    def sampled(images: Any, indices: Any, mask: Any = None) -> list[list[Any]]:
         with tf.name_scope(_SCOPE):
             values = function(images)
-        return [rows_and_peaks(layer, values[layer], positions) for layer in layers]
+        return [
+            rows_and_peaks(layer, values[layer], indices[i], mask) for i, layer in enumerate(layers)
+        ]
 
-    def trace(batch: int, per_item: int) -> Any:
+    def trace(batch: int, per_item: int, mask: Mask | None) -> Any:
+        masks = () if mask is None else (tf.TensorSpec((batch, mask.shape[1]), tf.bool),)
         try:
             return tf.function(sampled, autograph=False).get_concrete_function(
                 tf.TensorSpec((batch, *feed.shape), feed.dtype),
-                tf.TensorSpec((batch, per_item, 2), tf.float64),
+                tf.TensorSpec((len(layers), batch, per_item), tf.int64),
+                *masks,
             )
         except ModelCompareError:
             raise
@@ -77,27 +92,42 @@ def sample_function(
     traced: Any = None
     size = 0
 
-    def run(items: npt.NDArray[Any], positions: npt.NDArray[np.float64]) -> list[Sampled]:
+    def run(
+        items: npt.NDArray[Any], positions: npt.NDArray[np.float64], mask: Mask | None
+    ) -> list[Sampled]:
         nonlocal traced, size
         count = len(items)
         if traced is None or count > size:
             # A fixed batch keeps the shapes known that a graph computes from its input's.
-            traced, size = trace(count, positions.shape[1]), count
-        spare = (0, size - count)
-        results = traced(
-            *(
-                tf.constant(np.pad(array, [spare, *[(0, 0)] * (array.ndim - 1)]))
-                for array in (items, positions)
-            )
+            traced, size = trace(count, positions.shape[1], mask), count
+        indices = np.zeros((len(layers), size, positions.shape[1]), np.int64)
+        for i, layer in enumerate(layers):
+            grid = grids[layer]
+            indices[i, :count] = grid.index(positions, grid.real_tokens(mask))
+        shown = (items,) if mask is None else (items, mask)
+        filled, *masks = (
+            tf.constant(np.pad(array, [(0, size - count), *[(0, 0)] * (array.ndim - 1)]))
+            for array in shown
         )
+        results = traced(filled, tf.constant(indices), *masks)
         found = []
         for layer, (rows, *at_peaks) in zip(layers, results, strict=True):
             peaks = Peaks(*(one.numpy()[:count] for one in at_peaks)) if at_peaks else None
             values = rows.numpy()[: count * positions.shape[1]]
-            found.append(Sampled(values, spatial[layer], peaks))
+            found.append(Sampled(values, grids[layer].spatial, peaks))
         return found
 
     return run
+
+
+def _real_tokens(grid: TokenGrid, mask: Any) -> Any:
+    """`TokenGrid.real_tokens` in TensorFlow: (b, tokens, 1)."""
+    import tensorflow as tf
+
+    starts, ends = grid.spans(mask.shape[1])
+    before = tf.pad(tf.cumsum(tf.cast(mask, tf.int32), axis=1), [(0, 0), (1, 0)])
+    lines = tf.gather(before, ends, axis=1) > tf.gather(before, starts, axis=1)
+    return tf.repeat(lines, grid.tokens // grid.length, axis=1)[..., None]
 
 
 @contextlib.contextmanager

@@ -121,7 +121,11 @@ def _log_model(
         preprocessing = preprocessing or model.preprocessing
         layers = layers or model.layers
         model = model.model
-    if preprocessing is None:
+    if not probe.is_of_images:
+        if preprocessing is not None:
+            raise ProbeError("--preprocessing is for photos; arrays are shown as they are")
+    elif preprocessing is None:
+        preprocessing = Preprocessing()
         say(f"{name}: no --preprocessing: the model is shown RGB in [0, 1]")
     else:
         say(f"{name}: of a pixel, {in_words(preprocessing)}")
@@ -131,7 +135,7 @@ def _log_model(
             name,
             model,
             step=step,
-            preprocessing=preprocessing or Preprocessing(),
+            preprocessing=preprocessing,
             layers=layers,
             reduction=arguments.reduction,
             dtype=arguments.dtype,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tb_modelcompare.cli.commands import command
-from tb_modelcompare.cli.values import count, numbers, path
+from tb_modelcompare.cli.values import count, count_or_all, numbers, path
 from tb_modelcompare.log.entries import MAX_STEP
 from tb_modelcompare.log.format import DTYPES
 from tb_modelcompare.probe.inputs import MAX_POSITIONS
@@ -46,7 +46,8 @@ def log_command(commands: Any) -> None:
         type=path,
         metavar="DIR",
         required=True,
-        help="directory of photos, or of a run whose probe is taken",
+        help="directory of photos, or of a run whose probe is taken, or a .npy file of arrays such "
+        "as token ids",
     )
     parser.add_argument(
         "--logdir", type=path, metavar="RUN", required=True, help="the run's directory"
@@ -87,7 +88,8 @@ def compare_command(commands: Any) -> None:
         type=path,
         metavar="DIR",
         required=True,
-        help="directory of photos, or of a run whose probe is taken",
+        help="directory of photos, or of a run whose probe is taken, or a .npy file of arrays such "
+        "as token ids",
     )
     parser.add_argument(
         "--logdir",
@@ -142,7 +144,7 @@ def _model_options(parser: Any) -> None:
         choices=REDUCTIONS,
         default="sample",
         help="what becomes of a layer's map: its value at the position of each row, its "
-        "mean, that of the first token, or the whole map as units (default: %(default)s)",
+        "mean, that of the first or last token, or the whole map as units (default: %(default)s)",
     )
     parser.add_argument(
         "--dtype",
@@ -159,8 +161,9 @@ def _model_options(parser: Any) -> None:
     parser.add_argument(
         "--positions",
         metavar="N",
-        type=count(1, MAX_POSITIONS),
-        help="positions per photo, each a row of every layer (default: 4)",
+        type=count_or_all(1, MAX_POSITIONS),
+        help="positions per photo, each a row of every layer (default: 4); of arrays 1 by default, "
+        "and all for every token",
     )
     parser.add_argument(
         "--size",
@@ -169,3 +172,24 @@ def _model_options(parser: Any) -> None:
         help="height and width that photos are cropped to (default: 224)",
     )
     parser.add_argument("--seed", metavar="N", type=count(0), help="of the positions (default: 0)")
+    parser.add_argument(
+        "--pad-id",
+        metavar="N",
+        type=count(0),
+        help="of a probe of token ids: the token that is padding; it has no rows, and counts in no "
+        "mean",
+    )
+    parser.add_argument(
+        "--labels",
+        metavar="folders|CSV",
+        type=path,
+        help="the class of each photo, for accuracies and directions of classes: folders for the "
+        "name of its directory, or a table of file,label. Labels are numbers of classes or names",
+    )
+    parser.add_argument(
+        "--class-names",
+        metavar="FILE",
+        type=path,
+        help="names of the model's classes in order, one a line (default: the labels' names in "
+        "alphabetical order)",
+    )

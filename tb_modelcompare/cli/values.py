@@ -27,6 +27,12 @@ def count(low: int, high: int | None = None) -> Callable[[str], int]:
     return whole
 
 
+def count_or_all(low: int, high: int) -> Callable[[str], int | str]:
+    """A type of argument: a whole number from `low` to `high`, or the word all."""
+    whole = count(low, high)
+    return lambda text: text if text == "all" else whole(text)
+
+
 def number(text: str) -> float:
     """A type of argument: a finite number."""
     if not _DECIMAL.fullmatch(text) or not math.isfinite(float(text)):

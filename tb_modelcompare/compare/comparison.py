@@ -6,8 +6,6 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-import numpy as np
-
 from tb_modelcompare.errors import RowsFewerThanUnitsWarning
 from tb_modelcompare.log.same_probe import require_same_probe
 from tb_modelcompare.log.snapshot import Snapshot
@@ -79,5 +77,4 @@ def _layers(
 
 
 def _of_probe(snapshot: Snapshot) -> dict[str, Any]:
-    images = np.arange(snapshot.rows) // snapshot.probe_record.positions_per_image
-    return {"groups": images, "constant": "drop"}
+    return {"groups": snapshot.image_of_row(), "constant": "drop"}

@@ -79,7 +79,7 @@ class TopRows:
 
 def top_rows(
     response: npt.NDArray[np.floating[Any]],
-    positions_per_image: int,
+    image_of_row: npt.NDArray[np.intp],
     limit: int,
     before: npt.NDArray[np.floating[Any]] | None = None,
 ) -> TopRows:
@@ -91,8 +91,8 @@ def top_rows(
     Parameters
     ----------
     response : array (rows,)
-    positions_per_image : int
-        Rows of one image follow each other.
+    image_of_row : array (rows,)
+        The number of the image of each row; rows of one image follow each other.
     limit : int
     before : array (rows,), optional
         What decides where responses are equal, larger first.
@@ -105,9 +105,10 @@ def top_rows(
         new[1:] |= np.diff(key[ascending]) != 0
     rank[ascending] = np.cumsum(new)
 
-    by_image = rank.reshape(-1, positions_per_image)
-    best = by_image.argmax(axis=1)
-    reached = by_image[np.arange(len(by_image)), best]
+    begins = np.flatnonzero(np.diff(image_of_row, prepend=-1))
+    reached = np.maximum.reduceat(rank, begins)
+    tops = np.flatnonzero(rank == reached[image_of_row])
+    best = tops[np.flatnonzero(np.diff(image_of_row[tops], prepend=-1))]  # the first of each image
     order = np.argsort(-reached, kind="stable")
     count = min(limit, len(order))
     last = reached[order[count - 1]]
@@ -116,7 +117,7 @@ def top_rows(
     wanted = count - len(sure)
     chosen = equal[np.arange(wanted) * len(equal) // wanted]
     images = np.concatenate([sure, chosen])
-    return TopRows(images * positions_per_image + best[images], len(equal) - wanted)
+    return TopRows(best[images], len(equal) - wanted)
 
 
 @dataclass(frozen=True)
@@ -172,16 +173,15 @@ def top_positions(
             return top
     else:
         top = None
-    per_image = snapshot.probe_record.positions_per_image
     if values is None:
         values = snapshot.stored_activations(layer).column(unit)
     response = 0 - values if negative else values
-    rows = top_rows(response, per_image, limit)
+    rows = top_rows(response, probe.image_of_row, limit)
     uncapped = None
     if top is not None or _has_ties(response, float(response[rows.rows[-1]])):
         uncapped = _before_cap(snapshot, layer, unit, response)
     if uncapped is not None:
-        rows = top_rows(response, per_image, limit, uncapped.sign * uncapped.values)
+        rows = top_rows(response, probe.image_of_row, limit, uncapped.sign * uncapped.values)
     elif top is not None:
         return top
     return _at_rows(snapshot, probe, layer, response, rows, uncapped)
@@ -203,7 +203,7 @@ def top_positions_along(
         negative = bool(direction.weights[units[0]] < 0)
         return top_positions(snapshot, probe, layer, int(units[0]), limit, negative=negative)
     response = direction.activity()
-    rows = top_rows(response, snapshot.probe_record.positions_per_image, limit)
+    rows = top_rows(response, probe.image_of_row, limit)
     return _at_rows(snapshot, probe, layer, response, rows, None)
 
 
@@ -216,12 +216,11 @@ def _at_rows(
     uncapped: _Uncapped | None,
 ) -> TopPositions:
     """The strongest images at the positions of the probe."""
-    per_image = snapshot.probe_record.positions_per_image
     found = []
     for row in rows.rows:
         before = None if uncapped is None else float(uncapped.values[row])
         u, v = (float(share) for share in probe.positions[row])
-        image = int(row) // per_image
+        image = int(probe.image_of_row[row])
         found.append(_position(snapshot, probe, layer, image, float(response[row]), (u, v), before))
     return TopPositions(found, rows.tied, None if uncapped is None else uncapped.layer)
 

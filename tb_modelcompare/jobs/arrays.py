@@ -34,12 +34,7 @@ def read_layers(
     layers = {name: a.activations(name) for name in names_a}
     same = a.digest == b.digest and tuple(names_a) == tuple(names_b)
     others = layers if same else {name: b.activations(name) for name in names_b}
-    return LayersOfTwo(layers, others, image_of_rows(a))
-
-
-def image_of_rows(snapshot: Snapshot) -> npt.NDArray[np.intp]:
-    """The image of each row: the positions of one image are no independent rows."""
-    return np.arange(snapshot.rows) // snapshot.probe_record.positions_per_image
+    return LayersOfTwo(layers, others, a.image_of_row())
 
 
 def settings(job: Progress, message: str) -> Settings:

@@ -15,7 +15,6 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from tb_modelcompare.jobs.arrays import image_of_rows
 from tb_modelcompare.jobs.runtime.records import BestUnit, DrawnDirection, JobItem
 from tb_modelcompare.jobs.runtime.work import Workplace
 from tb_modelcompare.log.snapshot import Snapshot
@@ -74,7 +73,7 @@ class Regression:
         direction = np.zeros(activations.shape[1])
         for unit, weight in pairs:
             direction[unit] = weight
-        images = image_of_rows(source)
+        images = source.image_of_row()
         if residual_of is not None:
             snapshot, other_layer = residual_of
             other = snapshot.activations(other_layer)

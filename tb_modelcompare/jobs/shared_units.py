@@ -11,7 +11,6 @@ import numpy as np
 import numpy.typing as npt
 
 from tb_modelcompare.errors import ActivationError
-from tb_modelcompare.jobs.arrays import image_of_rows
 from tb_modelcompare.jobs.kind import (
     FindSnapshot,
     Kind,
@@ -96,7 +95,7 @@ def run(inputs: Inputs, workplace: Workplace) -> Result:
     job.publish(0.0, "reading activations", force=True)
     layer, names = inputs.layer, inputs.layers
     units = np.asarray(inputs.a.activations(layer))
-    images = image_of_rows(inputs.a)
+    images = inputs.a.image_of_row()
     varies = np.ptp(units, axis=0) > 0
     if not varies.any():
         raise ActivationError(

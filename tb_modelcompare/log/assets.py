@@ -10,6 +10,7 @@ import builtins
 import contextlib
 import errno
 import hashlib
+import json
 import os
 import re
 import secrets
@@ -209,6 +210,18 @@ def writing_to(directory: Path) -> Iterator[None]:
         ) from error
 
 
+def write_json(file: Path, value: Any) -> None:
+    """Write a value as JSON.
+
+    Raises
+    ------
+    LogDirectoryError
+        If that fails.
+    """
+    with writing_to(file.parent):
+        file.write_text(json.dumps(value, separators=(",", ":"), allow_nan=False), encoding="utf-8")
+
+
 @contextlib.contextmanager
 def writing_below(run_dir: Path) -> Iterator[None]:
     """`writing_to` a run, but for errors of files elsewhere, such as a model's own.
@@ -317,6 +330,13 @@ def sync(path: Path) -> None:
             raise
     finally:
         os.close(descriptor)
+
+
+def move_into(file: Path, place: Path) -> None:
+    """Move a file that was written to its place, durably."""
+    sync(file)
+    os.rename(file, place)
+    sync(place.parent)
 
 
 def describe(file: Path, path: str) -> Asset:

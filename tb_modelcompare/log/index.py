@@ -4,34 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from tb_modelcompare.capture.receptive import ReceptiveField
-from tb_modelcompare.errors import CorruptSnapshotError
 from tb_modelcompare.log.assets import Asset
+from tb_modelcompare.log.bounds import expect, holds, is_count
 
 _WIDTHS = {"float32": 4, "float16": 2}
 _STRONGEST = ("values", "images", "cells", "tied")
 _FIELD = ("image", "start", "stride", "size")
 
-# What a record may claim, so that no reader hashes a file without end. The header of a .npy
-# file is at most a few hundred bytes.
-MAX_JSON_BYTES = 64 * 2**20
-_MAX_ARRAY_BYTES = 64 * 2**30
-_MAX_SNAPSHOT_BYTES = 2**40
-_MAX_FROZEN_BYTES = 2**31  # of a protocol buffer
-_MAX_HEADER_BYTES = 1024
-
 _MOST_STRONGEST = 1024
+_MAX_FROZEN_BYTES = 2**31  # of a protocol buffer
 _FARTHEST = 2**40  # in pixels, far beyond any image
-
-# Bytes of one value of a probe: uint8, float32 or int32, int64.
-_PROBE_WIDTHS = (1, 4, 8)
-
-_LAST_TIME = 250_000_000_000
 
 
 @dataclass(frozen=True)
@@ -95,37 +82,6 @@ class StrongestRecord:
 
 
 @dataclass(frozen=True)
-class ProbeRecord:
-    """Where a snapshot's probe is, and its dimensions.
-
-    `item_shape` is that of one image, or of one array of a probe of arrays.
-    """
-
-    id: str
-    images: Asset
-    positions: Asset
-    meta: Asset
-    rows: int
-    positions_per_image: int
-    count: int
-    item_shape: tuple[int, ...]
-    is_of_images: bool = True
-
-    def to_json(self) -> dict[str, Any]:
-        """As in the index."""
-        return {
-            "id": self.id,
-            "images": self.images.to_json(),
-            "positions": self.positions.to_json(),
-            "meta": self.meta.to_json(),
-            "rows": self.rows,
-            "positions_per_image": self.positions_per_image,
-            "count": self.count,
-            "image_shape" if self.is_of_images else "array_shape": list(self.item_shape),
-        }
-
-
-@dataclass(frozen=True)
 class FrozenRecord:
     """A frozen graph: its file, placeholder, input size (h, w, c), tensor name of each layer.
 
@@ -172,45 +128,6 @@ def content_digest(index: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def parse_probe(raw: dict[str, Any], where: str) -> ProbeRecord:
-    """The probe of an index; `where` begins each complaint (CorruptSnapshotError)."""
-    is_of_images = "array_shape" not in raw
-    shape = tuple(raw["image_shape" if is_of_images else "array_shape"])
-    counts = (raw["rows"], raw["positions_per_image"], raw["count"], *shape)
-    possible = len(shape) == 3 and shape[2] in (1, 3) if is_of_images else 1 <= len(shape) <= 3
-    expect(
-        possible and all(is_count(n) and n > 0 for n in counts),
-        f"{where}: bad probe dimensions",
-    )
-    expect(
-        raw["rows"] == raw["count"] * raw["positions_per_image"],
-        f"{where}: probe rows are not count × positions_per_image",
-    )
-    expect(isinstance(raw["id"], str) and len(raw["id"]) == 64, f"{where}: bad probe id")
-    images = Asset.from_json(raw["images"], "probe images")
-    positions = Asset.from_json(raw["positions"], "probe positions")
-    values = math.prod((raw["count"], *shape))
-    expect(
-        any(_holds(images, values * width) for width in _PROBE_WIDTHS),
-        f"{where}: {images.bytes} bytes do not hold {raw['count']} × {shape} values",
-    )
-    expect(
-        _holds(positions, raw["rows"] * 2 * 8),
-        f"{where}: {positions.bytes} bytes do not hold {raw['rows']} positions",
-    )
-    return ProbeRecord(
-        id=raw["id"],
-        images=images,
-        positions=positions,
-        meta=parse_json_asset(raw["meta"], "probe", where),
-        rows=raw["rows"],
-        positions_per_image=raw["positions_per_image"],
-        count=raw["count"],
-        item_shape=shape,
-        is_of_images=is_of_images,
-    )
-
-
 def parse_layer(raw: dict[str, Any], rows: int, dtypes: Sequence[str], where: str) -> LayerRecord:
     """One layer of an index, which must have `rows` rows of one of these types."""
     name, units, spatial = raw["name"], raw["units"], raw.get("spatial")
@@ -229,7 +146,7 @@ def parse_layer(raw: dict[str, Any], rows: int, dtypes: Sequence[str], where: st
     )
     asset = Asset.from_json(raw["asset"], f"layer {name!r:.80}")
     expect(
-        _holds(asset, rows * units * _WIDTHS[raw["dtype"]]),
+        holds(asset, rows * units * _WIDTHS[raw["dtype"]]),
         f"{where}: {asset.bytes} bytes do not hold {rows} × {units} {raw['dtype']}",
     )
     map_size = None if spatial is None else (spatial[0], spatial[1])
@@ -272,7 +189,7 @@ def parse_strongest(
     parts = {name: Asset.from_json(raw[name], f"strongest {name}") for name in _STRONGEST}
     for name, part in parts.items():
         size = 4 * units * (1 if name == "tied" else per_unit)
-        expect(_holds(part, size), f"{where}: {part.bytes} bytes do not hold strongest {name}")
+        expect(holds(part, size), f"{where}: {part.bytes} bytes do not hold strongest {name}")
     return StrongestRecord(units, per_unit, **parts)
 
 
@@ -297,62 +214,3 @@ def parse_frozen(raw: dict[str, Any], where: str) -> FrozenRecord:
         f"{where}: its frozen graph has {asset.bytes} bytes, more than any graph can have",
     )
     return FrozenRecord(asset, raw["input"], (shape[0], shape[1], shape[2]), tensors)
-
-
-def parse_json_asset(raw: Any, what: str, where: str) -> Asset:
-    """A JSON file that an index names, which is read whole."""
-    asset = Asset.from_json(raw, what)
-    expect(
-        asset.bytes <= MAX_JSON_BYTES,
-        f"{where}: {what} of {asset.bytes} bytes is larger than {MAX_JSON_BYTES}; refused",
-    )
-    return asset
-
-
-def expect_bounded(assets: Iterable[Asset], where: str) -> None:
-    """Refuse a snapshot whose files claim more bytes than any that we would read."""
-    claimed = sum(asset.bytes for asset in assets)
-    expect(
-        claimed <= _MAX_SNAPSHOT_BYTES,
-        f"{where}: its files claim {claimed} bytes, more than {_MAX_SNAPSHOT_BYTES}; refused",
-    )
-
-
-def expect_apart(assets: Iterable[Asset], where: str) -> None:
-    """Refuse files of which parts overlap: a part is another one's equal, or apart from it."""
-    files: dict[str, dict[int | None, Asset]] = {}
-    for asset in assets:
-        parts = files.setdefault(asset.path, {})
-        expect(
-            parts.setdefault(asset.offset, asset) == asset,
-            f"{where}: {asset.path!r:.200} is two different things",
-        )
-    for path, parts in files.items():
-        expect(None not in parts or len(parts) == 1, f"{where}: {path!r:.200} is a part of itself")
-        end = 0
-        for offset, part in sorted((offset or 0, part) for offset, part in parts.items()):
-            expect(offset >= end, f"{where}: parts of {path!r:.200} overlap")
-            end = offset + part.bytes
-
-
-def _holds(asset: Asset, size: int) -> bool:
-    """Whether a .npy file can hold exactly `size` bytes of values, and is not absurdly large."""
-    return size <= _MAX_ARRAY_BYTES and 0 < asset.bytes - size <= _MAX_HEADER_BYTES
-
-
-def expect(condition: bool, complaint: str) -> None:
-    """Raise CorruptSnapshotError with `complaint` unless `condition`."""
-    if not condition:
-        raise CorruptSnapshotError(complaint)
-
-
-def is_count(value: Any) -> bool:
-    """Whether a JSON value is a whole number from 0, exact in every language."""
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**53
-
-
-def is_time(value: Any) -> bool:
-    """Whether a JSON value is a time in seconds that calendars know, which end in the year 9999."""
-    return (
-        isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < _LAST_TIME
-    )

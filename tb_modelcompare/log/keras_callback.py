@@ -37,7 +37,7 @@ class ModelCompareCallback(keras.callbacks.Callback):  # type: ignore[misc]
         Epochs between snapshots; updates of the weights, if `unit` is "step".
     layers : list of names, regular expression or predicate of a `Node`, optional
         As in `SummaryWriter.add_model`.
-    reduction : "sample", "mean", "first" or "flatten"
+    reduction : "sample", "mean", "first", "last" or "flatten"
         As in `SummaryWriter.add_model`.
     keep : int, optional
         At most so many snapshots stay on the disk: the first and the latest. Those of the same

@@ -5,6 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from tb_modelcompare.errors import CorruptSnapshotError, ProbeError
+from tb_modelcompare.log.bounds import (
+    expect,
+    expect_apart,
+    expect_bounded,
+    is_count,
+    is_time,
+    parse_json_asset,
+)
 from tb_modelcompare.log.format import (
     ARRAYS_VERSION,
     DTYPES,
@@ -15,17 +23,11 @@ from tb_modelcompare.log.format import (
 )
 from tb_modelcompare.log.index import (
     content_digest,
-    expect,
-    expect_apart,
-    expect_bounded,
-    is_count,
-    is_time,
     parse_frozen,
-    parse_json_asset,
     parse_layer,
-    parse_probe,
     parse_strongest,
 )
+from tb_modelcompare.log.probe_record import parse_probe
 from tb_modelcompare.log.snapshot import Snapshot
 from tb_modelcompare.log.text import parse_json
 from tb_modelcompare.probe.preprocessing import Preprocessing
@@ -90,6 +92,11 @@ def _parse(run_dir: str, run: str, index: dict[str, Any]) -> Snapshot:
     expect(
         index["version"] != (ARRAYS_VERSION if probe.is_of_images else IMAGES_VERSION),
         f"{where}: version {index['version']} is not that of its kind of probe",
+    )
+    expect(
+        index["version"] == RECORD_VERSION or not probe.has_more,
+        f"{where}: version {index['version']} has neither a mask, nor labels, nor images with "
+        f"different numbers of rows",
     )
     raw_layers = index["layers"]
     expect(

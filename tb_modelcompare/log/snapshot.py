@@ -22,18 +22,15 @@ from tb_modelcompare.log import stored_probe as probes
 from tb_modelcompare.log.arrays import ArrayFile, stored_array
 from tb_modelcompare.log.assets import Asset, json_object
 from tb_modelcompare.log.direction import Direction, unit_direction, weighted_direction
-from tb_modelcompare.log.hashing import Identity
-from tb_modelcompare.log.index import FrozenRecord, LayerRecord, ProbeRecord, StrongestRecord
+from tb_modelcompare.log.finite import require_finite
+from tb_modelcompare.log.index import FrozenRecord, LayerRecord, StrongestRecord
 from tb_modelcompare.log.layer import Layer
+from tb_modelcompare.log.probe_record import ProbeRecord
 from tb_modelcompare.log.stored_probe import StoredProbe
 from tb_modelcompare.log.strongest import Strongest
+from tb_modelcompare.probe.labels import Labels
 from tb_modelcompare.probe.preprocessing import Preprocessing
 from tb_modelcompare.probe.probe import Probe
-
-_BLOCK_VALUES = 2**22
-
-# Activations in which no NaN or infinity was found, by file identity and offset.
-_finite: set[tuple[Identity, int]] = set()
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,11 +91,10 @@ class Snapshot:
     @property
     def assets(self) -> list[Asset]:
         """Every file that it is made of, or part of one, be it in another snapshot's directory."""
-        probe = self.probe_record
         own = [self.graph_asset, *(layer.asset for layer in self.layers)]
         frozen = [] if self.frozen is None else [self.frozen.asset]
         strongest = () if self.strongest_record is None else self.strongest_record.assets
-        return [*own, *frozen, *strongest, probe.images, probe.positions, probe.meta]
+        return [*own, *frozen, *strongest, *self.probe_record.assets]
 
     @property
     def probe_id(self) -> str:
@@ -237,10 +233,7 @@ class Snapshot:
         layer = self.layer(name)
         dtype = np.dtype(layer.dtype).newbyteorder("<").str
         array = self._stored(layer.asset, dtype, (layer.rows, layer.units))
-        key = (array.identity, array.offset)
-        if key not in _finite:
-            _require_finite(array, f"{self.id} layer {name!r}")
-            _finite.add(key)
+        require_finite(array, f"{self.id} layer {name!r}")
         return array
 
     def all_activations(self) -> dict[str, npt.NDArray[np.float32]]:
@@ -345,6 +338,36 @@ class Snapshot:
         """
         return probes.names_and_type(self.probe_record, self.run_dir, self.id)[0]
 
+    def image_of_row(self) -> npt.NDArray[np.intp]:
+        """The number of the image of each row; rows of one image are not independent.
+
+        Returns
+        -------
+        array (rows,)
+            From 0, in order.
+
+        Raises
+        ------
+        MissingAssetError, CorruptSnapshotError
+            As `probe`.
+        """
+        return probes.image_of_row(self.probe_record, self.run_dir, self.id)
+
+    def labels(self) -> Labels | None:
+        """The class of each of the probe's images, and what the classes are called.
+
+        Returns
+        -------
+        Labels or None
+            None where the probe was logged without labels.
+
+        Raises
+        ------
+        MissingAssetError, CorruptSnapshotError
+            As `probe`.
+        """
+        return probes.labels_of(self.probe_record, self.run_dir, self.id)
+
     def _stored(self, asset: Asset, dtype: str, shape: tuple[int, ...]) -> ArrayFile:
         return stored_array(asset, self.run_dir, dtype, shape)
 
@@ -375,12 +398,3 @@ class Snapshot:
         """
         paths = {self.graph_asset.path, *(layer.asset.path for layer in self.layers)}
         return all(os.path.exists(os.path.join(self.run_dir, path)) for path in paths)
-
-
-def _require_finite(array: ArrayFile, what: str) -> None:
-    step = max(1, _BLOCK_VALUES // array.shape[1])
-    for start in range(0, len(array), step):
-        if not np.isfinite(array[start : start + step]).all():
-            raise CorruptSnapshotError(
-                f"{what} holds NaN or infinity, on which no measure is defined; log it again"
-            )

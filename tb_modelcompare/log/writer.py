@@ -33,7 +33,7 @@ from tb_modelcompare.log.entries import (
 from tb_modelcompare.log.events import EventFile, index_event
 from tb_modelcompare.log.format import DTYPES, Dtype
 from tb_modelcompare.log.graphs_tab import graphs_tab_event, run_graph_event
-from tb_modelcompare.log.index import ProbeRecord
+from tb_modelcompare.log.probe_record import ProbeRecord
 from tb_modelcompare.log.removal import remove_folders, snapshots_of_run
 from tb_modelcompare.log.reporting import (
     fields_of,
@@ -42,10 +42,10 @@ from tb_modelcompare.log.reporting import (
     with_progress,
 )
 from tb_modelcompare.log.runs import discard_unnamed
+from tb_modelcompare.log.storing_probe import store_probe
 from tb_modelcompare.log.writing import (
     arrays_of,
     index_text,
-    store_probe,
     write_snapshot,
 )
 from tb_modelcompare.probe.preprocessing import Preprocessing
@@ -135,9 +135,9 @@ class SummaryWriter:
             convolution with its normalisation and activation, and none for a map that is only
             pooled. "all" logs every layer, except those that pass values through unchanged
             (dropout, flatten, reshape, padding).
-        reduction : "sample", "mean", "first" or "flatten"
+        reduction : "sample", "mean", "first", "last" or "flatten"
             How an output with several positions becomes rows: its value at the position, the mean
-            of all positions, the first token, or all values as so many units.
+            of all positions, the first or last token, or all values as so many units.
         frozen : bool
             Whether to log the frozen graph. Where it cannot be had, a warning says why and
             everything else is logged.

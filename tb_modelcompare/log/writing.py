@@ -17,7 +17,7 @@ import numpy as np
 
 from tb_modelcompare.capture.contract import FrozenGraph
 from tb_modelcompare.capture.receptive import ReceptiveField
-from tb_modelcompare.errors import ActivationError, CorruptSnapshotError, MissingAssetError
+from tb_modelcompare.errors import ActivationError
 from tb_modelcompare.graph import LayerGraph
 from tb_modelcompare.log.assets import (
     Asset,
@@ -26,6 +26,7 @@ from tb_modelcompare.log.assets import (
     publish,
     slug,
     sync,
+    write_json,
     writing_to,
 )
 from tb_modelcompare.log.container import (
@@ -39,65 +40,22 @@ from tb_modelcompare.log.format import (
     ASSET_ROOT,
     MAX_INDEX_BYTES,
     MAX_LAYERS,
-    PROBE_VERSION,
     RECORD_VERSION,
     Dtype,
 )
 from tb_modelcompare.log.index import (
     FrozenRecord,
     LayerRecord,
-    ProbeRecord,
     StrongestRecord,
     content_digest,
 )
+from tb_modelcompare.log.probe_record import ProbeRecord
 from tb_modelcompare.log.reporting import LeftOut, describe_left_out
 from tb_modelcompare.log.strongest import Strongest, in_one
 from tb_modelcompare.probe.preprocessing import Preprocessing
-from tb_modelcompare.probe.probe import Probe
 from tb_modelcompare.probe.sampling import Sampled
 
 _ARRAYS = "arrays.bin"  # until they have a name of their own
-
-
-def store_probe(run_dir: Path, probe: Probe) -> ProbeRecord:
-    """Write a probe below a run directory, unless it is there already, intact.
-
-    Raises
-    ------
-    LogDirectoryError
-        If it cannot be written; nothing of it is left then.
-    """
-    folder = f"{ASSET_ROOT}/probes/{probe.id[:16]}"
-    with assembling(run_dir / ASSET_ROOT / "probes") as partial, writing_to(run_dir):
-        np.save(partial / "images.npy", probe.images, allow_pickle=False)
-        np.save(partial / "positions.npy", probe.positions, allow_pickle=False)
-        meta = {
-            "version": PROBE_VERSION,
-            "id": probe.id,
-            "dtype": probe.images.dtype.name,
-            "names": probe.names,
-        }
-        _write_json(partial / "probe.json", meta)
-        images, positions, described = (
-            describe(partial / file, f"{folder}/{file}")
-            for file in ("images.npy", "positions.npy", "probe.json")
-        )
-        try:
-            for asset in (images, positions, described):
-                asset.verify(str(run_dir))
-        except (MissingAssetError, CorruptSnapshotError):
-            publish(partial, run_dir / folder)
-    return ProbeRecord(
-        id=probe.id,
-        images=images,
-        positions=positions,
-        meta=described,
-        rows=probe.rows,
-        positions_per_image=probe.positions_per_image,
-        count=len(probe),
-        item_shape=probe.images.shape[1:],
-        is_of_images=probe.is_of_images,
-    )
 
 
 def write_snapshot(
@@ -151,7 +109,7 @@ def write_snapshot(
             raise ActivationError(f"no layer is finite: {describe_left_out(left_out.layers)}")
         _require_nodes(graph, layers)
         logged = {record.name for record in records}
-        _write_json(partial / "graph.json", _mark_logged(graph, logged).to_json())
+        write_json(partial / "graph.json", _mark_logged(graph, logged).to_json())
         frozen_record = None
         if frozen is not None:
             with writing_to(partial):
@@ -210,11 +168,6 @@ def arrays_of(index: Mapping[str, Any]) -> dict[str, Asset]:
 def index_text(index: dict[str, Any]) -> str:
     """An index as it stands in its record."""
     return json.dumps(index, separators=(",", ":"), allow_nan=False)
-
-
-def _write_json(file: Path, value: Any) -> None:
-    with writing_to(file.parent):
-        file.write_text(json.dumps(value, separators=(",", ":"), allow_nan=False), encoding="utf-8")
 
 
 def _write_arrays(

@@ -78,15 +78,22 @@ def checked_names(names: Any, count: int) -> tuple[str, ...]:
     return tuple(map(str, texts))
 
 
-def checked_positions(positions: npt.ArrayLike, count: int) -> npt.NDArray[np.float64]:
-    """Positions (k · count, 2) in [0, 1); ProbeError for others."""
+def checked_positions(
+    positions: npt.ArrayLike, count: int, ragged: bool = False
+) -> npt.NDArray[np.float64]:
+    """Positions (k · count, 2) in [0, 1), or any number if `ragged`; ProbeError for others."""
     array = _array("positions", positions)
     if array.dtype.kind not in "fiu":
-        raise ProbeError(f"positions are {array.dtype}; give numbers in [0, 1)")
+        raise ProbeError(f'positions are {array.dtype}; give numbers in [0, 1), or "all"')
     checked = np.array(array, dtype=np.float64, order="C")
-    if checked.ndim != 2 or checked.shape[1] != 2 or len(checked) == 0 or len(checked) % count:
+    if checked.ndim != 2 or checked.shape[1] != 2 or len(checked) == 0:
         raise ProbeError(
             f"positions have shape {checked.shape}; give (k * {count}, 2), k for each image in turn"
+        )
+    if not ragged and len(checked) % count:
+        raise ProbeError(
+            f"positions have shape {checked.shape}; give (k * {count}, 2), k for each image in "
+            f"turn, or say with image_of_row which image each is of"
         )
     if not (checked.min() >= 0.0 and checked.max() < 1.0):
         raise ProbeError("positions must lie in [0, 1): (u over the height, v over the width)")

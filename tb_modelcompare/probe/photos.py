@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,27 @@ from tb_modelcompare.errors.checks import whole
 
 MAX_PHOTO_SIZE = 4096  # pixels of a side
 _SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff"})
+
+
+def photos(path: Any, size: Any, limit: Any) -> tuple[npt.NDArray[np.uint8], list[str]]:
+    """Photos of a directory and its subdirectories at one size, and their paths below it.
+
+    Raises
+    ------
+    ProbeError
+        If an option is none of these, there is no photo, or one cannot be decoded.
+    """
+    if not isinstance(path, (str, os.PathLike)) or not os.fspath(path):
+        raise ProbeError(f"path is {path!r:.100}; give a directory that holds images")
+    height, width = checked_size(size)
+    if limit is not None:
+        whole("limit, where it is not None,", limit, least=1, error=ProbeError)
+    root = Path(path)
+    files = photo_files(root, limit)
+    images = np.empty((len(files), height, width, 3), dtype=np.uint8)
+    for i, file in enumerate(files):
+        images[i] = fitted_photo(file, height, width)
+    return images, [file.relative_to(root).as_posix() for file in files]
 
 
 def photo_files(root: Path, limit: int | None) -> list[Path]:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import os
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from tb_modelcompare.errors import ActivationError, ProbeError
+from tb_modelcompare.errors import ActivationError, OptionError, ProbeError
 from tb_modelcompare.errors.checks import one_of, whole
 from tb_modelcompare.probe.identity import probe_id
 from tb_modelcompare.probe.inputs import (
@@ -19,9 +19,17 @@ from tb_modelcompare.probe.inputs import (
     checked_arrays,
     checked_images,
     checked_names,
-    checked_positions,
 )
-from tb_modelcompare.probe.photos import checked_size, fitted_photo, photo_files
+from tb_modelcompare.probe.labels import Labels, checked_labels
+from tb_modelcompare.probe.photos import photos
+from tb_modelcompare.probe.rows import (
+    Drawn,
+    checked_mask,
+    chosen_rows,
+    filled_up,
+    mask_of_output,
+    rows_per_image,
+)
 from tb_modelcompare.probe.sampling import REDUCTIONS, Reading, Reduction, real_array, sample
 from tb_modelcompare.probe.stored import read_probe
 
@@ -43,12 +51,28 @@ class Probe:
         Of the drawn positions.
     names : sequence of str, optional
         One per image; "0", "1", … if left out. Not part of the id.
+    image_of_row : array (rows,), optional
+        The number of the image of each position, where images have different numbers of
+        positions, which are then (rows, 2). They follow each other in order of the images.
+    labels : sequence of int or str, optional
+        The class of each image, by its number or its name. Not part of the id.
+    class_names : sequence of str, optional
+        What the classes are called, in order of their numbers; if left out, the different labels
+        in alphabetical order where labels are names.
 
     Attributes
     ----------
     id : str
         SHA-256 over pixels, positions and their order. Rows of two snapshots are
         comparable only when their probe ids are equal.
+    image_of_row : array (rows,)
+        The number of the image of each row.
+    positions_per_image : int or None
+        None where images have different numbers of positions.
+    mask : array (n, length) or None
+        Of a probe of arrays which tokens are real; None where none is padding.
+    labels : Labels or None
+        The class of each image, and what the classes are called.
 
     Raises
     ------
@@ -70,8 +94,11 @@ class Probe:
 
     images: npt.NDArray[Any]
     positions: npt.NDArray[np.float64]
-    positions_per_image: int
+    image_of_row: npt.NDArray[np.intp]
+    positions_per_image: int | None
+    mask: npt.NDArray[np.bool_] | None
     names: tuple[str, ...]
+    labels: Labels | None
     id: str
     is_of_images: bool
 
@@ -83,52 +110,63 @@ class Probe:
         positions_per_image: int = 1,
         seed: int = 0,
         names: Sequence[str] | None = None,
+        image_of_row: npt.ArrayLike | None = None,
+        labels: Sequence[int] | Sequence[str] | npt.NDArray[Any] | None = None,
+        class_names: Sequence[str] | None = None,
     ) -> None:
-        self._fill(checked_images(images), True, positions, positions_per_image, seed, names)
+        items = checked_images(images)
+        if isinstance(positions, str):
+            raise ProbeError(
+                f"positions is {positions!r:.100}; maps of layers differ in size, so give (u, v) "
+                f"of each, or positions_per_image"
+            )
+        drawn = Drawn("positions_per_image", positions_per_image, seed)
+        uv, rows = chosen_rows(positions, image_of_row, drawn, items, None)
+        self._fill(items, True, uv, rows, None, (names, labels, class_names))
 
     def _fill(
         self,
         items: npt.NDArray[Any],
         is_of_images: bool,
-        positions: npt.ArrayLike | None,
-        positions_per_image: int,
-        seed: int,
-        names: Sequence[str] | None,
+        uv: npt.NDArray[np.float64],
+        images: npt.NDArray[np.intp],
+        mask: npt.NDArray[np.bool_] | None,
+        described: tuple[Any, Any, Any],
     ) -> None:
         count = len(items)
-        per_item = "positions_per_image" if is_of_images else "positions_per_item"
-        k = whole(per_item, positions_per_image, least=1, most=MAX_POSITIONS, error=ProbeError)
-        seed = whole("seed", seed, least=0, error=ProbeError)
-        if positions is None:
-            uv = np.random.default_rng(seed).random((count * k, 2))
-        else:
-            uv = checked_positions(positions, count)
-            if seed != 0 or k not in (1, len(uv) // count):
-                raise ProbeError(
-                    f"{per_item} and seed are for positions that are drawn, and positions are "
-                    f"given; leave them out"
-                )
+        names, labels, class_names = described
         texts = checked_names(names, count)
         if items.flags.writeable:  # the caller could change them under our id
             items = items.copy()
-            items.flags.writeable = False
-        uv.flags.writeable = False
+        for array in (items, uv, images, mask):
+            if array is not None:
+                array.flags.writeable = False
+        each = rows_per_image(images)
         object.__setattr__(self, "images", items)
         object.__setattr__(self, "positions", uv)
-        object.__setattr__(self, "positions_per_image", len(uv) // count)
+        object.__setattr__(self, "image_of_row", images)
+        object.__setattr__(self, "positions_per_image", each)
+        object.__setattr__(self, "mask", mask)
         object.__setattr__(self, "names", texts)
+        object.__setattr__(self, "labels", checked_labels(labels, class_names, count))
         object.__setattr__(self, "is_of_images", is_of_images)
-        object.__setattr__(self, "id", probe_id(items, uv, is_of_images))
+        ragged = images if each is None else None
+        object.__setattr__(self, "id", probe_id(items, uv, is_of_images, ragged, mask))
 
     @classmethod
     def from_arrays(
         cls,
         arrays: npt.ArrayLike,
-        positions: npt.ArrayLike | None = None,
+        positions: npt.ArrayLike | Literal["all"] | None = None,
         *,
         positions_per_item: int = 1,
         seed: int = 0,
         names: Sequence[str] | None = None,
+        mask: npt.ArrayLike | None = None,
+        pad_id: int | None = None,
+        image_of_row: npt.ArrayLike | None = None,
+        labels: Sequence[int] | Sequence[str] | npt.NDArray[Any] | None = None,
+        class_names: Sequence[str] | None = None,
     ) -> Probe:
         """A probe of arrays that are no images: token ids of texts, series, rows of a table.
 
@@ -139,15 +177,25 @@ class Probe:
         ----------
         arrays : array (n, length), (n, length, features), (n, features) or (n, h, w, c)
             int32, int64, uint8 or floating point (finite, kept as float32). Texts of different
-            lengths are padded as the model wants them.
-        positions : array (n * k, 2), optional
-            As for images.
+            lengths are padded as the model wants them; `mask` or `pad_id` say where.
+        positions : array (n * k, 2) or "all", optional
+            As for images. "all" are all tokens of each sequence but padding.
         positions_per_item : int
-            Positions of each item, where `positions` is left out.
+            Positions of each item, where `positions` is left out. Of a sequence with padding they
+            are different real tokens, and as many as there are where it has fewer.
         seed : int
             As for images.
         names : sequence of str, optional
             One per item, such as the text itself: what the tab shows in place of an image.
+        mask : array (n, length), optional
+            True for each real token of the sequences. Padding has no rows, and counts neither in
+            means over tokens nor among the strongest positions of a unit.
+        pad_id : int, optional
+            The token id that is padding, in place of `mask`.
+        image_of_row : array (rows,), optional
+            The number of the item of each position, as for images.
+        labels, class_names : sequence, optional
+            As for images.
 
         Returns
         -------
@@ -159,7 +207,11 @@ class Probe:
             For anything else, saying what to change.
         """
         probe = cls.__new__(cls)
-        probe._fill(checked_arrays(arrays), False, positions, positions_per_item, seed, names)
+        items = checked_arrays(arrays)
+        real = checked_mask(mask, pad_id, items)
+        drawn = Drawn("positions_per_item", positions_per_item, seed)
+        uv, rows = chosen_rows(positions, image_of_row, drawn, items, real)
+        probe._fill(items, False, uv, rows, real, (names, labels, class_names))
         return probe
 
     @classmethod
@@ -183,12 +235,37 @@ class Probe:
         """
         return read_probe(run, cls)
 
+    def with_labels(
+        self,
+        labels: Sequence[int] | Sequence[str] | npt.NDArray[Any],
+        class_names: Sequence[str] | None = None,
+    ) -> Probe:
+        """The same probe, of the same id, with the classes of its images.
+
+        Parameters
+        ----------
+        labels, class_names : sequence
+            As of `Probe`.
+
+        Returns
+        -------
+        Probe
+
+        Raises
+        ------
+        ProbeError
+            If they are not one for each image.
+        """
+        probe = copy.copy(self)
+        object.__setattr__(probe, "labels", checked_labels(labels, class_names, len(self)))
+        return probe
+
     def reading(self, reduction: Reduction = "sample") -> Reading:
         """How outputs on this probe become rows: of images, tokens can be a map of g × g.
 
         Parameters
         ----------
-        reduction : {"sample", "mean", "first", "flatten"}
+        reduction : {"sample", "mean", "first", "last", "flatten"}
 
         Returns
         -------
@@ -197,18 +274,26 @@ class Probe:
         Raises
         ------
         OptionError
-            If there is no such reduction.
+            If there is no such reduction, or it cannot leave out padding.
         """
         one_of("reduction", reduction, REDUCTIONS)
+        if reduction == "flatten" and self.mask is not None:
+            raise OptionError(
+                "reduction is 'flatten', which makes units of padding as well; give 'mean', "
+                "'first', 'last' or 'sample'"
+            )
         return Reading(not self.is_of_images and self.images.ndim <= 3, reduction)
 
     @property
     def rows(self) -> int:
-        """Number of rows of every activation matrix; row r is of image r // positions_per_image."""
+        """Number of rows of every activation matrix; row r is of image `image_of_row[r]`."""
         return len(self.positions)
 
     def sample(
-        self, output: npt.ArrayLike, reduction: Reduction = "sample"
+        self,
+        output: npt.ArrayLike,
+        reduction: Reduction = "sample",
+        mask: npt.ArrayLike | None = None,
     ) -> npt.NDArray[np.float32]:
         """The rows of a layer's output on this probe, for `add_activations`.
 
@@ -219,9 +304,12 @@ class Probe:
             (floor(u·h), floor(v·w)); of tokens, as of a map of g × g where there are g² of
             them, or g² + 1 with the first passed over, and by u alone otherwise; of a vector,
             the same at every position.
-        reduction : "sample", "mean", "first" or "flatten"
-            Instead of the value at the position: the mean over all positions, the first token, or
-            all values as so many units; the same at every position.
+        reduction : "sample", "mean", "first", "last" or "flatten"
+            Instead of the value at the position: the mean over all positions, the first or last
+            token, or all values as so many units; the same at every position.
+        mask : array (images, tokens), optional
+            Which tokens of the output are real, where that is not the probe's own mask, as of a
+            model with another tokenizer. Padding is not in the mean, nor first or last.
 
         Returns
         -------
@@ -248,8 +336,10 @@ class Probe:
             raise ActivationError(
                 f"output has shape {array.shape}; give one entry for each of {len(self)} images"
             )
-        positions = self.positions.reshape(len(self), self.positions_per_image, 2)
-        return sample(array, positions, "output", self.reading(reduction)).values
+        real = self.mask if mask is None else mask_of_output(array, mask)
+        positions, asked = filled_up(self.positions, self.image_of_row)
+        found = sample(array, positions, "output", self.reading(reduction), real).values
+        return found if asked is None else found[asked.ravel()]
 
     def __len__(self) -> int:
         return len(self.images)
@@ -296,11 +386,6 @@ class Probe:
             If there is no such directory, no image in it, a file that cannot be decoded, or an
             option is none of these.
         """
-        if not isinstance(path, (str, os.PathLike)) or not os.fspath(path):
-            raise ProbeError(f"path is {path!r:.100}; give a directory that holds images")
-        height, width = checked_size(size)
-        if limit is not None:
-            whole("limit, where it is not None,", limit, least=1, error=ProbeError)
         # Before thousands of photos are read.
         whole(
             "positions_per_image",
@@ -310,10 +395,5 @@ class Probe:
             error=ProbeError,
         )
         whole("seed", seed, least=0, error=ProbeError)
-        root = Path(path)
-        files = photo_files(root, limit)
-        images = np.empty((len(files), height, width, 3), dtype=np.uint8)
-        for i, file in enumerate(files):
-            images[i] = fitted_photo(file, height, width)
-        names = [file.relative_to(root).as_posix() for file in files]
+        images, names = photos(path, size, limit)
         return cls(images, positions_per_image=positions_per_image, seed=seed, names=names)

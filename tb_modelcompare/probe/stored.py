@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from tb_modelcompare.errors import ProbeError
 
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
 
 PROBES_FOLDER = "plugins/modelcompare/probes"
 IMAGES_FILE, POSITIONS_FILE, META_FILE = "images.npy", "positions.npy", "probe.json"
+# Where images have different numbers of rows, where tokens are padding, where classes are known.
+IMAGE_OF_ROW_FILE, MASK_FILE, LABELS = "image_of_row.npy", "mask.npy", "labels"
 _MAX_META_BYTES = 64 * 2**20
 
 
@@ -57,21 +61,24 @@ def _run_of(folder: Path) -> Path:
 
 def _read(folder: Path, make: type[Probe]) -> Probe:
     try:
-        if (folder / META_FILE).stat().st_size > _MAX_META_BYTES:
-            raise ProbeError(f"{folder / META_FILE} is too large to be a probe's")
+        _require_small(folder / META_FILE)
         meta = json.loads((folder / META_FILE).read_text("utf-8"))
         images = np.load(folder / IMAGES_FILE, mmap_mode="r", allow_pickle=False)
         positions = np.load(folder / POSITIONS_FILE, allow_pickle=False)
-        names, identity = meta["names"], meta["id"]
+        given = {"names": meta["names"], "image_of_row": _optional(folder / IMAGE_OF_ROW_FILE)}
+        mask = _optional(folder / MASK_FILE)
+        given |= _labels(folder)
+        identity = meta["id"]
     except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
         raise ProbeError(
             f"the probe in {folder} cannot be read ({error!s:.200}); take it from another run, or "
             f"make it again"
         ) from error
     tried = []
-    for of in (make, make.from_arrays):  # the id tells images from arrays
+    makers = (make, make.from_arrays) if mask is None else (partial(make.from_arrays, mask=mask),)
+    for of in makers:  # the id tells images from arrays
         try:
-            probe = of(images, positions, names=names)
+            probe = of(images, positions, **given)
         except ProbeError as error:
             tried.append(str(error))
             continue
@@ -81,3 +88,26 @@ def _read(folder: Path, make: type[Probe]) -> Probe:
         f"the probe in {folder} is not the one that was logged there; take it from another run "
         f"{tried[:1] or ''}".rstrip()
     )
+
+
+def _optional(file: Path) -> npt.NDArray[Any] | None:
+    """An array that not every probe has."""
+    if not file.exists():
+        return None
+    found: npt.NDArray[Any] = np.load(file, allow_pickle=False)
+    return found
+
+
+def _labels(folder: Path) -> dict[str, Any]:
+    """The labels that were logged last, as `Probe` takes them."""
+    files = sorted(folder.glob(f"{LABELS}-*.json"), key=lambda file: file.stat().st_mtime)
+    if not files:
+        return {}
+    _require_small(files[-1])
+    meta = json.loads(files[-1].read_text("utf-8"))
+    return {"labels": meta["labels"], "class_names": meta["class_names"]}
+
+
+def _require_small(file: Path) -> None:
+    if file.stat().st_size > _MAX_META_BYTES:
+        raise ProbeError(f"{file} is too large to be a probe's")

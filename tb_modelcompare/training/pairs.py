@@ -291,7 +291,7 @@ def _open(layers: Sequence[LoggedLayer | None]) -> dict[str, npt.NDArray[np.floa
 def _images(layers: Sequence[LoggedLayer | None]) -> npt.NDArray[np.intp]:
     """The image of each row; all layers are of one probe."""
     snapshot = next(layer.snapshot for layer in layers if layer is not None)
-    return np.arange(snapshot.rows) // snapshot.probe_record.positions_per_image
+    return snapshot.image_of_row()
 
 
 def _silent(layers: dict[str, npt.NDArray[np.float32]]) -> set[str]:

@@ -74,8 +74,8 @@ def test_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert listing.problems == ()
     assert [s.id for s in listing.snapshots] == [
         "file/small@0", *["flax/network@0"] * with_flax, "keras/small@0",
-        "other/classic@0", "texts/encoder@0", "torch/network@0",
+        "other/classic@0", "texts/encoder@0", "tokens/other@0", "torch/network@0",
         "training/small@0", "training/small@1", "training/small@2",
     ]  # fmt: skip
-    assert len({s.probe_id for s in listing.snapshots if s.run != "texts"}) == 1
+    assert len({s.probe_id for s in listing.snapshots if s.run not in ("texts", "tokens")}) == 1
     assert all(s.all_activations() for s in listing.snapshots)

@@ -128,7 +128,7 @@ def test_preprocessing_that_is_none(make: Callable[[], Preprocessing]) -> None:
 
 @pytest.mark.parametrize("reduction", ["median", "Mean", None, 1])
 def test_reductions_that_do_not_exist(small: Probe, reduction: Any) -> None:
-    with pytest.raises(OptionError, match="'sample', 'mean', 'first' or 'flatten'"):
+    with pytest.raises(OptionError, match="'sample', 'mean', 'first', 'last' or 'flatten'"):
         small.sample(np.zeros((4, 3)), reduction)
 
 
@@ -165,7 +165,7 @@ def test_names_that_are_none(tmp_path: Path, small: Probe, name: Any) -> None:
         ({"layers": 3}, LayerSelectionError, "layers is 3; give a list of names"),
         ({"layers": [1]}, LayerSelectionError, "give a list of names"),
         ({"layers": b"conv"}, LayerSelectionError, "give a list of names"),
-        ({"reduction": "max"}, OptionError, "'sample', 'mean', 'first' or 'flatten'"),
+        ({"reduction": "max"}, OptionError, "'sample', 'mean', 'first', 'last' or 'flatten'"),
         *(({"batch_size": n}, OptionError, "batch_size is") for n in (0, -1, 2.0, True, "8")),
         *(({"frozen": f}, OptionError, "frozen is") for f in ("none", 1, None)),
         *(({"progress": p}, OptionError, "progress is") for p in ("no", 0, None)),

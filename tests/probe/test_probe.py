@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from tb_modelcompare import Preprocessing, Probe
-from tb_modelcompare.capture.contract import resize
+from tb_modelcompare.capture.resizing import resize
 from tb_modelcompare.errors import ActivationError, ProbeError
 from tb_modelcompare.probe.preprocessing import unit_range
 from tb_modelcompare.probe.sampling import sample, token_grid

@@ -25,7 +25,15 @@ from tb_modelcompare.capture.torch.reference import Origin, torch_references
 from tb_modelcompare.capture.torch.running import Call, Run, run_of
 from tb_modelcompare.errors import ModelCompareError, ModelFileError
 from tb_modelcompare.graph import LayerGraph, Node, kind_of
-from tb_modelcompare.probe.sampling import Floats, Peaks, Reading, Sampled, token_grid, unusable
+from tb_modelcompare.probe.sampling import (
+    Floats,
+    Mask,
+    Peaks,
+    Reading,
+    Sampled,
+    token_grid,
+    unusable,
+)
 
 # What a module is described by; an output of another length is no row per image.
 _BATCH = 3
@@ -163,12 +171,14 @@ def _sampler(
 ) -> Sampler:
     wanted = frozenset(layers)
 
-    def sampler(items: npt.NDArray[Any], positions: npt.NDArray[np.float64]) -> list[Sampled]:
+    def sampler(
+        items: npt.NDArray[Any], positions: npt.NDArray[np.float64], mask: Mask | None
+    ) -> list[Sampled]:
         found: dict[str, Sampled] = {}
 
         def visit(call: Call) -> None:
             if call.name in wanted:
-                found[call.name] = _sample(call, layout[call.name], positions, reading)
+                found[call.name] = _sample(call, layout[call.name], positions, reading, mask)
 
         with inference(module):
             batch = as_batch(items, feed, module)
@@ -186,21 +196,34 @@ def _sampler(
 
 
 def _sample(
-    call: Call, arrangement: Arrangement, positions: npt.NDArray[np.float64], reading: Reading
+    call: Call,
+    arrangement: Arrangement,
+    positions: npt.NDArray[np.float64],
+    reading: Reading,
+    mask: Mask | None,
 ) -> Sampled:
     grid = token_grid(arrangement.shape, reading)
     if grid is None or not arrangement.fits(call.value, len(positions)):
         raise unusable(call.name, tuple(call.value.shape))
     value = arrangement.apply(call.value)
     tokens = value.reshape(len(value), grid.tokens, -1)
+    real = grid.real_tokens(mask)
+    counted = None if real is None else torch.from_numpy(real[..., None]).to(tokens.device)
     if grid.mean:
-        tokens = tokens.to(torch.float32).mean(1, keepdim=True)
-    index = torch.from_numpy(grid.index(positions)).to(tokens.device)
+        tokens = tokens.to(torch.float32)
+        if counted is not None:
+            tokens = tokens.where(counted, 0).sum(1, keepdim=True) / counted.sum(1, keepdim=True)
+        else:
+            tokens = tokens.mean(1, keepdim=True)
+    index = torch.from_numpy(grid.index(positions, real)).to(tokens.device)
     rows = torch.take_along_dim(tokens, index[..., None], dim=1)
     flat = rows.reshape(index.numel(), -1).to(torch.float32)
     if grid.spatial is None:
         return Sampled(flat.cpu().numpy(), None)
-    peaks, cells = tokens[:, grid.skip :].max(dim=1)  # of equal ones the first
+    map_ = tokens[:, grid.skip :]
+    if counted is not None:
+        map_ = map_.where(counted, -torch.inf)
+    peaks, cells = map_.max(dim=1)  # of equal ones the first
     found = Peaks(peaks.to(torch.float32).cpu().numpy(), cells.to(torch.int32).cpu().numpy())
     return Sampled(flat.cpu().numpy(), grid.spatial, found)
 
