@@ -395,15 +395,3 @@ def test_idle_means_idle(tab: Tab, board: Board) -> None:
     ours = [(url.rpartition("/")[2], status) for url, status in answers if "modelcompare" in url]
     assert ours in ([], [("snapshots", 304)])  # is there something new? there is not
     assert tab.run("window.frames_") == 0
-
-
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_accessible(
-    tab: Tab, board: Board, theme: str, violations: Callable[[Tab], list[str]]
-) -> None:
-    tab.open(board.url, **PAIR, side="a", layer="module_3x3", view="both").settle()
-    tab.frame.get_by_role("button", name="Unit 1", exact=True).wait_for()
-    if theme == "dark":
-        tab.page.evaluate("document.body.classList.add('dark-mode')")
-        tab.page.wait_for_timeout(400)
-    assert violations(tab) == []
