@@ -26,6 +26,12 @@ class BuildEverything(build_py):
         build_frontend(ROOT / "frontend", PACKAGE / "static")
         pack_lucid(PACKAGE / "render" / "_lucid")
         super().run()
+        if not self.editable_mode:  # a checkout has the pages where they are written
+            docs = Path(self.build_lib) / "tb_modelcompare" / "docs"
+            for page in (ROOT / "docs").rglob("*.md"):
+                copy = docs / page.relative_to(ROOT / "docs")
+                self.mkpath(str(copy.parent))
+                self.copy_file(str(page), str(copy))
 
 
 version = re.search(r'__version__ = "(.+?)"', (PACKAGE / "version.py").read_text())

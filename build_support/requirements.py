@@ -18,6 +18,7 @@ _CHOICES = ("tensorflow", "tensorflow-cpu", "none")
 
 RUNTIME = [
     "tensorboard>=2.21,<3",  # the host; 2.20 does not start with setuptools >= 82
+    "markdown>=3,<4",  # the documentation's pages in the tab; TensorBoard needs it as well
     "numpy>=2,<3",  # all arrays
     "scipy>=1.13,<2",  # linear algebra, assignment and distances of the measures
     # Neither numpy nor scipy can say how many threads their BLAS may use. Before 3.8, two threads

@@ -45,6 +45,7 @@ def test_wheel_holds_the_bundle_and_lucid_with_its_licence(wheel: zipfile.ZipFil
     assert "tb_modelcompare/render/_lucid/lucid/optvis/render.py" in names
     assert b"Apache License" in wheel.read("tb_modelcompare/render/_lucid/LICENSE")
     assert "tb_modelcompare/py.typed" in names
+    assert "tb_modelcompare/docs/how-to/compare_in_the_tab.md" in names
 
 
 def test_wheel_holds_the_licences_of_what_is_compiled_into_the_bundle(

@@ -15,6 +15,7 @@ from tb_modelcompare.log.format import PLUGIN_NAME
 from tb_modelcompare.server import bundle
 from tb_modelcompare.server.catalog import Catalog
 from tb_modelcompare.server.guards import JSON, Guard, WSGIApplication
+from tb_modelcompare.server.pages import pages
 from tb_modelcompare.server.route import Server
 from tb_modelcompare.server.routes import ROUTES
 from tb_modelcompare.tensorflow_setup.device import DEFAULT_DEVICE, checked_device
@@ -39,7 +40,10 @@ class ModelComparePlugin(base_plugin.TBPlugin):  # type: ignore[misc]
         """Every route, guarded."""
         paths = {route.path for route in ROUTES}
         return {
-            **{f"/{name}": self._guard.get(serve) for name, serve in bundle.bundle_files().items()},
+            **{
+                f"/{name}": self._guard.get(serve)
+                for name, serve in {**bundle.bundle_files(), **pages()}.items()
+            },
             "/index.js": self._guard.get(bundle.index),
             **{f"/{path}": self._application(path) for path in paths},
         }
