@@ -16,80 +16,94 @@ from tb_modelcompare.errors import DeviceError
 from tb_modelcompare.loader import ModelCompareLoader
 from tb_modelcompare.tensorflow_setup.device import checked_device
 
-# TensorFlow as it would be with two GPUs: what it is asked, and whether it had begun by then.
+# TensorFlow as it would be with some GPUs: what it is asked, and whether it had begun by then.
+# Each case has a process of its own, forked where TensorFlow is imported and has not begun.
 SPY = """
 import json, os, sys
 import tensorflow as tf
 from tensorflow.python.eager import context
 
-calls = []
-gpus = [tf.config.PhysicalDevice(f"/physical_device:GPU:{i}", "GPU") for i in range(2)]
-gpus = gpus[: int(sys.argv[2])]
-seen = {"GPU": list(gpus)}
+from tb_modelcompare.errors import DeviceError
+from tb_modelcompare.tensorflow_setup.quiet_import import import_tensorflow
 
 def begun():
     return context.context()._context_handle is not None
 
-def set_visible(devices, kind):
-    calls.append(["visible", [d.name for d in devices], begun()])
-    seen[kind] = list(devices)
+def spy(device, count):
+    calls = []
+    gpus = [tf.config.PhysicalDevice(f"/physical_device:GPU:{i}", "GPU") for i in range(count)]
+    seen = {"GPU": list(gpus)}
 
-tf.config.list_physical_devices = lambda kind=None: list(gpus)
-tf.config.get_visible_devices = lambda kind=None: list(seen["GPU"])
-tf.config.set_visible_devices = set_visible
-tf.config.experimental.set_memory_growth = lambda gpu, on: calls.append(
-    ["growth", gpu.name, on, begun()]
-)
-from tb_modelcompare.errors import DeviceError
-from tb_modelcompare.tensorflow_setup.quiet_import import import_tensorflow
+    def set_visible(devices, kind):
+        calls.append(["visible", [d.name for d in devices], begun()])
+        seen[kind] = list(devices)
 
-try:
-    import_tensorflow(sys.argv[1])
-except DeviceError as error:
-    calls.append(["error", str(error)])
-print(json.dumps([calls, begun(), os.environ["TF_FORCE_GPU_ALLOW_GROWTH"]]))
+    tf.config.list_physical_devices = lambda kind=None: list(gpus)
+    tf.config.get_visible_devices = lambda kind=None: list(seen["GPU"])
+    tf.config.set_visible_devices = set_visible
+    tf.config.experimental.set_memory_growth = lambda gpu, on: calls.append(
+        ["growth", gpu.name, on, begun()]
+    )
+    try:
+        import_tensorflow(device)
+    except DeviceError as error:
+        calls.append(["error", str(error)])
+    print(json.dumps([calls, begun(), os.environ["TF_FORCE_GPU_ALLOW_GROWTH"]]), flush=True)
+
+for device, count in json.loads(sys.argv[1]):
+    child = os.fork()
+    if not child:
+        spy(device, count)
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
 """
 FIRST, SECOND = "/physical_device:GPU:0", "/physical_device:GPU:1"
 
 
-@pytest.mark.parametrize(
-    ("device", "gpus", "expected"),
-    [
-        ("cpu", 2, [["visible", [], False]]),
-        ("gpu", 2, [["growth", FIRST, True, False], ["visible", [FIRST], False]]),
-        ("auto", 1, [["growth", FIRST, True, False]]),
-        ("gpu:1", 2, [["growth", SECOND, True, False], ["visible", [SECOND], False]]),
-    ],
-)
-def test_a_device_is_chosen_before_the_first_operation(
-    device: str, gpus: int, expected: list[Any]
-) -> None:
-    calls, begun, growth = spied(device, gpus)
-    assert calls == expected
-    assert (begun, growth) == (True, "true")
+CHOSEN = {
+    ("cpu", 2): [["visible", [], False]],
+    ("gpu", 2): [["growth", FIRST, True, False], ["visible", [FIRST], False]],
+    ("auto", 1): [["growth", FIRST, True, False]],
+    ("gpu:1", 2): [["growth", SECOND, True, False], ["visible", [SECOND], False]],
+}
+ABSENT = [("gpu", 0), ("gpu:2", 2)]
 
 
-@pytest.mark.parametrize(("device", "gpus"), [("gpu", 0), ("gpu:2", 2)])
-def test_a_device_that_is_not_there_is_named_and_nothing_is_computed(
-    device: str, gpus: int
-) -> None:
-    (call,), begun, _ = spied(device, gpus)
-    assert call[0] == "error"
-    assert f"{device} was asked for and TensorFlow sees {gpus} GPUs" in call[1]
-    assert not begun
-
-
-def spied(device: str, gpus: int) -> Any:
+@pytest.fixture(scope="module")
+def spied() -> dict[tuple[str, int], Any]:
+    """What TensorFlow is asked for each device, with so many GPUs."""
+    cases = [*CHOSEN, *ABSENT]
     environ = {name: value for name, value in os.environ.items() if "GROWTH" not in name}
     done = subprocess.run(
-        [sys.executable, "-c", SPY, device, str(gpus)],
+        [sys.executable, "-c", SPY, json.dumps(cases)],
         capture_output=True,
         text=True,
         check=False,
         env=environ,
     )
     assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.splitlines()[-1])
+    printed = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("[[")]
+    return dict(zip(cases, printed, strict=True))
+
+
+@pytest.mark.parametrize("case", CHOSEN)
+def test_a_device_is_chosen_before_the_first_operation(
+    spied: dict[tuple[str, int], Any], case: tuple[str, int]
+) -> None:
+    calls, begun, growth = spied[case]
+    assert calls == CHOSEN[case]
+    assert (begun, growth) == (True, "true")
+
+
+@pytest.mark.parametrize("case", ABSENT)
+def test_a_device_that_is_not_there_is_named_and_nothing_is_computed(
+    spied: dict[tuple[str, int], Any], case: tuple[str, int]
+) -> None:
+    device, gpus = case
+    (call,), begun, _ = spied[case]
+    assert call[0] == "error"
+    assert f"{device} was asked for and TensorFlow sees {gpus} GPUs" in call[1]
+    assert not begun
 
 
 @pytest.mark.parametrize("name", ["cuda", "gpu:", "gpu:x", "GPU", "", "cpu:0", "gpu:1\n", "gpu:-1"])
