@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
+from tb_modelcompare.log.alignments import Alignment
 from tb_modelcompare.log.snapshot import Snapshot
 
 if TYPE_CHECKING:  # scipy takes a while to import, and the server must start fast
     from tb_modelcompare.similarity import Comparison, Measure
+
+OWN = "own:"
+"""What the name of a measure begins with that is a user's own alignment."""
 
 
 class SnapshotInfo(msgspec.Struct):
@@ -42,18 +47,6 @@ class Problem(msgspec.Struct):
     message: str
 
 
-class Listing(msgspec.Struct):
-    """All snapshots of a log directory, and what is wrong with it.
-
-    `supported` is false where the log directory cannot be read at all; `message` says why.
-    """
-
-    snapshots: list[SnapshotInfo]
-    problems: list[Problem]
-    supported: bool
-    message: str | None
-
-
 class MeasureInfo(msgspec.Struct):
     """What a measure declares about itself.
 
@@ -78,6 +71,28 @@ class MeasureInfo(msgspec.Struct):
     formula: str
     paper: str
     summary: str
+
+
+class AlignmentInfo(msgspec.Struct):
+    """A user's own alignment of two snapshots, as a measure that these two alone have."""
+
+    a: str
+    b: str
+    measure: MeasureInfo
+
+
+class Listing(msgspec.Struct):
+    """All snapshots of a log directory, and what is wrong with it.
+
+    `supported` is false where the log directory cannot be read at all; `message` says why.
+    `alignments` are users' own numbers for layers of two of these snapshots.
+    """
+
+    snapshots: list[SnapshotInfo]
+    problems: list[Problem]
+    supported: bool
+    message: str | None
+    alignments: list[AlignmentInfo] = []
 
 
 class Measures(msgspec.Struct):
@@ -106,6 +121,12 @@ class MatrixInfo(msgspec.Struct):
     estimate: Literal["first", "exact"] = msgspec.field(name="look")
     revision: int
     interval: bool
+
+
+class OwnMatrix(MatrixInfo):
+    """A user's own alignment. `values` are float64, little-endian, row after row, in base64."""
+
+    values: str
 
 
 def snapshot_info(snapshot: Snapshot) -> SnapshotInfo:
@@ -170,6 +191,52 @@ def matrix_info(
         revision=revision,
         interval=comparison.low is not None,
     )
+
+
+def own_measure(name: str, title: str, low: float, high: float) -> MeasureInfo:
+    """A user's own numbers as a measure: nothing is known of it but its scale."""
+    return MeasureInfo(
+        name=name,
+        title=title,
+        low=low,
+        high=high,
+        symmetric=False,
+        distance=False,
+        wants_rows_over_units=False,
+        rows_per_unit=0.0,
+        instead="",
+        family="Your own",
+        advice="",
+        formula="",
+        paper="Your own values",
+        summary="Numbers that you gave for pairs of layers.",
+    )
+
+
+def own_matrix(
+    a: Snapshot, b: Snapshot, measure: MeasureInfo, rows: Sequence[str], columns: Sequence[str]
+) -> MatrixInfo:
+    """The matrix of a user's own numbers, without them."""
+    return MatrixInfo(
+        a=a.id,
+        b=b.id,
+        measure=measure.name,
+        rows=list(rows),
+        columns=list(columns),
+        low=measure.low,
+        high=measure.high,
+        warnings=[],
+        estimate="exact",
+        revision=1,
+        interval=False,
+    )
+
+
+def alignment_info(alignment: Alignment) -> AlignmentInfo:
+    """A user's own alignment, whose measure is named so that it is none of ours."""
+    name = f"{OWN}{alignment.name}"
+    described = own_measure(name, alignment.name, alignment.low, alignment.high)
+    return AlignmentInfo(alignment.a.id, alignment.b.id, described)
 
 
 def finite_bound(value: float) -> float | None:

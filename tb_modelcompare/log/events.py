@@ -38,10 +38,21 @@ class EventFile:
         LogDirectoryError
             If it is not on the disk; what was written before is.
         """
+        self.begin()
         with writing_to(self._run_dir):
-            if self._descriptor is None:
-                self._open()
             self._append(event)
+
+    def begin(self) -> None:
+        """Begin the file, if it is not begun: a directory is a run once there is one.
+
+        Raises
+        ------
+        LogDirectoryError
+            If it cannot be made.
+        """
+        if self._descriptor is None:
+            with writing_to(self._run_dir):
+                self._open()
 
     def close(self) -> None:
         """Close the file. Idempotent; a later record would begin another file."""

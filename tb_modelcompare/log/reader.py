@@ -15,6 +15,7 @@ from tb_modelcompare.errors import (
     UnknownSnapshotError,
     nearest,
 )
+from tb_modelcompare.log.alignments import Alignment, read_alignments
 from tb_modelcompare.log.assets import is_being_replaced
 from tb_modelcompare.log.parsing import snapshot_from_index
 from tb_modelcompare.log.records import IndexRecord
@@ -39,13 +40,14 @@ class Listing:
     """Snapshots in order of run, name and step, and what could not be read.
 
     `gone` are the ids of those whose files were deleted or not copied, and `deleted` those that
-    were deleted on purpose and are not among them.
+    were deleted on purpose and are not among them. `alignments` are users' own of these snapshots.
     """
 
     snapshots: tuple[Snapshot, ...]
     problems: tuple[Problem, ...]
     gone: frozenset[str] = frozenset()
     deleted: frozenset[str] = frozenset()
+    alignments: tuple[Alignment, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,7 @@ def listing_of(runs: Iterable[LoggedRun], problems: Iterable[Problem] = ()) -> L
     """
     latest: dict[str, Snapshot] = {}
     found = list(problems)
+    runs = list(runs)
     for run in runs:
         found.extend(run.scan.problems)
         for record in run.records:
@@ -110,12 +113,15 @@ def listing_of(runs: Iterable[LoggedRun], problems: Iterable[Problem] = ()) -> L
     files = {snapshot.id: _files_of(snapshot) for snapshot in ordered}
     gone = [snapshot for snapshot in ordered if files[snapshot.id] == "gone"]
     found.extend(_gone_problems(gone))
+    # A record cannot be taken back; whoever removes a snapshot empties its directory.
+    kept = tuple(snapshot for snapshot in ordered if files[snapshot.id] != "removed")
+    alignments, wrong = read_alignments([run.directory for run in runs], kept)
     return Listing(
-        # A record cannot be taken back; whoever removes a snapshot empties its directory.
-        tuple(snapshot for snapshot in ordered if files[snapshot.id] != "removed"),
-        tuple(found),
+        kept,
+        (*found, *wrong),
         frozenset(snapshot.id for snapshot in gone),
         frozenset(snapshot.id for snapshot in ordered if files[snapshot.id] == "removed"),
+        alignments,
     )
 
 

@@ -21,6 +21,7 @@ from tb_modelcompare.errors import (
 )
 from tb_modelcompare.errors.checks import one_of
 from tb_modelcompare.graph import LayerGraph, annotate
+from tb_modelcompare.log.alignments import write_alignment
 from tb_modelcompare.log.assets import Asset, writing_below
 from tb_modelcompare.log.entries import (
     as_sampled,
@@ -33,6 +34,8 @@ from tb_modelcompare.log.entries import (
 from tb_modelcompare.log.events import EventFile, index_event
 from tb_modelcompare.log.format import DTYPES, Dtype
 from tb_modelcompare.log.graphs_tab import graphs_tab_event, run_graph_event
+from tb_modelcompare.log.lines import Lines, line_values
+from tb_modelcompare.log.opening import Named, opened
 from tb_modelcompare.log.probe_record import ProbeRecord
 from tb_modelcompare.log.removal import remove_folders, snapshots_of_run
 from tb_modelcompare.log.reporting import (
@@ -42,6 +45,7 @@ from tb_modelcompare.log.reporting import (
     with_progress,
 )
 from tb_modelcompare.log.runs import discard_unnamed
+from tb_modelcompare.log.same_probe import require_same_probe
 from tb_modelcompare.log.storing_probe import store_probe
 from tb_modelcompare.log.writing import (
     arrays_of,
@@ -299,6 +303,48 @@ class SummaryWriter:
             self._record(index, graph)
         warn_of_left_out(name, left_out, stacklevel=3)
 
+    def add_alignment(
+        self, name: str, a: Named | tuple[str, int], b: Named | tuple[str, int], lines: Lines
+    ) -> None:
+        """Add your own similarity of the layers of two models, which the tab draws.
+
+        The tab lists it among the measures, under its name, where these two snapshots are compared.
+        It has no interval and no null, as nobody knows how it was made.
+
+        Parameters
+        ----------
+        name : str
+            What it is called. One that is added again for the same snapshots takes the place of
+            the former.
+        a, b : Snapshot, str or (str, int)
+            A snapshot; "LOGDIR:RUN@STEP", such as "logs:googlenet@0"; or name and step of a model
+            that was logged to this run.
+        lines : mapping or array
+            As for `show`: ``{("conv1", "block1"): 0.8}``, ``{"conv1": {"block1": 0.8}}``, or an
+            array (layers of a, layers of b). Pairs that are not named, and NaN, have no line.
+
+        Raises
+        ------
+        UnknownSnapshotError
+            If there is no such snapshot.
+        ProbeMismatchError
+            If the snapshots were logged on different probes.
+        LayerSelectionError
+            If lines name a layer that its model does not have.
+        OptionError
+            If lines are neither a mapping nor an array of the right shape, or hold no number.
+        LogDirectoryError
+            As `add_model`.
+        """
+        self._check(name, 0)
+        first, second = (opened(one, self._run_dir) for one in (a, b))
+        require_same_probe(first, second)
+        values = line_values(lines, first, second)
+        if is_chief():
+            self._events = self._events or EventFile(self._run_dir)
+            self._events.begin()  # a directory without an event file is no run
+            write_alignment(self._run_dir, name, first, second, values)
+
     def logged_steps(self, name: str) -> list[int]:
         """The steps at which the run holds a snapshot of `name`, in the order of their logging.
 
@@ -370,8 +416,7 @@ class SummaryWriter:
         return self._probe_record
 
     def _record(self, index: dict[str, Any], graph: LayerGraph) -> None:
-        if self._events is None:
-            self._events = EventFile(self._run_dir)
+        self._events = self._events or EventFile(self._run_dir)
         name, step, wall_time = index["name"], index["step"], index["wall_time"]
         files = posixpath.dirname(index["graph"]["path"])
         try:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import html
 import itertools
-import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -16,12 +14,13 @@ import numpy.typing as npt
 from tb_modelcompare.capture.contract import LayerFilter
 from tb_modelcompare.compare.comparison import compare_snapshots
 from tb_modelcompare.compare.layers import chosen_layers
-from tb_modelcompare.compare.wire import MatrixInfo, MeasureInfo
-from tb_modelcompare.errors import LayerSelectionError, OptionError, nearest
+from tb_modelcompare.compare.wire import own_matrix, own_measure
+from tb_modelcompare.errors import OptionError
 from tb_modelcompare.errors.checks import whole
+from tb_modelcompare.log.lines import Lines, as_number, line_values
+from tb_modelcompare.log.opening import Named, opened
 from tb_modelcompare.log.same_probe import require_same_probe
 from tb_modelcompare.log.snapshot import Snapshot
-from tb_modelcompare.notebook.opening import Named, opened
 from tb_modelcompare.notebook.pictures import caricatures
 from tb_modelcompare.render.sheet import data_url
 from tb_modelcompare.report import figure_html, report_html
@@ -31,8 +30,6 @@ DEFAULT_MEASURE = "linear_cka"
 
 _MOST_MODELS = 4
 _TIP_SIZE, _TIP_STEPS = 112, 64  # of pictures beside the pointer, as in the tab
-
-Lines: TypeAlias = Mapping[Any, Any] | npt.ArrayLike
 
 
 @dataclass(frozen=True)
@@ -190,36 +187,9 @@ def _own_page(
     pictures: Mapping[str, Mapping[str, str]],
 ) -> str:
     """The page of values that are no measure of ours."""
-    described = MeasureInfo(
-        name="own",
-        title=title,
-        low=min(0.0, float(np.nanmin(values))),
-        high=max(1.0, float(np.nanmax(values))),
-        symmetric=False,
-        distance=False,
-        wants_rows_over_units=False,
-        rows_per_unit=0.0,
-        instead="",
-        family="",
-        advice="",
-        formula="",
-        paper="Your own values",
-        summary="Numbers that you gave for pairs of layers.",
-    )
-    rows, columns = layers
-    matrix = MatrixInfo(
-        a=a.id,
-        b=b.id,
-        measure="own",
-        rows=list(rows),
-        columns=list(columns),
-        low=described.low,
-        high=described.high,
-        warnings=[],
-        estimate="exact",
-        revision=1,
-        interval=False,
-    )
+    low = min(0.0, float(np.nanmin(values)))
+    described = own_measure("own", title, low, max(1.0, float(np.nanmax(values))))
+    matrix = own_matrix(a, b, described, *layers)
     return figure_html(a, b, described, matrix, values, pictures)
 
 
@@ -235,7 +205,7 @@ def _function_values(
     for i, first in enumerate(rows):
         for j, second in enumerate(columns):
             found = function(a.activations(first), b.activations(second))
-            values[i, j] = _number(found, first, second)
+            values[i, j] = as_number(found, first, second)
     if np.isnan(values).all():
         raise OptionError("your function has no number for any pair, so there is nothing to draw")
     return values
@@ -254,67 +224,3 @@ def _caricatures(
             one.item.layer: data_url(one.picture) for one in drawn if one.picture is not None
         }
     return found
-
-
-def line_values(lines: Lines, a: Snapshot, b: Snapshot) -> npt.NDArray[np.float64]:
-    """Lines as a matrix (layers of a, layers of b), NaN where there is none.
-
-    Raises
-    ------
-    LayerSelectionError, OptionError
-        As `show`.
-    """
-    shape = (len(a.layer_names), len(b.layer_names))
-    if isinstance(lines, Mapping):
-        values = np.full(shape, np.nan)
-        for (first, second), value in _pairs(lines):
-            values[_index(first, a), _index(second, b)] = _number(value, first, second)
-    else:
-        try:
-            values = np.array(lines, dtype=np.float64)
-        except (TypeError, ValueError) as error:
-            raise OptionError(
-                f"lines are no numbers ({error}); give a mapping from pairs of layers to numbers, "
-                f"or an array {shape}"
-            ) from error
-        if values.shape != shape:
-            raise OptionError(
-                f"lines have shape {values.shape}; {a.id} has {shape[0]} layers and {b.id} has "
-                f"{shape[1]}, so give an array {shape}, or a mapping from pairs of layers"
-            )
-        if np.isinf(values).any():
-            raise OptionError("lines hold an infinite value; use NaN for pairs without a line")
-    if np.isnan(values).all():
-        raise OptionError("lines hold no number, so there is nothing to draw")
-    return values
-
-
-def _pairs(lines: Mapping[Any, Any]) -> Iterator[tuple[tuple[str, str], Any]]:
-    for key, value in lines.items():
-        if isinstance(value, Mapping):
-            yield from (((key, second), one) for second, one in value.items())
-        elif isinstance(key, tuple) and len(key) == 2:
-            yield key, value
-        else:
-            raise OptionError(
-                f"{key!r:.100} is no pair of layers; write lines as {{(layer of the first model, "
-                f"layer of the second): number}}"
-            )
-
-
-def _index(layer: str, snapshot: Snapshot) -> int:
-    if layer not in snapshot.layer_names:
-        raise LayerSelectionError(
-            f"{snapshot.id} has no layer {layer!r}; {nearest(str(layer), snapshot.layer_names)}"
-        )
-    return snapshot.layer_names.index(layer)
-
-
-def _number(value: Any, first: str, second: str) -> float:
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        number = math.inf
-    if math.isinf(number):
-        raise OptionError(f"the line of {first!r} and {second!r} is {value!r:.50}; give a number")
-    return number

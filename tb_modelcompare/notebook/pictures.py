@@ -24,8 +24,8 @@ from tb_modelcompare.jobs.drawn import Drawn, Picture, draw_now
 from tb_modelcompare.jobs.registry import task_from_request
 from tb_modelcompare.log.direction import Direction
 from tb_modelcompare.log.layer import Layer
+from tb_modelcompare.log.opening import Named, opened
 from tb_modelcompare.log.snapshot import Snapshot
-from tb_modelcompare.notebook.opening import Named, opened
 from tb_modelcompare.render.sheet import Cell, Row, Sheet, enlarged, short_names
 from tb_modelcompare.tensorflow_setup.device import DEFAULT_DEVICE
 

@@ -14,6 +14,7 @@ from tensorboard.data import provider
 from tensorboard.plugins import base_plugin
 
 from tb_modelcompare.errors import UnknownSnapshotError, nearest
+from tb_modelcompare.log.alignments import Alignment
 from tb_modelcompare.log.format import ASSET_ROOT, PLUGIN_NAME
 from tb_modelcompare.log.reader import LoggedRun, Problem, listing_of
 from tb_modelcompare.log.records import IndexRecord
@@ -37,6 +38,7 @@ class Contents:
     snapshots: dict[str, Snapshot]
     problems: tuple[Problem, ...]
     message: str | None = None
+    alignments: tuple[Alignment, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -157,7 +159,7 @@ class Catalog:
                 problems.append(Problem(escaped(name), complaint))
         listing = listing_of(logged, problems)
         present = {snapshot.id: snapshot for snapshot in listing.snapshots}
-        contents = Contents(present, listing.problems)
+        contents = Contents(present, listing.problems, alignments=listing.alignments)
         return _Seen(time.monotonic(), signature, records, unreadable, contents)
 
     def _read(

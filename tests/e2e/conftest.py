@@ -61,6 +61,8 @@ def logs(tmp_path_factory: pytest.TempPathFactory, browser: Any) -> Path:
     with SummaryWriter(root / "steps", probe) as writer:
         for step in (0, 10, 20):
             writer.add_activations("trained", activations(step), step=step)
+        lines = {("stem", "one"): 0.9, ("stem", "two"): 0.2, ("block_add", "two"): 0.6}
+        writer.add_alignment("By hand", f"{root}:first", ("trained", 0), lines)
     with SummaryWriter(root / HOSTILE, probe) as writer:
         layers = {f"{HOSTILE}{i}": values for i, values in enumerate(activations(1).values())}
         writer.add_activations(HOSTILE, layers)

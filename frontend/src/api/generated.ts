@@ -287,12 +287,14 @@ export interface MatrixInfo {
  * All snapshots of a log directory, and what is wrong with it.
  *
  * `supported` is false where the log directory cannot be read at all; `message` says why.
+ * `alignments` are users' own numbers for layers of two of these snapshots.
  */
 export interface Listing {
   snapshots: SnapshotInfo[];
   problems: Problem[];
   supported: boolean;
   message: string | null;
+  alignments: AlignmentInfo[];
 }
 
 /**
@@ -323,10 +325,11 @@ export interface Problem {
   message: string;
 }
 
-/** All measures, and the one that the tab begins with. */
-export interface Measures {
-  measures: MeasureInfo[];
-  default: string;
+/** A user's own alignment of two snapshots, as a measure that these two alone have. */
+export interface AlignmentInfo {
+  a: string;
+  b: string;
+  measure: MeasureInfo;
 }
 
 /**
@@ -353,6 +356,28 @@ export interface MeasureInfo {
   formula: string;
   paper: string;
   summary: string;
+}
+
+/** All measures, and the one that the tab begins with. */
+export interface Measures {
+  measures: MeasureInfo[];
+  default: string;
+}
+
+/** A user's own alignment. `values` are float64, little-endian, row after row, in base64. */
+export interface OwnMatrix {
+  a: string;
+  b: string;
+  measure: string;
+  rows: string[];
+  columns: string[];
+  low: number | null;
+  high: number | null;
+  warnings: string[];
+  look: "exact" | "first";
+  revision: number;
+  interval: boolean;
+  values: string;
 }
 
 /**
@@ -568,6 +593,7 @@ export interface Answers {
   matrix_info: { query: { id: string | number }; answer: MatrixInfo };
   snapshots: { query: Record<string, never>; answer: Listing };
   measures: { query: Record<string, never>; answer: Measures };
+  alignment: { query: { a: string | number; b: string | number; name: string | number }; answer: OwnMatrix };
   layer: { query: { snapshot: string | number; layer: string | number }; answer: LayerInfo };
   unit: { query: { snapshot: string | number; layer: string | number; unit: string | number; limit?: string | number }; answer: UnitInfo };
 }

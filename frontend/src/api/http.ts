@@ -1,4 +1,6 @@
+import { decode, done, isOwn, nameOfOwn } from './own';
 import { ApiError, type Source } from './source';
+import type { OwnMatrix } from './generated';
 import type {
   Cells,
   CellsInfo,
@@ -119,7 +121,10 @@ export const httpSource: Source = {
   warmUp: (snapshot, layer) => send('warm_up', { snapshot, layer }),
   caricature: () => null,
   picture: (relative) => relative,
-  start: (job: JobRequest) => send<Job>(address('jobs', { watcher: WATCHER }), job),
+  start: async (job: JobRequest) =>
+    job.kind === 'similarity' && isOwn(job.measure)
+      ? done(address('alignment', { a: job.a, b: job.b, name: nameOfOwn(job.measure) }))
+      : send<Job>(address('jobs', { watcher: WATCHER }), job),
   job: (id) => read<Job>('job', { id, watcher: WATCHER }),
   cancel: (id) => send<Job>('cancel', { id }),
   leave: (id) => send<Job>(address('cancel', { watcher: WATCHER }), { id }),
@@ -129,6 +134,10 @@ export const httpSource: Source = {
     return new Float64Array(await response.arrayBuffer());
   },
   async matrix(id): Promise<Matrix> {
+    if (id.startsWith('alignment?')) {
+      const own = await read<OwnMatrix>(id);
+      return { ...own, values: decode(own.values) };
+    }
     const matrix = await withValues<MatrixInfo>('matrix', id);
     if (!matrix.interval) return matrix;
     const [low, high] = await Promise.all(

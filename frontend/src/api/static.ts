@@ -1,5 +1,6 @@
+import { decode, done } from './own';
 import { ApiError, type Source } from './source';
-import type { Job, LayerGraph, Listing, Matrix, MatrixInfo, Measures } from './types';
+import type { LayerGraph, Listing, Matrix, MatrixInfo, Measures } from './types';
 
 /** What a report carries: one comparison, complete; nothing else can be asked for. */
 export interface ReportData {
@@ -24,21 +25,6 @@ export function staticSource(data: ReportData): Source {
       'A report holds one comparison. Open the logs in TensorBoard to see more.',
     );
   };
-  const done = (id: string): Job => ({
-    id,
-    kind: 'similarity',
-    status: 'done',
-    state: 'done',
-    fraction: 1,
-    message: '',
-    position: null,
-    cached: true,
-    items: [],
-    look: 'exact',
-    revision: 1,
-    known: null,
-    error: null,
-  });
   return {
     live: false,
     opening: { a: data.matrix.a, b: data.matrix.b },
@@ -78,9 +64,4 @@ export function staticSource(data: ReportData): Source {
       return { ...data.matrix, ...sides, values: Float64Array.from(turned) };
     },
   };
-}
-
-function decode(base64: string): Float64Array {
-  const bytes = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
-  return new Float64Array(bytes.buffer);
 }

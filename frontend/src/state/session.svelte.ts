@@ -7,6 +7,7 @@ import {
   strength,
   type Table,
 } from '../align/matrix';
+import { isOwn } from '../api/own';
 import type { Source } from '../api/source';
 import type { Null, JobRequest, Matrix, MeasureInfo, SnapshotInfo } from '../api/types';
 import { domain, format, type Encoding } from '../draw/encode';
@@ -46,8 +47,15 @@ export function createSession(source: Source, parameters: Parameters) {
   const comparison = createFollower(source);
   const nullJob = createFollower(source);
 
+  /** Users' own alignments of the two models, as measures. */
+  const own = $derived(
+    (data.listing?.alignments ?? [])
+      .filter(({ a, b }) => [a, b].sort().join('\n') === [view.a, view.b].sort().join('\n'))
+      .map((alignment) => alignment.measure)
+      .filter(({ name }, at, all) => all.findIndex((one) => one.name === name) === at),
+  );
   const measureOf = (name: string | null): MeasureInfo | null =>
-    data.measures.find((m) => m.name === name) ?? null;
+    [...data.measures, ...own].find((m) => m.name === name) ?? null;
   const measure = $derived(measureOf(view.measure));
   /** Never a matrix of something else than what is chosen now. */
   const matrix = $derived(
@@ -127,7 +135,7 @@ export function createSession(source: Source, parameters: Parameters) {
   /** What the measure gives when the images of B are permuted. */
   function computeNull(): void {
     const [{ a, b, measure: name }, of] = [view, matrix];
-    if (!a || !b || !name || !of || nullMean) return;
+    if (!a || !b || !name || !of || nullMean || isOwn(name)) return;
     void nullJob.ask(
       { kind: 'chance', a, b, measure: name },
       {
@@ -252,6 +260,14 @@ export function createSession(source: Source, parameters: Parameters) {
     },
     get measure() {
       return measure;
+    },
+    /** Users' own alignments of the two models, as measures. */
+    get own() {
+      return own;
+    },
+    /** Whether intervals and a null of the measure can be computed. */
+    get assessable(): boolean {
+      return source.live && !isOwn(view.measure);
     },
     /** Pairs below this are never joined: no more alike than the null. */
     get least(): number {

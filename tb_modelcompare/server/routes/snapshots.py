@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import functools
 import hashlib
 import json
@@ -15,8 +16,17 @@ from werkzeug.wrappers import Request, Response
 from tb_modelcompare.compare.crops import MAX_CROPS, MAX_PIXELS, crops_jpeg, strongest_crops
 from tb_modelcompare.compare.photos import cropped, shown_png
 from tb_modelcompare.compare.units import UnitStatistics, top_positions, unit_statistics
-from tb_modelcompare.compare.wire import Listing, Measures, Problem, measure_info, snapshot_info
-from tb_modelcompare.errors import PhotoError, RequestError
+from tb_modelcompare.compare.wire import (
+    Listing,
+    Measures,
+    OwnMatrix,
+    Problem,
+    alignment_info,
+    measure_info,
+    own_matrix,
+    snapshot_info,
+)
+from tb_modelcompare.errors import PhotoError, RequestError, UnknownSnapshotError
 from tb_modelcompare.graph import LayerGraph
 from tb_modelcompare.log.snapshot import Snapshot
 from tb_modelcompare.server import query
@@ -133,11 +143,32 @@ def measures(server: Server, request: Request) -> Response:
     return respond_json(request, Measures(listed, default="unbiased_linear_cka"))
 
 
+def alignment(server: Server, request: Request) -> Response:
+    """A user's own alignment of two snapshots, in either order."""
+    a, b, name = (query.text(request, field) for field in ("a", "b", "name"))
+    there = {
+        (one.a.id, one.b.id): one for one in server.contents(request).alignments if one.name == name
+    }
+    found = there.get((a, b)) or there.get((b, a))
+    if found is None:
+        raise UnknownSnapshotError(
+            f"no alignment {name!r:.250} of {a!r:.300} and {b!r:.300}; choose another measure"
+        )
+    values = found.values()
+    values = values if (found.a.id, found.b.id) == (a, b) else values.T
+    first, second = (server.finder(request)(one) for one in (a, b))
+    measure = alignment_info(found).measure
+    info = own_matrix(first, second, measure, first.layer_names, second.layer_names)
+    coded = base64.b64encode(values.astype("<f8").tobytes()).decode()
+    return respond_json(request, OwnMatrix(**msgspec.structs.asdict(info), values=coded))
+
+
 _LAYER = ("snapshot", "layer")
 
 ROUTES = (
     Route("snapshots", snapshots, answers=Listing),
     Route("measures", measures, answers=Measures),
+    Route("alignment", alignment, needs=("a", "b", "name"), answers=OwnMatrix),
     Route("graph", graph, needs=("snapshot",)),
     Route("layer", layer, needs=_LAYER, answers=LayerInfo),
     Route("unit", unit, needs=(*_LAYER, "unit"), takes=("limit",), answers=UnitInfo),
@@ -160,7 +191,8 @@ def _listing(contents: Contents) -> Listing:
         key=lambda one: (one.run, one.name, one.step),
     )
     problems = [Problem(one.where, one.message) for one in contents.problems]
-    return Listing(listed, problems, contents.message is None, contents.message)
+    alignments = list(map(alignment_info, contents.alignments))
+    return Listing(listed, problems, contents.message is None, contents.message, alignments)
 
 
 def _require_images(snapshot: Snapshot) -> None:

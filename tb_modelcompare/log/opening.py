@@ -12,8 +12,10 @@ from tb_modelcompare.log.snapshot import Snapshot
 Named: TypeAlias = Snapshot | str
 
 
-def opened(named: Named) -> Snapshot:
+def opened(named: Named | tuple[str, int], run_dir: Path | None = None) -> Snapshot:
     """A snapshot as it is, or the one that "LOGDIR:RUN@STEP" names.
+
+    Where a run is given, (name, step) is a snapshot of that run.
 
     Raises
     ------
@@ -22,6 +24,8 @@ def opened(named: Named) -> Snapshot:
     """
     if isinstance(named, Snapshot):
         return named
+    if run_dir is not None and isinstance(named, tuple) and len(named) == 2:
+        return open_snapshot(run_dir, "./{}@{}".format(*named))
     if not isinstance(named, str):
         raise UnknownSnapshotError(
             f"{named!r:.100} is no snapshot; give one, or its name as 'LOGDIR:RUN@STEP'"
