@@ -189,7 +189,7 @@ def test_warnings_stay_above_the_figure_whatever_is_pinned(
     assert tab.parameters["unit"] == "3"
     assert told() == first
     # What is wrong with one measure is not said of another.
-    tab.frame.get_by_label("measure").select_option("unbiased_linear_cka")
+    tab.frame.get_by_role("combobox", name="measure").select_option("unbiased_linear_cka")
     warnings.get_by_text("160 rows").wait_for(state="detached")
     assert len(told()) == 1
 

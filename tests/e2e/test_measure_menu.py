@@ -11,7 +11,7 @@ def test_six_measures_come_first_with_advice_and_the_others_by_family(
     tab: Tab, board: Board
 ) -> None:
     tab.open(board.url, a="first/first@0", b="second/second@0").settle()
-    groups = tab.frame.get_by_label("measure").locator("optgroup")
+    groups = tab.frame.get_by_role("combobox", name="measure").locator("optgroup")
     listed = groups.evaluate_all(
         "all => all.map(g => [g.label, [...g.children].map(o => o.value)])"
     )
