@@ -49,7 +49,8 @@ def report_html(
     a, b : Snapshot
         Of one probe.
     comparison : Comparison
-        Of their layers, as `similarity.compare` gives it.
+        Of their layers, as `similarity.compare` gives it. With permutations, pairs that are not
+        above their null are hatched.
     caricatures : mapping, optional
         Addresses of pictures by snapshot id and layer, which are shown beside the pointer.
 
@@ -62,7 +63,15 @@ def report_html(
     """
     measure = MEASURES[comparison.measure]
     matrix = matrix_info(a, b, measure, comparison)
-    return figure_html(a, b, measure_info(measure), matrix, comparison.values, caricatures)
+    return figure_html(
+        a,
+        b,
+        measure_info(measure),
+        matrix,
+        comparison.values,
+        caricatures,
+        p_values=comparison.p_value,
+    )
 
 
 def figure_html(
@@ -72,6 +81,8 @@ def figure_html(
     matrix: MatrixInfo,
     values: npt.NDArray[np.float64],
     caricatures: Caricatures | None = None,
+    *,
+    p_values: npt.NDArray[np.float64] | None = None,
 ) -> str:
     """The page of `report_html` around any matrix, of a measure of ours or not.
 
@@ -85,6 +96,8 @@ def figure_html(
         Without a value, NaN.
     caricatures : mapping, optional
         As for `report_html`.
+    p_values : array (layers of a, layers of b), optional
+        How often permuted images give as much; pairs above 0.05 are hatched.
 
     Raises
     ------
@@ -101,12 +114,17 @@ def figure_html(
         "graphs": {s.id: s.graph().to_json() for s in (a, b)},
         "matrix": {
             **msgspec.to_builtins(matrix),
-            "values": base64.b64encode(values.astype("<f8").tobytes()).decode(),
+            "values": _float64(values),
+            "p_values": None if p_values is None else _float64(p_values),
         },
         "caricatures": caricatures or {},
     }
     text = json.dumps(msgspec.to_builtins(data), separators=(",", ":"), allow_nan=False)
     return page(f"{a.id} and {b.id}: {measure.title}", text)
+
+
+def _float64(values: npt.NDArray[np.float64]) -> str:
+    return base64.b64encode(values.astype("<f8").tobytes()).decode()
 
 
 def page(title: str, data: str) -> str:

@@ -122,13 +122,10 @@ def _similarity(commands: Any) -> None:
     _snapshots(parser, "A", "B")
     _measure(parser)
     _layers_for_each(parser, "", "", "for A and once for B")
-    parser.add_argument(
-        "--permutations",
-        metavar="N",
-        type=count(0),
-        default=0,
-        help="permute the images of B so often, for the null; 199 or more also give p-values for "
-        "all pairs of layers together",
+    _permutations(
+        parser,
+        "permute the images of B so often, for the null; 199 or more also give p-values for all "
+        "pairs of layers together",
     )
     parser.add_argument(
         "--resamples",
@@ -281,9 +278,18 @@ def _report(commands: Any) -> None:
     _snapshots(parser, "A", "B")
     _measure(parser)
     _layers_for_each(parser, "", "", "for A and once for B")
+    _permutations(
+        parser,
+        "permute the images of B so often, and hatch the pairs that are not above this null; 19 "
+        "are the fewest that tell",
+    )
     parser.add_argument(
         "--out", type=path, metavar="FILE.html", required=True, help="the file to write"
     )
+
+
+def _permutations(parser: Any, meaning: str) -> None:
+    parser.add_argument("--permutations", metavar="N", type=count(0), default=0, help=meaning)
 
 
 def _measure(parser: Any) -> None:

@@ -70,7 +70,8 @@ def similarity(arguments: argparse.Namespace) -> int:
 def report(arguments: argparse.Namespace) -> int:
     """Write the comparison as a page."""
     measure, a, b = _opened(arguments)
-    wanted = Wanted(a, b, measure.name, layers=_layers(arguments.layers, a, b))
+    layers = _layers(arguments.layers, a, b)
+    wanted = Wanted(a, b, measure.name, arguments.permutations, layers=layers)
     file = output_file(arguments.out)
     assert file is not None
     file.write_text(report_html(a, b, _compared(wanted)), encoding="utf-8")

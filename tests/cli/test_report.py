@@ -56,6 +56,15 @@ def test_holds_the_graphs_and_the_matrix(
     assert data["matrix"]["columns"] == list(layers)
     assert set(data["graphs"]) == {"one/net@0", "two/net@0"}
 
+    assert data["matrix"]["p_values"] is None
+    permuted = command("report", hostile_logdir, *arguments, "--permutations", 19)
+    assert permuted.returncode == 0, permuted.stderr
+    (text,) = re.findall(r'id="modelcompare-data">(.*?)</script>', file.read_text(), re.DOTALL)
+    p_values = np.frombuffer(base64.b64decode(json.loads(text)["matrix"]["p_values"]), "<f8")
+    images = np.arange(120)
+    tested = compare(make_layers(1), layers, "mean_cca", groups=images, permutations=19)
+    np.testing.assert_allclose(p_values.reshape(3, 4), tested.p_value)
+
     chosen = command("report", hostile_logdir, *arguments, "--layers", "^(stem|top)$")
     assert chosen.returncode == 0, chosen.stderr
     (text,) = re.findall(r'id="modelcompare-data">(.*?)</script>', file.read_text(), re.DOTALL)

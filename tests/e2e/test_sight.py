@@ -13,6 +13,9 @@ import pytest
 from live_tab import Board, Tab, network, probe_images
 from playwright.sync_api import expect
 
+from tb_modelcompare import open_snapshot
+from tb_modelcompare.similarity import compare
+
 LONG = [f"backbone_stage_{'x' * 18}{k}{'y' * 18}_output" for k in range(8)]
 OTHERS = [f"畳み込み層_{k}_深さ方向に分離可能な畳み込みと活性化関数の出力" for k in range(7)]
 
@@ -149,19 +152,49 @@ def test_what_the_measure_says_little_of_is_hatched_and_exports_say_why(
     wide = {"a": "wide/wide@0", "b": "wide/wide@0"}
     tab.open(board.url, **wide, measure="mean_cca", view="both").settle()
     matrix = tab.frame.get_by_test_id("matrix")
-    expect(matrix.locator("rect.hatch")).to_have_count(4)  # two layers, of A and of B
+    expect(matrix.locator("path.hatch.rows")).to_have_count(1)
     expect(tab.frame.locator(".model path.hatch")).to_have_count(4)
-    for figure in ("matrix", "graph"):
+    for figure, hatched in (("matrix", 1), ("graph", 4)):
         document = tab.figure(figure, "svg")
         said = " ".join(svg_texts(document))
         assert "160 rows are fewer than 12 for each unit of big (200), high (180)" in said
-        assert document.count(b'class="hatch"') == 4
+        assert document.count(b'class="hatch"') == hatched
     texts = svg_texts(tab.figure("matrix", "svg"))
     assert {"Mean CCA", "A: wide/wide@0", "B: wide/wide@0", "big", "0.0", "1.0"} <= set(texts)
 
     tab.open(board.url, **wide, measure="unbiased_linear_cka", view="both").settle()
-    expect(matrix.locator("rect.hatch")).to_have_count(0)
-    expect(tab.frame.locator(".model path.hatch")).to_have_count(0)
+    expect(matrix.locator("path.hatch.rows")).to_have_count(0)
+    expect(tab.frame.locator(".model path.hatch.rows")).to_have_count(0)
+
+
+def test_what_is_not_above_its_null_is_hatched_and_dashed_and_exports_say_so(
+    tab: Tab, board: Board, logs: Path
+) -> None:
+    pair = {"a": "first/first@0", "b": "wide/wide@0", "measure": "unbiased_linear_cka"}
+    tab.open(board.url, **pair, view="both", lines="all").settle()
+    matrix = tab.frame.get_by_test_id("matrix")
+    hatched = matrix.locator("path.hatch.null")
+    hatched.wait_for(timeout=60_000, state="attached")
+    first, wide = (open_snapshot(logs, pair[side]) for side in "ab")
+    layers = {name: wide.activations(name) for name in wide.layer_names if name != "constant"}
+    images = np.arange(first.rows) // first.probe_record.positions_per_image
+    expected = compare(
+        first.all_activations(), layers, pair["measure"], groups=images, permutations=19
+    )
+    doubtful = expected.p_value > 0.05
+    assert doubtful.sum() > 0
+    cells = matrix.locator("canvas").bounding_box()["width"] / doubtful.shape[1]
+    widths = [float(one) for one in re.findall(r"h([\d.]+)v", hatched.get_attribute("d"))]
+    assert round(sum(widths) / cells) == doubtful.sum()
+    # A box is hatched where none of its layer's pairs is above the null.
+    boxes = tab.frame.locator(".model path.hatch.null")
+    assert boxes.count() == doubtful.all(axis=1).sum() + doubtful.all(axis=0).sum()
+    legend = tab.frame.locator(".legend .count")
+    expect(legend).to_contain_text("dashed: not above the null")
+    graph = tab.figure("graph", "svg")
+    assert graph.count(b"stroke-dasharray") == doubtful.sum()
+    assert "dashed: not above the null" in " ".join(svg_texts(graph))
+    assert "Hatched thinly: not above the null" in " ".join(svg_texts(tab.figure("matrix", "svg")))
 
 
 def test_a_click_on_a_line_shows_its_pair_with_interval_and_null(tab: Tab, board: Board) -> None:

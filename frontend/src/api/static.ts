@@ -8,8 +8,8 @@ export interface ReportData {
   measures: Measures;
   /** By snapshot id. */
   graphs: Record<string, LayerGraph>;
-  /** `values`: float64, little-endian, row after row, base64. */
-  matrix: MatrixInfo & { values: string };
+  /** `values`, `p_values`: float64, little-endian, row after row, base64. */
+  matrix: MatrixInfo & { values: string; p_values: string | null };
   /** Pictures of a photo as layers see it, by snapshot id and layer, as data addresses. */
   caricatures?: Record<string, Record<string, string>>;
 }
@@ -58,10 +58,15 @@ export function staticSource(data: ReportData): Source {
     matrix: async (id): Promise<Matrix> => {
       const { a, b, rows, columns } = data.matrix;
       const values = decode(data.matrix.values);
-      if (id === AS_WRITTEN) return { ...data.matrix, values };
-      const turned = columns.flatMap((_, j) => rows.map((_, i) => values[i * columns.length + j]!));
+      const p_values = data.matrix.p_values === null ? null : decode(data.matrix.p_values);
+      if (id === AS_WRITTEN) return { ...data.matrix, values, p_values };
+      const turned = (all: Float64Array): Float64Array =>
+        Float64Array.from(
+          columns.flatMap((_, j) => rows.map((_, i) => all[i * columns.length + j]!)),
+        );
       const sides = { a: b, b: a, rows: columns, columns: rows };
-      return { ...data.matrix, ...sides, values: Float64Array.from(turned) };
+      const both = { values: turned(values), p_values: p_values && turned(p_values) };
+      return { ...data.matrix, ...sides, ...both };
     },
   };
 }

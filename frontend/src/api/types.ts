@@ -70,6 +70,8 @@ export interface Matrix extends MatrixInfo {
   values: Float64Array;
   /** Of an estimate: between which the exact values are. */
   ends?: { low: Float64Array; high: Float64Array } | null;
+  /** In a report: how often permuted images give as much, of each pair. */
+  p_values?: Float64Array | null;
 }
 
 interface Values {

@@ -1,4 +1,5 @@
 import type { Matrix } from '../api/types';
+import type { Doubt } from './hatch';
 
 /** A field of a CSV file: quoted where it must be, and never read as a formula. */
 function field(text: string): string {
@@ -16,11 +17,17 @@ export function matrixCsv(matrix: Pick<Matrix, 'rows' | 'columns' | 'values'>): 
   return [['', ...matrix.columns.map(field)].join(','), ...lines, ''].join('\n');
 }
 
-export function matrixJson(matrix: Matrix): string {
+/** With the reason for each pair that the measure cannot tell. */
+export function matrixJson(
+  matrix: Matrix,
+  doubt: (row: number, column: number) => Doubt | null,
+): string {
   const { a, b, measure, rows, columns, low, high, warnings } = matrix;
   const width = columns.length;
   const values = rows.map((_, row) => [...matrix.values.slice(row * width, (row + 1) * width)]);
-  return JSON.stringify({ a, b, measure, low, high, warnings, rows, columns, values }, null, 1);
+  const doubts = rows.map((_, row) => columns.map((_, column) => doubt(row, column)));
+  const all = { a, b, measure, low, high, warnings, rows, columns, values, doubts };
+  return JSON.stringify(all, null, 1);
 }
 
 /** One row of a list: what is in a column by the column's name. Null where there is nothing. */

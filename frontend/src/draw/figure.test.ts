@@ -52,7 +52,7 @@ describe('figure', () => {
       titles,
       ['caption', warning],
       () => '#123456',
-      (side) => side === 'a',
+      (side) => (side === 'a' ? 'rows' : null),
     );
     const written = [...svg.matchAll(/<text[^>]*>([^<]*)</g)].map((found) => found[1]!);
     expect(written.join(' ')).toContain('layer end');

@@ -2,8 +2,8 @@ import type { Pairs } from '../align/select';
 import type { Layout, PlacedBox } from '../layout/place';
 import { lineTicks, stroke } from './encode';
 import { placeLabels, type Label } from './labels';
-import { lineOf, linePath, type Anchor, type Gap, type Scene } from './lines';
-import { hatchPattern } from './hatch';
+import { DASHES, lineOf, linePath, type Anchor, type Gap, type Scene } from './lines';
+import { hatchPattern, type Doubt } from './hatch';
 import { outlinePath } from './outline';
 import { leastFont, sizeOn, type Paper } from './paper';
 import { wrap } from './wrap';
@@ -73,7 +73,7 @@ export function figureSvg(
   titles: Record<Side, string>,
   captions: readonly string[],
   colours: Colours,
-  isBiased: (side: Side, box: PlacedBox) => boolean = () => false,
+  doubtOfBox: (side: Side, box: PlacedBox) => Doubt | null = () => null,
   paper: Paper | null = null,
 ): string {
   const width = figure.width + 2 * MARGIN;
@@ -106,6 +106,7 @@ export function figureSvg(
     const { width: thickness, opacity } = stroke(line.value, scene.encoding);
     out.push(
       `<path d="${linePath(from, to, scene.gap)}" fill="none" stroke="${colours('--line')}" ` +
+        (scene.dashed?.(pair) ? `stroke-dasharray="${DASHES.join(' ')}" ` : '') +
         `stroke-width="${n(thickness)}" stroke-opacity="${n(opacity)}"/>`,
     );
   }
@@ -116,10 +117,11 @@ export function figureSvg(
           `d="${outlinePath(box)}" fill="${colours(`--${side}`)}" stroke="${colours('--page')}">` +
           `<title>${escape(box.label)}</title></path>`,
       );
-      if (isBiased(side, box)) {
+      const doubt = doubtOfBox(side, box);
+      if (doubt) {
         out.push(
           `<path class="hatch" transform="translate(${n(box.x)} ${n(figure.tops[side] + box.y)})" ` +
-            `d="${outlinePath(box)}" fill="url(#graph-hatch)"/>`,
+            `d="${outlinePath(box)}" fill="url(#graph-hatch-${doubt})"/>`,
         );
       }
     }
@@ -147,7 +149,7 @@ export function figureSvg(
     `<svg xmlns="http://www.w3.org/2000/svg" ${sizeOn(paper, width, height)} ` +
     `viewBox="${-MARGIN} ${-MARGIN} ${n(width)} ${n(height)}" ` +
     `font-family="Roboto, system-ui, Helvetica, Arial, sans-serif" font-size="${n(font)}">` +
-    `<defs>${hatchPattern('graph-hatch', colours('--text'))}</defs>` +
+    `<defs>${(['rows', 'null'] as const).map((why) => hatchPattern(`graph-hatch-${why}`, colours('--text'), why)).join('')}</defs>` +
     `<rect x="${-MARGIN}" y="${-MARGIN}" width="100%" height="100%" fill="${colours('--page')}"/>` +
     `${out.join('\n')}</svg>`
   );

@@ -2,7 +2,7 @@ import { bestInRow, type Table } from '../align/matrix';
 import type { Matrix } from '../api/types';
 import { heat, readableTicks, type Encoding } from './encode';
 import { escape, type Colours, type Side } from './figure';
-import { HATCH, hatchPattern } from './hatch';
+import { cellsPath, HATCH, hatchPattern, type Doubt } from './hatch';
 import { tablePicture } from './heat';
 import { leastFont, sizeOn, unitsOf, type Paper } from './paper';
 import { LETTER, wrap } from './wrap';
@@ -23,8 +23,8 @@ export interface MatrixFigure {
   /** What the numbers are. */
   title: string;
   models: Record<Side, string>;
-  /** Layers of which the measure can say little. */
-  biased: Record<Side, readonly boolean[]>;
+  /** Why the measure cannot tell how alike a pair is. */
+  doubt: (row: number, column: number) => Doubt | null;
   /** What else the caption says, first. */
   caption?: readonly string[];
   paper?: Paper | null;
@@ -32,7 +32,7 @@ export interface MatrixFigure {
 
 /** The matrix as a document of its own, every layer named; cells are one embedded picture. */
 export function matrixSvg(figure: MatrixFigure, colours: Colours): string {
-  const { matrix, table, encoding, title, models, biased, caption = [], paper = null } = figure;
+  const { matrix, table, encoding, title, models, doubt, caption = [], paper = null } = figure;
   const font = paper ? leastFont(0, paper) : FONT;
   const longest = (names: readonly string[]): number =>
     Math.ceil(Math.max(0, ...names.map((name) => name.length)) * font * LETTER) + 8;
@@ -44,12 +44,16 @@ export function matrixSvg(figure: MatrixFigure, colours: Colours): string {
   const top = TITLE + longest(matrix.columns) + 18;
   const barX = left + width + BAR.gap;
   const whole = Math.max(paper ? 0 : LEAST_WIDTH, barX + BAR.width + BAR.ticks);
+  const doubted = (['rows', 'null'] as const).flatMap((why): [Doubt, string][] => {
+    const is = (row: number, column: number): boolean => doubt(row, column) === why;
+    const place = { left, top, wide: cell, tall };
+    const path = cellsPath(table.rows, table.columns, is, place);
+    return path ? [[why, path]] : [];
+  });
   const notes = [
     ...caption,
     'Rows are layers of A and columns layers of B, the input first. A white dot marks the best match of each row.',
-    ...(biased.a.concat(biased.b).some(Boolean)
-      ? [`${HATCH[0]!.toUpperCase()}${HATCH.slice(1)}.`]
-      : []),
+    ...doubted.map(([why]) => `${HATCH[why][0]!.toUpperCase()}${HATCH[why].slice(1)}.`),
     ...matrix.warnings,
   ].flatMap((note) => wrap(note, whole, font));
   const barHeight = Math.max(height, 60);
@@ -65,10 +69,9 @@ export function matrixSvg(figure: MatrixFigure, colours: Colours): string {
       ? ''
       : upright(left + (column + 0.5) * cell + font / 3, top - 6, name, 'start'),
   );
-  const hatched = [
-    ...biased.a.map((is, row) => (is ? rect(left, top + row * tall, width, tall) : '')),
-    ...biased.b.map((is, column) => (is ? rect(left + column * cell, top, cell, height) : '')),
-  ];
+  const hatched = doubted.map(
+    ([why, path]) => `<path class="hatch" d="${path}" fill="url(#matrix-hatch-${why})"/>`,
+  );
   const dots = matrix.rows.map((_, row) => {
     const column = bestInRow(table, row);
     const at = `cx="${left + (column + 0.5) * cell}" cy="${top + (row + 0.5) * tall}"`;
@@ -94,7 +97,7 @@ export function matrixSvg(figure: MatrixFigure, colours: Colours): string {
     `${sizeOn(paper, whole + 2 * MARGIN, bottom + 2 * MARGIN)} viewBox="${-MARGIN} ${-MARGIN} ${whole + 2 * MARGIN} ` +
     `${bottom + 2 * MARGIN}" fill="${colours('--soft')}" ` +
     `font-family="Roboto, system-ui, Helvetica, Arial, sans-serif" font-size="${font}">` +
-    `<defs>${hatchPattern('matrix-hatch', '#fff')}</defs>` +
+    `<defs>${doubted.map(([why]) => hatchPattern(`matrix-hatch-${why}`, '#fff', why)).join('')}</defs>` +
     `<rect x="${-MARGIN}" y="${-MARGIN}" width="100%" height="100%" fill="${colours('--page')}"/>` +
     `<text class="title" x="0" y="12" font-size="14" fill="${colours('--text')}">` +
     `${escape(title)}</text>` +
@@ -117,8 +120,5 @@ export function matrixSvg(figure: MatrixFigure, colours: Colours): string {
       `<text transform="translate(${x} ${y}) rotate(-90)" text-anchor="${where}">` +
       `${escape(content)}</text>`
     );
-  }
-  function rect(x: number, y: number, w: number, h: number): string {
-    return `<rect class="hatch" x="${x}" y="${y}" width="${w}" height="${h}" fill="url(#matrix-hatch)"/>`;
   }
 }

@@ -22,7 +22,12 @@ export interface Scene {
   columns: readonly (Anchor | undefined)[];
   gap: Gap;
   encoding: Encoding;
+  /** Which lines are dashed: the measure cannot tell that their ends are alike. Null for none. */
+  dashed?: ((pair: number) => boolean) | null;
 }
+
+/** Lengths of the dashes and of the gaps between them. */
+export const DASHES = [5, 4];
 
 // So near counts as on the line, and of so many lines the strongest can be pointed at.
 const REACH = 5;
@@ -61,6 +66,8 @@ export const MOST_LINES = 20_000;
 
 /** How far a line goes on upright, as a share of the room between the models. */
 const BEND = 0.45;
+
+const SOLID: number[] = [];
 
 type Pen = Pick<CanvasRenderingContext2D, 'moveTo' | 'lineTo' | 'bezierCurveTo'>;
 
@@ -108,6 +115,7 @@ export function drawLines(
     const { width, opacity } = stroke(line.value, scene.encoding);
     context.lineWidth = width;
     context.globalAlpha = opacity;
+    context.setLineDash(scene.dashed?.(pairs[at]!) ? DASHES : SOLID);
     context.beginPath();
     trace(context, from, to, scene.gap);
     context.stroke();

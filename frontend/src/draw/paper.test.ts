@@ -28,7 +28,7 @@ describe('paper', () => {
       encoding: { low: 0, high: 1, sign: 1 as const },
     };
     const titles = { a: 'A: r/n@3', b: 'B: r/m@0' };
-    const none = (): boolean => false;
+    const none = (): null => null;
     const graph = figureSvg(figure, scene, new Uint32Array(), titles, ['c'], () => '#123', none, {
       mm,
     });

@@ -94,7 +94,7 @@ export function createFollower(source: Source) {
 
 export type Follower = ReturnType<typeof createFollower>;
 
-// A selection that stays for so long is looked at: what costs something is computed then.
+/** A selection that stays for so long is looked at: what costs something is computed then. */
 const DWELL_MS = 700;
 
 /**
@@ -105,6 +105,7 @@ export function createDwell<T>(
   source: Source,
   request: () => string | null,
   read: (job: Job) => Promise<T>,
+  dwell = DWELL_MS,
 ) {
   const follower = createFollower(source);
   let known = $state.raw<{ of: string; found: T } | null>(null);
@@ -122,7 +123,7 @@ export function createDwell<T>(
   $effect(() => {
     const wanted = request();
     if (wanted === null || untrack(() => known?.of) === wanted) return;
-    const timer = setTimeout(() => ask(wanted), DWELL_MS);
+    const timer = setTimeout(() => ask(wanted), dwell);
     return () => {
       clearTimeout(timer);
       follower.leave();

@@ -9,18 +9,28 @@ import {
 } from '../align/matrix';
 import { isOwn } from '../api/own';
 import type { Source } from '../api/source';
-import type { Null, JobRequest, Matrix, MeasureInfo, SnapshotInfo } from '../api/types';
+import type {
+  Null,
+  JobRequest,
+  Matrix,
+  MeasureInfo,
+  Significance,
+  SnapshotInfo,
+} from '../api/types';
 import { domain, format, type Encoding } from '../draw/encode';
 import type { Side } from '../draw/figure';
 import type { Parameters } from '../host/hash';
 import { LETTERS, shortNames } from '../layout/names';
-import { biasedLayers } from './bias';
+import { biasedLayers, PERMUTATIONS, spreadOut, type Doubts } from './doubt';
 import { OTHER, readView, SIDES, type Selection, type View } from './address';
-import { asNamedError, createFollower } from './jobs.svelte';
+import { asNamedError, createDwell, createFollower } from './jobs.svelte';
 import { createReader, type Logs } from './logs.svelte';
 
 export { asNamedError, OTHER, SIDES };
 export type { Selection, Side };
+
+/** So long nothing else may be asked for before all pairs are compared with their null. */
+const NULL_DWELL_MS = 3000;
 
 /** In the sign of the measure's strength. */
 export interface Interval {
@@ -165,6 +175,39 @@ export function createSession(source: Source, parameters: Parameters) {
     return biasedLayers(layerNames(side), measureDrawn, data.graphs[side], rows);
   }
 
+  /** Whether values are above their null is asked of all pairs but those of biased layers. */
+  const nullTest = createDwell(
+    source,
+    () => {
+      // Whoever has just chosen something waits for that first.
+      void [view.selection, view.unit, view.pair];
+      const { a, b, measure: name } = view;
+      if (!source.live || !matrix || matrix.look === 'first' || matrix.p_values) return null;
+      const layers_a = matrix.rows.filter((_, at) => !bias.a[at]);
+      const layers_b = matrix.columns.filter((_, at) => !bias.b[at]);
+      if (!layers_a.length || !layers_b.length) return null;
+      const layers = { layers_a, layers_b };
+      return JSON.stringify({
+        ...{ kind: 'significance', a, b, measure: name },
+        ...layers,
+        ...{ permutations: PERMUTATIONS, resamples: 0 },
+      });
+    },
+    async (job) => {
+      const [{ rows, columns }, values] = await Promise.all([
+        source.result<Significance>(job.id),
+        source.array(job.id, 'p_value'),
+      ]);
+      return { rows, columns, values };
+    },
+    NULL_DWELL_MS,
+  );
+  const doubts = $derived.by<Doubts>(() => {
+    const found = stale ? null : nullTest.found;
+    const tested = found && spreadOut(found, layerNames('a'), layerNames('b'));
+    return { biased: bias, pValues: drawn?.p_values ?? tested };
+  });
+
   function select(selection: Selection | null): void {
     const same =
       selection?.side === view.selection?.side && selection?.layer === view.selection?.layer;
@@ -225,6 +268,7 @@ export function createSession(source: Source, parameters: Parameters) {
     jobs: [
       { what: 'Comparing', follower: comparison },
       { what: 'Null', follower: nullJob },
+      { what: 'Which pairs are above it', follower: nullTest.follower },
     ],
     computeNull,
     /** Whether what is drawn is the former choice, as the present one is still computed. */
@@ -315,9 +359,9 @@ export function createSession(source: Source, parameters: Parameters) {
       select({ side: 'a', layer: a });
       view.pair = b;
     },
-    /** Of each layer, whether the measure says little of it. */
-    get biased(): Record<Side, readonly boolean[]> {
-      return bias;
+    /** Of what the measure cannot tell how alike it is: read it with `doubtOf`. */
+    get doubts(): Doubts {
+      return doubts;
     },
     swap(): void {
       [view.a, view.b] = [view.b, view.a];

@@ -1,9 +1,10 @@
 import { choose, indicesOf, NO_TABLE, withoutIdentity, type Table } from '../../align/matrix';
 import { candidates, reaching } from '../../align/select';
 import type { Side } from '../../draw/figure';
-import { HATCH } from '../../draw/hatch';
+import { DASHED, HATCH, type Doubt } from '../../draw/hatch';
 import { MOST_LINES } from '../../draw/lines';
 import type { Layout, PlacedBox } from '../../layout/place';
+import { doubtOf, doubtOfLayer } from '../../state/doubt';
 import { keptNames } from '../../state/filter';
 import { SIDES } from '../../state/address';
 import type { Session } from '../../state/session.svelte';
@@ -14,8 +15,8 @@ export const NO_PAIRS = new Uint32Array();
 export function createBoxLines(
   session: Pick<
     Session,
-    | 'biased'
     | 'data'
+    | 'doubts'
     | 'encoding'
     | 'layerNames'
     | 'scale'
@@ -79,16 +80,29 @@ export function createBoxLines(
       : `the strongest ${few.toLocaleString('en')} of ${total.toLocaleString('en')} lines`,
   );
 
-  function isBiased(side: Side, box: PlacedBox): boolean {
-    if (box.layers.length === 0) return false;
-    return session.biased[side][session.layerNames(side).indexOf(speaker(side, box))] ?? false;
+  /** Why the measure cannot tell what a box is like; null where it can. */
+  function doubtOfBox(side: Side, box: PlacedBox): Doubt | null {
+    if (box.layers.length === 0) return null;
+    const index = session.layerNames(side).indexOf(speaker(side, box));
+    return index < 0 ? null : doubtOfLayer(session.doubts, side, index);
+  }
+  const doubted = $derived(
+    SIDES.flatMap((side) => boxes[side].map((box) => doubtOfBox(side, box))),
+  );
+  /** Whether the line of a pair of boxes is no more than the null gives. */
+  function isAsNull(pair: number): boolean {
+    const row = indices.a[Math.floor(pair / boxes.b.length)]!;
+    const column = indices.b[pair % boxes.b.length]!;
+    return row >= 0 && column >= 0 && doubtOf(session.doubts, row, column) === 'null';
   }
   const notes = $derived([
     count,
     ...(itself ? ['none from a layer to itself'] : []),
     ...(encoding.open ? ['none at the null or below'] : []),
     ...(session.view.filter ? [`filter: ${session.view.filter}`] : []),
-    ...(SIDES.some((side) => boxes[side].some((box) => isBiased(side, box))) ? [HATCH] : []),
+    ...(doubted.includes('rows') ? [HATCH.rows] : []),
+    ...(doubted.includes('null') ? [HATCH.null] : []),
+    ...(session.doubts.pValues && lines.some(isAsNull) ? [DASHED] : []),
     ...(SIDES.some((side) => layouts()[side].boxes.some((box) => box.outline === 'block'))
       ? ['a folded block by its last layer']
       : []),
@@ -96,7 +110,8 @@ export function createBoxLines(
 
   return {
     speaker,
-    isBiased,
+    doubtOfBox,
+    isAsNull,
     /** How many lines there are, and what is to be known of them, in words. */
     get notes() {
       return notes;

@@ -41,9 +41,10 @@ export function exportedFigure(
     columns: drawn.boxes.b.map((box) => anchor(figure, 'b', box)),
     gap: figure.gap,
     encoding: drawn.encoding,
+    dashed: drawn.isAsNull,
   };
   const captions = [`${captionOf(session)}; ${drawn.notes.join('; ')}.`, ...session.warnings];
   const titles = { a: title('a'), b: title('b') };
-  const { lines, isBiased } = drawn;
-  return figureSvg(figure, scene, lines, titles, captions, paperColour, isBiased, paper);
+  const { lines, doubtOfBox } = drawn;
+  return figureSvg(figure, scene, lines, titles, captions, paperColour, doubtOfBox, paper);
 }
