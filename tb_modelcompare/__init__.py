@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from tb_modelcompare.version import __version__
 
 if TYPE_CHECKING:
+    from tb_modelcompare.compare.behaviour import behaviour
     from tb_modelcompare.log.reader import list_snapshots, open_snapshot
     from tb_modelcompare.log.snapshot import Snapshot
     from tb_modelcompare.log.writer import SummaryWriter
@@ -28,6 +29,7 @@ __all__ = [
     "SummaryWriter",
     "__version__",
     "analogies",
+    "behaviour",
     "caricatures",
     "list_snapshots",
     "open_snapshot",
@@ -40,6 +42,7 @@ _HOME = {
     "Snapshot": "tb_modelcompare.log.snapshot",
     "SummaryWriter": "tb_modelcompare.log.writer",
     "analogies": "tb_modelcompare.notebook",
+    "behaviour": "tb_modelcompare.compare.behaviour",
     "caricatures": "tb_modelcompare.notebook",
     "list_snapshots": "tb_modelcompare.log.reader",
     "open_snapshot": "tb_modelcompare.log.reader",

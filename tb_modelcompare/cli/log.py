@@ -10,6 +10,7 @@ from tb_modelcompare.capture.contract import compiled_pattern
 from tb_modelcompare.cli.probe import probe_of
 from tb_modelcompare.cli.serve import serve
 from tb_modelcompare.cli.text import printable, say
+from tb_modelcompare.compare.behaviour import behaviour_if_known
 from tb_modelcompare.errors import LogDirectoryError, ModelFileError, OptionError, ProbeError
 from tb_modelcompare.log.entries import checked_name, checked_run_dir, checked_step
 from tb_modelcompare.log.reader import list_snapshots
@@ -64,6 +65,9 @@ def compare(arguments: argparse.Namespace) -> int:
         _log_model(arguments, model, name, str(directory), 0, how, probe)
         for model, name, directory, how in zip(models, names, runs, preprocessing, strict=True)
     ]
+    answers = behaviour_if_known(*snapshots)
+    if answers is not None:
+        print(answers, flush=True)
     ids = tuple(f"{Path(one.run_dir).name}/{one.name}@{one.step}" for one in snapshots)
     serve(arguments, arguments.logdir, (("both models", ids[0], ids[1]),))
     return 0

@@ -219,8 +219,9 @@ def _analogies(commands: Any) -> None:
     parser.add_argument(
         "unit",
         metavar="LAYER:UNIT",
-        help="such as mixed4a:17, a sum or difference of units such as mixed4a:17+5-3, or "
-        "mixed4a:FILE.npy, an array with a weight for each unit of the layer",
+        help="such as mixed4a:17, a sum or difference of units such as mixed4a:17+5-3, "
+        "mixed4a:class=cat for the direction of a class by the probe's labels (whitened-class=), "
+        "or mixed4a:FILE.npy, an array with a weight for each unit of the layer",
     )
     parser.add_argument("b", metavar="B", nargs="+", help=f"snapshots: {_SNAPSHOT}")
     parser.add_argument(

@@ -90,6 +90,10 @@ class SelfCheckWarning(UserWarning):
     """A layer that is logged depends on its batch, or could not be compared with the framework."""
 
 
+class ImplausibleOutputsWarning(UserWarning):
+    """What a model computes looks as if it was not shown what it wants; check preprocessing."""
+
+
 _COMPARED_NAMES, _COMPARED_LETTERS = 2000, 100
 
 

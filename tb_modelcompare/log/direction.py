@@ -117,8 +117,9 @@ def weighted_direction(
 def parsed_direction(text: str, snapshot: Snapshot) -> Direction:
     """A direction in the words of the command line.
 
-    LAYER:17 is a unit, LAYER:17+5-3 a sum of units, and LAYER:FILE.npy an array of weights. The
-    names of layers and files may hold colons.
+    LAYER:17 is a unit, LAYER:17+5-3 a sum of units, LAYER:class=cat the direction of a class,
+    LAYER:whitened-class=cat the same whitened, and LAYER:FILE.npy an array of weights. The names of
+    layers and files may hold colons.
 
     Raises
     ------
@@ -126,6 +127,8 @@ def parsed_direction(text: str, snapshot: Snapshot) -> Direction:
         If there is no such layer or unit, or if the text is none of these.
     ActivationError
         If the file holds no direction of the layer.
+    ProbeError
+        If there is no such class.
     """
     layer, _, what = text.rpartition(":")  # for a message, where there is no such layer
     known = [name for name in snapshot.layer_names if text.startswith(f"{name}:")]
@@ -140,12 +143,22 @@ def parsed_direction(text: str, snapshot: Snapshot) -> Direction:
             for sign, unit in zip(signs, units, strict=True)
         )
         return _direction(snapshot, layer, np.asarray(total), f"{layer}:{what}")
+    for words, whitened in (("class=", False), ("whitened-class=", True)):
+        if known and what.startswith(words):
+            return snapshot.layer(layer).direction(_class(what[len(words) :], snapshot), whitened)
     if layer and what.endswith(".npy"):
         return weighted_direction(snapshot, layer, _weights_of(what), f"{layer}:{Path(what).stem}")
     raise UnknownSnapshotError(
-        f"{text!r} is no unit; give LAYER:UNIT, such as conv1:7, a sum such as conv1:7+3-2, or "
-        "LAYER:FILE.npy with a weight for each unit"
+        f"{text!r} is no unit; give LAYER:UNIT, such as conv1:7, a sum such as conv1:7+3-2, "
+        "LAYER:class=NAME, or LAYER:FILE.npy with a weight for each unit"
     )
+
+
+def _class(text: str, snapshot: Snapshot) -> str | int:
+    """A class by its name, or by its number where classes have no names."""
+    labels = snapshot.labels()
+    named = labels is not None and labels.names is not None
+    return int(text) if not named and text.isascii() and text.isdigit() else text
 
 
 def _weights_of(file: str) -> npt.NDArray[Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +63,29 @@ def check_options(frozen: bool, batch_size: int, progress: bool, dtype: str) -> 
     true_or_false("progress", progress)
 
 
-def as_sampled(layer: str, array: npt.ArrayLike) -> Sampled:
+def checked_activations(
+    activations: Any, graph: LayerGraph | None
+) -> tuple[tuple[str, ...], list[Sampled], LayerGraph]:
+    """Names of layers, their activations, and their graph, which is a chain if none is given.
+
+    Raises
+    ------
+    ActivationError
+        If there is no layer, or one is no matrix of real numbers.
+    """
+    if not isinstance(activations, Mapping) or not activations:
+        raise ActivationError(
+            f"activations is {activations!r:.100}; give a mapping from at least one layer's "
+            f"name to its array"
+        )
+    if graph is not None and not isinstance(graph, LayerGraph):
+        raise ActivationError(f"graph is {graph!r:.100}; give a LayerGraph, or leave it out")
+    sampled = [_as_sampled(layer, array) for layer, array in activations.items()]
+    layers = tuple(activations)
+    return layers, sampled, graph or _chain(layers, [one.values.shape[1] for one in sampled])
+
+
+def _as_sampled(layer: str, array: npt.ArrayLike) -> Sampled:
     """A layer's activations (rows, units), given as an array, or ActivationError."""
     if not isinstance(layer, str) or not 0 < len(layer) <= 1024 or not layer.isprintable():
         raise ActivationError(
@@ -79,7 +101,7 @@ def as_sampled(layer: str, array: npt.ArrayLike) -> Sampled:
         return Sampled(np.asarray(values, dtype=np.float32), None)
 
 
-def chain(layers: Sequence[str], units: Sequence[int]) -> LayerGraph:
+def _chain(layers: Sequence[str], units: Sequence[int]) -> LayerGraph:
     """The graph of layers of which nothing but their order is known."""
     return LayerGraph(
         tuple(

@@ -11,6 +11,8 @@ import numpy.typing as npt
 
 from tb_modelcompare.errors import ActivationError, ProbeMismatchError
 from tb_modelcompare.errors.checks import number
+from tb_modelcompare.log.class_direction import class_weights
+from tb_modelcompare.log.direction import Direction
 from tb_modelcompare.log.index import LayerRecord
 
 if TYPE_CHECKING:
@@ -58,6 +60,35 @@ class Layer(LayerRecord):
             If the file is not there, or not what was logged.
         """
         return self.snapshot.activations(self.name)
+
+    def direction(self, class_: str | int, whitened: bool = False) -> Direction:
+        """The direction of a class: from the mean of other images to the mean of its own.
+
+        Parameters
+        ----------
+        class_ : str or int
+            The name or number of a class, by the labels of the probe.
+        whitened : bool
+            By default, how the class differs from the others, `m_class - m_others`. Whitened, the
+            direction along which activity tells the class best from the others,
+            `(Σ + 10⁻³ tr(Σ) / d · I)⁻¹ (m_class - m_others)` with the covariance Σ of the images'
+            means over d units (Fisher 1936): what many units share counts less in it.
+
+        Returns
+        -------
+        Direction
+            Each image counts once, by the mean of its rows.
+
+        Raises
+        ------
+        ProbeError
+            If the probe was logged without labels, or has no image of the class, or of another.
+        ActivationError
+            If the class does not differ from the others.
+        """
+        weights, name = class_weights(self, class_, whitened)
+        words = "whitened-class" if whitened else "class"
+        return self.snapshot.direction(self.name, weights, f"{self.name}:{words}={name}")
 
     def covariance(self, other: Layer | None = None) -> Matrix:
         """The second moment of this layer with another: `X' Y / rows`, not centred.

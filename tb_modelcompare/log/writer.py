@@ -15,7 +15,6 @@ from tb_modelcompare.capture.chief import is_chief
 from tb_modelcompare.capture.open import open_model
 from tb_modelcompare.capture.receptive import ReceptiveField
 from tb_modelcompare.errors import (
-    ActivationError,
     LogDirectoryError,
     ModelCompareError,
 )
@@ -24,9 +23,8 @@ from tb_modelcompare.graph import LayerGraph, annotate
 from tb_modelcompare.log.alignments import write_alignment
 from tb_modelcompare.log.assets import Asset, writing_below
 from tb_modelcompare.log.entries import (
-    as_sampled,
-    chain,
     check_options,
+    checked_activations,
     checked_name,
     checked_run_dir,
     checked_step,
@@ -36,11 +34,13 @@ from tb_modelcompare.log.format import DTYPES, Dtype
 from tb_modelcompare.log.graphs_tab import graphs_tab_event, run_graph_event
 from tb_modelcompare.log.lines import Lines, line_values
 from tb_modelcompare.log.opening import Named, opened
+from tb_modelcompare.log.plausibility import Observed
 from tb_modelcompare.log.probe_record import ProbeRecord
 from tb_modelcompare.log.removal import remove_folders, snapshots_of_run
 from tb_modelcompare.log.reporting import (
     fields_of,
     frozen_or_why_not,
+    say_accuracy,
     warn_of_left_out,
     with_progress,
 )
@@ -176,10 +176,14 @@ class SummaryWriter:
         recording = capture.prepare(
             open_model(model, self._probe), self._probe, preprocessing, layers, reduction
         )
-        if is_chief(model):
-            self.add_recording(name, recording, step, frozen, batch_size, progress, dtype)
-        else:
+        if not is_chief(model):
             recording.take_part(batch_size)
+            return
+        observed = Observed(recording)
+        self._log(name, recording, step, frozen, batch_size, progress, dtype, observed)
+        observed.warn(name, stacklevel=3)
+        if progress:
+            say_accuracy(name, observed.top_1())
 
     def add_recording(
         self,
@@ -210,10 +214,25 @@ class SummaryWriter:
         if not is_chief():
             recording.take_part(batch_size)
             return
+        self._log(name, recording, step, frozen, batch_size, progress, dtype)
+
+    def _log(
+        self,
+        name: str,
+        recording: capture.Recording,
+        step: int,
+        frozen: bool,
+        batch_size: int,
+        progress: bool,
+        dtype: Dtype,
+        observed: Observed | None = None,
+    ) -> None:
         graph_def, problem = frozen_or_why_not(name, recording) if frozen else (None, None)
         batches = recording.batches(batch_size)
         if progress:
             batches = with_progress(batches, self._probe, batch_size, name, dtype)
+        if observed is not None:
+            batches = observed.watching(batches)
         graph = annotate(recording.model.graph)
         if graph_def is not None:
             self._fields[name] = graph, fields_of(graph_def)
@@ -240,7 +259,7 @@ class SummaryWriter:
             for _ in batches:  # other processes may be computing together with this one
                 pass
             raise
-        warn_of_left_out(name, left_out, stacklevel=4)  # add_model is between
+        warn_of_left_out(name, left_out, stacklevel=4)  # two methods are between
 
     def add_activations(
         self,
@@ -275,17 +294,7 @@ class SummaryWriter:
         """
         self._check(name, step)
         one_of("dtype", dtype, DTYPES)
-        if not isinstance(activations, Mapping) or not activations:
-            raise ActivationError(
-                f"activations is {activations!r:.100}; give a mapping from at least one layer's "
-                f"name to its array"
-            )
-        if graph is not None and not isinstance(graph, LayerGraph):
-            raise ActivationError(f"graph is {graph!r:.100}; give a LayerGraph, or leave it out")
-        sampled = [as_sampled(layer, array) for layer, array in activations.items()]
-        layers = tuple(activations)
-        if graph is None:
-            graph = chain(layers, [s.values.shape[1] for s in sampled])
+        layers, sampled, graph = checked_activations(activations, graph)
         if not is_chief():
             return
         with writing_below(self._run_dir):

@@ -17,7 +17,7 @@ import pytest
 from command_line import COMMAND, Run
 from PIL import Image
 
-from tb_modelcompare import open_snapshot
+from tb_modelcompare import behaviour, open_snapshot
 
 OPTIONS = ("--size", 32, "--positions", 2, "--layers", "conv|classes")
 
@@ -68,6 +68,28 @@ def test_both_models_are_logged_on_one_probe(
     assert before.layer_names == after.layer_names == ("conv", "classes")
     done = inside("similarity", tmp_path / "logs", "before-net", "after-net")
     assert done.returncode == 0, done.stderr
+
+
+def test_labels_give_accuracies_and_how_alike_the_answers_are(
+    inside: Run, models: tuple[Path, Path], photos: Path, tmp_path: Path
+) -> None:
+    table = tmp_path / "labels.csv"
+    table.write_text("".join(f"{number}.png,{number % 5}\n" for number in range(12)))
+    log = (*models, "--probe", photos, *OPTIONS, "--no-serve")
+    done = inside("compare", *log, "--logdir", tmp_path / "logs", "--labels", table)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("top-1") == 2
+    found = behaviour(f"{tmp_path}/logs:before-net", f"{tmp_path}/logs:after-net")
+    assert found.top_1 is not None
+    assert str(found) in done.stdout.splitlines()
+    for labels, complaint in (("folders", "is in no folder"), (photos / "0.png", "as text")):
+        done = inside("compare", *log, "--logdir", tmp_path / "other", "--labels", labels)
+        assert done.returncode == 2
+        assert complaint in done.stderr
+    table.write_text("0.png,1\n")
+    done = inside("compare", *log, "--logdir", tmp_path / "other", "--labels", table)
+    assert done.returncode == 2
+    assert "no line for 1.png" in done.stderr
 
 
 def test_nothing_that_is_there_is_logged_over(

@@ -49,3 +49,25 @@ def test_options_of_arrays_are_not_for_photos(command: Run, encoder: Path, tmp_p
         done = command("log", encoder, "--probe", tmp_path, "--logdir", tmp_path / "run", *option)
         assert done.returncode == 2
         assert option[0] in done.stderr
+
+
+def test_folders_are_classes(command: Run, tmp_path: Path) -> None:
+    import keras
+
+    image = keras.Input((8, 8, 3))
+    model = keras.Model(image, keras.layers.Dense(3)(keras.layers.Flatten()(image)))
+    model.save(tmp_path / "net.keras")
+    for name in ("dog/1", "cat/1", "dog/2"):
+        file = tmp_path / "photos" / f"{name}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.full((9, 9, 3), len(name), np.uint8)).save(file)
+    (tmp_path / "names.txt").write_text("eel\ncat\ndog\n")
+    options = ("--probe", tmp_path / "photos", "--size", 8, "--labels", "folders")
+    log = ("log", tmp_path / "net.keras", *options, "--logdir", tmp_path / "run")
+    done = command(*log, "--class-names", tmp_path / "names.txt")
+    assert done.returncode == 0, done.stderr
+    assert "3 photos, 12 rows, with labels" in done.stderr
+    labels = open_snapshot(tmp_path, "run").labels()
+    assert labels is not None
+    assert labels.names == ("eel", "cat", "dog")
+    assert labels.classes.tolist() == [1, 2, 2]
