@@ -1,118 +1,139 @@
 """What intervals hold, how often, and how wide they are.
 
-Gaussian layers of known covariance, a number of images with 4 positions each, whose rows are
-correlated by a half within an image. Half-widths are in units of 1.96 standard deviations of the
-estimate over data sets.
+Gaussian layers of known covariance: a number of images with 2 positions each, whose rows are
+correlated by a half within an image (by 0.95 where positions are alike). With heavy tails, the
+rows of each image are multiplied by a random factor, so that they are of Student's distribution
+with 3 degrees of freedom. The second layer of nearly equal ones differs by noise alone.
 
-The interval of debiased linear CKA is for the value over all images, which is computed from the
-covariances. That of every other measure is for its repeatability: "value" is then the mean of the
-measure over the data sets. A measure that has no interval there is left out.
+The interval of a debiased measure is for the value over all images, which is computed from the
+covariances. That of every other measure is for its mean over sets of as many images, which is
+estimated from the data sets. Each cell has the share of data sets whose interval holds that value,
+and the mean half-width in units of 1.96 standard deviations of the measure over data sets. A
+measure that has no interval there is left out.
 
-    python benchmarks/coverage.py [--full]
+    OMP_NUM_THREADS=1 python benchmarks/coverage.py [--full] [--sets N] [--measure NAME …]
 """
 
 from __future__ import annotations
 
 import argparse
 import warnings
+from dataclasses import dataclass
 
 import numpy as np
 
 from tb_modelcompare.errors import RowsFewerThanUnitsWarning
 from tb_modelcompare.similarity import MEASURES, compare
 
-POSITIONS = 4
-CASES = ("unrelated", "weakly related", "related", "strongly related")
-NOISE = (np.inf, 4.0, 1.5, 0.5)
+POSITIONS = 2
+RESAMPLES = 20
+SIZE = 60, 15  # images, units
+SIZES_OF_DEBIASED = ((40, 20), (100, 300))
+SIGNALS = 8
+
+
+@dataclass(frozen=True)
+class Case:
+    """How two layers are related; `noise` is the deviation of what they do not share."""
+
+    noise: float = 1.5
+    alike: float = 0.5
+    freedom: float = np.inf
+    equal: bool = False
+
+
+CASES = {
+    "unrelated": Case(noise=np.inf),
+    "related": Case(),
+    "heavy tails": Case(freedom=3.0),
+    "weakly related": Case(noise=4.0),
+    "nearly equal": Case(noise=0.5, equal=True),
+    "positions alike": Case(alike=0.95),
+}
+OF_BIASED = ("unrelated", "related", "heavy tails")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--full", action="store_true", help="400 data sets each, and wider layers")
-    full = parser.parse_args().full
+    parser.add_argument("--sets", type=int, default=20, help="data sets in each cell (20)")
+    parser.add_argument("--full", action="store_true", help="the same as --sets 100")
+    parser.add_argument("--measure", action="append", choices=MEASURES, help="only this one")
+    arguments = parser.parse_args()
     warnings.simplefilter("ignore", RowsFewerThanUnitsWarning)
-    sets, sizes = (400, ((100, 50), (100, 300), (300, 50))) if full else (40, ((60, 20),))
-    print(
-        f"{'measure':35}{'layers':18}{'images':>7}{'units':>7}{'value':>8}{'mean':>8}{'covered':>9}"
-        f"{'width':>7}"
-    )
-    for images, units in sizes:
-        for case, noise in zip(CASES, NOISE, strict=True):
-            mixing = np.random.default_rng(0).standard_normal((2, 8, units))
-            truth = value_over_all_images(mixing, noise)
-            report("unbiased_linear_cka", case, mixing, noise, images, sets, 20, truth)
-    few, resamples = (200, 200) if full else (24, 40)
-    for name, measure in MEASURES.items():
-        for images, units in sizes[:1] if measure.debiased else sizes:
-            for case in () if measure.debiased else ("unrelated", "related"):
-                mixing = np.random.default_rng(0).standard_normal((2, 8, units))
-                report(name, case, mixing, NOISE[CASES.index(case)], images, few, resamples)
+    sets = 100 if arguments.full else arguments.sets
+    chosen = [MEASURES[name] for name in arguments.measure or MEASURES]
+    heading(CASES)
+    for images, units in SIZES_OF_DEBIASED:
+        for measure in chosen:
+            if measure.debiased:
+                cells = [cell(measure.name, case, images, units, sets) for case in CASES.values()]
+                line(f"`{measure.name}`, {images} images, {units} units", cells)
+    print()
+    heading(OF_BIASED)
+    for measure in chosen:
+        if not measure.debiased:
+            cells = [cell(measure.name, CASES[case], *SIZE, sets) for case in OF_BIASED]
+            line(f"`{measure.name}`", cells)
 
 
-def report(
-    name: str,
-    case: str,
-    mixing: np.ndarray,
-    noise: float,
-    images: int,
-    sets: int,
-    resamples: int,
-    truth: float | None = None,
-) -> None:
-    """One line: what the intervals of a measure hold of so many data sets."""
-    random, units = np.random.default_rng(1), mixing.shape[2]
-    first = one(name, random, mixing, noise, images, resamples)
-    if np.isnan(first[1]):
-        return
-    rest = [one(name, random, mixing, noise, images, resamples) for _ in range(sets - 1)]
-    estimate, low, high = np.array([first, *rest]).T
-    value = estimate.mean() if truth is None else truth
-    covered = np.mean((low <= value) & (value <= high))
+def heading(cases: dict[str, Case] | tuple[str, ...]) -> None:
+    print("| measure |", " | ".join(cases), "|")
+    print("|---" * (1 + len(cases)) + "|", flush=True)
+
+
+def line(name: str, cells: list[str]) -> None:
+    print(f"| {name} |", " | ".join(cells), "|", flush=True)
+
+
+def cell(name: str, case: Case, images: int, units: int, sets: int) -> str:
+    """What the intervals of a measure hold of so many data sets."""
+    mixing = np.random.default_rng(0).standard_normal((2, SIGNALS, units))
+    if case.equal:
+        mixing[1] = mixing[0]
+    ends = []
+    for seed in range(sets):
+        x, y = layers(np.random.default_rng(seed), case, mixing, images)
+        image = np.repeat(np.arange(images), POSITIONS)
+        found = compare({"x": x}, {"y": y}, name, groups=image, resamples=RESAMPLES, seed=seed)
+        ends.append([float(part[0, 0]) for part in (found.values, found.low, found.high)])
+        if np.isnan(ends[0][1]):
+            return "no interval"
+    estimate, low, high = np.array(ends).T
+    value = value_over_all_images(mixing, case) if MEASURES[name].debiased else estimate.mean()
+    held = np.mean((low <= value) & (value <= high))
     width = np.mean(high - low) / 2 / (1.96 * estimate.std(ddof=1))
-    print(
-        f"{name:35}{case:18}{images:7}{units:7}{value:8.3f}{estimate.mean():8.3f}{covered:9.1%}"
-        f"{width:7.2f}",
-        flush=True,
-    )
+    return f"{held:.0%}, {width:.2f}"
 
 
-def value_over_all_images(mixing: np.ndarray, noise: float) -> float:
-    """CKA of `signal @ mixing + noise`, from covariances between the two and of each."""
-    if np.isinf(noise):
-        return 0.0
-    across = mixing[0].T @ mixing[1]
-    own = [one.T @ one + noise**2 * np.eye(one.shape[1]) for one in mixing]
-    # Rows of different images are independent, so that the covariance of one row decides.
-    return float(np.sum(across**2) / np.sqrt(np.prod([np.sum(one**2) for one in own])))
-
-
-def one(
-    name: str,
-    random: np.random.Generator,
-    mixing: np.ndarray,
-    noise: float,
-    images: int,
-    resamples: int,
-) -> list[float]:
-    """Estimate and interval of one data set."""
+def layers(
+    random: np.random.Generator, case: Case, mixing: np.ndarray, images: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Two layers of one data set."""
     image = np.repeat(np.arange(images), POSITIONS)
+    factor = np.ones(images)
+    if np.isfinite(case.freedom):
+        factor = np.sqrt(case.freedom / random.chisquare(case.freedom, images))
 
     def rows(width: int) -> np.ndarray:
-        """Of variance one, correlated by a half within images."""
-        both = (
-            random.standard_normal((images, width))[image],
-            random.standard_normal((len(image), width)),
-        )
-        return (both[0] + both[1]) / np.sqrt(2.0)
+        of_image = random.standard_normal((images, width))[image]
+        own = random.standard_normal((len(image), width))
+        return np.sqrt(case.alike) * of_image + np.sqrt(1.0 - case.alike) * own
 
-    signal, units = rows(mixing.shape[1]), mixing.shape[2]
-    if np.isinf(noise):
+    signal, units = rows(SIGNALS), mixing.shape[2]
+    if np.isinf(case.noise):
         x, y = rows(units), rows(units)
     else:
-        x, y = (signal @ part + noise * rows(units) for part in mixing)
-    seed = int(random.integers(2**31))
-    found = compare({"x": x}, {"y": y}, name, groups=image, resamples=resamples, seed=seed)
-    return [float(part[0, 0]) for part in (found.values, found.low, found.high)]
+        x, y = (signal @ part + case.noise * rows(units) for part in mixing)
+    return x * factor[image, None], y * factor[image, None]
+
+
+def value_over_all_images(mixing: np.ndarray, case: Case) -> float:
+    """Linear CKA from the covariances of one row, as rows of different images are independent."""
+    if np.isinf(case.noise):
+        return 0.0
+    across = mixing[0].T @ mixing[1]
+    own = [one.T @ one + case.noise**2 * np.eye(one.shape[1]) for one in mixing]
+    return float(np.sum(across**2) / np.sqrt(np.prod([np.sum(one**2) for one in own])))
 
 
 if __name__ == "__main__":

@@ -14,8 +14,8 @@ import time
 
 import numpy as np
 
-from tb_modelcompare.similarity import MEASURES, compare
-from tb_modelcompare.similarity.significance import permutations_of, resamples_of
+from tb_modelcompare.similarity import compare
+from tb_modelcompare.similarity.significance import BLOCKS, permutations_of, resamples_of
 
 POSITIONS = 4
 FEW = 3  # sets of each kind that are compared anew
@@ -48,7 +48,7 @@ def main() -> None:
         ]
         of_permutations = (time.perf_counter() - begun) / FEW
         begun = time.perf_counter()
-        for order in resamples_of(image, FEW, MEASURES[name].repeats_bias, 0):
+        for order in resamples_of(image, FEW, BLOCKS, 0):
             left, right = ({k: v[order] for k, v in side.items()} for side in (a, b))
             compare(left, right, name)
         of_resamples = (time.perf_counter() - begun) / FEW

@@ -41,11 +41,11 @@ from tb_modelcompare.similarity.settings import (
     Settings,
 )
 from tb_modelcompare.similarity.significance import (
+    BLOCKS,
     MOST_PAIRS,
     Indices,
     Layers,
     effective_rows_of_pairs,
-    few_resamples,
     interval_of,
     null_of,
     one_position,
@@ -90,12 +90,12 @@ def compare(
         Image of each row. Whole images are permuted, resampled and held out, as the positions of
         one image are not independent. By default each row is an image.
     permutations, resamples : int
-        How often images are permuted, for a null and p-values, and resampled, for an interval,
-        at least 5 times. Each costs one comparison; 199 and 200 are usual. The null of more than
-        1,000 pairs is over one position of each image, which `warnings` says. So few resamples that
-        they do not reach `level` are noted in `warnings`. A debiased measure has an interval of
-        the value of the population, from a jackknife over 20 blocks of images, where `resamples`
-        is not 0; how large it is makes no difference.
+        How often images are permuted, for a null and p-values, and one of 20 blocks of them is
+        left out, for an interval, at least 5 times. Each costs one comparison; 199 and 200 are
+        usual, and an interval from 20 is about as wide as one from 200. The null of more than
+        1,000 pairs is over one position of each image, which `warnings` says. A debiased measure
+        has an interval of the value of the population where `resamples` is not 0; how large it is
+        makes no difference there.
     level : float
         Coverage of the interval.
     untrained : mapping, optional
@@ -235,8 +235,6 @@ def assess(
     elif none.all():
         ends = np.full(none.shape, np.nan)
         comparison, resamples = replace(comparison, low=ends, high=ends), 0
-    else:
-        notes += few_resamples(resamples, level)
     notes = (*comparison.warnings, *notes)
     comparison = replace(
         comparison, effective_rows=effective_rows_of_pairs(a, b, image), warnings=notes
@@ -246,6 +244,7 @@ def assess(
             a, b, comparison.values, image, level, settings_of(resamples)
         )
         comparison, resamples = replace(comparison, low=low, high=high), 0
+    blocks = min(BLOCKS, resamples, int(image.max()) + 1)
     permuted: list[Matrix] = []
     resampled: list[Matrix] = []
     whole = null = _Part(a, b, comparison, image)
@@ -264,13 +263,14 @@ def assess(
             of_null = null_of(permuted, null.comparison.values, measure)
             added |= {name: _where_known(one, null, whole) for name, one in of_null.items()}
         if len(resampled) >= LEAST_RESAMPLES or len(resampled) == resamples > 0:
-            ends = interval_of(resampled, comparison.values, level)
-            added |= {name: np.where(none, np.nan, one) for name, one in ends.items()}
+            ends = interval_of(resampled, comparison.values, level, blocks)
+            within = {name: np.clip(one, measure.low, measure.high) for name, one in ends.items()}
+            added |= {name: np.where(none, np.nan, one) for name, one in within.items()}
         return replace(comparison, **added)
 
     told = time.monotonic()
     orders = permutations_of(null.image, permutations, seed)
-    taken = resamples_of(image, resamples, measure.repeats_bias, seed)
+    taken = resamples_of(image, resamples, blocks, seed)
 
     def drawn(
         part: _Part, orders: Iterator[Indices], taken: Iterator[Indices]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-import scipy.special
 
 from tb_modelcompare.errors import ActivationError
 from tb_modelcompare.similarity.activations import Layer, Matrix, open_layer
@@ -13,9 +12,8 @@ from tb_modelcompare.similarity.hsic import LARGEST_ROW, cka_of
 from tb_modelcompare.similarity.images import Images, Indices
 from tb_modelcompare.similarity.moments import energy_of
 from tb_modelcompare.similarity.settings import Settings
-from tb_modelcompare.similarity.significance import Layers
+from tb_modelcompare.similarity.significance import BLOCKS, Layers, half_width
 
-BLOCKS = 20
 SEED = 0
 
 
@@ -56,8 +54,7 @@ def jackknife_interval(
     squares = np.square(left_out - left_out.mean(axis=0)).sum(axis=0)
     variance = squares * (blocks - 1) / blocks
     of_pairs = _variance_of_pairs(_by_pairs_of_blocks(sums))
-    t = float(scipy.special.stdtrit(blocks - 1, (1.0 + level) / 2))
-    half = t * np.sqrt(variance - np.minimum(of_pairs, variance / 2.0))
+    half = half_width(blocks - 1, level) * np.sqrt(variance - np.minimum(of_pairs, variance / 2.0))
     half = np.where(np.isfinite(half), half, 2.0)
     if ys is xs:
         np.fill_diagonal(half, 0.0)

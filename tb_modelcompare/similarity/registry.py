@@ -101,18 +101,14 @@ class Measure:
         what equal ones have, or further. There is a warning then. 0 where few rows do not bias
         it so, infinity where no number of rows is enough.
     interval_rows_per_unit : float
-        With fewer rows for each unit of both layers together, a resample of images says nothing
-        of the spread of the measure: it holds other images than the whole, but fewer of them, which
-        moves a fit more than other images do. There is no interval then.
+        With fewer rows for each unit of both layers together there is no interval: leaving images
+        out moves a fit that has hardly more rows than units more than other images would.
     instead : str
         Name of a measure without that bias, which the warning recommends.
     debiased : bool
         About 0 for unrelated layers, however few the images. It has no value, NaN, for a layer
         of which nothing is left without the bias, and its interval is that of a jackknife over
         blocks of images.
-    repeats_bias : bool
-        A row taken twice looks like a perfect neighbour to it, so intervals come from half
-        samples instead of the bootstrap.
     distance : bool
         Small means similar.
     sampled : bool
@@ -142,7 +138,6 @@ class Measure:
     interval_rows_per_unit: float = 0.0
     instead: str = "unbiased_linear_cka"
     debiased: bool = False
-    repeats_bias: bool = False
     distance: bool = False
     by_image: bool = False
     sampled: bool = False
@@ -171,7 +166,7 @@ class Measure:
         """What the ends of an interval from so many images are for.
 
         A debiased measure estimates the value over all images. The bias of others depends on the
-        number of images, so that theirs tells where the value falls with as many other images.
+        number of images, so that theirs is for the mean of the value over sets of as many images.
 
         Parameters
         ----------

@@ -72,7 +72,14 @@ def spread(
     """
 
     with _one_caller:
-        team = _team(blas_threads())
+        threads = blas_threads()
+        if threads == 1:  # handing an item over, and limiting BLAS, take as long as a small product
+            found = []
+            for item in items:
+                found.append(function(item))
+                done(item)
+            return found
+        team = _team(threads)
         with _alone():
             longest = sorted(range(len(items)), key=lambda index: -cost(items[index]))
             futures = {index: team.submit(function, items[index]) for index in longest}

@@ -7,6 +7,7 @@ import pytest
 
 from tb_modelcompare.errors import ActivationError
 from tb_modelcompare.similarity import Comparison, compare, unbiased_linear_cka
+from tb_modelcompare.similarity.significance import resamples_of
 
 UNITS = 40
 MAP = np.random.default_rng(99).standard_normal((UNITS, UNITS)) / np.sqrt(UNITS)
@@ -78,3 +79,46 @@ def test_too_few_images_to_leave_some_out() -> None:
     X, Y, image = layers(3, 5, None)
     with pytest.raises(ActivationError, match="An interval needs at least 8 images"):
         interval(X, Y, image)
+
+
+@pytest.mark.filterwarnings("ignore::tb_modelcompare.errors.RowsFewerThanUnitsWarning")
+@pytest.mark.parametrize("name", ["linear_cka", "procrustes", "linear_regression_y_to_x"])
+def test_that_of_a_biased_measure_holds_its_mean_over_sets_of_as_many_images(name: str) -> None:
+    """`benchmarks/coverage.py` counts for longer, and for every measure."""
+    image = np.repeat(np.arange(60), 2)
+    mixing = np.random.default_rng(0).standard_normal((2, 8, 15))
+    runs = []
+    for seed in range(60):
+        random = np.random.default_rng(seed)
+
+        def rows(width: int, random: np.random.Generator = random) -> np.ndarray:
+            return random.standard_normal((60, width))[image] + random.standard_normal((120, width))
+
+        signal = rows(8)
+        X, Y = (signal @ part + 1.5 * rows(15) for part in mixing)
+        runs.append(compare({"x": X}, {"y": Y}, name, groups=image, resamples=20, seed=seed))
+    ends = [[one.values[0, 0], one.low[0, 0], one.high[0, 0]] for one in runs]  # type: ignore[index]
+    values, low, high = np.array(ends).T
+    held = (low <= values.mean()) & (values.mean() <= high)
+    assert held.sum() >= 54  # 57 are expected
+    width = np.mean(high - low) / 2.0 / (1.96 * values.std(ddof=1))
+    assert 0.9 < width < 1.5
+
+
+def test_each_image_is_left_out_equally_often_and_none_is_there_twice() -> None:
+    image = np.array([2, 0, 1, 1, 3, 4, 4, 5, 2])
+    left = [np.setdiff1d(np.arange(9), rows) for rows in resamples_of(image, 9, 3, 0)]
+    for block in left:
+        assert np.isin(image, image[block]).sum() == len(block)  # whole images
+    times = np.bincount(np.concatenate(left), minlength=9)
+    assert (times == 3).all()
+
+
+@pytest.mark.filterwarnings("ignore::tb_modelcompare.errors.RowsFewerThanUnitsWarning")
+def test_one_image_far_away_widens_that_of_a_biased_measure() -> None:
+    X, Y, image = layers(5, 60, None)
+    usual = compare({"x": X}, {"y": Y}, groups=image, resamples=40)
+    X[:3] *= 10
+    Y[:3] *= 10
+    found = compare({"x": X}, {"y": Y}, groups=image, resamples=40)
+    assert found.high - found.low > 3 * (usual.high - usual.low)  # type: ignore[operator]

@@ -15,7 +15,7 @@ from tb_modelcompare.similarity import (
     linear_cka,
     unbiased_linear_cka,
 )
-from tb_modelcompare.similarity.significance import permutations_of, resamples_of
+from tb_modelcompare.similarity.significance import interval_of, permutations_of, resamples_of
 
 Matrix = npt.NDArray[np.float64]
 ROWS = 240
@@ -129,10 +129,10 @@ def test_permutations_and_resamples_with_an_outlier(name: str, kind: type, facto
     if name == "unbiased_linear_cka":  # without resamples: see test_intervals.py
         assert found.low[0, 0] <= found.values[0, 0] <= found.high[0, 0]
         return
-    resampled = [function(X[rows], Y[rows]) for rows in resamples_of(image, 6, False, 3)]
-    low, high = np.quantile(np.array(resampled) - np.mean(resampled), [0.025, 0.975])
-    assert found.low[0, 0] - found.values[0, 0] == pytest.approx(low, abs=5e-6)
-    assert found.high[0, 0] - found.values[0, 0] == pytest.approx(high, abs=5e-6)
+    resampled = [function(X[rows], Y[rows]) for rows in resamples_of(image, 6, 6, 3)]
+    ends = interval_of(resampled, found.values, 0.95, 6)
+    np.testing.assert_allclose(found.low, ends["low"], atol=5e-6)
+    np.testing.assert_allclose(found.high, ends["high"], atol=5e-6)
 
 
 def test_a_stream_says_what_its_sums_cannot_hold() -> None:

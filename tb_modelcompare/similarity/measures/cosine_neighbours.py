@@ -108,7 +108,6 @@ MUTUAL_KNN_COSINE = Measure(
     function=mutual_knn_cosine,
     plan=_plan,
     by_image=True,
-    repeats_bias=True,
 )
 
 MEASURES = (MUTUAL_KNN_COSINE,)

@@ -180,7 +180,6 @@ MUTUAL_KNN = Measure(
     function=mutual_knn,
     plan=_mutual_plan,
     by_image=True,
-    repeats_bias=True,
 )
 
 CKNNA = Measure(
@@ -198,7 +197,6 @@ CKNNA = Measure(
     function=cknna,
     plan=_cknna_plan,
     by_image=True,
-    repeats_bias=True,
 )
 
 MEASURES = (MUTUAL_KNN, CKNNA)

@@ -265,7 +265,6 @@ def _cross_validated_measure(direction: Direction, advice: str = "") -> Measure:
         paper="as cross-validated encoding models; Yamins et al. 2014",
         function=preset(name, cross_validated_regression, direction=direction),
         plan=partial(_cross_validated_plan, direction),
-        repeats_bias=True,
         by_image=True,
     )
 

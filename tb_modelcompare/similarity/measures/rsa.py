@@ -263,7 +263,6 @@ def _rsa_measure(
         function=preset(name, rsa, comparison=comparison),
         plan=partial(_rsa_plan, comparison),
         by_image=True,
-        repeats_bias=True,
         sampled=comparison != "cosine",
         rows_per_unit=np.inf if comparison == "cosine" else 0.0,
         instead="rsa_pearson",
@@ -303,8 +302,6 @@ RBF_CKA = Measure(
     function=rbf_cka,
     plan=_rbf_plan,
     rows_per_unit=100.0,
-    interval_rows_per_unit=30.0,
-    repeats_bias=True,
 )
 
 MEASURES = (RBF_CKA, RSA_PEARSON, RSA_SPEARMAN, RSA_COSINE)
