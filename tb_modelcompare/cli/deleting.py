@@ -10,7 +10,7 @@ from pathlib import Path
 from tb_modelcompare.cli.text import printable
 from tb_modelcompare.errors import OptionError, UnknownSnapshotError
 from tb_modelcompare.log.reader import Snapshot, list_snapshots, open_steps
-from tb_modelcompare.log.removal import removable_bytes, remove_folders
+from tb_modelcompare.log.removal import first_and_last, removable_bytes, remove_folders
 
 
 def prune(arguments: argparse.Namespace) -> int:
@@ -36,9 +36,9 @@ def rm(arguments: argparse.Namespace) -> int:
 
 
 def _surplus(snapshots: Sequence[Snapshot], keep: int | None, every: int | None) -> list[Snapshot]:
-    """All but the last `keep`, and the first and every `every`-th, in order of step."""
+    """All but the first, the last `keep - 1`, and every `every`-th, in order of step."""
     count = len(snapshots)
-    kept = set(range(max(0, count - (keep or 0)), count))
+    kept = set() if keep is None else first_and_last(count, keep)
     if every is not None:
         kept.update(range(0, count, every))
     return [snapshot for i, snapshot in enumerate(snapshots) if i not in kept]

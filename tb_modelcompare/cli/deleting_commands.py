@@ -15,12 +15,16 @@ def prune_command(commands: Any) -> None:
         "deleting.prune",
         "delete all but some steps of every model",
         "Says which snapshots would be deleted and how much room that makes, and deletes them with "
-        "--yes. What is kept: the last --keep of each model, and its first and every --every-th. "
+        "--yes. Of each model stay the first and the last, --keep in all, and every --every-th. "
         "What snapshots share is deleted with the last of them.",
     )
     parser.add_argument("logdir", type=path, metavar="LOGDIR", help="directory of runs")
     parser.add_argument(
-        "--keep", metavar="N", type=count(1), help="the last N snapshots of each model stay"
+        "--keep",
+        metavar="N",
+        type=count(2),
+        help="N snapshots of each model stay: the first and the last N - 1, as with keep=N of the "
+        "callback",
     )
     parser.add_argument(
         "--every",

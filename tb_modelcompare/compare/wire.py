@@ -85,7 +85,8 @@ class Listing(msgspec.Struct):
     """All snapshots of a log directory, and what is wrong with it.
 
     `supported` is false where the log directory cannot be read at all; `message` says why.
-    `alignments` are users' own numbers for layers of two of these snapshots.
+    `alignments` are users' own numbers for layers of two of these snapshots, and `deleted` the ids
+    of those that were deleted on purpose.
     """
 
     snapshots: list[SnapshotInfo]
@@ -93,6 +94,7 @@ class Listing(msgspec.Struct):
     supported: bool
     message: str | None
     alignments: list[AlignmentInfo] = []
+    deleted: list[str] = []
 
 
 class Measures(msgspec.Struct):

@@ -25,11 +25,14 @@ from tb_modelcompare.log.hashing import Identity, file_identity, identity_of, op
 # numpy writes some hundred bytes.
 _MAX_HEADER = 10_000
 _BLOCK_BYTES = 2**24
+# Of an array in Fortran order: its columns are read one by one, and it is mapped as a copy.
+_MAX_COLUMNS = 2**20
+_MAX_COPIED = 2**32
 
 
 @dataclass(frozen=True)
 class ArrayFile:
-    """A .npy array in C order, in a file, whose parts are read when they are asked for.
+    """A .npy array in a file, whose parts are read when they are asked for.
 
     `array[i]` and `array[i:j]` read items along the first axis, and `column` reads one column.
     Each use opens the file and first checks that it is the one that was opened first.
@@ -44,6 +47,8 @@ class ArrayFile:
     shape : tuple of int
     offset : int
         Where the values begin, in bytes.
+    columns_first : bool
+        Whether it is in Fortran order. Every column is read apart then.
     """
 
     path: Path
@@ -51,6 +56,7 @@ class ArrayFile:
     dtype: np.dtype[Any]
     shape: tuple[int, ...]
     offset: int
+    columns_first: bool = False
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -90,7 +96,7 @@ class ArrayFile:
             return False
 
     def mapped(self) -> npt.NDArray[Any]:
-        """The whole array as a read-only memory map, or in memory if it has 16 bits.
+        """The whole array as a read-only memory map, or in memory if it has to be converted.
 
         Never in a server.
 
@@ -99,7 +105,7 @@ class ArrayFile:
         MissingAssetError, CorruptSnapshotError
             As `array[i]`, as far as it can be known now.
         """
-        if self._given != self.dtype:
+        if self._given != self.dtype or self.columns_first:
             whole = self[:]
             whole.flags.writeable = False
             return whole
@@ -120,18 +126,28 @@ class ArrayFile:
         return math.prod(self.shape[1:]) * self.dtype.itemsize
 
     def _read(self, start: int, stop: int) -> npt.NDArray[Any]:
-        values = np.empty((max(stop - start, 0), *self.shape[1:]), self.dtype)
+        shape = (max(stop - start, 0), *self.shape[1:])
         with self._opened() as stream:
-            stream.seek(self.offset + start * self._item_bytes)
-            rest = values.reshape(-1).view(np.uint8).data
-            while rest:
-                count = stream.readinto(rest)  # type: ignore[attr-defined]
-                if not count:
-                    raise CorruptSnapshotError(
-                        f"{self.path} was cut off while it was read; log the model again"
-                    )
-                rest = rest[count:]
-        return values.astype(self._given, copy=False)
+            if not self.columns_first:
+                values = np.empty(shape, self.dtype)
+                self._fill(values, stream, self.offset + start * self._item_bytes)
+                return values.astype(self._given, copy=False)
+            values = np.empty((math.prod(shape[1:]), shape[0]), self.dtype)
+            for i, column in enumerate(values):
+                self._fill(column, stream, self.offset + (i * len(self) + start) * values.itemsize)
+        rows = values.T.reshape(shape, order="F")
+        return np.ascontiguousarray(rows, self._given)
+
+    def _fill(self, values: npt.NDArray[Any], stream: IO[bytes], offset: int) -> None:
+        stream.seek(offset)
+        rest = values.reshape(-1).view(np.uint8).data
+        while rest:
+            count = stream.readinto(rest)  # type: ignore[attr-defined]
+            if not count:
+                raise CorruptSnapshotError(
+                    f"{self.path} was cut off while it was read; log the model again"
+                )
+            rest = rest[count:]
 
     def _opened(self) -> IO[bytes]:
         stream = _open(self.path)
@@ -155,7 +171,7 @@ def open_array(
     MissingAssetError
         If there is no such file.
     CorruptSnapshotError
-        If it is no plain .npy file in C order, or holds another array than that.
+        If it is no plain .npy file, or holds another array than that.
     """
     with _open(file) as stream:
         identity = _identity(file, stream)
@@ -164,18 +180,24 @@ def open_array(
     found = header["shape"]
     if (
         np.dtype(header["descr"]) != dtype
-        or header["fortran_order"] is not False
+        or not isinstance(header["fortran_order"], bool)
         or found != shape
         or any(type(n) is not int for n in found)  # 4.0 and True equal integers
     ):
-        order = " in Fortran order" if header["fortran_order"] else ""
         raise CorruptSnapshotError(
-            f"{file} holds {np.dtype(header['descr'])} {found!r:.100}{order} and its index says "
+            f"{file} holds {np.dtype(header['descr'])} {found!r:.100} and its index says "
             f"{dtype} {shape}"
         )
     if min(identity[1], start + length) < offset + math.prod(shape) * dtype.itemsize:
         raise CorruptSnapshotError(f"{file} is cut off; log the model again")
-    return ArrayFile(file, identity, dtype, shape, offset)
+    columns_first = header["fortran_order"] and len(shape) > 1
+    size = math.prod(shape) * dtype.itemsize
+    if columns_first and (math.prod(shape[1:]) > _MAX_COLUMNS or size > _MAX_COPIED):
+        raise CorruptSnapshotError(
+            f"{file} is in Fortran order and too large to be copied; save it in C order "
+            f"(numpy.ascontiguousarray)"
+        )
+    return ArrayFile(file, identity, dtype, shape, offset, columns_first)
 
 
 def _open(file: Path) -> IO[bytes]:

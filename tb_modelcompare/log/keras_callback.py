@@ -18,6 +18,7 @@ from tb_modelcompare.capture.keras import open_model
 from tb_modelcompare.errors.checks import one_of, whole
 from tb_modelcompare.log.entries import checked_name
 from tb_modelcompare.log.format import DTYPES, Dtype
+from tb_modelcompare.log.removal import first_and_last
 from tb_modelcompare.log.writer import SummaryWriter
 from tb_modelcompare.probe.preprocessing import Preprocessing
 from tb_modelcompare.probe.probe import Probe
@@ -225,6 +226,8 @@ class ModelCompareCallback(keras.callbacks.Callback):  # type: ignore[misc]
         if self._keep is not None:
             # Those of earlier processes count as well, in the order in which they were logged.
             steps = self._writer.logged_steps(name)
-            later = [step for step in steps if step != min(steps)]
-            for surplus in later[: max(0, len(steps) - self._keep)]:
+            first = min(steps)
+            steps = [first, *(step for step in steps if step != first)]
+            kept = first_and_last(len(steps), self._keep)
+            for surplus in [step for i, step in enumerate(steps) if i not in kept]:
                 self._writer.remove(name, surplus)

@@ -25,6 +25,11 @@ def snapshots_of_run(run_dir: Path) -> tuple[Snapshot, ...]:
     return listing_of([LoggedRun(".", run_dir, scan.records, scan)]).snapshots
 
 
+def first_and_last(count: int, keep: int) -> set[int]:
+    """Which `keep` of `count` snapshots stay: the first, and the last `keep - 1` of the others."""
+    return {0, *range(max(1, count - keep + 1), count)}
+
+
 def remove_folders(run_dir: Path, folders: Collection[str]) -> None:
     """Delete the files of snapshots, whose empty directories then say that this was on purpose.
 

@@ -39,6 +39,7 @@ class Contents:
     problems: tuple[Problem, ...]
     message: str | None = None
     alignments: tuple[Alignment, ...] = ()
+    deleted: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -159,7 +160,9 @@ class Catalog:
                 problems.append(Problem(escaped(name), complaint))
         listing = listing_of(logged, problems)
         present = {snapshot.id: snapshot for snapshot in listing.snapshots}
-        contents = Contents(present, listing.problems, alignments=listing.alignments)
+        contents = Contents(
+            present, listing.problems, alignments=listing.alignments, deleted=listing.deleted
+        )
         return _Seen(time.monotonic(), signature, records, unreadable, contents)
 
     def _read(

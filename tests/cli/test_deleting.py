@@ -45,13 +45,14 @@ def size(logs: Path) -> int:
 @pytest.mark.parametrize(
     ("options", "left"),
     [
-        (("--keep", "2"), [50, 60]),
+        (("--keep", "2"), [0, 60]),
+        (("--keep", "3"), [0, 50, 60]),
         (("--every", "3"), [0, 30, 60]),
-        (("--keep", "1", "--every", "5"), [0, 50, 60]),
+        (("--keep", "2", "--every", "5"), [0, 50, 60]),
         (("--keep", "99"), [0, 10, 20, 30, 40, 50, 60]),
     ],
 )
-def test_prune_keeps_the_last_and_every_kth(
+def test_prune_keeps_the_first_the_last_and_every_kth(
     logs: Path, capsys: pytest.CaptureFixture[str], options: tuple[str, ...], left: list[int]
 ) -> None:
     before = size(logs)
@@ -72,6 +73,22 @@ def test_prune_has_to_be_told_what_stays(logs: Path, capsys: pytest.CaptureFixtu
     assert main(["prune", str(logs)]) == 2
     assert "--keep" in capsys.readouterr().err
     assert len(steps(logs)) == 7
+
+
+def test_prune_and_the_callback_keep_the_same(logs: Path, tmp_path: Path, probe: Probe) -> None:
+    import keras
+
+    from tb_modelcompare.keras import ModelCompareCallback
+
+    model = keras.Sequential(
+        [keras.Input((32, 32, 3)), keras.layers.Conv2D(2, 32, name="conv"), keras.layers.Flatten()]
+    )
+    model.compile("sgd", "mse")
+    callback = ModelCompareCallback(tmp_path / "kept", probe, frozen="none", keep=3)
+    model.fit(probe.images / 255, np.zeros((10, 2)), 10, epochs=6, verbose=0, callbacks=[callback])
+    assert [one.step for one in list_snapshots(tmp_path / "kept").snapshots] == [0, 5, 6]
+    assert main(["prune", str(logs), "--keep", "3", "--yes"]) == 0
+    assert steps(logs) == [0, 50, 60]
 
 
 def test_rm_deletes_one_step_or_all(logs: Path, capsys: pytest.CaptureFixture[str]) -> None:

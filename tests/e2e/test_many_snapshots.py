@@ -41,6 +41,8 @@ def training(tmp_path_factory: pytest.TempPathFactory, start_board: Callable[...
         with SummaryWriter(root / run, probe) as writer:
             for step in range(STEPS):
                 writer.add_activations("net", converging(seed, step), step=step)
+            writer.add_activations("deleted", converging(seed, 0))
+            writer.remove("deleted", 0)
     with SummaryWriter(root / "elsewhere", Probe(probe_images(9), positions_per_image=4)) as writer:
         writer.add_activations("net", converging(3, 0), step=0)
     return start_board(root, snapshots=2 * STEPS + 1)
@@ -97,6 +99,13 @@ def test_a_cell_chooses_the_layer_and_the_step(tab: Tab, training: Board) -> Non
     assert (tab.parameters["side"], tab.parameters["layer"]) == ("b", "one")
     tab.page.go_back()
     tab.frame.locator("[aria-label='Step of model B'][aria-valuetext='5']").wait_for()
+
+
+def test_what_was_deleted_is_said(tab: Tab, training: Board) -> None:
+    tab.open(training.url, a="p/net@11", b="q/deleted@0")
+    tab.frame.get_by_text("q/deleted@0 was deleted from this log directory").wait_for()
+    tab.frame.get_by_role("button", name="Model A").click()
+    tab.frame.get_by_text("2 snapshots were deleted.").wait_for()
 
 
 @pytest.mark.parametrize("width", [1300, 2700])  # the latter is drawn half as large again

@@ -223,7 +223,7 @@ def test_workers_that_are_not_the_chief_log_nothing(
         ({"frozen": "sometimes"}, "must be 'ends', 'all' or 'none'"),
         ({"frozen": True}, "frozen is True"),
         ({"unit": "hour"}, "must be 'epoch' or 'step'"),
-        ({"reduction": "sum"}, "'sample', 'mean', 'first' or 'flatten'"),
+        ({"reduction": "sum"}, "'sample', 'mean', 'first', 'last' or 'flatten'"),
         ({"batch_size": 0}, "batch_size is 0"),
         ({"batch_size": 1.5}, "batch_size is 1.5"),
         ({"name": ""}, "1 to 200 printable characters"),

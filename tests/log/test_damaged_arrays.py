@@ -14,6 +14,7 @@ import pytest
 from altered import Index, layer_file, relog, write_layer
 
 from tb_modelcompare.errors import CorruptSnapshotError, MissingAssetError
+from tb_modelcompare.log.arrays import open_array
 from tb_modelcompare.log.assets import describe
 from tb_modelcompare.log.reader import Snapshot, list_snapshots, open_snapshot
 
@@ -63,6 +64,27 @@ def test_arrays_of_another_type_or_with_nan_are_refused(logdir: Path) -> None:
         relog(logdir / "a", use, snapshot)
         with pytest.raises(CorruptSnapshotError, match=complaint):
             open_snapshot(logdir, "a/altered@0").activations("conv1")
+
+
+def test_arrays_in_fortran_order_are_copied(logdir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    values = np.random.default_rng(0).random((30, 4)).astype(np.float32)
+    snapshot = relog_array(open_snapshot(logdir, "a@0"), saved(np.asfortranarray(values)))
+    stored = snapshot.stored_activations("conv1")
+    np.testing.assert_array_equal(stored[:], values)
+    np.testing.assert_array_equal(stored[7:19], values[7:19])
+    np.testing.assert_array_equal(stored[3], values[3])
+    np.testing.assert_array_equal(stored.column(2), values[:, 2])
+    mapped = snapshot.activations("conv1")
+    np.testing.assert_array_equal(mapped, values)
+    assert mapped.flags.c_contiguous
+    assert not mapped.flags.writeable
+    file = logdir / "images.npy"
+    images = np.random.default_rng(1).random((3, 4, 5, 2)).astype(np.float32)
+    np.save(file, np.asfortranarray(images))
+    np.testing.assert_array_equal(open_array(file, np.dtype("<f4"), images.shape)[1:], images[1:])
+    monkeypatch.setattr("tb_modelcompare.log.arrays._MAX_COLUMNS", 3)
+    with pytest.raises(CorruptSnapshotError, match="C order"):
+        snapshot.stored_activations("conv1")
 
 
 def relog_array(snapshot: Snapshot, content: bytes) -> Snapshot:

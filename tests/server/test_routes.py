@@ -51,6 +51,18 @@ def test_who_has_the_listing_is_not_sent_it_again(
     assert [one["step"] for one in changed.get_json()["snapshots"]] == [0, 1]
 
 
+def test_snapshots_that_were_deleted_are_named(
+    tmp_path: Path, serve: Callable[..., Server]
+) -> None:
+    with SummaryWriter(tmp_path / "run", make_probe()) as writer:
+        for step in range(3):
+            writer.add_activations("net", activations(step), step=step)
+        writer.remove("net", 1)
+    listing = serve(tmp_path).json("snapshots")
+    assert [one["step"] for one in listing["snapshots"]] == [0, 2]
+    assert listing["deleted"] == ["run/net@1"]
+
+
 def test_snapshots_are_those_of_the_log_directory(server: Server, session_logs: Path) -> None:
     answer = server.json("snapshots")
     expected = store.list_snapshots(session_logs).snapshots

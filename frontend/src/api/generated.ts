@@ -287,7 +287,8 @@ export interface MatrixInfo {
  * All snapshots of a log directory, and what is wrong with it.
  *
  * `supported` is false where the log directory cannot be read at all; `message` says why.
- * `alignments` are users' own numbers for layers of two of these snapshots.
+ * `alignments` are users' own numbers for layers of two of these snapshots, and `deleted` the ids
+ * of those that were deleted on purpose.
  */
 export interface Listing {
   snapshots: SnapshotInfo[];
@@ -295,6 +296,7 @@ export interface Listing {
   supported: boolean;
   message: string | null;
   alignments: AlignmentInfo[];
+  deleted: string[];
 }
 
 /**

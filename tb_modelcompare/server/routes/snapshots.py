@@ -192,7 +192,9 @@ def _listing(contents: Contents) -> Listing:
     )
     problems = [Problem(one.where, one.message) for one in contents.problems]
     alignments = list(map(alignment_info, contents.alignments))
-    return Listing(listed, problems, contents.message is None, contents.message, alignments)
+    deleted = sorted(contents.deleted)
+    supported = contents.message is None
+    return Listing(listed, problems, supported, contents.message, alignments, deleted)
 
 
 def _require_images(snapshot: Snapshot) -> None:
