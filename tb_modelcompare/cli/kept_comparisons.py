@@ -35,11 +35,13 @@ class Wanted:
     permutations: int = 0
     resamples: int = 0
     untrained: Snapshot | None = None
+    seeds: tuple[Snapshot, ...] = ()
     layers: tuple[tuple[str, ...], tuple[str, ...]] | None = None
 
     @property
     def _plain(self) -> bool:
-        return not (self.permutations or self.resamples or self.untrained or self.layers)
+        asked = (self.permutations, self.resamples, self.untrained, self.seeds, self.layers)
+        return not any(asked)
 
     @property
     def _inputs(self) -> similarity.Inputs:
@@ -55,6 +57,7 @@ class Wanted:
             "permutations": self.permutations,
             "resamples": self.resamples,
             "untrained": self.untrained and identity(self.untrained),
+            "seeds": [identity(seed) for seed in self.seeds],
             "layers": self.layers,
         }
         return result_key("comparison", content)
@@ -89,6 +92,8 @@ def make_comparison(wanted: Wanted, progress: Callable[[float], None]) -> Compar
     options: dict[str, Any] = {}
     if wanted.untrained is not None:
         options["untrained"] = wanted.untrained.all_activations()
+    if wanted.seeds:
+        options["seeds"] = [seed.all_activations() for seed in wanted.seeds]
     return compare_snapshots(
         wanted.a,
         wanted.b,

@@ -140,10 +140,16 @@ def _similarity(commands: Any) -> None:
         help="a snapshot of B's network with its initial weights: what A has in common with that",
     )
     parser.add_argument(
+        "--seeds",
+        metavar="RUN",
+        nargs="+",
+        help="snapshots of other trainings of A's model: how similar they are to A, as a ceiling",
+    )
+    parser.add_argument(
         "--csv",
         type=path,
         metavar="F",
-        help="write the whole matrix to this file; with any of the three options above, a line "
+        help="write the whole matrix to this file; with any of the four options above, a line "
         "for each pair of layers",
     )
     parser.add_argument("--png", type=path, metavar="F", help="draw the whole matrix to this file")

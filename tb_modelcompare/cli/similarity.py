@@ -36,6 +36,9 @@ def similarity(arguments: argparse.Namespace) -> int:
     if arguments.untrained is not None:
         untrained = open_snapshot(arguments.logdir, arguments.untrained)
         require_same_probe(b, untrained)
+    seeds = tuple(open_snapshot(arguments.logdir, name) for name in arguments.seeds or ())
+    for seed in seeds:
+        require_same_probe(a, seed)
     comparison = _compared(
         Wanted(
             a,
@@ -44,6 +47,7 @@ def similarity(arguments: argparse.Namespace) -> int:
             arguments.permutations,
             arguments.resamples,
             untrained,
+            seeds,
             _layers(arguments.layers, a, b),
         )
     )

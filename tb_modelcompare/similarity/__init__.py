@@ -24,6 +24,7 @@ from tb_modelcompare.similarity.behaviour import (
     error_consistency,
     jensen_shannon_divergence,
 )
+from tb_modelcompare.similarity.ceiling import seed_ceiling
 from tb_modelcompare.similarity.comparison import Comparison, Match
 from tb_modelcompare.similarity.dimension import effective_dimension
 from tb_modelcompare.similarity.engine import ComparisonCancelled, compare
@@ -83,6 +84,7 @@ __all__ = [
     "rbf_cka",
     "refine",
     "rsa",
+    "seed_ceiling",
     "semi_matching",
     "shape_metric",
     "soft_matching",

@@ -26,6 +26,7 @@ STATISTICS = (
     "high",
     "effective_rows",
     "baseline",
+    "ceiling",
 )
 """What there can be beside the values, by the names of attributes."""
 
@@ -89,6 +90,9 @@ class Comparison:
         an image are alike.
     baseline : array (rows, columns), optional
         Where an untrained network was given: the same measure against that.
+    ceiling : array (rows, columns), optional
+        Where other trainings of the first model were given: how similar the layer of that row is to
+        the same layer of these, in the mean. It is the same in all columns.
     distance : bool
         Whether small means similar.
     """
@@ -108,6 +112,7 @@ class Comparison:
     distance: bool = False
     family_p_value: Matrix | None = None
     calibrated: Matrix | None = None
+    ceiling: Matrix | None = None
 
     def __getitem__(self, layers: Any) -> Any:
         if isinstance(layers, str):
@@ -182,7 +187,7 @@ class Comparison:
             The matrix, with the layers of the first model as its index and those of the second as
             its columns; or the columns "row", "column", the measure's name, and those of
             "null_mean", "null_high", "p_value", "family_p_value", "calibrated", "low", "high",
-            "effective_rows" and "baseline" that there are.
+            "effective_rows", "baseline" and "ceiling" that there are.
 
         Raises
         ------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,6 +14,7 @@ import numpy.typing as npt
 from tb_modelcompare.errors import ActivationError, OptionError
 from tb_modelcompare.errors.checks import whole
 from tb_modelcompare.similarity.activations import Layer, Matrix, check_model
+from tb_modelcompare.similarity.ceiling import seed_ceiling
 from tb_modelcompare.similarity.comparison import Comparison
 from tb_modelcompare.similarity.few_rows import (
     shapes_of,
@@ -67,6 +68,7 @@ def compare(
     resamples: int = 0,
     level: float = 0.95,
     untrained: Layers | None = None,
+    seeds: Sequence[Layers] | None = None,
     seed: int = 0,
     constant: Constant = "raise",
     dead: Constant | None = None,
@@ -101,6 +103,8 @@ def compare(
     untrained : mapping, optional
         Activations, on the same probe, of a network like b with its initial weights and the
         names of b's layers, as a baseline.
+    seeds : sequence of mappings, optional
+        Activations, on the same probe, of other trainings of a, for `ceiling`: see `seed_ceiling`.
     seed : int
         Of permutations and resamples: the same seed gives the same numbers.
     constant : {"raise", "drop"}
@@ -180,7 +184,13 @@ def compare(
         settings=Settings(precision, memory, progress, cancelled),
         options=options,
     )
-    return next(estimates)
+    found = next(estimates)
+    if seeds is None:
+        return found
+    of_a = {name: a[name] for name in found.rows}
+    ceiling = seed_ceiling(of_a, seeds, chosen, groups=groups, **options)
+    column = np.array(list(ceiling.values()))[:, None]
+    return replace(found, ceiling=np.repeat(column, len(found.columns), axis=1))
 
 
 def assess(

@@ -15,7 +15,7 @@ from PIL import Image
 
 from tb_modelcompare import SummaryWriter, __version__
 from tb_modelcompare.log.reader import open_snapshot, open_steps
-from tb_modelcompare.similarity import compare
+from tb_modelcompare.similarity import compare, seed_ceiling
 
 
 def test_list_names_every_snapshot(inside: Run, logdir: Path) -> None:
@@ -134,6 +134,26 @@ def test_null_interval_effective_rows_and_baseline(
     images = 120 // probe.positions_per_image
     assert told == f"low, high: 95 % repeatability at {images} images"
     assert all(name in heads for name in names)
+
+
+def test_other_trainings_give_a_ceiling(inside: Run, logdir: Path, tmp_path: Path) -> None:
+    file = tmp_path / "pairs.csv"
+    done = inside("similarity", logdir, "one@5", "two", "--seeds", "one@0", "two", "--csv", file)
+    assert done.returncode == 0, done.stderr
+    assert "ceiling" in done.stdout
+    a = open_snapshot(logdir, "one@5").all_activations()
+    others = [open_snapshot(logdir, name).all_activations() for name in ("one@0", "two")]
+    expected = seed_ceiling(a, others)
+    header, *lines = csv.reader(file.open())
+    assert header == ["a", "b", "linear_cka", "ceiling"]
+    for layer, _, _, ceiling in lines:
+        assert float(ceiling) == pytest.approx(expected[layer])
+    again = inside("similarity", logdir, "one@5", "two", "--seeds", "one@0", "two")
+    assert again.stdout == done.stdout
+    for seeds, says in ((["one@5"], "very activations"), (["three"], "'three'")):
+        done = inside("similarity", logdir, "one@5", "two", "--seeds", *seeds)
+        assert done.returncode == 2
+        assert says in done.stderr
 
 
 def test_the_interval_of_a_debiased_measure_is_for_all_images(inside: Run, logdir: Path) -> None:
