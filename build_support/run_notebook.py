@@ -89,6 +89,9 @@ def _still(browser: Any, page_html: str, height: int) -> str:
     for frame in page.frames:
         if len(page.frames) == 1 or frame != page.main_frame:
             frame.locator(".legend .count").wait_for(timeout=60_000)
+    if len(page.frames) == 1 and '"caricatures":{}' not in page_html:
+        boxes = page.locator(".model.a .box.block")  # pictures are shown beside the pointer
+        boxes.nth(boxes.count() // 2).hover()
     page.wait_for_timeout(1500)
     picture = page.screenshot()
     page.close()

@@ -1,0 +1,230 @@
+"""The pictures of the README and of the tutorial: `./run screenshots --docs OUT` runs this.
+
+They go into docs/images, and logs into OUT, where a later run finds them again. GoogLeNet and
+MobileNetV2 are looked for where TB_MODELCOMPARE_SHARED says, or in `../shared/data` beside the
+checkout. They are shown parts of scikit-image's photographs, which may be published.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import os
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from live_tab import ROOT, Board, Tab
+from PIL import Image, ImageDraw
+from playwright.sync_api import sync_playwright
+from screenshots import log_demo, shared
+from states import LATE, quiet
+
+IMAGES = ROOT / "docs" / "images"
+SIZE = (1280, 800)
+ANIMATION_WIDTH = 960
+MOST_BYTES = 2_000_000
+PAIR = {"a": "googlenet/googlenet@0", "b": "mobilenet_v2/mobilenet_v2@0"}
+LAYER, OTHER_LAYER, UNIT = "inception_4d", "inception_3b", 18
+PARTS = 24  # of each photograph
+
+# Where a pointer is drawn, as a browser does not draw it into a screenshot.
+ARROW = ((0, 0), (0, 17), (4, 13), (7, 20), (10, 19), (7, 12), (12, 12))
+
+
+def photographs() -> np.ndarray:
+    """Square parts of photographs, of several scales (n, 224, 224, 3)."""
+    from tb_modelcompare.demo.photographs import load_photographs
+
+    parts = []
+    for number, photograph in enumerate(load_photographs()):
+        random = np.random.default_rng(number)
+        for _ in range(PARTS):
+            side = int(random.uniform(0.3, 0.9) * min(photograph.size))
+            left, top = (int(random.integers(0, length - side + 1)) for length in photograph.size)
+            part = photograph.crop((left, top, left + side, top + side))
+            parts.append(np.asarray(part.resize((224, 224), Image.Resampling.LANCZOS)))
+    return np.stack(parts)
+
+
+def log(logdir: Path) -> None:
+    """Both models on one probe, what is not there yet."""
+    import keras
+
+    from tb_modelcompare import Preprocessing, Probe, SummaryWriter
+
+    probe = Probe(photographs(), positions_per_image=8)
+    for run, file, scale in (
+        ("googlenet", "googlenet_bvlc", Preprocessing.caffe((104, 117, 123))),
+        ("mobilenet_v2", "mobilenet_v2_imagenet_slim", Preprocessing.tf()),
+    ):
+        if (logdir / run).is_dir():
+            continue
+        model = keras.models.load_model(shared() / "models" / f"{file}.keras", compile=False)
+        with SummaryWriter(logdir / run, probe) as writer:
+            writer.add_model(run, model, preprocessing=scale)
+
+
+class Film:
+    """Frames of a page, each with a pointer and the time that it is shown, in milliseconds."""
+
+    def __init__(self, page: Any) -> None:
+        self.page = page
+        self.at = (SIZE[0] // 2, SIZE[1] - 40)
+        self.frames: list[Image.Image] = []
+        self.times: list[int] = []
+
+    def point(self, target: Any) -> None:
+        """Move to an element, and be drawn there."""
+        box = target.bounding_box()
+        self.at = (int(box["x"] + box["width"] / 2), int(box["y"] + box["height"] / 2))
+        self.page.mouse.move(*self.at)
+        self.page.wait_for_timeout(700)
+
+    def shoot(self, milliseconds: int) -> None:
+        """Take a frame."""
+        frame = picture_of(self.page)
+        x, y = self.at
+        arrow = [(x + dx, y + dy) for dx, dy in ARROW]
+        ImageDraw.Draw(frame).polygon(arrow, fill="black", outline="white")
+        height = frame.height * ANIMATION_WIDTH // frame.width
+        self.frames.append(frame.resize((ANIMATION_WIDTH, height), Image.Resampling.LANCZOS))
+        self.times.append(milliseconds)
+
+    def save(self, file: Path) -> None:
+        """Write an animation that begins again, as good as the room allows."""
+        first, *others = self.frames
+        for quality in (80, 70, 60, 50, 40):
+            first.save(
+                file, append_images=others, duration=self.times, loop=0, quality=quality, method=6,
+                save_all=True,
+            )  # fmt: skip
+            if file.stat().st_size <= MOST_BYTES:
+                return
+        raise SystemExit(f"{file} has {file.stat().st_size} bytes; take fewer frames")
+
+
+def picture_of(page: Any) -> Image.Image:
+    """A screenshot."""
+    return Image.open(io.BytesIO(page.screenshot())).convert("RGB")
+
+
+def opened(browser: Any, url: str, theme: str, **address: str | int) -> Tab:
+    """The tab on both models, its lines drawn."""
+    context = browser.new_context(viewport=dict(zip(("width", "height"), SIZE, strict=True)))
+    context.set_default_timeout(LATE)
+    tab = Tab(context.new_page())
+    tab.page.emulate_media(color_scheme=theme)
+    tab.open(f"{url}?darkMode={str(theme == 'dark').lower()}", **{**PAIR, **address})
+    if address.get("view") == "matrix":
+        tab.frame.get_by_test_id("matrix").locator("canvas").first.wait_for(timeout=LATE)
+        quiet(tab)
+        return tab
+    tab.frame.locator(".legend .count").filter(has_text=re.compile(r"^\s*[1-9]")).wait_for(
+        timeout=LATE
+    )
+    quiet(tab)
+    return tab
+
+
+def still(browser: Any, url: str, theme: str, unit: int) -> None:
+    """One picture of the tab with a unit and its analogies."""
+    tab = opened(browser, url, theme, side="a", layer=LAYER, unit=unit)
+    finished(tab)
+    picture = picture_of(tab.page).quantize(255, dither=Image.Dither.NONE)
+    picture.save(IMAGES / f"tab-{theme}.png", optimize=True)
+    tab.page.context.close()
+
+
+def tutorial(browser: Any, url: str) -> None:
+    """The demo's two seeds: the graph, then the matrix."""
+    pair = {"a": "seed0/seed0@400", "b": "seed1/seed1@400", "measure": "unbiased_linear_cka"}
+    for view in ("graph", "matrix"):
+        tab = opened(browser, url, "light", **pair, view=view)
+        tab.page.wait_for_timeout(1500)
+        picture = picture_of(tab.page).quantize(128, dither=Image.Dither.NONE)
+        picture.save(IMAGES / f"tutorial-{view}.png", optimize=True)
+        tab.page.context.close()
+
+
+def finished(tab: Tab) -> None:
+    """Until all analogies are drawn."""
+    for _ in drawing(tab):
+        tab.page.wait_for_timeout(1000)
+
+
+def drawing(tab: Tab) -> Iterator[int]:
+    """The seconds that pass until all analogies are drawn."""
+    tab.frame.get_by_test_id("analogies").first.wait_for(timeout=LATE)
+    tab.page.wait_for_timeout(2500)  # what costs something starts after a moment
+    for seconds in range(600):
+        if not tab.frame.locator("progress").count():
+            return
+        yield seconds
+
+
+def film(browser: Any, url: str, unit: int) -> None:
+    """Hover, a unit, and its analogies on the graph."""
+    tab = opened(browser, url, "light")
+    moving = Film(tab.page)
+    moving.shoot(1000)
+    for layer in (OTHER_LAYER, LAYER):
+        moving.point(tab.box("a", layer))
+        moving.shoot(1100)
+    tab.box("a", LAYER).click()
+    quiet(tab)
+    tab.page.wait_for_timeout(2500)
+    moving.shoot(1300)
+    choice = tab.frame.get_by_role("button", name=f"Unit {unit}", exact=True).first
+    choice.scroll_into_view_if_needed()
+    moving.point(choice)
+    moving.shoot(800)
+    choice.click()
+    last = -3
+    for seconds in drawing(tab):
+        if seconds - last >= 3 and len(moving.frames) < 14:
+            moving.shoot(450)
+            last = seconds
+        tab.page.wait_for_timeout(1000)
+    tab.page.wait_for_timeout(1000)
+    moving.shoot(3000)
+    moving.save(IMAGES / "tab.webp")
+    tab.page.context.close()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Take the pictures into docs/images."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("out", type=Path, help="where logs and the cache go")
+    parser.add_argument("--unit", type=int, default=UNIT, help=f"unit of {LAYER}")
+    parser.add_argument("--only", choices=("readme", "tutorial"), help="one part alone")
+    options = parser.parse_args(arguments)
+    environ = {**os.environ, "TB_MODELCOMPARE_CACHE": str(options.out.resolve() / "cache")}
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=os.environ.get("CHROMIUM", "/usr/bin/chromium"), args=["--no-sandbox"]
+        )
+        for part, make, snapshots in (("tutorial", log_demo, 6), ("readme", log, 2)):
+            if options.only not in (None, part):
+                continue
+            logdir = options.out / "logs" / part
+            logdir.mkdir(parents=True, exist_ok=True)
+            make(logdir)
+            board = Board(logdir, environ, options.out / "tensorboard.log")
+            try:
+                board.wait("data/plugin/modelcompare/", snapshots)
+                if part == "tutorial":
+                    tutorial(browser, board.url)
+                    continue
+                film(browser, board.url, options.unit)
+                for theme in ("light", "dark"):
+                    still(browser, board.url, theme, options.unit)
+            finally:
+                board.end()
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
