@@ -1,22 +1,30 @@
 """What a training takes on the disk: one file a snapshot against one file a layer.
 
     python benchmarks/log_size.py [--snapshots 50] [--layers 30] [--rows 200] [--units 32]
+    python benchmarks/log_size.py --compress LOGDIR
 
 Random layers that all change from step to step, in float32 and in float16, and in float32 with
 two thirds of the layers frozen as in fine-tuning. The first row is what versions before 3 of the
 format wrote: `numpy.save` of each layer, and the layer graph.
+
+The second form says how small zlib would make the layers of the snapshots of a log directory, and
+how much CPU that takes beside writing and hashing them. Shuffled means that the first bytes of all
+values come first, then the second ones, and so on.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import tempfile
 import time
+import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
-from tb_modelcompare import Probe, SummaryWriter, list_snapshots
+from tb_modelcompare import Probe, Snapshot, SummaryWriter, list_snapshots
 from tb_modelcompare.log.format import Dtype
 
 Layers = dict[str, np.ndarray]
@@ -43,7 +51,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     for name, default in (("snapshots", 50), ("layers", 30), ("rows", 200), ("units", 32)):
         parser.add_argument(f"--{name}", type=int, default=default)
+    parser.add_argument("--compress", metavar="LOGDIR", type=Path)
     options = parser.parse_args()
+    if options.compress is not None:
+        for snapshot in list_snapshots(options.compress).snapshots:
+            compress(snapshot)
+        return
     steps, count = options.snapshots, options.layers
     sizes = (count, options.rows, options.units)
     probe = Probe(np.zeros((options.rows, 8, 8, 3), np.uint8))
@@ -76,6 +89,35 @@ def main() -> None:
                 np.save(folder / f"{i:04d}.npy", values)
             (folder / "graph.json").write_bytes(graph)
         report("a file a layer", former, None)
+
+
+def shuffled(values: np.ndarray) -> bytes:
+    return values.reshape(-1).view(np.uint8).reshape(-1, values.itemsize).T.tobytes()
+
+
+def compress(snapshot: Snapshot) -> None:
+    layers = [np.array(snapshot.activations(name)) for name in snapshot.layer_names]
+    size = sum(layer.nbytes for layer in layers)
+
+    def cpu(work: Callable[[np.ndarray], bytes]) -> tuple[list[bytes], float]:
+        start = time.process_time()
+        made = [work(layer) for layer in layers]
+        return made, (time.process_time() - start) * 1e9 / size
+
+    def written(layer: np.ndarray) -> bytes:
+        with tempfile.TemporaryFile() as stream:
+            stream.write(layer.data)
+        return hashlib.sha256(layer.data).digest()
+
+    print(f"{snapshot.id}: {size / 1e6:.1f} MB, {cpu(written)[1]:.1f} s of CPU a GB to write")
+    for name, prepared in (("as they are", np.ndarray.tobytes), ("shuffled", shuffled)):
+        parts, seconds = cpu(lambda layer, prepared=prepared: zlib.compress(prepared(layer), 1))
+        start = time.process_time()
+        for part in parts:
+            zlib.decompress(part)
+        back = (time.process_time() - start) * 1e9 / size
+        share = sum(map(len, parts)) / size
+        print(f"  zlib 1, {name}: {share:.2f} of it, {seconds:.1f} s a GB more, {back:.1f} to read")
 
 
 def report(name: str, root: Path, seconds: float | None) -> None:
