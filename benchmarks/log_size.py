@@ -8,7 +8,7 @@ two thirds of the layers frozen as in fine-tuning. The first row is what version
 format wrote: `numpy.save` of each layer, and the layer graph.
 
 The second form says how small zlib would make the layers of the snapshots of a log directory, and
-how much CPU that takes beside writing and hashing them. Shuffled means that the first bytes of all
+how much CPU that takes beside writing and hashing them. By bytes means that the first bytes of all
 values come first, then the second ones, and so on.
 """
 
@@ -91,7 +91,7 @@ def main() -> None:
         report("a file a layer", former, None)
 
 
-def shuffled(values: np.ndarray) -> bytes:
+def by_bytes(values: np.ndarray) -> bytes:
     return values.reshape(-1).view(np.uint8).reshape(-1, values.itemsize).T.tobytes()
 
 
@@ -110,7 +110,7 @@ def compress(snapshot: Snapshot) -> None:
         return hashlib.sha256(layer.data).digest()
 
     print(f"{snapshot.id}: {size / 1e6:.1f} MB, {cpu(written)[1]:.1f} s of CPU a GB to write")
-    for name, prepared in (("as they are", np.ndarray.tobytes), ("shuffled", shuffled)):
+    for name, prepared in (("as they are", np.ndarray.tobytes), ("by bytes", by_bytes)):
         parts, seconds = cpu(lambda layer, prepared=prepared: zlib.compress(prepared(layer), 1))
         start = time.process_time()
         for part in parts:

@@ -9,8 +9,11 @@ import numpy as np
 import pytest
 
 from tb_modelcompare import Preprocessing, Probe, SummaryWriter
+from tb_modelcompare.compare.comparison import compare_snapshots
 from tb_modelcompare.compare.units import TopPositions, top_positions, top_rows
+from tb_modelcompare.errors import ActivationError
 from tb_modelcompare.log.reader import Snapshot, open_snapshot
+from tb_modelcompare.similarity import MEASURES
 
 IMAGES, POSITIONS = 40, 3
 
@@ -146,6 +149,31 @@ def test_a_unit_that_never_changes_ties_everywhere(tmp_path: Path) -> None:
     top = ask(snapshot_of(tmp_path, layers, nodes), "act")
     assert (top.ranked_by, top.tied) == (None, IMAGES - 9)
     assert images(top) == [0, 4, 8, 13, 17, 22, 26, 31, 35]
+
+
+def test_images_with_different_numbers_of_rows(tmp_path: Path) -> None:
+    """Texts of different lengths: each is there once, by its strongest row."""
+    counts = 1 + np.arange(IMAGES) % 4
+    of_row = np.repeat(np.arange(IMAGES), counts)
+    real = np.arange(4) < counts[:, None]
+    probe = Probe.from_arrays(np.where(real, 1, 0), "all", pad_id=0)
+    values = np.random.default_rng(3).standard_normal((probe.rows, 2)).astype(np.float32)
+    for run in "ab":
+        with SummaryWriter(tmp_path / run, probe) as writer:
+            writer.add_activations("net", {"layer": values})
+    snapshot = open_snapshot(tmp_path, "a")
+    best = [values[of_row == image, 1].max() for image in range(IMAGES)]
+    order = np.argsort(-np.array(best))[:9]
+    for of in (snapshot.probe(), snapshot.stored_probe()):
+        top = top_positions(snapshot, of, "layer", 1, 9)
+        assert images(top) == list(order)
+        assert [one["value"] for one in top.positions] == [float(best[i]) for i in order]
+    measure = MEASURES["unbiased_linear_cka"]
+    other = open_snapshot(tmp_path, "b")
+    found = compare_snapshots(snapshot, other, measure)
+    assert found.values[0, 0] == pytest.approx(1.0)
+    with pytest.raises(ActivationError, match="different numbers of rows"):
+        compare_snapshots(snapshot, other, measure, permutations=19)
 
 
 @pytest.mark.parametrize("limit", [1, 3, 7, 100])
