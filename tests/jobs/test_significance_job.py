@@ -91,6 +91,27 @@ def test_the_result_says_what_an_interval_is_for_and_has_family_wise_p_values(
         assert (p >= own - 1e-12).all()
 
 
+def test_a_test_of_all_pairs_has_the_null_level_of_every_pair(
+    session_logs: Path, serve: Callable[..., Server]
+) -> None:
+    """As the tab asks for it: no layers are named, and nothing is resampled."""
+    server = serve(session_logs)
+    body = {"kind": "significance", "a": A, "b": B, "measure": "linear_cka", "permutations": 199}
+    job = server.wait(server.ask(body)["id"], seconds=60)
+    assert job["status"] == "done", job
+    found = server.json("result", id=job["id"])
+    a, b = (open_snapshot(session_logs, name) for name in (A, B))
+    assert (found["rows"], found["columns"]) == (list(a.layer_names), list(b.layer_names))
+    columns = len(found["columns"])
+    values, level, mean, calibrated = (
+        array(server, job["id"], name, columns)
+        for name in ("values", "null_high", "null_mean", "calibrated")
+    )
+    assert values.shape == level.shape == (len(found["rows"]), columns)
+    assert (level > mean).all()
+    np.testing.assert_allclose(calibrated, np.clip((values - level) / (1 - level), 0, None))
+
+
 def test_what_has_no_interval_is_null_in_json(tmp_path: Path, serve: Callable[..., Server]) -> None:
     rng = np.random.default_rng(0)
     with SummaryWriter(tmp_path / "logs", make_probe(count=40)) as writer:

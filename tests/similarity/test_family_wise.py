@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tb_modelcompare.similarity import MEASURES, Comparison, compare
-from tb_modelcompare.similarity.significance import one_position
+from tb_modelcompare.similarity.significance import one_position, permutations_of
 
 pytestmark = pytest.mark.filterwarnings("ignore::tb_modelcompare.errors.RowsFewerThanUnitsWarning")
 
@@ -80,6 +80,38 @@ def test_the_calibrated_score_begins_at_the_null(measure: str, best: float) -> N
     expected = (found.values - found.null_high) / (best - found.null_high)
     np.testing.assert_allclose(found.calibrated, np.maximum(expected, 0.0))
     assert assessed(a, a, measure, permutations=40).calibrated.diagonal() == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("measure", ["linear_cka", "procrustes_distance"])
+def test_scores_and_p_values_are_those_of_their_definitions(measure: str) -> None:
+    """With an outlier image in all layers, a constant unit, and a layer of both models."""
+    random = np.random.default_rng(8)
+    a, b = model(random, 2), model(random, 3)
+    for layer in (*a.values(), *b.values()):
+        layer[:POSITIONS] *= 20.0
+    a["0"][:, 2] = 1.0
+    b["2"] = a["1"].copy()
+    found = assessed(a, b, measure, seed=3)
+    of = {"groups": IMAGE} if MEASURES[measure].by_image else {}
+    function, distance = MEASURES[measure].function, MEASURES[measure].distance
+    orders = [np.arange(len(IMAGE)), *permutations_of(IMAGE, 199, 3)]
+    values = np.array([[[function(x, y[o], **of) for y in b.values()] for x in a.values()]
+                       for o in orders])  # fmt: skip
+    sign = -1.0 if distance else 1.0
+    true, null = sign * values[0], sign * values[1:]
+    level = np.percentile(null, 95.0, axis=0)
+    np.testing.assert_allclose(found.null_high, sign * level, atol=2e-6)
+    best = 0.0 if distance else 1.0
+    for i, j in np.ndindex(2, 3):
+        score = max(0.0, (true[i, j] - level[i, j]) / (best - level[i, j]))
+        assert found.calibrated[i, j] == pytest.approx(score, abs=1e-4)
+        alone = sum(one[i, j] >= true[i, j] - 1e-9 for one in null)
+        assert abs(found.p_value[i, j] - (1 + alone) / 200) < 0.006
+    standard = (sign * values - (sign * values).mean(axis=0)) / values.std(axis=0)
+    largest = standard.max(axis=(1, 2))
+    together = (largest[:, None, None] >= standard[0] - 1e-9).mean(axis=0)
+    np.testing.assert_allclose(found.family_p_value, together, atol=0.006)
+    assert found.calibrated[1, 2] == pytest.approx(1.0)
 
 
 def test_a_measure_without_a_best_value_has_no_calibrated_score() -> None:

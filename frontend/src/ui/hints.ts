@@ -36,6 +36,7 @@ export const HINTS = {
   inBox: 'Chooses the layer of this block that its box and lines stand for.',
   match: 'Goes to this layer. Pointing at it shows its lines.',
   allMatches: 'Lists all matches, or the strongest alone.',
+  testAll: 'Permutes the images of B, and compares each pair with the largest of all pairs.',
   finding: 'Goes to the layers that the sentence is about.',
   closePair: 'Lets go of the pair, and keeps the layer.',
   orderOfUnits: 'Sorts the units.',
