@@ -90,7 +90,7 @@ def test_long_names_stay_distinct_and_are_whole_where_they_are_pointed_at(
         assert len(set(short.values())) == len(names)
         assert max(map(len, short.values())) <= 22
         assert all(str(k) in short[name] for k, name in enumerate(names))
-    assert "Names of A begin with backbone_stage_" in matrix.inner_text()
+    assert "In A's names, the beginning “backbone_stage_” is left out" in matrix.inner_text()
 
     tab.open(named.url, view="graph", side="a", layer=LONG[3]).settle()
     tab.frame.get_by_role("heading", name=LONG[3]).wait_for()

@@ -14,7 +14,7 @@ describe('short names', () => {
   it('stay as they are where all fit', () => {
     const names = ['conv1', 'conv2', ''];
     expect(shorten(names)).toEqual(names);
-    expect(shortNames(names, LETTERS).said).toBeNull();
+    expect(shortNames(names, LETTERS).said('B')).toBeNull();
     expect(shorten([])).toEqual([]);
   });
 
@@ -28,14 +28,15 @@ describe('short names', () => {
     const { of, said } = shortNames(names, LETTERS);
     expect(of('expanded_conv_13_depthwise')).toBe('…13_depthwise');
     expect(of('Logits')).toBe('Logits');
-    expect(said).toBe('have … for expanded_conv_');
+    expect(said('B')).toBe("In B's names, “…” stands for “expanded_conv_”.");
   });
 
   it('leave out what all share, and say it once', () => {
     const names = numbered(3, (k) => `resnet/backbone/stage_${k + 1}/conv2d/relu_activation`);
     expect(shorten(names)).toEqual(['1', '2', '3']);
-    expect(shortNames(names, LETTERS).said).toBe(
-      'begin with resnet/backbone/stage_ and end with /conv2d/relu_activation',
+    expect(shortNames(names, LETTERS).said('A')).toBe(
+      "In A's names, the beginning “resnet/backbone/stage_” is left out and " +
+        'the end “/conv2d/relu_activation” is left out.',
     );
   });
 

@@ -4,8 +4,8 @@ import { group } from 'd3-array';
 export interface ShortNames {
   /** The short form of a name of the set; any other comes back as it is. */
   of: (name: string) => string;
-  /** What was left out, as the end of a sentence about all names; null if nothing was. */
-  said: string | null;
+  /** A sentence on what was left out of the names of the model; null if nothing was. */
+  said: (model: string) => string | null;
 }
 
 /** As many letters as stand beside a row of a matrix, or in two lines under a picture. */
@@ -25,19 +25,19 @@ const LEAST_SHARERS = 3;
 export function shortNames(names: Iterable<string>, letters: number): ShortNames {
   const whole = [...new Set(names)];
   const isLong = (name: string): boolean => lettersOf(name).length > letters;
-  if (!whole.some(isLong)) return { of: (name) => name, said: null };
+  if (!whole.some(isLong)) return { of: (name) => name, said: () => null };
   const said: string[] = [];
 
   const [beginning, end] = [sharedBeginning(whole), sharedEnd(whole)];
   const fits = whole.every((name) => name.length > beginning + end);
   const [from, to] = fits ? [beginning, end] : [beginning, 0];
   let short = whole.map((name) => name.slice(from, name.length - to));
-  if (from > 0) said.push(`begin with ${whole[0]!.slice(0, from)}`);
-  if (to > 0) said.push(`end with ${whole[0]!.slice(-to)}`);
+  if (from > 0) said.push(`the beginning “${whole[0]!.slice(0, from)}” is left out`);
+  if (to > 0) said.push(`the end “${whole[0]!.slice(-to)}” is left out`);
 
   const frequent = frequentBeginning(short.filter(isLong));
   if (frequent !== null) {
-    said.push(`have ${DOTS} for ${frequent}`);
+    said.push(`“${DOTS}” stands for “${frequent}”`);
     short = short.map((name) =>
       name.startsWith(frequent) && name !== frequent ? DOTS + name.slice(frequent.length) : name,
     );
@@ -46,7 +46,7 @@ export function shortNames(names: Iterable<string>, letters: number): ShortNames
   const forms = new Map(whole.map((name, at) => [name, apart[at]!]));
   return {
     of: (name) => forms.get(name) ?? name,
-    said: said.length ? said.join(' and ') : null,
+    said: (model) => (said.length ? `In ${model}'s names, ${said.join(' and ')}.` : null),
   };
 }
 
