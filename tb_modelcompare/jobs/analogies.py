@@ -16,11 +16,13 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from tb_modelcompare.cache.results import ResultCache
 from tb_modelcompare.errors import ActivationError, RequestError
 from tb_modelcompare.jobs.kind import FindSnapshot, Kind, LayerName, SnapshotId, result_key
 from tb_modelcompare.jobs.kind import Request as AnyRequest
 from tb_modelcompare.jobs.pictures import (
     PREVIEW_STEPS,
+    SKETCH_STEPS,
     UNIT_SIZE,
     Rendering,
     RenderLayers,
@@ -35,8 +37,9 @@ from tb_modelcompare.jobs.pictures import (
     picture_key,
     recall_picture,
     require_renderable,
+    sketch,
 )
-from tb_modelcompare.jobs.regression import Answer, Regression, Vector
+from tb_modelcompare.jobs.regression import Answer, Regression, Vector, recall_prediction
 from tb_modelcompare.jobs.runtime.progress import Progress
 from tb_modelcompare.jobs.runtime.records import RENDERS, JobItem
 from tb_modelcompare.jobs.runtime.work import Workplace
@@ -44,6 +47,8 @@ from tb_modelcompare.log.same_probe import require_same_probe
 from tb_modelcompare.log.snapshot import Snapshot
 
 _POLL_SECONDS = 0.1
+# Those that the tab offers, the most first.
+TAB_STEPS = (512, 256, 128, 64)
 _LARGEST = 3.4e38  # renderers compute in float32
 
 Weight = Annotated[float, msgspec.Meta(ge=-_LARGEST, le=_LARGEST)]
@@ -149,11 +154,7 @@ def prepare(request: Request, find: FindSnapshot) -> Inputs:
     require_renderable(strip.layers)
 
     rendering, answer = Rendering(request.size, request.steps, request.seed), request.answer
-    of = {
-        "source": [source.digest, layer.name],
-        "direction": direction,
-        "minus": None if residual_of is None else [residual_of[0].digest, residual_of[1]],
-    }
+    of = _source(source, layer.name, direction, residual_of)
     predictions = [
         result_key("prediction", {**of, "answer": answer, "target": [snapshot.digest, name]})
         for snapshot, name in strip.layers
@@ -167,6 +168,46 @@ def prepare(request: Request, find: FindSnapshot) -> Inputs:
     return Inputs(strip, direction, answer, residual_of, predictions, rendering, items)
 
 
+def _source(
+    snapshot: Snapshot,
+    layer: str,
+    direction: list[tuple[int, float]],
+    residual_of: tuple[Snapshot, str] | None = None,
+) -> dict[str, Any]:
+    """What is asked about, as the keys of its pictures have it."""
+    removed = None if residual_of is None else [residual_of[0].digest, residual_of[1]]
+    return {"source": [snapshot.digest, layer], "direction": direction, "minus": removed}
+
+
+def unit_pictures(snapshot: Snapshot, layer: str, cache: ResultCache) -> dict[int, str]:
+    """Of the units of a layer that were drawn for the tab, the keys of their pictures.
+
+    Where a unit was drawn with several numbers of steps, that is the picture of the most.
+    """
+    found = {}
+    for unit in range(snapshot.layer(layer).units):
+        of = {**_source(snapshot, layer, [(unit, 1.0)]), "answer": None}
+        for steps in TAB_STEPS:
+            key = picture_key(snapshot, layer, of, Rendering(UNIT_SIZE, steps, 0))
+            if cache.report(key) is not None:
+                found[unit] = key
+                break
+    return found
+
+
+def recall(inputs: Inputs, cache: ResultCache) -> None:
+    """Tell the items what the cache has of them."""
+    for i, item in enumerate(inputs.items):
+        # How much was taken out of a residual direction is known only once it is computed again.
+        known = (
+            inputs.residual_of is None
+            if i == 0
+            else recall_prediction(item, inputs.predictions[i], cache)
+        )
+        if known:
+            recall_picture(item, inputs.rendering.steps, cache)
+
+
 def content(inputs: Inputs) -> dict[str, Any]:
     """What the pictures depend on."""
     return content_of_strip(inputs.strip, inputs.items)
@@ -175,8 +216,9 @@ def content(inputs: Inputs) -> dict[str, Any]:
 def run(inputs: Inputs, workplace: Workplace) -> Result:
     """Draw the direction, then its analogies.
 
-    The direction's own picture comes first, as it needs no regression. Regressions begin when
-    there is something to see, and stay ahead of the pictures of their layers.
+    The direction's own picture comes first, as it needs no regression: in few steps, and in all of
+    them once the first analogies are there. Regressions begin when there is something to see, and
+    stay ahead of the pictures of their layers.
     """
     strip, rendering, job = inputs.strip, inputs.rendering, workplace.progress
     items = job.items = inputs.items
@@ -190,31 +232,36 @@ def run(inputs: Inputs, workplace: Workplace) -> Result:
     )
     directions = {0: regression.direction}
 
-    def render(batch: Sequence[int], callbacks: dict[str, Any]) -> npt.NDArray[np.uint8]:
+    def render(
+        batch: Sequence[int], steps: int, callbacks: dict[str, Any]
+    ) -> npt.NDArray[np.uint8]:
         from tb_modelcompare.render import FrozenModel, render_directions
 
         return render_directions(
             FrozenModel.from_snapshot(strip.layers[batch[0]][0]),
             [(items[i].layer, directions[i]) for i in batch],
             size=rendering.size,
-            steps=rendering.steps,
+            steps=steps,
             seed=rendering.seed,
             preview_steps=PREVIEW_STEPS,
             **callbacks,
         )
 
-    for i, item in enumerate(items):
-        if i == 0 or regression.recall(i):
-            recall_picture(item, rendering.steps, workplace.cache)
+    recall(inputs, workplace.cache)
+    recall_picture(items[0], rendering.steps, workplace.cache)  # of a residual direction too
     batches = strip.batches()
     seen = threading.Event()
     with _one_thread(seen) as thread:
         predictions = [thread.submit(regression.directions, batch) for batch in batches]
-        draw(workplace, [0], rendering.steps, render, seen)
+        if batches and rendering.steps > SKETCH_STEPS:
+            sketch(workplace, 0, render, seen)
+        else:
+            draw(workplace, [0], rendering.steps, render)
         seen.set()  # if it was not drawn now
         for batch, prediction in zip(batches, predictions, strict=True):
             directions.update(_awaited(prediction, job))
             draw(workplace, batch, rendering.steps, render)
+            draw(workplace, [0], rendering.steps, render)  # which was only sketched so far
     return Result(items)
 
 
@@ -263,4 +310,13 @@ def _awaited(prediction: Future[dict[int, Vector]], job: Progress) -> dict[int, 
     return prediction.result()
 
 
-KIND = Kind(Request, prepare, content, run, Result, lane=RENDERS, items=lambda inputs: inputs.items)
+KIND = Kind(
+    Request,
+    prepare,
+    content,
+    run,
+    Result,
+    lane=RENDERS,
+    items=lambda inputs: inputs.items,
+    recall=recall,
+)

@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from tb_modelcompare.cache.results import ResultCache
 from tb_modelcompare.compare.photos import read_photo
 from tb_modelcompare.errors import RequestError
 from tb_modelcompare.jobs.kind import FindSnapshot, Kind, SnapshotId, not_empty
@@ -102,14 +103,21 @@ def content(inputs: Inputs) -> dict[str, Any]:
     return content_of_strip(inputs.strip, inputs.items)
 
 
+def recall(inputs: Inputs, cache: ResultCache) -> None:
+    """Tell the items which pictures the cache has."""
+    for item in inputs.items:
+        recall_picture(item, inputs.rendering.steps, cache)
+
+
 def run(inputs: Inputs, workplace: Workplace) -> Result:
     """Draw one batch of layers after the other."""
     rendering, job = inputs.rendering, workplace.progress
     items = job.items = inputs.items
-    for item in items:
-        recall_picture(item, rendering.steps, workplace.cache)
+    recall(inputs, workplace.cache)
 
-    def render(batch: Sequence[int], callbacks: dict[str, Any]) -> npt.NDArray[np.uint8]:
+    def render(
+        batch: Sequence[int], steps: int, callbacks: dict[str, Any]
+    ) -> npt.NDArray[np.uint8]:
         from tb_modelcompare.render import FrozenModel, render_caricatures
 
         if inputs.photo is not None:
@@ -121,7 +129,7 @@ def run(inputs: Inputs, workplace: Workplace) -> Result:
             image,
             [items[i].layer for i in batch],
             size=rendering.size,
-            steps=rendering.steps,
+            steps=steps,
             seed=rendering.seed,
             preview_steps=PREVIEW_STEPS,
             **callbacks,
@@ -132,4 +140,13 @@ def run(inputs: Inputs, workplace: Workplace) -> Result:
     return Result(items)
 
 
-KIND = Kind(Request, prepare, content, run, Result, lane=RENDERS, items=lambda inputs: inputs.items)
+KIND = Kind(
+    Request,
+    prepare,
+    content,
+    run,
+    Result,
+    lane=RENDERS,
+    items=lambda inputs: inputs.items,
+    recall=recall,
+)

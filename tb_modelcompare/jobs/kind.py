@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from tb_modelcompare.cache.results import code_version
+from tb_modelcompare.cache.results import ResultCache, code_version
 from tb_modelcompare.errors import ActivationError, LimitError, RequestError
 from tb_modelcompare.jobs.runtime.records import MATHEMATICS, JobItem, Task
 from tb_modelcompare.jobs.runtime.work import Workplace
@@ -72,6 +72,8 @@ class Kind:
         The worker that it needs.
     items : function (inputs) -> list of JobItem
         The pictures to expect.
+    recall : function (inputs, cache), optional
+        Tells the items what the cache has of them.
     """
 
     request: type[Request]
@@ -82,6 +84,7 @@ class Kind:
     known: type[msgspec.Struct] | None = None
     lane: str = MATHEMATICS
     items: Callable[[Any], list[JobItem]] = field(default=_no_items)
+    recall: Callable[[Any, ResultCache], None] | None = None
 
     @property
     def name(self) -> str:

@@ -30,7 +30,8 @@ from tb_modelcompare.tensorflow_setup.quiet_import import import_tensorflow
 
 MAX_PICTURES = 256
 UNIT_SIZE, CARICATURE_SIZE = 96, 224
-RECOGNISABLE_STEPS = 64
+RECOGNISABLE_STEPS = 16
+SKETCH_STEPS = 32
 PREVIEW_STEPS = (8, 16, 32, 64, 128, 256, 512, 1024)
 
 # Pictures of one model that are optimised together: more share each pass through the network,
@@ -50,7 +51,8 @@ RenderLayers = Annotated[
 ]
 
 Pixels = npt.NDArray[np.uint8]
-Render = Callable[[Sequence[int], dict[str, Any]], npt.NDArray[np.uint8]]
+# Draws items in so many steps.
+Render = Callable[[Sequence[int], int, dict[str, Any]], npt.NDArray[np.uint8]]
 
 
 @dataclass(frozen=True)
@@ -199,12 +201,8 @@ def draw(
     batch: Sequence[int],
     steps: int,
     render: Render,
-    seen: threading.Event | None = None,
 ) -> None:
-    """Render what is not known yet of a batch, publishing previews.
-
-    `seen` is set by the first that shows something.
-    """
+    """Render what is not known yet of a batch, publishing previews."""
     job, cache = workplace.progress, workplace.cache
     wanted = [
         i
@@ -213,6 +211,35 @@ def draw(
     ]
     if not wanted:
         return
+    before = sum(item.is_final or item.problem is not None for item in job.items)
+    images = _rendered(workplace, wanted, steps, render)
+    for i, image in zip(wanted, images, strict=True):
+        item = job.items[i]
+        cache.put(item.picture, {PICTURE: encoded_png(image)}, {"kind": "picture"})
+        item.image, item.step = item.final_image, steps
+        for preview in job.directory.glob(f"{item.key}-*.png"):
+            preview.unlink()
+    job.publish((before + len(wanted)) / len(job.items), job.message, force=True)
+
+
+def sketch(workplace: Workplace, i: int, render: Render, seen: threading.Event) -> None:
+    """Show an item in few steps until it is drawn, as other pictures are waited for too.
+
+    `seen` is set once there is something to see.
+    """
+    if not workplace.progress.items[i].is_final:
+        _rendered(workplace, [i], SKETCH_STEPS, render, seen)
+
+
+def _rendered(
+    workplace: Workplace,
+    wanted: Sequence[int],
+    steps: int,
+    render: Render,
+    seen: threading.Event | None = None,
+) -> Pixels:
+    """Pictures of items, whose previews are published."""
+    job = workplace.progress
     job.publish(job.fraction, "preparing the renderer", force=True)
     from tb_modelcompare.render import RenderCancelled
 
@@ -234,16 +261,9 @@ def draw(
     callbacks = {"on_step": on_step, "on_images": on_images, "cancelled": job.cancelled}
     try:
         prepare_renderer(workplace.device)
-        images = render(wanted, callbacks)
+        return render(wanted, steps, callbacks)
     except RenderCancelled as error:
         raise JobCancelledError from error
-    for i, image in zip(wanted, images, strict=True):
-        item = job.items[i]
-        cache.put(item.picture, {PICTURE: encoded_png(image)}, {"kind": "picture"})
-        item.image, item.step = item.final_image, steps
-        for preview in job.directory.glob(f"{item.key}-*.png"):
-            preview.unlink()
-    job.publish((before + len(wanted)) / len(job.items), job.message, force=True)
 
 
 def recall_picture(item: JobItem, steps: int, cache: ResultCache) -> bool:

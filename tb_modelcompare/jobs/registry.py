@@ -7,10 +7,11 @@ import pkgutil
 from typing import Any
 
 from tb_modelcompare import jobs
+from tb_modelcompare.cache.results import ResultCache
 from tb_modelcompare.errors import RequestError
 from tb_modelcompare.jobs.decode import decode, shortened
 from tb_modelcompare.jobs.kind import FindSnapshot, Kind
-from tb_modelcompare.jobs.runtime.records import Task
+from tb_modelcompare.jobs.runtime.records import JobItem, Task
 
 
 def _declared() -> list[Kind]:
@@ -40,8 +41,24 @@ def task_from_request(body: dict[str, Any], find: FindSnapshot) -> Task:
     UnknownSnapshotError, ProbeMismatchError, NotRenderableError, LimitError, …
         If the snapshots cannot give what is asked.
     """
+    kind = _kind(body, KINDS)
+    return kind.task(decode(body, kind.request, kind.name), find)
+
+
+def known_pictures(body: dict[str, Any], find: FindSnapshot, cache: ResultCache) -> list[JobItem]:
+    """The pictures of a request as far as the cache has them; nothing is queued.
+
+    Parameters and errors are those of `task_from_request`, of kinds that make pictures.
+    """
+    kind = _kind(body, {name: kind for name, kind in KINDS.items() if kind.recall is not None})
+    inputs = kind.prepare(decode(body, kind.request, kind.name), find)
+    if kind.recall is not None:
+        kind.recall(inputs, cache)
+    return kind.items(inputs)
+
+
+def _kind(body: dict[str, Any], kinds: dict[str, Kind]) -> Kind:
     name = body.get("kind")
-    if not isinstance(name, str) or name not in KINDS:
-        raise RequestError(f"kind is {shortened(name)}; give one of {', '.join(KINDS)}")
-    kind = KINDS[name]
-    return kind.task(decode(body, kind.request, name), find)
+    if not isinstance(name, str) or name not in kinds:
+        raise RequestError(f"kind is {shortened(name)}; give one of {', '.join(kinds)}")
+    return kinds[name]

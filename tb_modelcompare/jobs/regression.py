@@ -15,6 +15,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from tb_modelcompare.cache.results import ResultCache
 from tb_modelcompare.jobs.runtime.records import BestUnit, DrawnDirection, JobItem
 from tb_modelcompare.jobs.runtime.work import Workplace
 from tb_modelcompare.log.snapshot import Snapshot
@@ -86,10 +87,9 @@ class Regression:
 
     def recall(self, i: int) -> bool:
         """Whether the direction in layer `i` is known, and if so what else is."""
-        report = self.workplace.cache.report(self.keys[i])
-        if report is not None:
-            _tell(self.workplace.progress.items[i], msgspec.convert(report, Prediction))
-        return report is not None
+        return recall_prediction(
+            self.workplace.progress.items[i], self.keys[i], self.workplace.cache
+        )
 
     def directions(self, batch: Sequence[int]) -> dict[int, Vector]:
         """The predicted direction in each layer; how good it is goes into the layer's item."""
@@ -167,6 +167,14 @@ class Regression:
             groups[-1].append(i)
             room -= width
         return groups
+
+
+def recall_prediction(item: JobItem, key: str, cache: ResultCache) -> bool:
+    """Whether the direction of this key is known; the item then has what else is known of it."""
+    report = cache.report(key)
+    if report is not None:
+        _tell(item, msgspec.convert(report, Prediction))
+    return report is not None
 
 
 def _tell(item: JobItem, known: Prediction) -> None:

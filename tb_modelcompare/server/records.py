@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from tb_modelcompare.jobs.runtime.records import JobItem
+
 Box = tuple[float, float, float, float]
 
 
@@ -34,6 +36,19 @@ class LayerInfo(msgspec.Struct):
     op: str | None
     block: str | None
     stats: LayerStatistics
+
+
+class Known(msgspec.Struct):
+    """The pictures of a request; `image` is null in those that were not drawn yet."""
+
+    items: list[JobItem]
+
+
+class UnitRenders(msgspec.Struct):
+    """The units of a layer that were drawn, and the relative addresses of their pictures."""
+
+    units: list[int]
+    images: list[str]
 
 
 class TopImage(msgspec.Struct):

@@ -9,13 +9,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from PIL import Image
 from rendered import PLAIN, A, B, analogies
 from serving import Server, error_of
 
-from tb_modelcompare import errors
+from tb_modelcompare import errors, jobs
 from tb_modelcompare.analogy import (
     decoder_direction,
     direction_correlation,
@@ -26,7 +27,7 @@ from tb_modelcompare.analogy import (
 from tb_modelcompare.cache.results import ResultCache
 from tb_modelcompare.compare.photos import keep_photo
 from tb_modelcompare.errors import PhotoError, RequestError
-from tb_modelcompare.jobs import pictures
+from tb_modelcompare.jobs import pictures, warm_up
 from tb_modelcompare.jobs.registry import task_from_request
 from tb_modelcompare.jobs.runtime.work import attempt
 from tb_modelcompare.log.reader import open_snapshot
@@ -50,7 +51,7 @@ def picture(server: Server, item: dict[str, Any]) -> np.ndarray:
 
 
 def test_analogies_come_with_numbers_and_pictures_that_sharpen(
-    server: Server, models: Path
+    server: Server, models: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = server.ask(analogies())
     assert [(i["role"], i["snapshot"], i["layer"]) for i in asked["items"]] == [
@@ -98,6 +99,27 @@ def test_analogies_come_with_numbers_and_pictures_that_sharpen(
     again = server.ask(analogies())
     assert (again["status"], again["items"]) == ("done", done["items"])
     assert server.ask(analogies(seed=1))["id"] != done["id"]
+
+    # What was drawn is known without a job, also among layers that were not asked about together.
+    before = len(server.json("jobs")["jobs"])
+    targets = [{"snapshot": B, "layers": ["conv2", "join"]}]
+    known = server.post("known", analogies(targets=targets)).get_json()["items"]
+    assert [bool(item["image"]) for item in known] == [True, True, False]
+    assert [item["drawn"] for item in known[1:]] == [done["items"][2]["drawn"], None]
+    np.testing.assert_array_equal(picture(server, known[1]), picture(server, done["items"][2]))
+    unseen = server.post("known", analogies(unit=2)).get_json()["items"]
+    assert [item["image"] for item in unseen] == [None, None, None]
+    assert len(server.json("jobs")["jobs"]) == before
+    refused = error_of(server.post("known", {"kind": "similarity", "a": A, "b": B}))
+    assert refused[:2] == (400, "RequestError")
+    # Units are known as the tab draws them: in another size this one is not among them.
+    renders = functools.partial(server.json, "unit_renders", snapshot=A, layer="conv2")
+    assert renders() == {"units": [], "images": []}
+    monkeypatch.setattr(jobs.analogies, "UNIT_SIZE", 32)
+    monkeypatch.setattr(jobs.analogies, "TAB_STEPS", (40, 20))
+    assert renders()["units"] == [3]
+    own = {"image": renders()["images"][0]}
+    np.testing.assert_array_equal(picture(server, own), picture(server, done["items"][0]))
 
 
 def test_a_unit_names_what_it_sees_of_its_best_images(server: Server) -> None:
@@ -293,6 +315,30 @@ def test_the_unit_itself_does_not_wait_for_regressions(
     assert events[0] == ["conv2"]
     assert sorted(events[1:]) == [["conv1"], ["conv2"], ["r2"], ["r2"]]
     assert events.index(["r2"]) < events.index(["conv1"])
+
+
+def test_the_first_analogies_wait_for_a_sketch_of_the_unit_alone(
+    models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pictures, "FIRST_BATCH", 1)
+    monkeypatch.setattr(jobs.analogies, "SKETCH_STEPS", 2)
+    calls = counted_renders(monkeypatch)
+    items = run_here(models, analogies(steps=6), tmp_path / "work")
+    assert calls == [["conv2"], ["conv1"], ["conv2"], ["conv2"]]
+    assert [item["step"] for item in items] == [6, 6, 6]
+
+
+def test_a_warm_up_compiles_what_the_first_analogies_need(
+    models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(warm_up, "FIRST_BATCH", 2)
+    calls = counted_renders(monkeypatch)
+    find = functools.partial(open_snapshot, models)
+    targets = [{"snapshot": B, "layers": ["pool", "conv1", "conv2"]}]
+    body = {"snapshot": A, "layer": "conv2", "targets": targets}
+    warm_up.run(warm_up.prepare(msgspec.convert(body, warm_up.Request), find), "cpu")
+    # As `analogies` draws them: together, in order of depth.
+    assert calls == [["conv2"], ["conv1", "pool"]]
 
 
 def test_the_layers_that_are_named_first_are_drawn_first(

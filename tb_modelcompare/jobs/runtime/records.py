@@ -268,9 +268,19 @@ def without_lost_files(report: dict[str, Any]) -> dict[str, Any]:
     return {**report, "items": msgspec.to_builtins(kept), "matrix": None}
 
 
+def picture_address(key: str) -> str:
+    """The relative address of a finished picture, whichever job made it."""
+    return f"job_image?id={key}&name={PICTURE}"
+
+
 def _with_address(item: JobItem, job_id: str) -> JobItem:
     address = f"job_image?id={job_id}&name={item.image}" if item.image else None
     return _changed(item, image=address)
+
+
+def with_picture(item: JobItem) -> JobItem:
+    """The item with the address of its finished picture, if it has one."""
+    return _changed(item, image=picture_address(item.picture) if item.is_final else None)
 
 
 def _changed(item: JobItem, **changes: Any) -> JobItem:

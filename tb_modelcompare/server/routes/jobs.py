@@ -11,17 +11,17 @@ from werkzeug.wrappers import Request, Response
 
 from tb_modelcompare.compare.photos import decode_in_turn, keep_photo
 from tb_modelcompare.compare.wire import MatrixInfo
-from tb_modelcompare.errors import RequestError, UnknownJobError
+from tb_modelcompare.errors import NotRenderableError, RequestError, UnknownJobError
 from tb_modelcompare.jobs import warm_up as warming
 from tb_modelcompare.jobs.arrays import array_file
 from tb_modelcompare.jobs.cells import CELLS
 from tb_modelcompare.jobs.decode import decode
 from tb_modelcompare.jobs.kind import Request as JobRequest
-from tb_modelcompare.jobs.runtime.records import Job, State
+from tb_modelcompare.jobs.runtime.records import Job, State, picture_address, with_picture
 from tb_modelcompare.jobs.similarity import matrix_file
 from tb_modelcompare.server import query
 from tb_modelcompare.server.guards import Upload, read_body, read_json, respond, respond_json
-from tb_modelcompare.server.records import Kept
+from tb_modelcompare.server.records import Kept, Known, UnitRenders
 from tb_modelcompare.server.route import Route, Server
 
 # An id of a job is a digest, so what it names stays the same.
@@ -48,6 +48,29 @@ def ask(server: Server, request: Request) -> Response:
 
     task = task_from_request(read_json(request), server.finder(request))
     return respond_json(request, server.queue.submit(task, query.watcher(request)))
+
+
+def known(server: Server, request: Request) -> Response:
+    """What is known of the pictures of a request already; nothing is computed."""
+    from tb_modelcompare.jobs.registry import known_pictures
+
+    found = known_pictures(read_json(request), server.finder(request), server.results)
+    return respond_json(request, Known(list(map(with_picture, found))))
+
+
+def unit_renders(server: Server, request: Request) -> Response:
+    """The units of a layer that were drawn already."""
+    from tb_modelcompare.jobs.analogies import unit_pictures
+
+    snapshot = server.snapshot(request)
+    layer = snapshot.layer(query.text(request, "layer"))
+    try:
+        found = unit_pictures(snapshot, layer.name, server.results)
+    except NotRenderableError:  # so none was
+        found = {}
+    return respond_json(
+        request, UnitRenders(list(found), list(map(picture_address, found.values())))
+    )
 
 
 def warm_up(server: Server, request: Request) -> Response:
@@ -141,6 +164,8 @@ _BYTES = "application/octet-stream"
 ROUTES = (
     Route("jobs", jobs),
     Route("jobs", ask, "POST", takes=("watcher",), body=JobRequest, answers=Job),
+    Route("known", known, "POST", body=JobRequest, answers=Known),
+    Route("unit_renders", unit_renders, needs=("snapshot", "layer"), answers=UnitRenders),
     Route("warm_up", warm_up, "POST", body=warming.Request),
     Route("photo", photo, "POST", upload=_PHOTOS, answers=Kept),
     Route("job", job, needs=_ID, takes=("watcher",), answers=Job),
