@@ -163,12 +163,13 @@ export interface TrendRequest {
   measure: string;
 }
 
-/** The layer that was chosen. */
+/** The layer that was chosen, and those in which its units' analogies will be drawn first. */
 export interface WarmUpRequest {
   /** id of a snapshot */
   snapshot: string;
   /** name of a layer */
   layer: string;
+  targets?: Target[];
 }
 
 /** Which job to cancel, or to wait for no longer. */
@@ -253,6 +254,17 @@ export interface DrawnDirection {
 export interface BestUnit {
   unit: number;
   correlation: number;
+}
+
+/** The pictures of a request; `image` is null in those that were not drawn yet. */
+export interface Known {
+  items: JobItem[];
+}
+
+/** The units of a layer that were drawn, and the relative addresses of their pictures. */
+export interface UnitRenders {
+  units: number[];
+  images: string[];
 }
 
 /** A photo that was kept: its digest, and its size in pixels. */
@@ -591,6 +603,7 @@ export type CellsInfo = ModelsCells | StepMapCells | TrendCells;
 
 /** What `read` asks for: the parameters of a route, and the record that it answers. */
 export interface Answers {
+  unit_renders: { query: { snapshot: string | number; layer: string | number }; answer: UnitRenders };
   job: { query: { id: string | number; watcher?: string | number }; answer: Job };
   matrix_info: { query: { id: string | number }; answer: MatrixInfo };
   snapshots: { query: Record<string, never>; answer: Listing };
