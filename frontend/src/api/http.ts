@@ -1,6 +1,6 @@
 import { decode, done, isOwn, nameOfOwn } from './own';
 import { ApiError, type Source } from './source';
-import type { OwnMatrix } from './generated';
+import type { Known, OwnMatrix } from './generated';
 import type {
   Cells,
   CellsInfo,
@@ -118,7 +118,8 @@ export const httpSource: Source = {
     address('unit_crops', { snapshot, layer, units: units.join(','), size }),
   keepPhoto: async (photo) => (await post<{ photo: string }>('photo', photo.type, photo)).photo,
   ownPhoto: (digest) => address('job_image', { id: digest, name: 'photo.png' }),
-  warmUp: (snapshot, layer) => send('warm_up', { snapshot, layer }),
+  warmUp: (snapshot, layer, targets) => send('warm_up', { snapshot, layer, targets }),
+  known: async (job) => (await send<Known>('known', job)).items,
   caricature: () => null,
   picture: (relative) => relative,
   start: async (job: JobRequest) =>

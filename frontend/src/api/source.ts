@@ -1,8 +1,9 @@
-import type { Answers } from './generated';
+import type { Answers, Target } from './generated';
 import type {
   Box,
   Cells,
   Job,
+  JobItem,
   JobRequest,
   LayerGraph,
   LayerInfo,
@@ -40,8 +41,10 @@ export interface Source {
   keepPhoto(photo: Blob): Promise<string>;
   /** Address of a photo that was kept. */
   ownPhoto(digest: string): string;
-  /** Have the renderer ready for the units of a layer. */
-  warmUp(snapshot: string, layer: string): Promise<void>;
+  /** Have the renderer ready for the units of a layer and for the first layers of `targets`. */
+  warmUp(snapshot: string, layer: string, targets: readonly Target[]): Promise<void>;
+  /** The pictures of a request as far as they were drawn already; nothing is computed. */
+  known(request: JobRequest): Promise<readonly JobItem[]>;
   /** Address of a caricature that came with the data, as with a report; null if none did. */
   caricature(snapshot: string, layer: string): string | null;
   /** Address of a picture that a job's item names. */

@@ -39,6 +39,7 @@ export function staticSource(data: ReportData): Source {
     keepPhoto: async () => absent(),
     ownPhoto: absent,
     warmUp: () => Promise.resolve(),
+    known: () => Promise.resolve([]),
     caricature: (snapshot, layer) => data.caricatures?.[snapshot]?.[layer] ?? null,
     picture: absent,
     start: async (request) => {

@@ -41,6 +41,15 @@ export function composeFigure(layouts: Record<Side, Layout>, between: number): F
   };
 }
 
+// The figure takes its share of a window, as far as the slopes of lines stay readable.
+const [LEAST_GAP, MOST_GAP, SHARE] = [170, 420, 0.5];
+
+/** The height between the models in a window of this height. */
+export function roomForLines({ a, b }: Record<Side, Layout>, windowHeight: number): number {
+  const left = SHARE * windowHeight - a.height - b.height;
+  return Math.min(MOST_GAP, Math.max(LEAST_GAP, left));
+}
+
 /** Base line of a label: outward from the drawing, away from the lines. */
 export function labelLine({ tops, layouts }: Figure, side: Side, row: number): number {
   return side === 'a'

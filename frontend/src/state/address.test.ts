@@ -46,6 +46,7 @@ describe('the address', () => {
       folded: { a: ['x,y', 'z'], b: ['w'] },
       unfolded: { a: ['v'], b: ['u', 't'] },
       image: 12,
+      more: [],
       graphs: 'a',
       reference: 'r/m@9',
       filter: null,
@@ -57,12 +58,18 @@ describe('the address', () => {
     });
     expect(writeView(view)).toEqual(PERMALINK);
     // Keys that came later are not in it.
-    const known = new Set([...Object.keys(PERMALINK), 'pair', 'filter']);
+    const known = new Set([...Object.keys(PERMALINK), 'pair', 'filter', 'more']);
     expect(new Set(OWNED_KEYS)).toEqual(known);
   });
 
   it('holds nothing of what nobody chose', () => {
     expect(writeView(readView({}))).toEqual({});
+  });
+
+  it('holds added models, whatever their names', () => {
+    const view = readView({});
+    view.more = ['run, one/net@3', 'b&c/net@0'];
+    expect(readView(writeView(view)).more).toEqual(view.more);
   });
 
   it('does not share lists between two views', () => {

@@ -36,6 +36,8 @@ export interface View {
   unfolded: Record<Side, string[]>;
   /** An image of the probe, or the digest of a photo of one's own. */
   image: number | string | null;
+  /** Models that stand beside the two in the panel of a unit. */
+  more: string[];
   /** Whose graph TensorBoard's own dashboard shows below, if it is open. */
   graphs: Side | null;
   /** Pinned: what models and steps are compared with. */
@@ -207,6 +209,13 @@ const KEYS: readonly Key[] = [
     ),
   ]),
   field('image', 'image', image, null),
+  part<string[]>(
+    'more',
+    names,
+    [],
+    (view) => view.more,
+    (view, list) => (view.more = [...list]),
+  ),
   field('graphs', 'graphs', oneOf<Side>(['a', 'b']), null),
   field('ref', 'reference', text, null),
   field('filter', 'filter', text, null),

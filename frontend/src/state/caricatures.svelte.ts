@@ -1,8 +1,8 @@
 import { SvelteMap } from 'svelte/reactivity';
-import type { Job } from '../api/types';
+import type { JobItem } from '../api/types';
 import type { Session, Side } from './session.svelte';
 
-/** Caricatures that were made since the tab was opened: what hovering shows. */
+/** Caricatures that are known of: what hovering shows. */
 const made = new SvelteMap<string, { address: string; size: number }>();
 
 function key(
@@ -14,15 +14,15 @@ function key(
   return [session.snapshot(side)?.digest, layer, image].join('\n');
 }
 
-/** Keep the pictures of a job; larger ones stay when smaller ones come. */
+/** Keep pictures of one size; larger ones stay when smaller ones come. */
 export function remember(
   session: Pick<Session, 'snapshot' | 'source'>,
   side: Side,
   image: number | string,
   size: number,
-  job: Job,
+  items: readonly JobItem[],
 ): void {
-  for (const item of job.items) {
+  for (const item of items) {
     if (!item.image) continue;
     const at = key(session, side, item.layer, image);
     const known = made.get(at);

@@ -1,7 +1,7 @@
 import { SvelteMap } from 'svelte/reactivity';
-import type { Session, Side } from './session.svelte';
+import type { Selection, Session, Side } from './session.svelte';
 
-/** Renders of single units that were made since the tab was opened. */
+/** Renders of single units that are known of. */
 const made = new SvelteMap<string, string>();
 
 interface Unit {
@@ -17,6 +17,23 @@ function key(session: Pick<Session, 'snapshot'>, { side, layer, unit }: Unit): s
 /** Keep the address of a unit's render. */
 export function keepRender(session: Pick<Session, 'snapshot'>, of: Unit, address: string): void {
   if (made.get(key(session, of)) !== address) made.set(key(session, of), address);
+}
+
+/** Find out which units of a layer were rendered before the tab was opened. */
+export async function recallRenders(
+  session: Pick<Session, 'snapshot' | 'source'>,
+  { side, layer }: Selection,
+): Promise<void> {
+  const snapshot = session.snapshot(side);
+  if (!snapshot) return;
+  const { units, images } = await session.source
+    .read('unit_renders', { snapshot: snapshot.id, layer })
+    // The crops stay; what is wrong with the layer is said where it is asked about.
+    .catch(() => ({ units: [], images: [] }));
+  units.forEach((unit, at) => {
+    const of = [snapshot.digest, layer, unit].join('\n');
+    if (!made.has(of)) made.set(of, session.source.picture(images[at]!));
+  });
 }
 
 /** The address of a unit's render, if it was made. */

@@ -1,4 +1,4 @@
-import type { DrawnDirection } from '../../api/types';
+import type { DrawnDirection, JobItem } from '../../api/types';
 import { format } from '../../draw/encode';
 
 export type Answer = DrawnDirection['direction'];
@@ -27,6 +27,32 @@ export const ANSWERS: Record<Answer, { name: string; meaning: string }> = {
 export function spread({ low, high, null: null_ }: DrawnDirection): string {
   const interval = `[${format(low)}, ${format(high)}]`;
   return null_ === null ? interval : `${interval}, null ${format(null_)}`;
+}
+
+/** Whether the direction follows the unit no better than it follows permuted images. */
+export function showsElse({ low, null: null_ }: DrawnDirection): boolean {
+  return low <= (null_ ?? 0);
+}
+
+const ROLES: Partial<Record<JobItem['role'], string>> = {
+  source: 'the unit itself',
+  difference: 'residual direction',
+};
+
+/** A picture's numbers, a line each. */
+export function numbersOf({ role, drawn, r2, best_unit, step }: JobItem): string[] {
+  return [
+    ROLES[role] ?? role,
+    ...(drawn
+      ? [
+          `${ANSWERS[drawn.direction].name}: r ${format(drawn.correlation)} ${spread(drawn)}`,
+          ...(showsElse(drawn) ? ['its interval includes the null: it shows something else'] : []),
+        ]
+      : []),
+    ...(r2 === null ? [] : [`R² ${format(r2)} on images left out`]),
+    ...(best_unit ? [`unit ${best_unit.unit}, ρ ${best_unit.correlation.toFixed(2)}`] : []),
+    `${step} steps`,
+  ];
 }
 
 /** What the numbers beside a picture say. */

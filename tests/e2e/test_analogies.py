@@ -1,0 +1,163 @@
+"""Analogies of a unit: at their layers in the figure, in rows of models, and after a reload."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from itertools import combinations
+from typing import Any
+
+from live_tab import Board, Tab
+from playwright.sync_api import expect
+
+FIRST, SECOND = "first/first@0", "second/second@0"
+PAIR = {"a": FIRST, "b": SECOND, "measure": "linear_cka"}
+UNIT = {"side": "a", "layer": "module_3x3", "unit": 2}
+DEPTH = ["stem", "module_1x1", "module_3x3", "module_output", "block_conv", "block_add", "pool"]
+LATE = 120_000
+
+
+def drawn(tab: Tab) -> Any:
+    """The pictures in the panel, all of them there."""
+    panel = tab.frame.get_by_test_id("analogies")
+    panel.get_by_test_id("picture").locator("img").first.wait_for(timeout=LATE)
+    expect(panel.get_by_test_id("budget")).to_have_count(0, timeout=LATE)
+    return panel.get_by_test_id("picture")
+
+
+def asked_jobs(tab: Tab) -> list[str]:
+    """The kinds of the jobs that the tab asks for from now on."""
+    kinds: list[str] = []
+
+    def hear(request: Any) -> None:
+        if request.method == "POST" and "/jobs?" in request.url:
+            kinds.append(json.loads(request.post_data)["kind"])
+
+    tab.page.on("request", hear)
+    return kinds
+
+
+def overlap(p: dict[str, float], q: dict[str, float]) -> bool:
+    return (
+        min(p["x"] + p["width"], q["x"] + q["width"]) - max(p["x"], q["x"]) > 0.5
+        and min(p["y"] + p["height"], q["y"] + q["height"]) - max(p["y"], q["y"]) > 0.5
+    )
+
+
+def test_analogies_stand_at_their_layers_and_cover_no_name(
+    tab: Tab, board: Board, violations: Callable[[Tab], list[str]]
+) -> None:
+    tab.open(board.url, **PAIR, **UNIT).settle()
+    pictures = drawn(tab)
+    thumbnails = tab.frame.get_by_test_id("on-graph")
+    expect(thumbnails).to_have_count(pictures.count())
+    boxes = [one.bounding_box() for one in thumbnails.all()]
+    assert not any(overlap(p, q) for p, q in combinations(boxes, 2))
+    names = [one.bounding_box() for one in tab.frame.locator("svg .label").all()]
+    layers = [one.bounding_box() for one in tab.frame.locator(".front .box").all()]
+    assert names
+    assert not any(overlap(p, q) for p in boxes for q in [*names, *layers])
+    # Each is near the box of its own layer: the unit itself in A, what answers to it in B.
+    for at, thumbnail in enumerate(thumbnails.all()):
+        side = thumbnail.get_attribute("data-key")[0]
+        assert side == ("a" if at == 0 else "b")
+        layer = tab.box(side, thumbnail.get_attribute("data-of")).bounding_box()
+        middle = boxes[at]["x"] + boxes[at]["width"] / 2
+        assert abs(middle - layer["x"] - layer["width"] / 2) < 200
+    # The number of a picture is in its border.
+    borders = thumbnails.locator("span").evaluate_all(
+        "spans => spans.map(s => [getComputedStyle(s).borderTopColor, s.className])"
+    )
+    assert len({colour for colour, _ in borders[1:]}) > 1
+
+    one = thumbnails.nth(2)
+    layer = one.get_attribute("data-of")
+    one.hover()
+    tip = tab.frame.get_by_role("tooltip")
+    tip.get_by_text(re.compile(r"regression direction: r \S+ \[")).wait_for()
+    assert layer in tip.inner_text()
+    assert violations(tab) == []
+    tab.page.mouse.move(5, 5)
+    expect(tip).to_have_count(0)
+    one.focus()
+    tip.wait_for()
+    one.press("Enter")
+    dialog = tab.frame.get_by_role("dialog")
+    assert dialog.get_by_role("heading").inner_text() == layer
+    tab.page.keyboard.press("Escape")
+
+    tab.frame.get_by_label("sorted").select_option("number")
+    told = [re.search(r"r (\S+)", text) for text in pictures.all_inner_texts()[1:]]
+    numbers = [float(found[1].replace("−", "-")) for found in told if found]
+    assert len(numbers) > 3
+    assert numbers == sorted(numbers, reverse=True)
+    # Another unit, and the pictures of this one are gone from the figure.
+    tab.frame.get_by_role("button", name="Close the unit").click()
+    expect(thumbnails).to_have_count(0)
+
+
+def test_what_was_drawn_is_there_after_a_reload_without_a_job(tab: Tab, board: Board) -> None:
+    tab.open(board.url, **PAIR, **UNIT, image=0).settle()
+    count = drawn(tab).count()
+    caricatures = tab.frame.get_by_test_id("caricature")
+    tab.frame.get_by_role("button", name="Draw caricatures").click()
+    expect(caricatures).to_have_count(2, timeout=LATE)
+    tab.frame.locator("progress").first.wait_for(state="detached", timeout=LATE)
+
+    asked = asked_jobs(tab)
+    tab.page.reload()
+    tab.settle()
+    expect(tab.frame.get_by_test_id("picture").locator("img")).to_have_count(count)
+    expect(caricatures).to_have_count(2)
+    own = tab.frame.get_by_role("button", name="Unit 2", exact=True).locator("img")
+    assert own.evaluate("image => image.decode().then(() => image.naturalWidth)") == 96
+    # The layer stays, without a unit: its gallery has the render all the same.
+    tab.open(board.url, **PAIR, side="a", layer="module_3x3")
+    tab.page.reload()
+    own.wait_for()
+    assert not {"analogies", "caricatures"} & set(asked)
+
+
+def test_a_model_is_added_and_stays_in_the_address(
+    tab: Tab, board: Board, violations: Callable[[Tab], list[str]]
+) -> None:
+    tab.open(board.url, **{**PAIR, "b": FIRST}, **UNIT).settle()
+    add = tab.frame.get_by_label("Add a model")
+    assert SECOND in add.inner_text()
+    assert "elsewhere" not in add.inner_text()  # of another probe
+    add.select_option(SECOND)
+    rows = tab.frame.get_by_test_id("row")
+    expect(rows).to_have_count(3)
+    drawn(tab)
+    assert tab.parameters["more"].endswith("second%400")
+    expect(rows.first.get_by_test_id("picture")).to_have_count(1)  # the unit's own model
+    assert "the unit itself" in rows.first.inner_text()
+    added = rows.nth(2)
+    assert "second" in added.get_by_role("heading").inner_text()
+    layers = added.locator("figcaption .layer").all_inner_texts()
+    assert len(layers) > 3
+    known = [DEPTH.index(layer) for layer in layers if layer in DEPTH]
+    assert known == sorted(known)
+    menu = tab.frame.get_by_label("Export the analogies")
+    records = json.loads(tab.download(menu, "json"))["records"]
+    assert [one["layer"] for one in records if one["snapshot"] == SECOND] == layers
+    assert violations(tab) == []
+
+    tab.page.reload()
+    expect(rows).to_have_count(3, timeout=LATE)
+    rows.nth(2).get_by_role("button", name=f"Leave out {SECOND}").press("Enter")
+    expect(rows).to_have_count(2)
+    expect(add).to_be_enabled()
+    tab.page.wait_for_timeout(300)
+    assert "more" not in tab.parameters
+
+
+def test_the_heading_of_the_analogies_is_one_line(tab: Tab, board: Board) -> None:
+    tab.open(board.url, **PAIR, **UNIT).settle()
+    panel = tab.frame.get_by_test_id("analogies")
+    heading = panel.get_by_role("heading", level=2)
+    for width in (1024, 1280, 1440):
+        tab.page.set_viewport_size({"width": width, "height": 800})
+        assert heading.bounding_box()["height"] < 30
+        assert heading.bounding_box()["width"] > 0.8 * panel.bounding_box()["width"]
