@@ -1,3 +1,4 @@
+import { untrack } from 'svelte';
 import type { Attachment } from 'svelte/attachments';
 import { HINTS, type Hint } from './hints';
 
@@ -14,7 +15,8 @@ function show(of: HTMLElement, sentence: string, after: number): void {
 
 export function hideHint(): void {
   clearTimeout(timer);
-  shown = null;
+  // A focused control that is removed is blurred in the midst of an update.
+  untrack(() => (shown = null));
 }
 
 export const shownHint = (): typeof shown => shown;
