@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import argparse
 import io
+import math
 import os
 import re
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,7 +22,10 @@ from live_tab import ROOT, Board, Tab
 from PIL import Image, ImageDraw
 from playwright.sync_api import sync_playwright
 from screenshots import log_demo, shared
-from states import LATE, quiet
+from states import quiet
+
+LATE = 600_000  # large networks, perhaps on a busy machine
+DRAWING_SECONDS = 240
 
 IMAGES = ROOT / "docs" / "images"
 SIZE = (1280, 800)
@@ -83,12 +88,17 @@ class Film:
         self.page.mouse.move(*self.at)
         self.page.wait_for_timeout(700)
 
-    def shoot(self, milliseconds: int) -> None:
-        """Take a frame."""
+    def picture(self) -> Image.Image:
+        """A screenshot with the pointer."""
         frame = picture_of(self.page)
         x, y = self.at
         arrow = [(x + dx, y + dy) for dx, dy in ARROW]
         ImageDraw.Draw(frame).polygon(arrow, fill="black", outline="white")
+        return frame
+
+    def shoot(self, milliseconds: int) -> None:
+        """Take a frame."""
+        frame = self.picture()
         height = frame.height * ANIMATION_WIDTH // frame.width
         self.frames.append(frame.resize((ANIMATION_WIDTH, height), Image.Resampling.LANCZOS))
         self.times.append(milliseconds)
@@ -125,15 +135,18 @@ def opened(browser: Any, url: str, theme: str, **address: str | int) -> Tab:
     tab.frame.locator(".legend .count").filter(has_text=re.compile(r"^\s*[1-9]")).wait_for(
         timeout=LATE
     )
-    quiet(tab)
+    if tab.frame.locator("progress").count():
+        tab.frame.locator("progress").first.wait_for(state="detached", timeout=LATE)
+    tab.page.wait_for_timeout(1000)
     return tab
 
 
-def still(browser: Any, url: str, theme: str, unit: int) -> None:
-    """One picture of the tab with a unit and its analogies."""
-    tab = opened(browser, url, theme, side="a", layer=LAYER, unit=unit)
-    finished(tab)
-    picture = picture_of(tab.page).quantize(255, dither=Image.Dither.NONE)
+def still(browser: Any, url: str, theme: str) -> None:
+    """One picture of both models, with the pointer on a layer."""
+    tab = opened(browser, url, theme)
+    pointed = Film(tab.page)
+    pointed.point(tab.box("a", LAYER))
+    picture = pointed.picture().quantize(255, dither=Image.Dither.NONE)
     picture.save(IMAGES / f"tab-{theme}.png", optimize=True)
     tab.page.context.close()
 
@@ -149,20 +162,15 @@ def tutorial(browser: Any, url: str) -> None:
         tab.page.context.close()
 
 
-def finished(tab: Tab) -> None:
-    """Until all analogies are drawn."""
-    for _ in drawing(tab):
-        tab.page.wait_for_timeout(1000)
-
-
-def drawing(tab: Tab) -> Iterator[int]:
-    """The seconds that pass until all analogies are drawn."""
+def drawing(tab: Tab) -> Iterator[float]:
+    """The seconds that pass until all analogies are drawn, or for as long as one waits."""
     tab.frame.get_by_test_id("analogies").first.wait_for(timeout=LATE)
     tab.page.wait_for_timeout(2500)  # what costs something starts after a moment
-    for seconds in range(600):
-        if not tab.frame.locator("progress").count():
+    start = time.monotonic()
+    while tab.frame.locator("progress").count():
+        if time.monotonic() - start > DRAWING_SECONDS:
             return
-        yield seconds
+        yield time.monotonic() - start
 
 
 def film(browser: Any, url: str, unit: int) -> None:
@@ -182,9 +190,9 @@ def film(browser: Any, url: str, unit: int) -> None:
     moving.point(choice)
     moving.shoot(800)
     choice.click()
-    last = -3
+    last = -math.inf
     for seconds in drawing(tab):
-        if seconds - last >= 3 and len(moving.frames) < 14:
+        if seconds - last >= 12 and len(moving.frames) < 14:
             moving.shoot(450)
             last = seconds
         tab.page.wait_for_timeout(1000)
@@ -218,9 +226,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 if part == "tutorial":
                     tutorial(browser, board.url)
                     continue
-                film(browser, board.url, options.unit)
                 for theme in ("light", "dark"):
-                    still(browser, board.url, theme, options.unit)
+                    still(browser, board.url, theme)
+                film(browser, board.url, options.unit)
             finally:
                 board.end()
     return 0
