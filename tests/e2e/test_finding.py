@@ -144,7 +144,7 @@ def test_what_stands_out_is_said_with_a_number_and_a_click(
     board = start_board(tmp_path, snapshots=2)
     pair = {"a": "moved/moved@0", "b": "plain/plain@0", "measure": "linear_cka"}
     tab.open(board.url, **pair).settle()
-    found = tab.frame.get_by_test_id("stands-out").get_by_role("button")
+    found = tab.frame.get_by_test_id("stands-out").locator("li button")
     found.first.wait_for()
     (off,) = [text for text in found.all_inner_texts() if "at another depth" in text]
     assert "layer1 matches B’s layer9" in off

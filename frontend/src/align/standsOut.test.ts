@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Table } from './matrix';
-import { standsOut } from './standsOut';
+import { holding, leastMatches, standsOut, type Certain } from './standsOut';
 
 const NO_BLOCKS = { a: [], b: [] };
 
@@ -24,7 +24,126 @@ const inOrder = (rows: number, columns: number): Table =>
 const kinds = (table: Table, blocks: Parameters<typeof standsOut>[1] = NO_BLOCKS): string[] =>
   standsOut(table, blocks, 1).map(({ kind }) => kind);
 
+/** Linear CKA of layers, each a list of units, each a list of values over images. */
+function cka(p: readonly number[][], q: readonly number[][]): number {
+  const centred = (unit: readonly number[]): number[] => {
+    const mean = unit.reduce((sum, value) => sum + value, 0) / unit.length;
+    return unit.map((value) => value - mean);
+  };
+  const [x, y] = [p.map(centred), q.map(centred)];
+  const size = (u: readonly number[][], v: readonly number[][]): number =>
+    u.reduce(
+      (sum, one) =>
+        sum +
+        v.reduce(
+          (all, two) => all + one.reduce((dot, value, k) => dot + value * two[k]!, 0) ** 2,
+          0,
+        ),
+      0,
+    );
+  return size(x, y) / Math.sqrt(size(x, x) * size(y, y));
+}
+
+/** Layers of an untrained network over the same images: matrices of random weights, and ReLUs. */
+function untrained(
+  next: () => number,
+  images: readonly number[][],
+  widths: readonly number[],
+): (readonly number[][])[] {
+  let units: readonly number[][] = images;
+  return widths.map((width) => {
+    units = Array.from({ length: width }, () => {
+      const weights = units.map(() => next() + next() + next() - 1.5);
+      return units[0]!.map((_, image) =>
+        Math.max(
+          0,
+          units.reduce((sum, unit, k) => sum + unit[image]! * weights[k]!, 0),
+        ),
+      );
+    });
+    return units;
+  });
+}
+
+/** Two of them, compared; and the interval of a pair over resampled images. */
+function twoUntrained(
+  seed: number,
+  rows: number,
+  widths: readonly number[],
+  outlier: number,
+): { table: Table; certain: Certain } {
+  const next = numbers(seed);
+  const images = Array.from({ length: 8 }, () =>
+    Array.from({ length: rows }, (_, k) => (k === 0 ? outlier : 1) * (next() + next() - 1)),
+  );
+  const [a, b] = [untrained(next, images, widths), untrained(next, images, widths)];
+  const table = tableOf(a.length, b.length, (i, j) => cka(a[i]!, b[j]!));
+  const certain: Certain = ([i, j]) => {
+    const found = Array.from({ length: 40 }, () => {
+      const drawn = Array.from({ length: rows }, () => Math.floor(next() * rows));
+      const taken = (layer: readonly number[][]): number[][] =>
+        layer.map((unit) => drawn.map((image) => unit[image]!));
+      return cka(taken(a[i]!), taken(b[j]!));
+    }).sort((p, q) => p - q);
+    return { low: found[1]!, high: found[38]!, nullMean: 0 };
+  };
+  return { table, certain };
+}
+
 describe('what stands out', () => {
+  const SEEDS = Array.from({ length: 20 }, (_, k) => k + 1);
+  const FORMS: [string, number, number[], number][] = [
+    ['layers', 40, Array<number>(8).fill(10), 1],
+    ['wide layers', 20, Array<number>(6).fill(40), 1],
+    ['few rows', 6, Array<number>(8).fill(10), 1],
+    ['many layers', 20, Array<number>(24).fill(6), 1],
+    ['one outlier', 30, Array<number>(8).fill(10), 50],
+  ];
+  it.each(FORMS)('is nothing in two untrained networks: %s', (_, rows, widths, outlier) => {
+    const parts = [
+      { name: 'first', layers: [0, 1, 2] },
+      { name: 'last', layers: [3, 4, 5] },
+    ];
+    for (const seed of SEEDS) {
+      const { table, certain } = twoUntrained(seed, rows, widths, outlier);
+      const found = holding(standsOut(table, { a: parts, b: parts }, 1), certain);
+      expect([seed, ...found.map(({ kind }) => kind)]).toEqual([seed]);
+    }
+  });
+
+  it('asks intervals where there are some', () => {
+    const table = inOrder(20, 20);
+    table.values[2 * 20 + 17] = 0.99;
+    table.values[2 * 20 + 2] = 0.7;
+    const [found] = standsOut(table, NO_BLOCKS, 1);
+    const value = ([i, j]: readonly [number, number]): number => table.values[i * 20 + j]!;
+    const within =
+      (by: number): Certain =>
+      (pair) => ({ low: value(pair) - by, high: value(pair) + by, nullMean: 0 });
+    expect(holding([found!], within(0.05))).toHaveLength(1);
+    expect(holding([found!], within(0.3))).toEqual([]);
+    expect(holding([found!], () => null)).toEqual([]);
+  });
+
+  it('names layers that are not above the null, unless none is', () => {
+    const table = tableOf(12, 12, (i, j) => (i === 4 ? 0.1 : 0.8) - 0.01 * Math.abs(i - j));
+    const value = ([i, j]: readonly [number, number]): number => table.values[i * 12 + j]!;
+    const against =
+      (nullMean: number): Certain =>
+      (pair) => ({ low: value(pair) - 0.05, high: value(pair) + 0.05, nullMean });
+    const least = leastMatches(table);
+    expect(holding(least, against(0.2))).toMatchObject([{ side: 'a', layers: [4], usual: 0.2 }]);
+    expect(holding(least, against(0.01))).toEqual([]);
+    expect(holding(least, against(0.9))).toEqual([]); // unrelated models
+  });
+
+  it('names layers that match far less than those beside them', () => {
+    const low = new Set([6, 10]);
+    const table = tableOf(16, 16, (i, j) => (low.has(i) ? 0.3 : 0.8) - 0.02 * Math.abs(i - j));
+    const found = standsOut(table, NO_BLOCKS, 1).filter(({ kind }) => kind === 'layer');
+    expect(found).toMatchObject([{ side: 'a', layers: [6, 10] }]);
+  });
+
   it.each([1, 2, 3, 4, 5, 6, 7, 8])('is nothing in noise (%i)', (seed) => {
     const next = numbers(seed);
     const noise = (): number => 0.2 + 0.15 * (next() + next() + next() - 1.5);
