@@ -172,10 +172,15 @@ class Tab:
                 return frame.evaluate(script)
         raise AssertionError("the page has no plugin frame")
 
-    def download(self, menu: Any, choice: str) -> bytes:
-        """The file that a choice of an export menu gives."""
+    def download(self, what: str, ending: str) -> bytes:
+        """The file of a list, or of a figure with one size, that the dialog gives."""
+        self.frame.get_by_role("button", name="Export…").click()
+        dialog = self.frame.get_by_role("dialog", name="Export")
+        dialog.get_by_label("figure").select_option(what)
         with self.page.expect_download() as started:
-            menu.select_option(choice)
+            dialog.get_by_role("button", name=re.compile(f"^{ending.upper()}")).click()
+        dialog.get_by_role("button", name="Close").click()
+        self.file = started.value.suggested_filename
         return Path(started.value.path()).read_bytes()
 
     def figure(self, figure: str, ending: str, mm: int = 180) -> bytes:

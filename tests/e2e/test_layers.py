@@ -74,13 +74,13 @@ def test_matches_come_with_intervals_and_units_with_how_far_they_are_shared(
     assert units.first.get_attribute("title") != titles[0]
 
     def listed(menu: str) -> list[dict[str, str]]:
-        content = tab.download(tab.frame.get_by_label(menu), "csv").decode()
+        content = tab.download(menu, "csv").decode()
         return list(csv.DictReader(io.StringIO(content)))
 
-    matches = listed("Export the matches")
+    matches = listed("Matches")
     assert f"{float(matches[0]['value']):.3f}" == f"{value:.3f}"
     assert float(matches[0]["low"]) < value < float(matches[0]["high"])
-    exported = listed("Export the units")
+    exported = listed("Units")
     assert [f"Unit {one['unit']}" for one in exported] == units.evaluate_all(
         "buttons => buttons.map(b => b.ariaLabel)"
     )
@@ -98,7 +98,7 @@ def test_matches_come_with_intervals_and_units_with_how_far_they_are_shared(
     assert only.locator(".units button").count() == many
     threshold.select_option("0.05")
     assert number(only.locator("p").inner_text()) <= many
-    alone = listed("Export the units without a counterpart")
+    alone = listed("Units without a counterpart")
     assert all(float(one["r2"]) < 0.05 for one in alone)
 
 
@@ -247,7 +247,7 @@ def test_a_photo_is_drawn_as_both_models_see_it_and_shown_on_hover(tab: Tab, boa
     assert drawn.evaluate_all("images => images.map(i => i.naturalWidth)") == [224, 224]
     tab.box("a", "module_3x3").hover()
     tab.frame.get_by_role("tooltip").locator("img").wait_for()
-    sheet = tab.download(panel.get_by_label("Export the caricatures"), "svg")
+    sheet = tab.download("Caricatures", "svg")
     assert sheet.count(b"<image ") == 3
 
     # All layers at once: from then on pointing at any of them shows the photo as it sees it.
@@ -262,7 +262,7 @@ def test_a_photo_is_drawn_as_both_models_see_it_and_shown_on_hover(tab: Tab, boa
     for side, layer in (("b", "stem"), ("a", "block_add")):
         tab.box(side, layer).hover()
         tab.frame.get_by_role("tooltip").get_by_role("img", name=f"as {layer} sees it").wait_for()
-    sheet = tab.download(panel.get_by_label("Export the caricatures"), "svg")
+    sheet = tab.download("Caricatures", "svg")
     assert sheet.count(b"<image ") == count + 1
 
 

@@ -97,8 +97,7 @@ def test_a_unit_shows_its_images_and_its_analogies(tab: Tab, board: Board) -> No
     assert places == sorted(places)
     assert tab.parameters["unit"] == "2"
 
-    menu = tab.frame.get_by_label("Export the analogies")
-    listed = json.loads(tab.download(menu, "json"))
+    listed = json.loads(tab.download("Analogies", "json"))
     assert (listed["layer"], listed["unit"]) == ("module_3x3", "unit 2")
     assert [one["layer"] for one in listed["records"]][1:] == layers
     for at, one in enumerate(listed["records"]):
@@ -107,11 +106,11 @@ def test_a_unit_shows_its_images_and_its_analogies(tab: Tab, board: Board) -> No
             told = re.search(r"regression: r (\S+)\s+\[(\S+), (\S+)\], null (\S+)", text)
             kept = [one[name] for name in ("direction_correlation", "low", "high", "null")]
             assert [float(number) for number in told.groups()] == pytest.approx(kept, abs=5e-4)
-    sheet = ElementTree.fromstring(tab.download(menu, "svg"))
+    sheet = ElementTree.fromstring(tab.download("Analogies", "svg"))
     held = [e.get("href") for e in sheet.iter("{http://www.w3.org/2000/svg}image")]
     assert len(held) == len(shown)
     assert all(href.startswith("data:image/png;base64,") for href in held)
-    assert tab.download(menu, "png").startswith(b"\x89PNG")
+    assert tab.download("Analogies", "png").startswith(b"\x89PNG")
 
     # Another direction is another picture, with its own number and a sentence of its own.
     before = pictures.nth(1).locator("img").get_attribute("src")
@@ -121,7 +120,7 @@ def test_a_unit_shows_its_images_and_its_analogies(tab: Tab, board: Board) -> No
     pictures.nth(1).locator("img").wait_for(timeout=90_000)
     assert pictures.nth(1).locator("img").get_attribute("src") != before
     assert tab.frame.get_by_text("regression: r ").count() == 0
-    top = tab.download(tab.frame.get_by_label("Export where the unit is most active"), "csv")
+    top = tab.download("Where the unit is most active", "csv")
     assert len(list(csv.DictReader(io.StringIO(top.decode())))) == 9
 
 

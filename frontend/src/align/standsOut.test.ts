@@ -94,7 +94,7 @@ describe('what stands out', () => {
   const SEEDS = Array.from({ length: 20 }, (_, k) => k + 1);
   const FORMS: [string, number, number[], number][] = [
     ['layers', 40, Array<number>(8).fill(10), 1],
-    ['wide layers', 20, Array<number>(6).fill(40), 1],
+    ['wide layers', 12, Array<number>(6).fill(24), 1],
     ['few rows', 6, Array<number>(8).fill(10), 1],
     ['many layers', 20, Array<number>(24).fill(6), 1],
     ['one outlier', 30, Array<number>(8).fill(10), 50],

@@ -1,5 +1,5 @@
 import { decode, done, isOwn, nameOfOwn } from './own';
-import { ApiError, type Source } from './source';
+import { ApiError, type Source, UNREACHABLE } from './source';
 import type { Known, OwnMatrix } from './generated';
 import type {
   Cells,
@@ -35,8 +35,8 @@ async function request(url: string, init?: RequestInit): Promise<Response> {
     response = await fetch(url, init);
   } catch {
     throw new ApiError(
-      'Unreachable',
-      'TensorBoard does not answer. Is it still running? Start it again, then reload.',
+      UNREACHABLE,
+      'TensorBoard does not answer. Is it still running? Once it is there again, the tab goes on by itself.',
     );
   }
   if (response.ok || response.status === NOT_MODIFIED) return response;

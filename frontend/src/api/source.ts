@@ -13,6 +13,9 @@ import type {
   UnitInfo,
 } from './types';
 
+/** The type of error where no server answers. */
+export const UNREACHABLE = 'Unreachable';
+
 /**
  * Where the tab reads from: a TensorBoard that runs, or a report's own inlined data.
  * Everything above this interface is the same for both.

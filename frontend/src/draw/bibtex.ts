@@ -59,6 +59,42 @@ const ENTRIES: Record<string, string> = {
   volume = {28},
   year = {1936}
 }`,
+  'Schönemann 1966': `@article{schonemann1966generalized,
+  title = {A Generalized Solution of the Orthogonal {Procrustes} Problem},
+  author = {Sch{\\"o}nemann, Peter H.},
+  journal = {Psychometrika},
+  volume = {31},
+  year = {1966}
+}`,
+  'Li et al. 2016': `@inproceedings{li2016convergent,
+  title = {Convergent Learning: Do Different Neural Networks Learn the Same Representations?},
+  author = {Li, Yixuan and Yosinski, Jason and Clune, Jeff and Lipson, Hod and Hopcroft, John},
+  booktitle = {International Conference on Learning Representations},
+  year = {2016}
+}`,
+  'Khosla and Williams 2024': `@inproceedings{khosla2024soft,
+  title = {Soft Matching Distance: A Metric on Neural Representations That Captures Single-Neuron
+    Tuning},
+  author = {Khosla, Meenakshi and Williams, Alex H.},
+  booktitle = {Proceedings of UniReps: the First Workshop on Unifying Representations in Neural
+    Models},
+  year = {2024}
+}`,
+  'Yamins et al. 2014': `@article{yamins2014performance,
+  title = {Performance-Optimized Hierarchical Models Predict Neural Responses in Higher Visual
+    Cortex},
+  author = {Yamins, Daniel L. K. and Hong, Ha and Cadieu, Charles F. and Solomon, Ethan A. and
+    Seibert, Darren and DiCarlo, James J.},
+  journal = {Proceedings of the National Academy of Sciences},
+  volume = {111},
+  year = {2014}
+}`,
+  lucid: `@misc{lucid,
+  title = {Lucid: A Collection of Infrastructure and Tools for Research in Neural Network
+    Interpretability},
+  author = {{The Lucid authors}},
+  howpublished = {https://github.com/tensorflow/lucid}
+}`,
 };
 
 /** The papers that a measure names, as BibTeX; empty where none of them is known here. */

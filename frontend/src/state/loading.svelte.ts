@@ -1,9 +1,23 @@
 import { untrack } from 'svelte';
+import { UNREACHABLE } from '../api/source';
 import { whileSeen } from '../host/live';
 import { onDataChanged } from '../host/messages';
 import { SIDES } from './address';
 import type { Session } from './session.svelte';
 import { comparesTwo } from './views';
+
+const RETRY_MS = 3000;
+
+/** Whether the server did not answer when something was asked of it. */
+export function isUnreachable({
+  data,
+  comparison,
+  nullJob,
+}: Pick<Session, 'data' | 'comparison' | 'nullJob'>): boolean {
+  const { listingError, measuresError, graphErrors } = data;
+  const errors = [listingError, measuresError, comparison.error, nullJob.error];
+  return [...errors, graphErrors.a, graphErrors.b].some((one) => one?.type === UNREACHABLE);
+}
 
 /** Loads what the view asks for: the snapshots, their graphs, the comparison and its null. */
 export function loadWhatIsViewed(session: Session): void {
@@ -19,8 +33,20 @@ export function loadWhatIsViewed(session: Session): void {
     a: session.snapshot('a')?.digest ?? null,
     b: session.snapshot('b')?.digest ?? null,
   });
+  const gone = $derived(isUnreachable(session));
+  $effect(() => {
+    if (!source.live || !gone) return;
+    const again = async (): Promise<void> => {
+      await session.refresh();
+      if (session.data.listingError === null) session.data.returns += 1;
+    };
+    const timer = setInterval(() => void again(), RETRY_MS);
+    return () => clearInterval(timer);
+  });
+
   for (const side of SIDES) {
     $effect(() => {
+      void session.data.returns;
       const [id, digest] = [view[side], digests[side]];
       untrack(() => void session.loadGraph(side, id, digest));
     });
@@ -30,6 +56,7 @@ export function loadWhatIsViewed(session: Session): void {
     comparesTwo(session) && digests.a !== null && digests.b !== null && view.measure !== null,
   );
   $effect(() => {
+    void session.data.returns;
     void digests.a;
     void digests.b;
     const { a, b, measure } = view;

@@ -13,6 +13,8 @@ export interface Logs {
   measuresError: NamedError | null;
   graphs: Record<Side, LayerGraph | null>;
   graphErrors: Record<Side, NamedError | null>;
+  /** How often the server came back after it was gone: what failed is then asked for again. */
+  returns: number;
 }
 
 /** Reads the snapshots, the measures and the graphs of what the view names. */
@@ -46,6 +48,7 @@ export function createReader(source: Source, view: View, logs: Logs, stale: () =
       usual = measures.default;
       const first = ({ name }: MeasureInfo): number => Number(name === usual);
       logs.measures = measures.measures.toSorted((p, q) => first(q) - first(p));
+      logs.measuresError = null;
       complete();
     } catch (thrown) {
       logs.measuresError = asNamedError(thrown);

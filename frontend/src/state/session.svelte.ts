@@ -49,6 +49,7 @@ export function createSession(source: Source, parameters: Parameters) {
     measuresError: null,
     graphs: { a: null, b: null },
     graphErrors: { a: null, b: null },
+    returns: 0,
     hover: null,
   });
   // Large and never changed in place: proxies would only cost.

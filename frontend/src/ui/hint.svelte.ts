@@ -37,7 +37,7 @@ export function sentence(said: string, onclick = false): Attachment<HTMLElement>
     if (onclick) on('click', () => show(of, said, 0));
     return () => {
       listening.abort();
-      if (shown?.of === of) hideHint();
+      hideHint();
     };
   };
 }

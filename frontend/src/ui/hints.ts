@@ -77,6 +77,7 @@ export const HINTS = {
   useImage: 'Takes this image as the photo for caricatures.',
 
   // Training and models.
+  change: 'Goes to the step after the change.',
   reference: 'Chooses the snapshot that every step is compared with.',
   colours: 'Chooses what colours and curves mean.',
   frozen: 'Sets the similarity from which a layer counts as frozen.',

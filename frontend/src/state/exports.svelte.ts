@@ -1,0 +1,26 @@
+import { untrack } from 'svelte';
+
+/** A list or a figure in sight that can be exported, beside the graph and the matrix. */
+export interface Offer {
+  /** What the reader chooses it by. */
+  what: string;
+  /** Of the files, without an ending. */
+  name: string;
+  caption: string;
+  /** The SVG document, where it can be drawn. */
+  draw: (() => string | Promise<string>) | null;
+  csv: (() => string) | null;
+  json: (() => string) | null;
+}
+
+let offers = $state.raw<readonly (() => Offer | null)[]>([]);
+
+/** Offer it as long as the component is there; null while there is nothing of it. */
+export function offerExport(one: () => Offer | null): void {
+  $effect(() => {
+    offers = [...untrack(() => offers), one];
+    return () => (offers = offers.filter((other) => other !== one));
+  });
+}
+
+export const offeredExports = (): Offer[] => offers.flatMap((one) => one() ?? []);
