@@ -93,10 +93,10 @@ function twoUntrained(
 describe('what stands out', () => {
   const SEEDS = Array.from({ length: 20 }, (_, k) => k + 1);
   const FORMS: [string, number, number[], number][] = [
-    ['layers', 40, Array<number>(8).fill(10), 1],
+    ['layers', 24, Array<number>(8).fill(10), 1],
     ['wide layers', 12, Array<number>(6).fill(24), 1],
     ['few rows', 6, Array<number>(8).fill(10), 1],
-    ['many layers', 20, Array<number>(24).fill(6), 1],
+    ['many layers', 14, Array<number>(18).fill(6), 1],
     ['one outlier', 30, Array<number>(8).fill(10), 50],
   ];
   it.each(FORMS)('is nothing in two untrained networks: %s', (_, rows, widths, outlier) => {
