@@ -41,6 +41,8 @@ const SURE = 3;
 /** As a share of a model's depth, from where the layers beside it match. */
 const OFF_ORDER = 0.2;
 const FEWEST = 4;
+/** Of a fall, the share that belongs to the layers on either side of it. */
+const ABRUPT = 0.75;
 /** Layers repeat the one before if they differ from it by less than this share of what layers do. */
 const ALIKE = 0.2;
 const MOST = 5;
@@ -311,6 +313,8 @@ function falls(table: Table, best: readonly number[], side: 'a' | 'b', span: num
     );
     const drop = usual - value;
     if (drop < CLEAR * span || drop < 3 * noise) continue;
+    // A slow decline, as of any two networks with depth, is no fall.
+    if (mean(before.slice(-2)) - mean(after.slice(0, 2)) < ABRUPT * drop) continue;
     if (clearest && drop <= clearest.usual - clearest.value) continue;
     const layers = after.map(({ layer }) => layer);
     const about = { layers, partner: null, block: null };
