@@ -30,8 +30,8 @@ def few_rows(measure: Measure, shapes: Sequence[Shape]) -> tuple[str, ...]:
     bound = measure.rows_per_unit
     if math.isinf(bound):
         return (
-            f"{measure.title} makes unrelated layers look alike, however many rows there are. "
-            f"Use {measure.instead}.",
+            f"{measure.title} is high for unrelated layers, whatever the number of rows: "
+            f"{measure.why_high}. Use {measure.instead} or unbiased_linear_cka.",
         )
     few = [f"{name} ({units})" for name, rows, units in shapes if rows < bound * units]
     few = list(dict.fromkeys(few))

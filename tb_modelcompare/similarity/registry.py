@@ -103,6 +103,8 @@ class Measure:
     interval_rows_per_unit : float
         With fewer rows for each unit of both layers together there is no interval: leaving images
         out moves a fit that has hardly more rows than units more than other images would.
+    why_high : str
+        Where no number of rows is enough: why unrelated layers look alike, as part of a sentence.
     instead : str
         Name of a measure without that bias, which the warning recommends.
     debiased : bool
@@ -136,6 +138,7 @@ class Measure:
     plan: Callable[..., Plan]
     rows_per_unit: float = 0.0
     interval_rows_per_unit: float = 0.0
+    why_high: str = ""
     instead: str = "unbiased_linear_cka"
     debiased: bool = False
     distance: bool = False

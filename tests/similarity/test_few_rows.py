@@ -87,10 +87,18 @@ def test_what_is_recommended_does_not_have_the_bias(name: str) -> None:
     assert MEASURES[MEASURES[name].instead].rows_per_unit == 0
 
 
-def test_what_no_number_of_rows_mends_is_always_said() -> None:
-    x, y = unrelated(300, units=3)
-    with pytest.warns(RowsFewerThanUnitsWarning, match="however many rows .* Use rsa_pearson"):
-        compare({"x": x}, {"y": y}, "rsa_cosine")
+@pytest.mark.parametrize("rows", [300, 900])
+def test_what_no_number_of_rows_mends_is_always_said(rows: int) -> None:
+    """Distances are never negative: unrelated layers have 1 / (1 + c²), c their relative spread."""
+    x, y = unrelated(rows, units=24)
+    with pytest.warns(RowsFewerThanUnitsWarning) as told:
+        found = compare({"x": x}, {"y": y}, "rsa_cosine")
+    said = str(told[0].message)
+    assert "whatever the number of rows" in said
+    assert "fewer" not in said
+    assert "Use rsa_pearson or unbiased_linear_cka" in said
+    assert found.warnings == (said,)
+    assert found.values[0, 0] == pytest.approx(1 / (1 + 2 / 24), abs=0.01)
 
 
 def test_wide_unrelated_layers_are_pointed_to_the_debiased_measure_by_functions_and_streams() -> (
@@ -99,7 +107,7 @@ def test_wide_unrelated_layers_are_pointed_to_the_debiased_measure_by_functions_
     """200 rows of 500 units: linear CKA is 0.72 of layers that share nothing, RBF CKA 0.99."""
     x, y = unrelated(200, units=500)
     for name in ("linear_cka", "rbf_cka", "procrustes"):
-        with pytest.warns(RowsFewerThanUnitsWarning, match="Use unbiased_linear_cka"):
+        with pytest.warns(RowsFewerThanUnitsWarning, match="Use unbiased"):
             assert alike(name, MEASURES[name].function(x, y)) > 0.7
     halves = []
     for rows in (slice(100), slice(100, 200)):

@@ -2,7 +2,7 @@
 export type Doubt = 'rows' | 'null';
 
 export const MEANING: Record<Doubt, string> = {
-  rows: 'too few rows for the units of the layer, where this measure is biased',
+  rows: 'this measure makes unrelated layers look alike here; its note says why',
   null: 'not above the null, the 95 % quantile of what permuted images give',
 };
 /** What hatching means, wherever it is drawn, and what dashes of lines do. */

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 from math import lcm
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -17,9 +16,7 @@ from tb_modelcompare.similarity.activations import Matrix
 from tb_modelcompare.similarity.moments import Cross, LayerMoments
 from tb_modelcompare.similarity.preset import preset
 from tb_modelcompare.similarity.registry import Measure, MomentPlan, evaluate
-
-Direction = Literal["x_to_y", "y_to_x"]
-DIRECTIONS: tuple[Direction, ...] = ("x_to_y", "y_to_x")
+from tb_modelcompare.similarity.which_way import DIRECTIONS, Direction
 
 REPLICAS = 2048
 """Up to this many replicated units, the transport of soft matching is one assignment."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -19,9 +18,7 @@ from tb_modelcompare.similarity.moments import RCOND, Cross, LayerMoments, white
 from tb_modelcompare.similarity.preset import preset
 from tb_modelcompare.similarity.registry import Measure, MomentPlan, RowPlan, evaluate
 from tb_modelcompare.similarity.threads import spread
-
-Direction = Literal["x_to_y", "y_to_x"]
-DIRECTIONS: tuple[Direction, ...] = ("x_to_y", "y_to_x")
+from tb_modelcompare.similarity.which_way import DIRECTIONS, Direction
 
 
 @dataclass(frozen=True, eq=False)

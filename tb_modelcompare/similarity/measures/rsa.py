@@ -265,6 +265,10 @@ def _rsa_measure(
         by_image=True,
         sampled=comparison != "cosine",
         rows_per_unit=np.inf if comparison == "cosine" else 0.0,
+        why_high=(
+            "no distance is below 0, and those of a layer are of about one size, so that the cosine "
+            "between the distances of two layers is near 1; their mean is not taken off"
+        ),
         instead="rsa_pearson",
     )
 
