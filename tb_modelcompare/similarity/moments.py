@@ -215,3 +215,19 @@ def nuclear_norm(matrix: Array) -> float:
 def squared_norm(matrix: Array) -> float:
     """Squared Frobenius norm, lines in the matrix's precision and their sum in float64."""
     return float(np.einsum("ij,ij->i", matrix, matrix).sum(dtype=np.float64))
+
+
+def nuclear_norms(matrices: Array) -> Matrix:
+    """`nuclear_norm` of each of several small matrices, (matrices,)."""
+    if matrices.dtype == np.float32:
+        wide = matrices if matrices.shape[1] <= matrices.shape[2] else matrices.swapaxes(1, 2)
+        wide = wide.astype(np.float64)
+        squares = np.linalg.eigvalsh(wide @ wide.swapaxes(1, 2))
+        return np.asarray(np.sqrt(np.maximum(squares, 0.0)).sum(axis=1))
+    return np.asarray(np.linalg.svd(matrices, compute_uv=False).sum(axis=1, dtype=np.float64))
+
+
+def squared_norms(matrices: Array) -> Matrix:
+    """`squared_norm` of each of several small matrices, (matrices,)."""
+    lines = np.einsum("kij,kij->ki", matrices, matrices)
+    return np.asarray(lines.sum(axis=1, dtype=np.float64))

@@ -54,17 +54,26 @@ def hsic_of_plan(plan: KernelPlan, xs: list[Layer], ys: list[Layer], settings: S
     return hsic_of_images(xs, ys, plan.images, settings)
 
 
+SMALL = 64
+"""Layers of at most so many units are combined many at a time, as a call costs more than its work
+there; so many pairs fit in the processor's cache."""
+MOST_AT_ONCE = 256
+
+
 @dataclass(frozen=True, eq=False)
-class _Pair:
-    """Layers `row` and `column` with their cross-covariance, to be combined into a value."""
+class _Pairs:
+    """Layer `row` with one of `columns`, or with several of equally many units, and their
+    cross-covariances side by side, to be combined into values."""
 
     row: int
-    column: int
-    covariance: Array
+    columns: Sequence[int]
+    covariances: Array
 
     @property
     def cost(self) -> float:
-        return float(_combining_cost(*self.covariance.shape))
+        units, all_units = self.covariances.shape
+        count = len(self.columns)
+        return count * float(_combining_cost(units, all_units // count))
 
 
 def _combining_cost(d1: Any, d2: Any) -> Any:
@@ -99,10 +108,13 @@ def moment_pairs(
     left, right = sides[: len(xs)], sides[-len(ys) :]
     values = np.empty((len(xs), len(ys)))
 
-    def combine(pair: _Pair) -> float:
-        double = exact[pair.row] or exact[len(layers) - len(ys) + pair.column]
-        block = pair.covariance.astype(np.float64 if double else np.float32, copy=False)
-        return float(plan.combine(left[pair.row], right[pair.column], Cross(block)))
+    def combine(pairs: _Pairs) -> Any:
+        double = exact[pairs.row] or exact[len(layers) - len(ys) + pairs.columns[0]]
+        block = pairs.covariances.astype(np.float64 if double else np.float32, copy=False)
+        x, some = left[pairs.row], [right[column] for column in pairs.columns]
+        if plan.combine_many is not None and len(some) > 1:
+            return plan.combine_many(x, some, block)
+        return plan.combine(x, some[0], Cross(block))
 
     for rows, columns in _by_precision(exact[: len(xs)], exact[-len(ys) :], ys is xs):
         some_x = [xs[i] for i in rows]
@@ -110,17 +122,17 @@ def moment_pairs(
         kind = np.float64 if exact[rows[0]] or exact[-len(ys) :][columns[0]] else np.float32
         for some in panels(some_x, some_y, kind, settings.memory, tick):
             pairs = [
-                _Pair(int(rows[i]), int(columns[j]), block)
+                _Pairs(int(rows[i]), [int(columns[j]) for j in which], block)
                 for i, among, panel in some
-                for j, block in _blocks(panel, some_y, among)
+                for which, block in _blocks(panel, some_y, among, plan.combine_many is not None)
             ]
             if ys is xs and not measure.symmetric:
-                pairs += [_Pair(pair.column, pair.row, pair.covariance.T) for pair in pairs]
-            combined = spread(combine, pairs, lambda pair: tick(pair.cost), lambda pair: pair.cost)
-            for pair, value in zip(pairs, combined, strict=True):
-                values[pair.row, pair.column] = value
+                pairs += [_Pairs(one.columns[0], [one.row], one.covariances.T) for one in pairs]
+            combined = spread(combine, pairs, lambda one: tick(one.cost), lambda one: one.cost)
+            for one, found in zip(pairs, combined, strict=True):
+                values[one.row, one.columns] = found
                 if ys is xs and measure.symmetric:
-                    values[pair.column, pair.row] = value
+                    values[one.columns, one.row] = found
     if ys is xs and measure.self_value is not None:
         np.fill_diagonal(values, measure.self_value)
     elif ys is xs:
@@ -181,11 +193,20 @@ def _prepared(
     return products.with_covariances(prepare, layers, dtype, memory, tick, centred)
 
 
-def _blocks(panel: Array, ys: Sequence[Layer], among: slice) -> Iterator[tuple[int, Array]]:
-    """Each y's columns of a panel, by the y's index."""
+def _blocks(
+    panel: Array, ys: Sequence[Layer], among: slice, many: bool
+) -> Iterator[tuple[Sequence[int], Array]]:
+    """Each y's columns of a panel, by the y's index; of small ones of one width many at once."""
     edges = products.starts(ys[among])
-    for index, j in enumerate(range(*among.indices(len(ys)))):
-        yield j, panel[:, edges[index] : edges[index + 1]]
+    first, stop, _ = among.indices(len(ys))
+    at = first
+    while at < stop:
+        end, units = at + 1, ys[at].units
+        if many and max(units, len(panel)) <= SMALL:
+            while end < min(stop, at + MOST_AT_ONCE) and ys[end].units == units:
+                end += 1
+        yield range(at, end), panel[:, edges[at - first] : edges[end - first]]
+        at = end
 
 
 def _by_precision(

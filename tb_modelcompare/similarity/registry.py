@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, TypeAlias
 
@@ -31,6 +31,10 @@ class MomentPlan:
     prepare: Callable[[LayerMoments], Any]
     combine: Callable[[Any, Any, Cross], float]
     least_rows: int = 2
+    combine_many: Callable[[Any, Sequence[Any], Array], Array] | None = None
+    """One layer with several that have equally many units, from their cross-covariances side by
+    side, (d1, layers of d2). Where there are very many pairs of small layers, that is most of the
+    time less."""
     single_precision: Callable[[Any], bool] = lambda prepared: True
     """Whether products in float32 are enough for the layer that was prepared from them."""
     white_rows: Callable[[Layer, Any], Array] | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +17,9 @@ from tb_modelcompare.similarity.moments import (
     at_least_rounding,
     check_rcond,
     nuclear_norm,
+    nuclear_norms,
     squared_norm,
+    squared_norms,
     triangular_product,
     whiten,
 )
@@ -56,6 +58,13 @@ class WhiteLayer:
         if self.along is not None:
             product -= np.outer(self.along, self.along @ product)
         return product
+
+    @property
+    def whole_matrix(self) -> Array:
+        """What makes variates of units, in one matrix."""
+        if self.along is None:
+            return self.matrix
+        return np.asarray(self.matrix - np.outer(self.along, self.along @ self.matrix))
 
     def directions(self, coefficients: Array) -> Array:
         """Directions of units, (units, k), whose activity is these combinations of variates."""
@@ -129,6 +138,10 @@ def white_cross(x: WhiteLayer, y: WhiteLayer, cross: Array) -> Array:
     return white
 
 
+def _constant_of(layer: WhiteLayer) -> Matrix:
+    return np.zeros(len(layer.matrix)) if layer.constant is None else layer.constant
+
+
 @dataclass(frozen=True)
 class SpectralMean:
     """Singular values of the whitened cross-covariance, or their squares, summed and divided
@@ -142,16 +155,35 @@ class SpectralMean:
         total = squared_norm(white) if self.squared else nuclear_norm(white)
         return total / float(self.over(white.shape))
 
+    def of_many(self, x: WhiteLayer, ys: Sequence[WhiteLayer], cross: Array) -> Matrix:
+        """Of one layer with several of equally many units, whose cross-covariances lie side by
+        side, (d1, layers · d2). The same values to rounding, without a call for each pair."""
+        units = ys[0].matrix.shape[1]
+        half = x.variates(cross).reshape(len(x.matrix), len(ys), units).swapaxes(0, 1)
+        values = np.empty(len(ys))
+        ranks = np.array([len(y.matrix) for y in ys])
+        for rank in np.unique(ranks):
+            some = np.flatnonzero(ranks == rank)
+            white = half[some] @ np.stack([ys[i].whole_matrix.T for i in some.tolist()])
+            if x.constant is not None:
+                constants = np.stack([_constant_of(ys[i]) for i in some.tolist()])
+                white += x.constant[:, None] * constants[:, None, :]
+            total = squared_norms(white) if self.squared else nuclear_norms(white)
+            values[some] = total / float(self.over(white.shape[1:]))
+        return values
+
 
 mean_correlation = SpectralMean(squared=False, over=min)
 mean_squared_correlation = SpectralMean(squared=True, over=min)
+_whitened_correlation = SpectralMean(squared=False, over=max)
 
 
 def _whitened_correlation_plan(rcond: float = RCOND) -> MomentPlan:
     rcond = check_rcond(rcond)
     return MomentPlan(
         lambda layer: _whiten_uncentred(layer, rcond),
-        SpectralMean(squared=False, over=max),
+        _whitened_correlation,
+        combine_many=_whitened_correlation.of_many,
         least_rows=1,
         single_precision=well_conditioned,
         white_rows=white_rows,
@@ -163,6 +195,7 @@ def _mean_cca_plan(rcond: float = RCOND) -> MomentPlan:
     return MomentPlan(
         lambda layer: whiten_centred(layer, rcond),
         mean_correlation,
+        combine_many=mean_correlation.of_many,
         single_precision=well_conditioned,
         white_rows=white_rows,
     )
@@ -173,6 +206,7 @@ def _r2_cca_plan(rcond: float = RCOND) -> MomentPlan:
     return MomentPlan(
         lambda layer: whiten_centred(layer, rcond),
         mean_squared_correlation,
+        combine_many=mean_squared_correlation.of_many,
         single_precision=well_conditioned,
         white_rows=white_rows,
     )
