@@ -24,7 +24,7 @@ from tb_modelcompare.similarity.activations import (
     require_same_rows,
 )
 from tb_modelcompare.similarity.folds import folds_of_rows, ridge_factor
-from tb_modelcompare.similarity.images import image_indices
+from tb_modelcompare.similarity.images import image_indices, require_images
 from tb_modelcompare.similarity.significance import permutations_of
 
 DirectionKind = Literal["regression", "pattern", "decoder"]
@@ -100,8 +100,8 @@ def direction_correlation(
         Which direction of target answers: that of `predict_direction`, of `pattern_direction`,
         or of `decoder_direction` with a ridge of 0.1.
     groups : array (rows,), optional
-        Image of each row. Images are held out, permuted and resampled as wholes. By default
-        each row is an image of its own.
+        Image of each row. Images are held out, permuted and resampled as wholes. Give "rows"
+        where every row is an image of its own; there is no default.
     folds : int
         At least 2.
     permutations : int
@@ -124,7 +124,7 @@ def direction_correlation(
         another length than the units of source, if there are fewer images than folds, or if
         images of different numbers of rows are to be permuted.
     OptionError
-        If an option has a value that it does not take.
+        If an option has a value that it does not take, or groups are not given.
 
     References
     ----------
@@ -134,7 +134,8 @@ def direction_correlation(
     --------
     >>> import numpy as np
     >>> source = np.random.default_rng(0).standard_normal((200, 3))
-    >>> found = direction_correlation(source, source @ [[1, 0], [1, 1], [0, 1]], [1, 0, 0])
+    >>> target = source @ [[1, 0], [1, 1], [0, 1]]
+    >>> found = direction_correlation(source, target, [1, 0, 0], groups="rows")
     >>> found.value > 0.5 > found.null
     True
     """
@@ -172,6 +173,7 @@ def direction_correlations(
     whole("permutations", permutations, least=0)
     whole("resamples", resamples, least=20)
     number("level", level, above=0.0, below=1.0)
+    require_images(groups)
     x = open_layer(source, "source")
     vector = checked_directions(x, v)[0]
     response = centred_response(x, v)

@@ -38,11 +38,12 @@ from tb_modelcompare.similarity.measures.matching import (
     soft_matching,
 )
 from tb_modelcompare.similarity.measures.neighbours import cknna, mutual_knn
+from tb_modelcompare.similarity.measures.rbf import rbf_cka, unbiased_rbf_cka
 from tb_modelcompare.similarity.measures.regression import (
     cross_validated_regression,
     linear_regression,
 )
-from tb_modelcompare.similarity.measures.rsa import rbf_cka, rsa
+from tb_modelcompare.similarity.measures.rsa import rsa
 from tb_modelcompare.similarity.measures.shape import procrustes, shape_metric
 from tb_modelcompare.similarity.measures.svcca import pwcca, svcca
 from tb_modelcompare.similarity.minibatch import MinibatchCKA
@@ -90,6 +91,7 @@ __all__ = [
     "soft_matching",
     "svcca",
     "unbiased_linear_cka",
+    "unbiased_rbf_cka",
     "whitened_correlation",
 ]
 

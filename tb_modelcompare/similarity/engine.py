@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from tb_modelcompare.errors import ActivationError, OptionError
 from tb_modelcompare.errors.checks import whole
-from tb_modelcompare.similarity.activations import Layer, Matrix, check_model
+from tb_modelcompare.similarity.activations import Matrix, check_model
 from tb_modelcompare.similarity.ceiling import seed_ceiling
 from tb_modelcompare.similarity.comparison import Comparison
 from tb_modelcompare.similarity.few_rows import (
@@ -21,7 +21,7 @@ from tb_modelcompare.similarity.few_rows import (
     warned_of_few_rows,
     without_interval,
 )
-from tb_modelcompare.similarity.images import all_different, image_indices
+from tb_modelcompare.similarity.images import all_different, image_indices, require_images
 from tb_modelcompare.similarity.inputs import (
     Constant,
     check_inputs,
@@ -31,6 +31,7 @@ from tb_modelcompare.similarity.inputs import (
 )
 from tb_modelcompare.similarity.jackknife import jackknife_interval
 from tb_modelcompare.similarity.kernel_resampling import Resampling, mean_of_permutations
+from tb_modelcompare.similarity.labelled import labelled, names_of
 from tb_modelcompare.similarity.pairs import all_pairs
 from tb_modelcompare.similarity.registry import KernelPlan, Measure
 from tb_modelcompare.similarity.resampling import resampling
@@ -157,12 +158,8 @@ def compare(
             f"resamples is {resamples}; an interval needs at least {LEAST_RESAMPLES}, and 200 are "
             "usual. Give 0 for no interval."
         )
-    if groups is None and (permutations or resamples):
-        raise OptionError(
-            "Permuting and resampling are of whole images, as the positions of one image are not "
-            'independent. Give groups, the image of each row, or groups="rows" where every row is '
-            "an image of its own."
-        )
+    if permutations or resamples:
+        require_images(groups)
     check_inputs(a, b, groups, level, seed, constant)
     if untrained is not None:
         check_model(untrained, "the untrained baseline")
@@ -249,7 +246,7 @@ def assess(
     comparison = replace(
         comparison, effective_rows=effective_rows_of_pairs(a, b, image), warnings=notes
     )
-    if measure.debiased and resamples:
+    if measure.debiased and resamples and isinstance(measure.plan(), KernelPlan):
         low, high = jackknife_interval(
             a, b, comparison.values, image, level, settings_of(resamples)
         )
@@ -357,7 +354,7 @@ def null_means(
             mean = np.zeros((len(xs), len(ys)))
         else:
             mean = mean_of_permutations(plan, xs, ys, image, settings)
-        return labelled(measure, mean, xs, ys, notes), None
+        return labelled(measure, mean, names_of(xs), names_of(ys), notes), None
     found = assess(
         a,
         b,
@@ -386,26 +383,5 @@ def _compare(
     plan = measure.planned(options)
     xs, ys, notes = open_both(a, b, constant)
     xs[0].require_rows(plan.least_rows, measure.title)
-    return labelled(measure, all_pairs(measure, plan, xs, ys, settings), xs, ys, notes)
-
-
-def labelled(
-    measure: Measure, values: Matrix, xs: list[Layer], ys: list[Layer], notes: tuple[str, ...]
-) -> Comparison:
-    finite = np.isfinite(values)
-    if not (finite.any() if measure.debiased else finite.all()):
-        raise ActivationError(f"{measure.title} has no finite value for these layers.")
-    rows, columns = (tuple(layer.name for layer in side) for side in (xs, ys))
-    without = dict.fromkeys(
-        layer.name
-        for side, values_of in ((xs, values), (ys, values.T))
-        for layer, found in zip(side, values_of, strict=True)
-        if np.isnan(found).all()
-    )
-    if without:
-        notes = (
-            *notes,
-            f"No value for {', '.join(without)}: without the bias of few images, nothing is left "
-            "of how these layers arrange them. Use a probe with more images.",
-        )
-    return Comparison(values, rows, columns, measure.name, notes, distance=measure.distance)
+    values = all_pairs(measure, plan, xs, ys, settings)
+    return labelled(measure, values, names_of(xs), names_of(ys), notes)

@@ -89,7 +89,12 @@ def cka_of(hsic: Hsic, xs: Sequence[Layer], ys: Sequence[Layer], bias: float) ->
         for layer, value in zip(layers, values, strict=True):
             if bias > 0.0 or not layer.varies:
                 require_variation(layer.name, layer.rows, float(value), bias < 1.0)
-    roots = [np.sqrt(np.where(values > 0.0, values, np.nan)) for values in own]
+    return ratio_of(hsic)
+
+
+def ratio_of(hsic: Hsic) -> Matrix:
+    """CKA of all pairs; NaN where a layer's own HSIC is not positive."""
+    roots = [np.sqrt(np.where(own > 0.0, own, np.nan)) for own in (hsic.own_x, hsic.own_y)]
     return np.asarray(hsic.cross / np.outer(*roots))
 
 

@@ -8,7 +8,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from tb_modelcompare.errors import ActivationError
+from tb_modelcompare.errors import ActivationError, OptionError
 from tb_modelcompare.similarity.activations import Array, Layer, Matrix, row_blocks
 
 Indices: TypeAlias = npt.NDArray[np.intp]
@@ -34,6 +34,21 @@ def image_indices(groups: npt.ArrayLike | None, rows: int) -> Indices:
             'Where every row is an image of its own, give groups="rows".'
         )
     return np.unique(labels, return_inverse=True)[1].astype(np.intp).reshape(rows)
+
+
+def require_images(groups: npt.ArrayLike | None) -> None:
+    """Refuse to permute or resample rows whose images are not said.
+
+    Raises
+    ------
+    OptionError
+    """
+    if groups is None:
+        raise OptionError(
+            "Permuting and resampling are of whole images, as the positions of one image are not "
+            'independent. Give groups, the image of each row, or groups="rows" where every row is '
+            "an image of its own."
+        )
 
 
 def all_different(image: Indices) -> bool:

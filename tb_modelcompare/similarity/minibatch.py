@@ -1,19 +1,21 @@
-"""Linear CKA over minibatches."""
+"""Debiased CKA over minibatches."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from tb_modelcompare.errors import ActivationError
+from tb_modelcompare.errors import ActivationError, OptionError
+from tb_modelcompare.errors.checks import number, one_of
 from tb_modelcompare.similarity.activations import (
     NEAR_ONE,
     Array,
+    Layer,
     Matrix,
     check_activations,
     check_model,
@@ -21,11 +23,19 @@ from tb_modelcompare.similarity.activations import (
 )
 from tb_modelcompare.similarity.block_sums import LEAST_IMAGES
 from tb_modelcompare.similarity.comparison import Comparison
-from tb_modelcompare.similarity.hsic import Hsic, kernel_hsic, require_variation, unbiased_of
+from tb_modelcompare.similarity.hsic import Hsic, kernel_hsic, ratio_of, unbiased_of
 from tb_modelcompare.similarity.hsic_of_images import hsic_of_images
 from tb_modelcompare.similarity.images import Images, image_indices
 from tb_modelcompare.similarity.inputs import open_layers
-from tb_modelcompare.similarity.products import spread_inner_products
+from tb_modelcompare.similarity.labelled import labelled
+from tb_modelcompare.similarity.measures.cka import UNBIASED_LINEAR_CKA
+from tb_modelcompare.similarity.measures.rbf import BANDWIDTH, UNBIASED_RBF_CKA
+from tb_modelcompare.similarity.products import spread_inner_products, squared_lengths
+from tb_modelcompare.similarity.rbf_of_images import (
+    median_of_images,
+    squares_of_images,
+    vector_of_images,
+)
 from tb_modelcompare.similarity.settings import MEMORY, Precision, Settings
 from tb_modelcompare.similarity.threads import spread
 
@@ -48,7 +58,7 @@ class _Batch:
 
 
 class MinibatchCKA:
-    """Linear CKA from the mean of unbiased HSIC over minibatches.
+    """Debiased CKA from the mean of unbiased HSIC over minibatches.
 
     The estimator of Nguyen et al. 2021: memory is one number per pair of layers. It depends on
     how rows are batched, at random alone. `MomentStream` is exact instead, at the price
@@ -61,7 +71,12 @@ class MinibatchCKA:
     Parameters
     ----------
     precision : {"auto", "single", "double"}
-        Of the large products, as of `compare`.
+        Of the large products, as of `compare`. Those of "rbf" are always in float64.
+    kernel : {"linear", "rbf"}
+        "rbf" is the Gaussian kernel of `unbiased_rbf_cka`. The width of each layer's kernel is
+        that of the first batch.
+    bandwidth : float
+        Of "rbf": the width, in medians of the distances of rows of different images.
 
     Examples
     --------
@@ -74,7 +89,19 @@ class MinibatchCKA:
     array([[1.]])
     """
 
-    def __init__(self, precision: Precision = "auto") -> None:
+    def __init__(
+        self,
+        precision: Precision = "auto",
+        *,
+        kernel: Literal["linear", "rbf"] = "linear",
+        bandwidth: float = BANDWIDTH,
+    ) -> None:
+        if one_of("kernel", kernel, ("linear", "rbf")) == "linear" and bandwidth != BANDWIDTH:
+            raise OptionError('bandwidth is of the kernel "rbf"; a linear one has none.')
+        bandwidth = number("bandwidth", bandwidth, above=0.0, most=1e6)
+        self._bandwidth = bandwidth if kernel == "rbf" else None
+        # Of each layer of both models: the median squared distance, and the scale that it is in.
+        self._medians: list[tuple[float, int]] | None = None
         self._settings = Settings(precision, MEMORY, None, None)
         self._names: tuple[tuple[str, ...], tuple[str, ...]] | None = None
         self._sums: tuple[Matrix, Matrix, Matrix] | None = None
@@ -116,7 +143,7 @@ class MinibatchCKA:
             raise ActivationError("Give groups with every batch, or with none.")
         batch = (
             self._fast(a, second) or self._safe(a, second, None)
-            if groups is None
+            if groups is None and self._bandwidth is None
             else self._safe(a, second, groups)
         )
         exponents = self._exponents or batch.exponents
@@ -176,7 +203,7 @@ class MinibatchCKA:
                 "last batch out, or join it with the one before."
             )
         settings = replace(self._settings, precision="double")
-        if groups is None:
+        if groups is None and self._bandwidth is None:
             hsic = kernel_hsic(0.0, xs, ys, settings)
         else:
             images = Images.of(image_indices(groups, rows))
@@ -185,11 +212,39 @@ class MinibatchCKA:
                     f"A batch has rows of {images.count} image(s), and debiased HSIC needs at "
                     f"least {LEAST_IMAGES}. Put more images into a batch."
                 )
-            found = hsic_of_images(xs, ys, images, settings)
+            if self._bandwidth is None:
+                found = hsic_of_images(xs, ys, images, settings)
+            else:
+                found = self._of_rbf(xs, ys, images, self._bandwidth)
             times = float(images.count * (images.count - 3))
             hsic = Hsic(found.cross * times, found.own_x * times, found.own_y * times)
-        exponents = [np.array([layer.exponent for layer in side]) for side in (xs, ys)]
+        linear = self._bandwidth is None  # a kernel of distances has no scale
+        exponents = [np.array([layer.exponent * linear for layer in side]) for side in (xs, ys)]
         return _Batch(rows, hsic, (exponents[0], exponents[1]))
+
+    def _of_rbf(self, xs: list[Layer], ys: list[Layer], images: Images, bandwidth: float) -> Hsic:
+        """With the widths of the first batch, which this one may be."""
+        layers = xs if ys is xs else [*xs, *ys]
+        squares = [squares_of_images(layer, images) for layer in layers]
+        medians = self._medians or [
+            (median_of_images(layer.name, some, images), layer.exponent)
+            for layer, some in zip(layers, squares, strict=True)
+        ]
+        scales = [
+            float(np.ldexp(2.0 * bandwidth**2 * median, 2 * (layer.exponent - exponent)))
+            for layer, (median, exponent) in zip(layers, medians, strict=True)
+        ]
+        vectors = np.stack(
+            [
+                vector_of_images(some, images, scale)
+                for some, scale in zip(squares, scales, strict=True)
+            ]
+        )
+        cross = spread_inner_products(vectors[: len(xs)], vectors[-len(ys) :])
+        own = squared_lengths(vectors)
+        self._medians = medians
+        pairs = images.count * (images.count - 1) / 2.0
+        return Hsic(cross / pairs, own[: len(xs)] / pairs, own[-len(ys) :] / pairs)
 
     def compare(self) -> Comparison:
         """CKA of all pairs of layers.
@@ -197,20 +252,19 @@ class MinibatchCKA:
         Returns
         -------
         Comparison
+            NaN, and a note in `warnings`, for a layer whose own debiased HSIC is not positive.
 
         Raises
         ------
         ActivationError
-            If nothing was added, or a layer's own debiased HSIC is not positive.
+            If nothing was added, or there is no value of any pair.
         """
         if self._sums is None or self._names is None:
             raise ActivationError("No batch was added yet.")
         cross, own_x, own_y = self._sums
-        for names, own in zip(self._names, (own_x, own_y), strict=True):
-            for name, value in zip(names, own, strict=True):
-                require_variation(name, self._rows, float(value), unbiased=True)
-        values = cross / np.outer(np.sqrt(own_x), np.sqrt(own_y))
-        return Comparison(values, *self._names, "minibatch_cka")
+        kind = UNBIASED_LINEAR_CKA if self._bandwidth is None else UNBIASED_RBF_CKA
+        found = labelled(kind, ratio_of(Hsic(cross, own_x, own_y)), *self._names)
+        return replace(found, measure="minibatch_cka" if self._bandwidth is None else kind.name)
 
 
 def _centred_grams(arrays: Sequence[Array]) -> tuple[Array, Matrix]:

@@ -16,7 +16,7 @@ from tb_modelcompare.errors.checks import whole
 from tb_modelcompare.similarity import quadrature
 from tb_modelcompare.similarity.activations import Array, Layer, open_layer
 from tb_modelcompare.similarity.comparison import Comparison
-from tb_modelcompare.similarity.engine import compare, labelled
+from tb_modelcompare.similarity.engine import compare
 from tb_modelcompare.similarity.few_rows import few_rows, shapes_of, warned_of_few_rows
 from tb_modelcompare.similarity.images import image_indices
 from tb_modelcompare.similarity.inputs import (
@@ -26,6 +26,7 @@ from tb_modelcompare.similarity.inputs import (
     open_both,
     renamed,
 )
+from tb_modelcompare.similarity.labelled import labelled, names_of
 from tb_modelcompare.similarity.measures.cca import SpectralMean
 from tb_modelcompare.similarity.pairs import moment_pairs, prepared
 from tb_modelcompare.similarity.registry import KernelPlan, Measure, MomentPlan, Plan
@@ -222,7 +223,7 @@ def _from_random_vectors(
         ]
         del rows
         matrices = _estimated(xs, ys, sides, plan.combine, level, seed, settings, tick)
-        estimated = labelled(measure, matrices[0], xs, ys, notes)
+        estimated = labelled(measure, matrices[0], names_of(xs), names_of(ys), notes)
         note = f"A progressive estimate, from {quadrature.SAMPLES} random directions a pair."
         yield Estimate(
             replace(
@@ -233,7 +234,7 @@ def _from_random_vectors(
         )
         del sides  # which hold all rows
     values = moment_pairs(measure, plan, xs, ys, settings, ready)
-    yield Estimate(labelled(measure, values, xs, ys, notes), xs[0].rows, True)
+    yield Estimate(labelled(measure, values, names_of(xs), names_of(ys), notes), xs[0].rows, True)
 
 
 def _estimated(

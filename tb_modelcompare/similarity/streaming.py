@@ -17,6 +17,7 @@ from itertools import accumulate as running_total
 from typing import Any, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from tb_modelcompare.errors import ActivationError
 from tb_modelcompare.similarity.activations import (
@@ -28,22 +29,22 @@ from tb_modelcompare.similarity.activations import (
 )
 from tb_modelcompare.similarity.comparison import Comparison
 from tb_modelcompare.similarity.few_rows import warned_of_few_rows
+from tb_modelcompare.similarity.image_stream import (
+    ImageSums,
+    images_of_batch,
+    lines_of_images,
+    moved,
+)
+from tb_modelcompare.similarity.images import ROWS
 from tb_modelcompare.similarity.inputs import find_measure
 from tb_modelcompare.similarity.measures import MEASURES
 from tb_modelcompare.similarity.moments import Cross, LayerMoments
-from tb_modelcompare.similarity.registry import MomentPlan
+from tb_modelcompare.similarity.registry import KernelPlan, MomentPlan
 from tb_modelcompare.similarity.threads import spread
 
-Batch = tuple[Mapping[str, Any], Mapping[str, Any] | None]
+Layers = Mapping[str, Any]
+Batch = tuple[Layers, Layers | None] | tuple[Layers, Layers | None, npt.ArrayLike | None]
 Shard = TypeVar("Shard")
-
-
-def _moved(sums: Matrix, delta: Matrix) -> Matrix:
-    """Sums `[1, |z|², z]' M` after z becomes z + delta."""
-    moved = sums.copy()
-    moved[2:] += np.outer(delta, sums[0])
-    moved[1] += 2.0 * (delta @ sums[2:]) + (delta @ delta) * sums[0]
-    return moved
 
 
 class _Side:
@@ -58,6 +59,10 @@ class _Side:
 
     def columns(self, index: int) -> slice:
         return slice(self.edges[index], self.edges[index + 1])
+
+    @property
+    def all_columns(self) -> list[slice]:
+        return [self.columns(index) for index in range(len(self.names))]
 
     def lines(self, batch: Mapping[str, Any]) -> Matrix:
         """`[1, |z|², z]` of all layers side by side, (rows of the batch, columns)."""
@@ -101,7 +106,7 @@ class _Side:
         own = self.own[index]
         rows = float(own[0, 0])
         delta = -own[0, 2:] / rows
-        centred = _moved(_moved(own, delta).T, delta)
+        centred = moved(moved(own, delta).T, delta)
         moments = LayerMoments(
             name=self.names[index],
             rows=int(rows),
@@ -135,25 +140,35 @@ class MomentStream:
         self._a: _Side | None = None
         self._b: _Side | None = None
         self._cross: Matrix | None = None
+        self._images: ImageSums | None = None
 
     @property
     def rows(self) -> int:
         """Rows seen so far."""
         return 0 if self._a is None else int(self._a.own[0][0, 0])
 
-    def update(self, a: Mapping[str, Any], b: Mapping[str, Any] | None = None) -> None:
+    def update(
+        self,
+        a: Layers,
+        b: Layers | None = None,
+        groups: npt.ArrayLike | None = None,
+    ) -> None:
         """Add a batch: name → (rows of the batch, units). Without b, a is compared with itself.
 
         Parameters
         ----------
         a, b : mapping of str to array (rows, units)
             The layers of the two models on the rows of this batch.
+        groups : array (rows,), optional
+            Image of each row, for debiased CKA over different images. A batch then holds all rows
+            of its images. Either all batches have it or none; without it, or with "rows", every
+            row is an image of its own. The labels of all images are kept.
 
         Raises
         ------
         ActivationError
-            If a layer cannot be used, or the batch does not fit the batches before. The stream
-            is then as it was.
+            If a layer cannot be used, if an image was in a batch before, or if the batch does not
+            fit the batches before. The stream is then as it was.
         """
         check_model(a, "the first model")
         if b is not None:
@@ -168,6 +183,20 @@ class MomentStream:
             raise ActivationError(
                 f"A batch has {len(left)} rows of the first model and {len(right)} of the second."
             )
+        if isinstance(groups, str) and groups == ROWS:
+            groups = None
+        if self._a is not None and (groups is None) != (self._images is None):
+            raise ActivationError("Give groups with every batch, or with none.")
+        if groups is not None:
+            sums = self._images or ImageSums(
+                side_a.all_columns, None if side_b is None else side_b.all_columns
+            )
+            images, called = images_of_batch(groups, len(left), sums.seen)
+            sides = [lines_of_images(left, side_a.all_columns, images)]
+            if side_b is not None:
+                sides.append(lines_of_images(right, side_b.all_columns, images))
+            sums.add(sides, called)
+            self._images = sums
         if self._cross is None:
             self._cross = np.zeros((left.shape[1], right.shape[1]))
         self._a, self._b = side_a, side_b
@@ -188,7 +217,7 @@ class MomentStream:
         Raises
         ------
         ActivationError
-            If its layers are others.
+            If its layers are others, or if an image has rows in both.
         """
         if other._a is None:
             return
@@ -201,13 +230,17 @@ class MomentStream:
             raise ActivationError("Only streams of the same layers can be merged.")
         moves_a = other._a.moves_to(self._a)
         moves_b = moves_a if other._b is None or self._b is None else other._b.moves_to(self._b)
+        if (self._images is None) != (other._images is None):
+            raise ActivationError("Give groups with the batches of every stream, or of none.")
+        if self._images is not None and other._images is not None:
+            self._images.merge(other._images, [moves_a] if self._b is None else [moves_a, moves_b])
         self._cross = self._cross + _moved_blocks(
             other._cross, other._a, moves_a, other._b or other._a, moves_b
         )
         for mine, theirs, moves in ((self._a, other._a, moves_a), (self._b, other._b, moves_b)):
             if mine is not None and theirs is not None:
                 mine.own = [
-                    own + _moved(_moved(added, delta).T, delta)
+                    own + moved(moved(added, delta).T, delta)
                     for own, added, delta in zip(mine.own, theirs.own, moves, strict=True)
                 ]
 
@@ -242,6 +275,9 @@ class MomentStream:
         if self.rows < plan.least_rows:
             raise ActivationError(f"{chosen.title} needs at least {plan.least_rows} rows.")
         a, b = self._a, self._b or self._a
+        if self._images is not None and isinstance(plan, KernelPlan) and plan.bias == 0.0:
+            names = [side.names for side in (self._a, self._b) if side is not None]
+            return self._images.compare(chosen, names)
         left = [a.moments(index) for index in range(len(a.names))]
         right = left if b is a else [b.moments(index) for index in range(len(b.names))]
         xs = spread(plan.prepare, [moments for moments, _ in left])
@@ -251,8 +287,8 @@ class MomentStream:
             i, j = pair
             if b is a and i == j and chosen.self_value is not None:
                 return chosen.self_value
-            block = _moved(sums[a.columns(i), b.columns(j)], left[i][1])
-            block = _moved(block.T, right[j][1]).T
+            block = moved(sums[a.columns(i), b.columns(j)], left[i][1])
+            block = moved(block.T, right[j][1]).T
             cross = Cross(block[2:, 2:] / self.rows, float(block[1, 1]))
             return float(plan.combine(xs[i], ys[j], cross))
 
@@ -271,21 +307,22 @@ class MomentStream:
 def _moved_blocks(
     sums: Matrix, a: _Side, moves_a: list[Matrix], b: _Side, moves_b: list[Matrix]
 ) -> Matrix:
-    moved = np.empty_like(sums)
+    found = np.empty_like(sums)
     for i, delta in enumerate(moves_a):
-        moved[a.columns(i)] = _moved(sums[a.columns(i)], delta)
+        found[a.columns(i)] = moved(sums[a.columns(i)], delta)
     for j, delta in enumerate(moves_b):
-        moved[:, b.columns(j)] = _moved(moved[:, b.columns(j)].T, delta).T
-    return moved
+        found[:, b.columns(j)] = moved(found[:, b.columns(j)].T, delta).T
+    return found
 
 
 def accumulate(batches: Iterable[Batch]) -> MomentStream:
-    """The sums of some batches, each `(layers of a, layers of b or None)`.
+    """The sums of some batches, each `(layers of a, layers of b or None)` or with groups.
 
     Parameters
     ----------
-    batches : iterable of (mapping, mapping or None)
-        Of each batch, the layers of the first and of the second model: name to (rows, units).
+    batches : iterable of (mapping, mapping or None) or of (mapping, mapping or None, groups)
+        Of each batch, the layers of the first and of the second model: name to (rows, units), and
+        the image of each row, as of `MomentStream.update`.
 
     Returns
     -------
@@ -305,8 +342,8 @@ def accumulate(batches: Iterable[Batch]) -> MomentStream:
     100
     """
     stream = MomentStream()
-    for a, b in batches:
-        stream.update(a, b)
+    for batch in batches:
+        stream.update(*batch)
     return stream
 
 

@@ -97,7 +97,7 @@ def test_rows_of_one_image_are_never_both_fitted_and_scored() -> None:
     X, Y = of_images(0, 3).repeat(1, axis=0), of_images(1, 100)
     X = np.repeat(X[::POSITIONS], POSITIONS, axis=0)
     kinds = {"direction": "decoder", "permutations": 0}
-    rows = direction_correlation(X, Y, [1, 0, 0], **kinds)  # type: ignore[arg-type]
+    rows = direction_correlation(X, Y, [1, 0, 0], groups="rows", **kinds)  # type: ignore[arg-type]
     images = direction_correlation(X, Y, [1, 0, 0], groups=GROUPS, **kinds)  # type: ignore[arg-type]
     assert rows.value > 0.2
     assert images.value < 0.15
@@ -166,4 +166,10 @@ def test_a_direction_has_as_many_numbers_as_units() -> None:
     X, Y = related(7)
     for wrong in (np.ones(19), np.ones((2, 20)), np.full(20, np.nan)):
         with pytest.raises(ActivationError):
-            direction_correlation(X, Y, wrong)
+            direction_correlation(X, Y, wrong, groups="rows")
+
+
+def test_the_images_of_rows_are_said() -> None:
+    X, Y = related(8)
+    with pytest.raises(OptionError, match='groups="rows" where every row is an image of its own'):
+        direction_correlation(X, Y, np.eye(20)[0], permutations=0)

@@ -14,6 +14,7 @@ _ORDER = (
     "svcca",
     "shape",
     "regression",
+    "rbf",
     "rsa",
     "neighbours",
     "cosine_neighbours",

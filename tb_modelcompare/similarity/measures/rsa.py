@@ -1,4 +1,4 @@
-"""Measures on pairs of rows: representational similarity analysis and RBF CKA."""
+"""Measures on pairs of rows: representational similarity analysis."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tb_modelcompare.errors import ActivationError
-from tb_modelcompare.errors.checks import number, one_of
+from tb_modelcompare.errors.checks import one_of
 from tb_modelcompare.similarity.activations import Layer, Matrix
 from tb_modelcompare.similarity.distances import (
     Points,
@@ -163,77 +163,6 @@ def rsa(
     return evaluate(plan, X, Y, _RSA[comparison])
 
 
-def _rbf_kernel(layer: Layer, bandwidth: float) -> Matrix:
-    squares = squared_distances(_points(layer, "euclidean"))
-    median = float(np.median(squares))
-    if median == 0.0:
-        raise ActivationError(
-            f"Half or more of the pairs of rows of {layer.name} are equal: their median distance "
-            "is 0, and so is the kernel's width. Use a probe on which the layer responds."
-        )
-    rows = layer.rows
-    with np.errstate(over="ignore"):  # the kernel of rows that are far apart is 0
-        exponents = squares / median / (-2.0 * bandwidth) / bandwidth
-    kernel = np.expm1(exponents)  # centring takes the 1 off anyway, and this keeps all digits
-    i, j = np.triu_indices(rows, 1)
-    means = (np.bincount(i, kernel, rows) + np.bincount(j, kernel, rows)) / rows
-    overall = means.mean()
-    kernel += overall
-    kernel -= means[i]
-    kernel -= means[j]
-    kernel *= np.sqrt(2.0)
-    diagonal = overall - 2.0 * means
-    return _normalised(np.concatenate([kernel, diagonal]), layer)
-
-
-def _rbf_plan(bandwidth: float = 0.4) -> VectorPlan:
-    bandwidth = number("bandwidth", bandwidth, above=0.0, most=1e6)
-    return VectorPlan(
-        lambda layer: _rbf_kernel(layer, bandwidth), lambda rows: rows * (rows + 1) // 2
-    )
-
-
-def rbf_cka(X: npt.ArrayLike, Y: npt.ArrayLike, *, bandwidth: float = 0.4) -> float:
-    """CKA with Gaussian kernels, `<HKH, HLH> / (||HKH|| ||HLH||)`.
-
-    `K_ij = exp(-|x_i - x_j|² / (2 σ²))`, σ = `bandwidth` times the median distance between
-    two different rows of X; L likewise from Y. Range [0, 1].
-
-    Parameters
-    ----------
-    X, Y : array (rows, d1), (rows, d2)
-    bandwidth : float
-        Above 0.
-
-    Returns
-    -------
-    float
-        In [0, 1].
-
-    Raises
-    ------
-    ActivationError
-        If a side is not a matrix of finite real numbers, if rows differ in number or are too few,
-        or if a side has one value on all rows.
-    OptionError
-        If an option is none of the values above.
-
-    References
-    ----------
-    Kornblith et al. 2019, section 3 (RBF CKA; 0.4 in their Table 2).
-
-    Examples
-    --------
-    The order and the scale of the units make no difference:
-
-    >>> import numpy as np
-    >>> X = np.random.default_rng(0).standard_normal((50, 4))
-    >>> round(rbf_cka(X, 3 * X[:, ::-1]), 6)
-    1.0
-    """
-    return evaluate(_rbf_plan(bandwidth), X, Y, RBF_CKA)
-
-
 _INVARIANCES = (
     "permutation",
     "scaling",
@@ -266,8 +195,8 @@ def _rsa_measure(
         sampled=comparison != "cosine",
         rows_per_unit=np.inf if comparison == "cosine" else 0.0,
         why_high=(
-            "no distance is below 0, and those of a layer are of about one size, so that the cosine "
-            "between the distances of two layers is near 1; their mean is not taken off"
+            "no distance is below 0, and those of a layer are of about one size, so that "
+            "the cosine, which does not take their mean off, is near 1"
         ),
         instead="rsa_pearson",
     )
@@ -291,21 +220,4 @@ _RSA: dict[Correlation, Measure] = {
     "spearman": RSA_SPEARMAN,
     "cosine": RSA_COSINE,
 }
-RBF_CKA = Measure(
-    name="rbf_cka",
-    title="RBF CKA, 0.4 of the median",
-    family="CKA",
-    summary="CKA that looks at near neighbours more than at far ones.",
-    low=0.0,
-    high=1.0,
-    symmetric=True,
-    self_value=1.0,
-    invariances=_INVARIANCES,
-    formula="<HKH, HLH> / (||HKH|| ||HLH||), K = exp(-|x_i - x_j|² / (2 (0.4 median)²))",
-    paper="Kornblith et al. 2019",
-    function=rbf_cka,
-    plan=_rbf_plan,
-    rows_per_unit=100.0,
-)
-
-MEASURES = (RBF_CKA, RSA_PEARSON, RSA_SPEARMAN, RSA_COSINE)
+MEASURES = (RSA_PEARSON, RSA_SPEARMAN, RSA_COSINE)
