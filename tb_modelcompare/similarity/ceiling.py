@@ -67,7 +67,7 @@ def seed_ceiling(
     >>> signal = rng.standard_normal((500, 4))
     >>> one, other = ({"layer": signal + rng.standard_normal((500, 4))} for seed in range(2))
     >>> round(seed_ceiling(one, [other], "linear_cka")["layer"], 1)
-    0.3
+    0.2
     """
     chosen = find_measure(measure)
     check_model(model, "the model")
