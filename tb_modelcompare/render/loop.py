@@ -6,15 +6,25 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from tb_modelcompare.errors import ActivationError, LimitError
 from tb_modelcompare.probe.preprocessing import unit_range
+from tb_modelcompare.render import resize
 from tb_modelcompare.render.frozen import FrozenModel, pruned_graph, subgraph
-from tb_modelcompare.render.plan import MAX_SIZE, LayerBatch, SizedLayer, batches, sized_layers
+from tb_modelcompare.render.plan import (
+    AUTO_SIZE,
+    MAX_SIZE,
+    LayerBatch,
+    SizedLayer,
+    Stage,
+    batches,
+    sized_layers,
+    stages,
+)
 from tb_modelcompare.render.program import Objective, Program, Recipe, random_warps
 from tb_modelcompare.render.simplify import simplified
 
@@ -58,7 +68,7 @@ def render_directions(
     model: FrozenModel,
     directions: Sequence[tuple[str, npt.ArrayLike]],
     *,
-    size: int = 96,
+    size: int | Literal["auto"] = 96,
     steps: int = 128,
     seed: int = 0,
     cossim_pow: float = 0.0,
@@ -78,10 +88,13 @@ def render_directions(
     model : FrozenModel
     directions : sequence of (layer, array (units,))
         A unit is a one-hot direction; only the direction counts, not its length.
-    size : int
+    size : int or "auto"
         Height and width of the pictures. Layers behind a head of fixed input size are
-        computed at the model's own size and shown at this one.
+        computed at the model's own size and shown at this one. Pictures of 192 and more begin
+        small and are enlarged on the way. "auto" draws layers whose positions are at least 8
+        pixels apart at 192, others at 96, and shows all at 192.
     steps : int
+        Of all sizes together.
     seed : int
         The same seed gives the same pictures, bit for bit on one machine.
     cossim_pow : float
@@ -110,19 +123,18 @@ def render_directions(
     RenderCancelled
         `cancelled` returned true.
     """
-    _check_bounds(len(directions), size, steps)
+    side = AUTO_SIZE if size == "auto" else size
+    _check_bounds(len(directions), side, steps)
     watch = _Watch(preview_steps, on_step, on_images, cancelled)
     layers = [layer for layer, _ in directions]
+
+    def target(i: int, layer: SizedLayer) -> npt.NDArray[np.float32]:
+        return _unit_vector(layer, directions[i][1])
+
+    enlarged: Literal["all", "coarse"] = "coarse" if size == "auto" else "all"
+    job = _Job(model, layers, "direction", cossim_pow, target, (side, side), steps, seed, enlarged)
     with _rendering:
-        graph_def, sized = _prepare(model, layers, size, size)
-        vectors = [
-            _unit_vector(layer, vector)
-            for layer, (_, vector) in zip(sized, directions, strict=True)
-        ]
-        return _optimise(
-            model, graph_def, sized, "direction", cossim_pow, vectors,
-            shown=(size, size), steps=steps, seed=seed, watch=watch,
-        )  # fmt: skip
+        return _render(job, watch)
 
 
 def render_caricatures(
@@ -186,17 +198,15 @@ def render_caricatures(
     longest = max(photo.shape[:2])
     height, width = (max(1, round(side * size / longest)) for side in photo.shape[:2])
     watch = _Watch(preview_steps, on_step, on_images, cancelled)
+    channels = model.input_shape[2]
+
+    def target(i: int, layer: SizedLayer) -> npt.NDArray[np.float32]:
+        seen = resize.resized(photo, layer.height, layer.width)
+        return np.asarray(unit_range(seen[None], channels)[0])
+
+    job = _Job(model, layers, "caricature", cossim_pow, target, (height, width), steps, seed, "all")
     with _rendering:
-        graph_def, sized = _prepare(model, layers, height, width)
-        channels = model.input_shape[2]
-        targets = [
-            unit_range(_resized(photo, layer.height, layer.width)[None], channels)[0]
-            for layer in sized
-        ]
-        return _optimise(
-            model, graph_def, sized, "caricature", cossim_pow, targets,
-            shown=(height, width), steps=steps, seed=seed, watch=watch,
-        )  # fmt: skip
+        return _render(job, watch)
 
 
 def _check_bounds(count: int, size: int, steps: int) -> None:
@@ -225,38 +235,58 @@ def _unit_vector(layer: SizedLayer, vector: npt.ArrayLike) -> npt.NDArray[np.flo
     return np.asarray(direction / length, np.float32)
 
 
-def _prepare(
-    model: FrozenModel, layers: Sequence[str], height: int, width: int
-) -> tuple[Any, list[SizedLayer]]:
+@dataclass(frozen=True)
+class _Job:
+    """What is drawn: layers, towards what at their sizes, shown at (height, width).
+
+    `enlarged` says which of them are drawn at that size, and not only shown at it.
+    """
+
+    model: FrozenModel
+    layers: Sequence[str]
+    kind: Objective
+    cossim_pow: float
+    target: Callable[[int, SizedLayer], npt.NDArray[np.float32]]
+    shown: tuple[int, int]
+    steps: int
+    seed: int
+    enlarged: Literal["all", "coarse"]
+
+
+def _render(job: _Job, watch: _Watch) -> npt.NDArray[np.uint8]:
+    """Draw small pictures, and larger ones from these, up to the size that is shown."""
     import tensorflow
 
-    graph_def = pruned_graph(model, layers, tensorflow.compat.v1.GraphDef)
-    return graph_def, sized_layers(model, graph_def, layers, height, width)
+    graph_def = pruned_graph(job.model, job.layers, tensorflow.compat.v1.GraphDef)
+    found: dict[int, npt.NDArray[np.float32]] = {}
+    for stage in stages(*job.shown, job.steps):
+        _optimise(job, stage, graph_def, found, watch)
+    return np.stack([resize.shown(found[i], *job.shown) for i in range(len(job.layers))])
 
 
 def _optimise(
-    model: FrozenModel,
+    job: _Job,
+    stage: Stage,
     graph_def: Any,
-    sized: Sequence[SizedLayer],
-    kind: Objective,
-    cossim_pow: float,
-    targets: Sequence[npt.NDArray[np.float32]],
-    *,
-    shown: tuple[int, int],
-    steps: int,
-    seed: int,
+    found: dict[int, npt.NDArray[np.float32]],
     watch: _Watch,
-) -> npt.NDArray[np.uint8]:
+) -> None:
     """Run the batches in turn, each to the next preview, so that all sharpen together.
 
-    The first batch is shown before the next one is compiled.
+    The first batch is shown before the next one is compiled. `found` has the pictures that a former
+    stage ended with, and then those of this one.
     """
-    height, width = shown
-    pictures = np.full((len(sized), height, width, 3), 128, np.uint8)
-    plan = batches(sized, model, graph_def)
+    sized = sized_layers(job.model, graph_def, job.layers, stage.height, stage.width)
+    chosen = [
+        i
+        for i, layer in enumerate(sized)
+        if stage.first == 0 or job.enlarged == "all" or layer.is_coarse
+    ]
+    plan = batches({i: sized[i] for i in chosen}, job.model, graph_def)
     wanted = watch.preview_steps if watch.on_images is not None else ()
-    marks = [*sorted({step for step in wanted if 0 < step < steps}), steps]
-    done, total = 0, steps * len(plan)
+    inside = {step - stage.first for step in wanted}
+    marks = [*sorted(step for step in inside if 0 < step < stage.steps), stage.steps]
+    done, total = stage.first * len(plan), job.steps * len(plan)
     together = max(1, min(_WARM, _WARM_BYTES // max(1, graph_def.ByteSize())))
     for first in range(0, len(plan), together):
         programs: dict[LayerBatch, Program] = {}
@@ -265,12 +295,12 @@ def _optimise(
             for batch in plan[first : first + together]:
                 watch.check()
                 if batch not in programs:
-                    programs[batch] = _program(
-                        model, graph_def, batch, kind, cossim_pow, keep=together
-                    )
-                    programs[batch].start(seed, [targets[i] for i in batch.members], steps)
+                    programs[batch] = _program(job, graph_def, batch, keep=together)
+                    before = None if stage.first == 0 else _enlarged(batch, found)
+                    aims = [job.target(i, sized[i]) for i in batch.members]
+                    programs[batch].start(job.seed, aims, before)
                     curves[batch] = []
-                warps = random_warps(seed, steps, batch.height, batch.width)
+                warps = random_warps(job.seed, stage.steps, batch.height, batch.width)
                 for step in range(start, end):
                     watch.check()
                     if not _converged(curves[batch]):
@@ -278,11 +308,17 @@ def _optimise(
                     done += 1
                     if watch.on_step is not None:
                         watch.on_step(done, total)
-                for i, picture in zip(batch.members, programs[batch].pictures(), strict=True):
-                    pictures[i] = _shown(picture, height, width)
+                found.update(zip(batch.members, programs[batch].pictures(), strict=True))
                 if watch.on_images is not None:
-                    watch.on_images(end, {i: pictures[i].copy() for i in batch.members})
-    return pictures
+                    seen = {i: resize.shown(found[i], *job.shown) for i in batch.members}
+                    watch.on_images(stage.first + end, seen)
+
+
+def _enlarged(
+    batch: LayerBatch, found: dict[int, npt.NDArray[np.float32]]
+) -> npt.NDArray[np.float32]:
+    """Pictures of a batch at its size."""
+    return np.stack([resize.resized(found[i], batch.height, batch.width) for i in batch.members])
 
 
 _rendering = threading.Lock()  # programs hold the state of the job that uses them
@@ -301,17 +337,10 @@ def _converged(curve: Sequence[npt.NDArray[np.float32]]) -> bool:
     return bool((last - before <= _CONVERGED * np.abs(before)).all())
 
 
-def _program(
-    model: FrozenModel,
-    graph_def: Any,
-    batch: LayerBatch,
-    kind: Objective,
-    cossim_pow: float,
-    *,
-    keep: int,
-) -> Program:
+def _program(job: _Job, graph_def: Any, batch: LayerBatch, *, keep: int) -> Program:
     """The compiled program for a batch, kept warm for the next job on the same layers."""
-    recipe = Recipe(batch.layers, batch.height, batch.width, kind, cossim_pow)
+    model = job.model
+    recipe = Recipe(batch.layers, batch.height, batch.width, job.kind, job.cossim_pow)
     key = (model.sha256, repr((model.input, model.preprocessing, model.tensors)), recipe)
     program = _programs.pop(key, None)
     if program is None:
@@ -330,30 +359,3 @@ def forget_programs() -> None:
     with _rendering:
         while _programs:
             _programs.popitem()[1].close()
-
-
-def _resized(image: npt.NDArray[Any], height: int, width: int) -> npt.NDArray[Any]:
-    if image.shape[:2] == (height, width):
-        return image
-    from PIL import Image
-
-    unit = image.astype(np.float32) / (255 if image.dtype == np.uint8 else 1)
-    planes = [
-        np.asarray(Image.fromarray(unit[..., c]).resize((width, height), Image.Resampling.LANCZOS))
-        for c in range(image.shape[-1])
-    ]
-    return np.asarray(np.clip(np.stack(planes, -1), 0, 1))
-
-
-def _shown(picture: npt.NDArray[np.float32], height: int, width: int) -> npt.NDArray[np.uint8]:
-    """A picture (h, w, 1 or 3) in [0, 1] as RGB bytes of the size asked for.
-
-    A picture of other proportions keeps them, on grey.
-    """
-    fit = min(height / picture.shape[0], width / picture.shape[1])
-    inner = [max(1, round(side * fit)) for side in picture.shape[:2]]
-    rgb = np.broadcast_to(_resized(picture, *inner), (*inner, 3))
-    canvas = np.full((height, width, 3), 0.5, np.float32)
-    top, left = (height - inner[0]) // 2, (width - inner[1]) // 2
-    canvas[top : top + inner[0], left : left + inner[1]] = rgb
-    return np.asarray(np.rint(canvas * 255), np.uint8)

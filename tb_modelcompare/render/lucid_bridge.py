@@ -49,9 +49,11 @@ _lock = threading.Lock()
 class Lucid:
     """The modules of lucid that a render calls."""
 
+    color: Any
     objectives: Any
     param: Any
     render: Any
+    spatial: Any
     transform: Any
     vision_base: Any
 
@@ -79,9 +81,11 @@ def load_lucid() -> Lucid:
             # lucid adds warning filters and a root log handler when it is imported.
             with warnings.catch_warnings():
                 return Lucid(
+                    color=importlib.import_module("lucid.optvis.param.color"),
                     objectives=importlib.import_module("lucid.optvis.objectives"),
                     param=importlib.import_module("lucid.optvis.param"),
                     render=importlib.import_module("lucid.optvis.render"),
+                    spatial=importlib.import_module("lucid.optvis.param.spatial"),
                     transform=importlib.import_module("lucid.optvis.transform"),
                     vision_base=importlib.import_module("lucid.modelzoo.vision_base"),
                 )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
 
 from tb_modelcompare.errors import NotRenderableError
 from tb_modelcompare.render.frozen import FrozenModel, subgraph
@@ -17,12 +19,56 @@ _SMALL = 4096
 
 @dataclass(frozen=True)
 class SizedLayer:
-    """At what size a layer is rendered, and how many units it has."""
+    """At what size a layer is rendered, and how many units it has.
+
+    `is_coarse`: one step of its map is several pixels of the picture, or it has no map.
+    """
 
     name: str
     height: int
     width: int
     units: int
+    is_coarse: bool
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Steps at one size, as a part of a whole that has a picture's last size at its end.
+
+    `first` is the number of steps before it.
+    """
+
+    height: int
+    width: int
+    first: int
+    steps: int
+
+
+# A picture begins at half its size, or a quarter of it, if that leaves these pixels.
+_SMALLEST = 96
+# What "auto" stands for: coarse layers are drawn at this size, others at the smallest.
+AUTO_SIZE = 192
+# Shares of all steps: a step of twice the size takes four times as long, and starts from what was
+# found before.
+_SHARES = {1: (1.0,), 2: (5 / 8, 3 / 8), 3: (7 / 16, 3 / 8, 3 / 16)}
+
+
+def stages(height: int, width: int, steps: int) -> list[Stage]:
+    """A small picture first, then each time one of twice its size, up to the one asked for.
+
+    Examples
+    --------
+    >>> [(stage.height, stage.steps) for stage in stages(384, 384, 128)]
+    [(96, 56), (192, 48), (384, 24)]
+    """
+    count = min(max(_SHARES), 1 + int(np.log2(max(1, max(height, width) / _SMALLEST))))
+    ends = [round(steps * share) for share in np.cumsum((0.0, *_SHARES[count]))]
+    halvings = range(count - 1, -1, -1)
+    found = [
+        Stage(max(1, height >> k), max(1, width >> k), first, end - first)
+        for k, first, end in zip(halvings, ends, ends[1:], strict=False)
+    ]
+    return [stage for stage in found if stage.steps]
 
 
 # A picture for a layer of fewer positions than this on a side ...
@@ -67,7 +113,7 @@ def sized_layers(
             size = height, width
             if layer in wider and _loses_border(shape, wider[layer], size, larger):
                 size = larger
-            sized.append(SizedLayer(layer, *size, shape.units))
+            sized.append(SizedLayer(layer, *size, shape.units, _is_coarse(shape, height)))
             continue
         if own_height is None or own_width is None:
             raise NotRenderableError(
@@ -80,7 +126,8 @@ def sized_layers(
                 f"layer {layer!r} is not a batch of unit vectors or maps (batch, …, units), so no "
                 "direction can be rendered in it"
             )
-        sized.append(SizedLayer(layer, own_height, own_width, shape.units))
+        coarse = _is_coarse(shape, own_height)
+        sized.append(SizedLayer(layer, own_height, own_width, shape.units, coarse))
     return sized
 
 
@@ -90,6 +137,14 @@ class _Shape:
 
     units: int
     map_size: tuple[int, int] | None
+
+
+# Of a layer with smaller steps a small picture shows all that its units look for.
+_COARSE_STRIDE = 8
+
+
+def _is_coarse(shape: _Shape, side: int) -> bool:
+    return shape.map_size is None or side >= _COARSE_STRIDE * shape.map_size[0]
 
 
 def _larger(side: int) -> int:
@@ -211,8 +266,10 @@ _BATCH_PIXELS = 16 * 96 * 96
 _BATCH_LAYERS = 4
 
 
-def batches(sized: Sequence[SizedLayer], model: FrozenModel, graph_def: Any) -> list[LayerBatch]:
-    """Pictures of one size and similar depth together, shallow ones first."""
+def batches(
+    sized: Mapping[int, SizedLayer], model: FrozenModel, graph_def: Any
+) -> list[LayerBatch]:
+    """Pictures, by their numbers, of one size and similar depth together, shallow ones first."""
     depth = _depths(graph_def)
 
     def order(i: int) -> tuple[int, int, int]:
@@ -221,7 +278,7 @@ def batches(sized: Sequence[SizedLayer], model: FrozenModel, graph_def: Any) -> 
 
     found: list[LayerBatch] = []
     sizes: dict[tuple[int, int], list[int]] = {}
-    for i in sorted(range(len(sized)), key=order):
+    for i in sorted(sized, key=order):
         sizes.setdefault(order(i)[:2], []).append(i)
     for (height, width), members in sizes.items():
         most = max(1, _BATCH_PIXELS // (height * width))

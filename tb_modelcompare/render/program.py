@@ -1,7 +1,7 @@
 """One optimisation: pictures of a few layers of one model, in one TensorFlow graph.
 
-The parameterisation (Fourier, decorrelated colours), the objective's dot product, the
-redirected ReLU and the assembly by `make_vis_T` are lucid's.
+The parameterisation (Fourier, decorrelated colours), the objective's dot product and the assembly
+by `make_vis_T` are lucid's.
 """
 
 from __future__ import annotations
@@ -19,20 +19,15 @@ from tb_modelcompare.errors import ActivationError, LimitError, NotRenderableErr
 from tb_modelcompare.probe.preprocessing import Preprocessing
 from tb_modelcompare.render.frozen import FrozenModel
 from tb_modelcompare.render.lucid_bridge import Lucid, load_lucid
+from tb_modelcompare.render.redirected import redirectable
+from tb_modelcompare.render.spectrum import DECAY_POWER, noise_spectrum, picture_spectrum
 
 Objective = Literal["direction", "caricature"]
 
-# lucid's redirected ReLU acts on the first 16 updates (and the one before them).
+# The redirected ReLU acts on as many updates as lucid's, and on those of a silent unit.
 REDIRECTED_STEPS = 17
 
-# From this many steps on, the plain update's own compilation pays.
-_LONG = 256
-
-# lucid's decay is 1, with a rate of 0.05. More of the change goes to large shapes and less to
-# speckles, which deep layers answer to as well; the rate keeps middle frequencies as they are.
-_DECAY_POWER = 1.25
-_LEARNING_RATE = 0.032
-_INITIAL_DEVIATION = 0.01
+_LEARNING_RATE = 0.032  # goes with the decay of frequencies
 
 
 @dataclass(frozen=True)
@@ -70,7 +65,7 @@ class Program:
         with self._graph.as_default(), self._session.as_default():
             state = np.random.get_state()  # lucid draws its initial noise from numpy's global
             shape = (len(recipe.layers), recipe.height + 2 * edge, recipe.width + 2 * edge)
-            values = lucid.param.fft_image((*shape, channels), decay_power=_DECAY_POWER)
+            values = lucid.param.fft_image((*shape, channels), decay_power=DECAY_POWER)
             np.random.set_state(state)
             if channels == 1:
                 picture = tf.nn.sigmoid(values)
@@ -91,16 +86,16 @@ class Program:
             self._objectives = _objectives(tf, model, recipe, self._targets)
             self._seen = seen
             self._adam = tf.train.AdamOptimizer(_LEARNING_RATE)
-            self._redirected = self._assembled(redirected=True)
+            with redirectable(tf, self._graph) as self._redirect:
+                self._update = self._assembled()
             self._picture = picture[:, edge : edge + recipe.height, edge : edge + recipe.width]
             self._initialise = tf.global_variables_initializer()
-            self._noise = tf.placeholder(tf.float32, self._spectrum.shape, "noise")
-            self._set_noise = tf.assign(self._spectrum, self._noise).op
-        self._plain: tuple[Any, Any] | None = None
+            self._given_spectrum = tf.placeholder(tf.float32, self._spectrum.shape, "spectrum")
+            self._set_spectrum = tf.assign(self._spectrum, self._given_spectrum).op
         self._feed: dict[Any, Any] = {}
 
-    def _assembled(self, *, redirected: bool) -> tuple[Any, Any]:
-        """The update and the objectives, with lucid's redirected ReLU or the plain one."""
+    def _assembled(self) -> tuple[Any, Any]:
+        """The update and the objectives."""
         import tensorflow
 
         lucid = load_lucid()
@@ -118,7 +113,6 @@ class Program:
                 self._seen,
                 self._adam,
                 [warp],
-                redirected,
             )
         except (LookupError, ValueError) as error:  # an op without gradient; no path to the image
             raise NotRenderableError(
@@ -126,26 +120,26 @@ class Program:
             ) from error
         return T("vis_op"), tensorflow.stack(each)
 
-    def start(self, seed: int, targets: Sequence[npt.NDArray[np.float32]], steps: int) -> None:
-        """Begin anew from the noise of `seed` towards `targets`.
+    def start(
+        self,
+        seed: int,
+        targets: Sequence[npt.NDArray[np.float32]],
+        pictures: npt.NDArray[np.float32] | None = None,
+    ) -> None:
+        """Begin anew towards `targets`, from the noise of `seed` or from `pictures`.
 
         `targets` are one direction (units,) per layer, or for caricatures as often the photo
-        (height, width, channels) in [0, 1]. Only a long run is worth compiling the cheaper
-        update for, which has no redirected ReLU and takes over where that has no effect.
+        (height, width, channels) in [0, 1]. `pictures` (layers, height, width, channels) have the
+        size of the recipe.
         """
-        if steps >= _LONG and self._plain is None:
-            with self._graph.as_default(), self._session.as_default():
-                self._plain = self._assembled(redirected=False)
-        self._long = steps >= _LONG
         self._run(self._initialise)
-        shape = self._spectrum.shape.as_list()  # (real and imaginary, picture, channel, v, u)
-        shape[1] = 1
-        noise = np.random.RandomState(seed).normal(scale=_INITIAL_DEVIATION, size=shape)
-        # The same noise for every picture: what differs is what the layers want to see.
-        noise = np.repeat(noise, len(self.recipe.layers), axis=1)
-        self._run(self._set_noise, {self._noise: noise})
+        edge = margin(self.recipe.height, self.recipe.width)
+        if pictures is None:
+            spectrum = noise_spectrum(seed, tuple(self._spectrum.shape.as_list()))
+        else:
+            spectrum = picture_spectrum(pictures, edge)
+        self._run(self._set_spectrum, {self._given_spectrum: spectrum})
         if self.recipe.kind == "caricature":
-            edge = margin(self.recipe.height, self.recipe.width)
             widened = np.pad(targets[0], ((edge, edge), (edge, edge), (0, 0)), "reflect")
             self._feed = {self._targets: widened[None]}
         else:
@@ -154,14 +148,16 @@ class Program:
                 for placeholder, direction in zip(self._targets, targets, strict=True)
             }
         self._taken = 0
+        self._silent = False
 
     def step(self, matrix: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """One update of all pictures, seen through `matrix`; returns each one's objective."""
-        plain = self._plain if self._long and self._taken >= REDIRECTED_STEPS else None
-        update, objectives = plain or self._redirected
+        redirect = self._taken < REDIRECTED_STEPS or self._silent
         self._taken += 1
-        feed = {**self._feed, self._matrix: matrix[None]}
-        _, values = self._run([update, objectives], feed)
+        feed = {**self._feed, self._matrix: matrix[None], self._redirect: redirect}
+        _, values = self._run(self._update, feed)
+        # A unit behind a ReLU that no position excites gives exactly 0, and no gradient.
+        self._silent = bool((values == 0).any())
         if not np.isfinite(values).all():
             broken = self.recipe.layers[int(np.argmin(np.isfinite(values)))]
             raise ActivationError(
@@ -237,7 +233,7 @@ def warm_up() -> None:
     tensors = {"layer": "pool"}
     model = FrozenModel(Path(), "", "image", (None, None, 3), tensors, Preprocessing())
     program = Program(model, graph.as_graph_def(), Recipe(("layer",), 32, 32, "direction", 0.0))
-    program.start(0, [np.ones(4, np.float32)], 1)
+    program.start(0, [np.ones(4, np.float32)])
     program.step(random_warps(0, 1, 32, 32)[0])
     program.pictures()
     program.close()

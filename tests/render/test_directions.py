@@ -210,3 +210,25 @@ def test_a_picture_that_gains_nothing_more_is_left_alone(
     assert 128 <= len(taken) < 500
     assert steps[-1] == 600
     assert response(model, "colour", 0, picture) > 0.95
+
+
+def test_a_unit_that_is_silent_for_long_gets_going_also_beside_a_loud_one(freeze: Freeze) -> None:
+    """Its gradient is redirected until it is excited, be that after more than lucid's 16 steps."""
+    import keras
+    from keras import layers
+
+    keras.utils.set_random_seed(3)
+    model = keras.Sequential(
+        [
+            keras.Input((32, 32, 3)),
+            layers.Conv2D(4, 5, activation="relu", name="loud"),
+            layers.Conv2D(4, 3, activation="relu", name="silent"),
+        ]
+    )
+    kernel, bias = model.layers[1].get_weights()
+    model.layers[1].set_weights([kernel, bias - 0.6])
+    directions = [("loud", one_hot(4, 1)), ("silent", one_hot(4, 2))]
+    assert response(model, "silent", 2, noise()) == 0
+    picture = render_directions(freeze(model), directions, size=32, steps=96)[1:]
+    assert response(model, "silent", 2, picture) > 0
+    assert picture.std() > 20
