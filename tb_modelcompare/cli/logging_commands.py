@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tb_modelcompare.cli.commands import command
-from tb_modelcompare.cli.values import count, count_or_all, numbers, path
+from tb_modelcompare.cli.values import count, count_or, numbers, path
 from tb_modelcompare.log.entries import MAX_STEP
 from tb_modelcompare.log.format import DTYPES
 from tb_modelcompare.probe.inputs import MAX_POSITIONS
@@ -161,7 +161,7 @@ def _model_options(parser: Any) -> None:
     parser.add_argument(
         "--positions",
         metavar="N",
-        type=count_or_all(1, MAX_POSITIONS),
+        type=count_or("all", 1, MAX_POSITIONS),
         help="positions per photo, each a row of every layer (default: 4); of arrays 1 by default, "
         "and all for every token",
     )

@@ -10,7 +10,7 @@ from tb_modelcompare.cli.commands import command
 from tb_modelcompare.cli.deleting_commands import prune_command, rm_command
 from tb_modelcompare.cli.logging_commands import compare_command, log_command, serving_options
 from tb_modelcompare.cli.text import complain
-from tb_modelcompare.cli.values import count, number, path
+from tb_modelcompare.cli.values import count, count_or, number, path
 from tb_modelcompare.tensorflow_setup.device import DEFAULT_DEVICE, DEVICE_HELP, device_argument
 from tb_modelcompare.version import __version__
 
@@ -248,7 +248,7 @@ def _analogies(commands: Any) -> None:
         "--negative", action="store_true", help="what the unit is least, instead of most"
     )
     _layers_for_each(parser, "of the Bs ", " of which there can be a picture", "for each B")
-    _rendering(parser, size=96)
+    _rendering(parser, size=96, cossim_pow=0, of_photo=False)
 
 
 def _caricature(commands: Any) -> None:
@@ -270,7 +270,7 @@ def _caricature(commands: Any) -> None:
         help="only layers in whose name this is found (default: all of which there can be a "
         "picture)",
     )
-    _rendering(parser, size=224)
+    _rendering(parser, size=224, cossim_pow=1, of_photo=True)
 
 
 def _report(commands: Any) -> None:
@@ -325,16 +325,17 @@ def _layers_for_each(parser: Any, of: str, which: str, each: str) -> None:
     )
 
 
-def _rendering(parser: Any, size: int) -> None:
+def _rendering(parser: Any, size: int, cossim_pow: int, *, of_photo: bool) -> None:
     parser.add_argument(
         "--out", type=path, metavar="DIR", help="where to write (default: a new name here)"
     )
     parser.add_argument(
         "--size",
-        metavar="PIXELS",
-        type=count(1),
+        metavar="PIXELS" if of_photo else "auto|PIXELS",
+        type=count(1) if of_photo else count_or("auto", 1),
         default=size,
-        help="height and width of a picture (default: %(default)s)",
+        help="height and width of a picture (default: %(default)s)"
+        + ("" if of_photo else "; auto: 192, and layers near the input are drawn at 96"),
     )
     parser.add_argument(
         "--steps",
@@ -342,6 +343,14 @@ def _rendering(parser: Any, size: int) -> None:
         type=count(1),
         default=128,
         help="of optimisation; more is sharper (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--cossim-pow",
+        metavar="P",
+        type=float,
+        default=cossim_pow,
+        help="power of the cosine in the objective, from 0 to 16: more makes a picture purer and "
+        "less strong (default: %(default)s)",
     )
     parser.add_argument(
         "--seed", metavar="N", type=count(0), default=0, help="of the first noise (default: 0)"

@@ -23,7 +23,6 @@ from tb_modelcompare.log.assets import slug
 from tb_modelcompare.log.direction import parsed_direction
 from tb_modelcompare.log.reader import open_snapshot
 from tb_modelcompare.notebook import pictures
-from tb_modelcompare.render.contact_sheet import contact_sheet
 
 _SHEET = "contact_sheet.png"
 _HEADER = (
@@ -35,11 +34,13 @@ _HEADER = (
     ">R² OF THE LAYER",
     ">BEST UNIT",
     ">ITS CORRELATION",
+    ">STRONGER THAN",
     "",
 )
 _CORRELATION = (
     "CORRELATION is that of the activity along the drawn direction with the unit's, on images that "
-    "the direction was not fitted to; NULL is its 95 % quantile when images are permuted."
+    "the direction was not fitted to; NULL is its 95 % quantile when images are permuted. STRONGER "
+    "THAN is the share of the probe's images that excite the direction less than the picture does."
 )
 
 
@@ -90,16 +91,16 @@ def caricature(arguments: argparse.Namespace) -> int:
         )
     out = _new_directory(arguments.out, f"caricature-{slug(Path(arguments.image).stem)}")
     _write(out, found.drawn)
-    shown = [(one.item.layer, one.picture) for one in found.drawn if one.picture is not None]
-    labels, images = zip(("the photo", found.photo), *shown, strict=True)
-    title = f"{found.name} as {snapshot.id} sees it"
-    contact_sheet(images, labels, title=title).save(out / _SHEET)
+    sheet = found.sheet()
+    sheet.save(out / "sheet.html")
+    sheet.image().save(out / _SHEET)
     print(printable(str(out / _SHEET)))
     return 0
 
 
 def _rendering(arguments: argparse.Namespace) -> dict[str, Any]:
-    return {name: getattr(arguments, name) for name in ("size", "steps", "seed", "device")}
+    names = ("size", "steps", "seed", "cossim_pow", "device")
+    return {name: getattr(arguments, name) for name in names}
 
 
 @contextmanager
@@ -121,11 +122,12 @@ def _words(name: str) -> str:
 def _numbers(one: Drawn) -> tuple[str, ...]:
     """One line of the table of analogies, after the model."""
     item = one.item
+    strength = "" if item.stronger_than is None else f"{item.stronger_than:.0%}"
     if item.role == "source":
-        return f"{item.layer} (the unit itself)", "", "", "", "", "", "", ""
+        return f"{item.layer} (the unit itself)", "", "", "", "", "", "", strength, ""
     if item.role == "difference":
         taken = f"{item.r2:.2f} taken away"
-        return f"{item.layer} (what remains)", "", "", "", taken, "", "", ""
+        return f"{item.layer} (what remains)", "", "", "", taken, "", "", strength, ""
     best, drawn = item.best_unit, item.drawn
     assert best is not None  # a finished analogy knows both
     assert drawn is not None
@@ -137,6 +139,7 @@ def _numbers(one: Drawn) -> tuple[str, ...]:
         f"{item.r2:.2f}",
         str(best.unit),
         f"{best.correlation:.2f}",
+        strength,
         item.problem or "",
     )
 
@@ -157,7 +160,9 @@ def _write(out: Path, drawn: Sequence[Drawn]) -> None:
         writer = csv.writer(stream)
         numbers = ["r2", "best_unit", "correlation"]
         fields = ["direction", "direction_correlation", "low", "high", "null"]
-        writer.writerow(["file", "snapshot", "layer", "role", *numbers, "problem", *fields])
+        writer.writerow(
+            ["file", "snapshot", "layer", "role", *numbers, "problem", *fields, "stronger_than"]
+        )
         for one in drawn:
             item, file = one.item, ""
             if one.picture is not None:
@@ -168,4 +173,4 @@ def _write(out: Path, drawn: Sequence[Drawn]) -> None:
             unit, correlation = (best.unit, best.correlation) if best else (None, None)
             found = (item.r2, unit, correlation)
             along = (None,) * len(fields) if item.drawn is None else astuple(item.drawn)
-            writer.writerow([*layer_of, *found, item.problem, *along])
+            writer.writerow([*layer_of, *found, item.problem, *along, item.stronger_than])

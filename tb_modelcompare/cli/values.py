@@ -27,10 +27,10 @@ def count(low: int, high: int | None = None) -> Callable[[str], int]:
     return whole
 
 
-def count_or_all(low: int, high: int) -> Callable[[str], int | str]:
-    """A type of argument: a whole number from `low` to `high`, or the word all."""
+def count_or(word: str, low: int, high: int | None = None) -> Callable[[str], int | str]:
+    """A type of argument: a whole number from `low` to `high`, or one word."""
     whole = count(low, high)
-    return lambda text: text if text == "all" else whole(text)
+    return lambda text: text if text == word else whole(text)
 
 
 def number(text: str) -> float:

@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 import msgspec
-import numpy as np
-import numpy.typing as npt
 
 from tb_modelcompare.cache.results import ResultCache
 from tb_modelcompare.errors import ActivationError, RequestError
@@ -24,10 +22,12 @@ from tb_modelcompare.jobs.pictures import (
     PREVIEW_STEPS,
     SKETCH_STEPS,
     UNIT_SIZE,
+    AnySize,
+    CossimPow,
+    Pixels,
     Rendering,
     RenderLayers,
     Seed,
-    Size,
     Steps,
     Strip,
     content_of_strip,
@@ -111,9 +111,10 @@ class Request(AnyRequest, frozen=True, tag="analogies"):
         ]
         | None
     ) = msgspec.field(name="minus", default=None)
-    size: Size = UNIT_SIZE
+    size: AnySize = UNIT_SIZE
     steps: Steps = 128
     seed: Seed = 0
+    cossim_pow: CossimPow = 0.0
 
 
 @dataclass(frozen=True)
@@ -153,7 +154,8 @@ def prepare(request: Request, find: FindSnapshot) -> Inputs:
         strip.add(snapshot, layers_to_render(target.layers, snapshot))
     require_renderable(strip.layers)
 
-    rendering, answer = Rendering(request.size, request.steps, request.seed), request.answer
+    rendering = Rendering(request.size, request.steps, request.seed, request.cossim_pow)
+    answer = request.answer
     of = _source(source, layer.name, direction, residual_of)
     predictions = [
         result_key("prediction", {**of, "answer": answer, "target": [snapshot.digest, name]})
@@ -188,7 +190,7 @@ def unit_pictures(snapshot: Snapshot, layer: str, cache: ResultCache) -> dict[in
     for unit in range(snapshot.layer(layer).units):
         of = {**_source(snapshot, layer, [(unit, 1.0)]), "answer": None}
         for steps in TAB_STEPS:
-            key = picture_key(snapshot, layer, of, Rendering(UNIT_SIZE, steps, 0))
+            key = picture_key(snapshot, layer, of, Rendering(UNIT_SIZE, steps, 0, 0.0))
             if cache.report(key) is not None:
                 found[unit] = key
                 break
@@ -232,20 +234,32 @@ def run(inputs: Inputs, workplace: Workplace) -> Result:
     )
     directions = {0: regression.direction}
 
-    def render(
-        batch: Sequence[int], steps: int, callbacks: dict[str, Any]
-    ) -> npt.NDArray[np.uint8]:
+    def render(batch: Sequence[int], steps: int, callbacks: dict[str, Any]) -> list[Pixels]:
         from tb_modelcompare.render import FrozenModel, render_directions
 
-        return render_directions(
+        drawn = render_directions(
             FrozenModel.from_snapshot(strip.layers[batch[0]][0]),
             [(items[i].layer, directions[i]) for i in batch],
             size=rendering.size,
             steps=steps,
             seed=rendering.seed,
+            cossim_pow=rendering.cossim_pow,
             preview_steps=PREVIEW_STEPS,
             **callbacks,
         )
+        return [*drawn]
+
+    def measure(batch: Sequence[int], images: Sequence[Pixels]) -> list[float]:
+        from tb_modelcompare.compare.strength import share_of_weaker_images
+        from tb_modelcompare.render import FrozenModel, picture_activities
+
+        snapshot = strip.layers[batch[0]][0]
+        along = [(items[i].layer, directions[i]) for i in batch]
+        activities = picture_activities(FrozenModel.from_snapshot(snapshot), along, images)
+        return [
+            share_of_weaker_images(snapshot, layer, direction, float(activity))
+            for (layer, direction), activity in zip(along, activities, strict=True)
+        ]
 
     recall(inputs, workplace.cache)
     recall_picture(items[0], rendering.steps, workplace.cache)  # of a residual direction too
@@ -256,12 +270,12 @@ def run(inputs: Inputs, workplace: Workplace) -> Result:
         if batches and rendering.steps > SKETCH_STEPS:
             sketch(workplace, 0, render, seen)
         else:
-            draw(workplace, [0], rendering.steps, render)
+            draw(workplace, [0], rendering.steps, render, measure)
         seen.set()  # if it was not drawn now
         for batch, prediction in zip(batches, predictions, strict=True):
             directions.update(_awaited(prediction, job))
-            draw(workplace, batch, rendering.steps, render)
-            draw(workplace, [0], rendering.steps, render)  # which was only sketched so far
+            draw(workplace, batch, rendering.steps, render, measure)
+            draw(workplace, [0], rendering.steps, render, measure)  # only sketched so far
     return Result(items)
 
 

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 import msgspec
-import numpy as np
-import numpy.typing as npt
 
 from tb_modelcompare.cache.results import ResultCache
-from tb_modelcompare.compare.photos import read_photo
+from tb_modelcompare.compare.photos import decode_photo, read_photo
 from tb_modelcompare.errors import RequestError
 from tb_modelcompare.jobs.kind import FindSnapshot, Kind, SnapshotId, not_empty
 from tb_modelcompare.jobs.kind import Request as AnyRequest
 from tb_modelcompare.jobs.pictures import (
     CARICATURE_SIZE,
     PREVIEW_STEPS,
+    CossimPow,
+    Pixels,
     Rendering,
     RenderLayers,
     Seed,
@@ -27,14 +27,16 @@ from tb_modelcompare.jobs.pictures import (
     content_of_strip,
     draw,
     items_of_strip,
+    keep_picture,
     layers_to_render,
     picture_key,
     recall_picture,
     require_renderable,
 )
-from tb_modelcompare.jobs.runtime.records import RENDERS, JobItem
+from tb_modelcompare.jobs.runtime.records import PICTURE, RENDERS, JobItem
 from tb_modelcompare.jobs.runtime.work import Workplace
 from tb_modelcompare.log.snapshot import Snapshot
+from tb_modelcompare.render.sheet import enlarged
 
 PhotoDigest = Annotated[
     str,
@@ -44,6 +46,10 @@ PhotoDigest = Annotated[
         extra={"give": "the digest that POST photo answered"},
     ),
 ]
+
+
+# A picture is drawn at one of these and reduced, so that another size costs no other drawing.
+_DRAWN_SIZES = (CARICATURE_SIZE, 512)
 
 
 class Request(AnyRequest, frozen=True, tag="caricatures"):
@@ -59,17 +65,25 @@ class Request(AnyRequest, frozen=True, tag="caricatures"):
     size: Size = CARICATURE_SIZE
     steps: Steps = 128
     seed: Seed = 0
+    cossim_pow: CossimPow = 1.0
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """Layers of one snapshot, and an image of the probe or the digest of a photo."""
+    """Layers of one snapshot, and an image of the probe or the digest of a photo.
+
+    `drawn_size` is the size that pictures are drawn at, to be reduced to that of `rendering`.
+    `drawings` has for each layer the keys of drawings that are large enough, smallest first.
+    """
 
     snapshot: Snapshot
     strip: Strip
     image: int | None
     photo: str | None
     rendering: Rendering
+    size: int
+    drawn_size: int
+    drawings: list[list[str]]
     items: list[JobItem]
 
 
@@ -92,10 +106,15 @@ def prepare(request: Request, find: FindSnapshot) -> Inputs:
     strip = Strip([], [])
     strip.add(snapshot, layers_to_render(not_empty("layers", request.layers), snapshot))
     require_renderable(strip.layers)
-    rendering = Rendering(request.size, request.steps, request.seed)
+    rendering = Rendering(request.size, request.steps, request.seed, request.cossim_pow)
     pictures = [picture_key(snapshot, name, of, rendering) for _, name in strip.layers]
     items = items_of_strip(strip, pictures, "caricature")
-    return Inputs(snapshot, strip, image, photo, rendering, items)
+    sizes = [size for size in _DRAWN_SIZES if size >= request.size]
+    drawings = [
+        [picture_key(snapshot, name, of, replace(rendering, size=size)) for size in sizes]
+        for _, name in strip.layers
+    ]
+    return Inputs(snapshot, strip, image, photo, rendering, request.size, sizes[0], drawings, items)
 
 
 def content(inputs: Inputs) -> dict[str, Any]:
@@ -111,42 +130,51 @@ def recall(inputs: Inputs, cache: ResultCache) -> None:
 
 def run(inputs: Inputs, workplace: Workplace) -> Result:
     """Draw one batch of layers after the other."""
-    rendering, job = inputs.rendering, workplace.progress
-    items = job.items = inputs.items
-    recall(inputs, workplace.cache)
+    rendering, cache = inputs.rendering, workplace.cache
+    items = workplace.progress.items = inputs.items
+    recall(inputs, cache)
+    for item, drawings in zip(items, inputs.drawings, strict=True):
+        if not item.is_final:
+            _reduce_drawing(item, drawings, inputs.size, cache)
 
-    def render(
-        batch: Sequence[int], steps: int, callbacks: dict[str, Any]
-    ) -> npt.NDArray[np.uint8]:
+    def render(batch: Sequence[int], steps: int, callbacks: dict[str, Any]) -> list[Pixels]:
         from tb_modelcompare.render import FrozenModel, render_caricatures
 
+        def reduced(step: int, images: dict[int, Pixels]) -> None:
+            on_images(step, {i: enlarged(image, inputs.size) for i, image in images.items()})
+
+        on_images = callbacks["on_images"]
         if inputs.photo is not None:
-            image = read_photo(workplace.cache, inputs.photo)
+            image = read_photo(cache, inputs.photo)
         else:
             image = inputs.snapshot.probe().images[inputs.image]
-        return render_caricatures(
+        drawn = render_caricatures(
             FrozenModel.from_snapshot(inputs.snapshot),
             image,
             [items[i].layer for i in batch],
-            size=rendering.size,
+            size=inputs.drawn_size,
             steps=steps,
             seed=rendering.seed,
+            cossim_pow=rendering.cossim_pow,
             preview_steps=PREVIEW_STEPS,
-            **callbacks,
+            **{**callbacks, "on_images": reduced},
         )
+        for i, picture in zip(batch, drawn, strict=True):
+            keep_picture(cache, inputs.drawings[i][0], picture)
+        return [enlarged(picture, inputs.size) for picture in drawn]
 
     for batch in inputs.strip.batches():
         draw(workplace, batch, rendering.steps, render)
     return Result(items)
 
 
-KIND = Kind(
-    Request,
-    prepare,
-    content,
-    run,
-    Result,
-    lane=RENDERS,
-    items=lambda inputs: inputs.items,
-    recall=recall,
-)
+def _reduce_drawing(item: JobItem, drawings: list[str], size: int, cache: ResultCache) -> None:
+    """Make an item's picture of the smallest drawing that is known, if there is one."""
+    for key in drawings:
+        content = cache.read(key, PICTURE)
+        if content is not None:
+            keep_picture(cache, item.picture, enlarged(decode_photo(content), size))
+            return
+
+
+KIND = Kind(Request, prepare, content, run, Result, lane=RENDERS, items=lambda inputs: inputs.items)

@@ -11,7 +11,7 @@ import importlib
 import importlib.metadata
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -40,8 +40,19 @@ _BATCH = 12
 FIRST_BATCH = 4
 
 Size = Annotated[int, msgspec.Meta(ge=32, le=512, description="pixels of the longer side")]
+AnySize = Annotated[
+    Size | Literal["auto"],
+    msgspec.Meta(
+        description='pixels of the longer side, or "auto": coarse layers are drawn at 192 pixels, '
+        "others at 96, and all shown at 192"
+    ),
+]
 Steps = Annotated[int, msgspec.Meta(ge=1, le=4096, description="steps of the optimisation")]
 Seed = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
+CossimPow = Annotated[
+    float,
+    msgspec.Meta(ge=0, le=16, description="power of the cosine in the objective: more is purer"),
+]
 RenderLayers = Annotated[
     list[str] | None,
     msgspec.Meta(
@@ -52,16 +63,18 @@ RenderLayers = Annotated[
 
 Pixels = npt.NDArray[np.uint8]
 # Draws items in so many steps.
-Render = Callable[[Sequence[int], int, dict[str, Any]], npt.NDArray[np.uint8]]
+Render = Callable[[Sequence[int], int, dict[str, Any]], Sequence[Pixels]]
+Measure = Callable[[Sequence[int], Sequence[Pixels]], Sequence[float]]
 
 
 @dataclass(frozen=True)
 class Rendering:
-    """How pictures are drawn: pixels of the longer side, steps, and seed."""
+    """How pictures are drawn: pixels of the longer side, steps, seed, and power of the cosine."""
 
-    size: int
+    size: int | Literal["auto"]
     steps: int
     seed: int
+    cossim_pow: float
 
 
 @dataclass(frozen=True)
@@ -96,8 +109,7 @@ class Strip:
 
 def picture_key(snapshot: Snapshot, layer: str, of: dict[str, Any], rendering: Rendering) -> str:
     """Digest of all that a picture depends on."""
-    how = {"size": rendering.size, "steps": rendering.steps, "seed": rendering.seed}
-    content = {"model": snapshot.digest, "layer": layer, "of": of, "rendering": how}
+    content = {"model": snapshot.digest, "layer": layer, "of": of, "rendering": asdict(rendering)}
     return result_key("picture", {**content, "tensorflow": _tensorflow_version()})
 
 
@@ -201,8 +213,12 @@ def draw(
     batch: Sequence[int],
     steps: int,
     render: Render,
+    measure: Measure | None = None,
 ) -> None:
-    """Render what is not known yet of a batch, publishing previews."""
+    """Render what is not known yet of a batch, publishing previews.
+
+    `measure` says of finished pictures what share of the probe's images each exceeds.
+    """
     job, cache = workplace.progress, workplace.cache
     wanted = [
         i
@@ -213,9 +229,13 @@ def draw(
         return
     before = sum(item.is_final or item.problem is not None for item in job.items)
     images = _rendered(workplace, wanted, steps, render)
-    for i, image in zip(wanted, images, strict=True):
+    shares: Sequence[float | None] = [None] * len(wanted)
+    if measure is not None:
+        shares = measure(wanted, images)
+    for i, image, share in zip(wanted, images, shares, strict=True):
         item = job.items[i]
-        cache.put(item.picture, {PICTURE: encoded_png(image)}, {"kind": "picture"})
+        keep_picture(cache, item.picture, image, share)
+        item.stronger_than = share
         item.image, item.step = item.final_image, steps
         for preview in job.directory.glob(f"{item.key}-*.png"):
             preview.unlink()
@@ -237,7 +257,7 @@ def _rendered(
     steps: int,
     render: Render,
     seen: threading.Event | None = None,
-) -> Pixels:
+) -> Sequence[Pixels]:
     """Pictures of items, whose previews are published."""
     job = workplace.progress
     job.publish(job.fraction, "preparing the renderer", force=True)
@@ -266,8 +286,17 @@ def _rendered(
         raise JobCancelledError from error
 
 
+def keep_picture(
+    cache: ResultCache, key: str, image: Pixels, stronger_than: float | None = None
+) -> None:
+    """Put a finished picture into the cache, and what share of the probe's images it exceeds."""
+    report = {"kind": "picture", "stronger_than": stronger_than}
+    cache.put(key, {PICTURE: encoded_png(image)}, report)
+
+
 def recall_picture(item: JobItem, steps: int, cache: ResultCache) -> bool:
     """Whether there is a finished picture for an item, which then has it."""
-    if not item.is_final and cache.find(item.picture) is not None:
+    if not item.is_final and (found := cache.find(item.picture)) is not None:
+        item.stronger_than = found.report["stronger_than"]
         item.image, item.step = item.final_image, steps
     return item.is_final

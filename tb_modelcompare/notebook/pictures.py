@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +26,7 @@ from tb_modelcompare.log.direction import Direction
 from tb_modelcompare.log.layer import Layer
 from tb_modelcompare.log.opening import Named, opened
 from tb_modelcompare.log.snapshot import Snapshot
+from tb_modelcompare.render.plan import AUTO_SIZE
 from tb_modelcompare.render.sheet import Cell, Row, Sheet, enlarged, short_names
 from tb_modelcompare.tensorflow_setup.device import DEFAULT_DEVICE
 
@@ -154,6 +155,25 @@ class Caricatures:
         photo = Row("the photo", (Cell((self.name,), self.photo),))
         return Sheet(f"{self.name} as {self.snapshot.id} sees it", (photo, *rows))
 
+    def save(self, file: str | Path) -> Path:
+        """Write the sheet of all layers to a file, as ``sheet().save(file)`` does.
+
+        Parameters
+        ----------
+        file : str or Path
+            Ends in .html or .png.
+
+        Returns
+        -------
+        Path
+
+        Raises
+        ------
+        OptionError
+            If the name ends in neither.
+        """
+        return self.sheet().save(file)
+
     def _repr_html_(self) -> str:
         return self.sheet().html()
 
@@ -165,9 +185,10 @@ def analogies(
     layers: str | Sequence[str] | None = None,
     direction: str = "regression",
     residual_of: Layer | None = None,
-    size: int = 96,
+    size: int | Literal["auto"] = 96,
     steps: int = 128,
     seed: int = 0,
+    cossim_pow: float = 0.0,
     device: str = DEFAULT_DEVICE,
     progress: bool | Follow = True,
 ) -> Analogies:
@@ -192,12 +213,15 @@ def analogies(
     residual_of : Layer, optional
         ``snapshot.layer(name)``: draw the residual direction, which is the unit without what this
         layer has of it.
-    size : int
-        Pixels of a picture's side, from 32 to 512.
+    size : int or "auto"
+        Pixels of a picture's side, from 32 to 512. "auto" draws layers whose positions are at
+        least 8 pixels apart at 192 pixels, others at 96, and shows all at 192.
     steps : int
         Of optimisation; more is sharper.
     seed : int
         Of the first noise.
+    cossim_pow : float
+        0 asks for much of the direction; 1 to 4 also for little else.
     device : str
         What TensorFlow computes on, as for `--device`.
     progress : bool or callable
@@ -246,7 +270,7 @@ def analogies(
         "minus": residual_of and {"snapshot": residual_of.snapshot.id, "layer": residual_of.name},
         "targets": targets,
         **({"direction": unit.weights.tolist()} if unit.unit is None else {"unit": unit.unit}),
-        **{"size": size, "steps": steps, "seed": seed},
+        **{"size": size, "steps": steps, "seed": seed, "cossim_pow": cossim_pow},
     }
     task = task_from_request(request, _finder(snapshots))
     with _following(progress, "analogies") as follow:
@@ -257,7 +281,7 @@ def analogies(
         unit,
         tuple(given[i] for i in order),
         tuple(drawn),
-        tuple(best_photos(probe, top, size=size)),
+        tuple(best_photos(probe, top, size=AUTO_SIZE if size == "auto" else size)),
         (MEANING[answer], *about_ties(top)),
     )
 
@@ -270,6 +294,7 @@ def caricatures(
     size: int = 224,
     steps: int = 128,
     seed: int = 0,
+    cossim_pow: float = 1.0,
     device: str = DEFAULT_DEVICE,
     progress: bool | Follow = True,
 ) -> Caricatures:
@@ -291,6 +316,8 @@ def caricatures(
         Of optimisation; more is sharper.
     seed : int
         Of the first noise.
+    cossim_pow : float
+        From 0 to 16: more makes the pictures purer and less strong.
     device : str
         What TensorFlow computes on, as for `--device`.
     progress : bool or callable
@@ -321,7 +348,7 @@ def caricatures(
         "snapshot": snapshot.id,
         "layers": None if layers is None else [*chosen_layers(snapshot, layers)],
         **asked,
-        **{"size": size, "steps": steps, "seed": seed},
+        **{"size": size, "steps": steps, "seed": seed, "cossim_pow": cossim_pow},
     }
     task = task_from_request(request, _finder([snapshot]))
     with _following(progress, "caricatures") as follow:

@@ -9,12 +9,14 @@ from tb_modelcompare.render.contact_sheet import contact_sheet
 from tb_modelcompare.render.frozen import FrozenModel, check_renderable
 from tb_modelcompare.render.loop import RenderCancelled, render_caricatures, render_directions
 from tb_modelcompare.render.program import warm_up
+from tb_modelcompare.render.strength import picture_activities
 
 __all__ = [
     "FrozenModel",
     "RenderCancelled",
     "check_renderable",
     "contact_sheet",
+    "picture_activities",
     "render_caricatures",
     "render_directions",
     "warm_up",

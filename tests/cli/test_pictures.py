@@ -38,6 +38,10 @@ def test_analogies(command: Run, demo: Path, tmp_path: Path) -> None:
         ("analogy", "block4"),
     ]
 
+    assert "STRONGER THAN" in done.stdout
+    shares = [float(row["stronger_than"]) for row in rows]
+    assert all(f"{share:.0%}" in done.stdout for share in shares)
+
     a, b = open_snapshot(demo, "seed0@6"), open_snapshot(demo, "mobile")
     response = np.asarray(a.activations("mixed4a")[:, 5], np.float64)
     images = np.arange(a.rows) // a.probe_record.positions_per_image

@@ -73,6 +73,9 @@ def test_analogies_come_with_numbers_and_pictures_that_sharpen(
     pictures = [picture(server, item) for item in done["items"]]
     assert all(one.shape == (32, 32, 3) for one in pictures)
     assert all(one.std() > 5 for one in pictures)  # neither grey nor flat
+    # A picture of the unit itself exceeds nearly all images.
+    assert done["items"][0]["stronger_than"] > 0.9
+    assert all(0 <= item["stronger_than"] <= 1 for item in done["items"])
     # The address of a preview, perhaps asked for a moment too late, gives the final picture.
     np.testing.assert_array_equal(picture(server, preview["items"][2]), pictures[2])
 
@@ -98,6 +101,9 @@ def test_analogies_come_with_numbers_and_pictures_that_sharpen(
 
     again = server.ask(analogies())
     assert (again["status"], again["items"]) == ("done", done["items"])
+    part = {"targets": [{"snapshot": B, "layers": ["conv2"]}]}
+    (_, recalled) = server.wait(server.ask(analogies(**part))["id"], seconds=120)["items"]
+    assert recalled["stronger_than"] == done["items"][2]["stronger_than"]
     assert server.ask(analogies(seed=1))["id"] != done["id"]
 
     # What was drawn is known without a job, also among layers that were not asked about together.
@@ -165,6 +171,9 @@ def test_caricatures_keep_the_photos_proportions(server: Server) -> None:
         "size": 48,
         "steps": 6,
     }
+    plain = server.ask({**request, "cossim_pow": 0.0})["id"]
+    assert plain != server.ask(request)["id"]
+    assert server.wait(plain, seconds=120)["status"] == "done"
     done = server.wait(server.ask(request)["id"], seconds=120)
     assert (done["status"], done["error"]) == ("done", None)
     assert [(i["role"], i["layer"]) for i in done["items"]] == [
@@ -192,6 +201,34 @@ def test_a_photo_of_ones_own_is_drawn_and_one_that_is_gone_named(
             run_here(models, {**body, **wrong}, tmp_path / "wrong")
 
 
+def test_a_caricature_is_drawn_once_for_all_sizes(
+    models: Path, tmp_path: Path, cache_directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tb_modelcompare import render
+
+    sizes: list[int] = []
+    original = render.render_caricatures
+
+    def counting(*arguments: Any, **options: Any) -> Any:
+        sizes.append(options["size"])
+        return original(*arguments, **options)
+
+    monkeypatch.setattr(render, "render_caricatures", counting)
+    body = {"kind": "caricatures", "snapshot": A, "image": 4, "layers": ["conv1"], "steps": 2}
+    pictures = {}
+    for size in (48, 224, 96, 48):
+        (item,) = run_here(models, {**body, "size": size}, tmp_path / f"{size}-{len(pictures)}")
+        content = ResultCache().read(item["picture"], "picture.png")
+        assert content is not None
+        pictures[size] = np.asarray(Image.open(io.BytesIO(content)))
+        assert max(pictures[size].shape) == size
+    assert sizes == [224]
+    reduced = np.asarray(Image.fromarray(pictures[224]).resize((96, 64)))
+    np.testing.assert_array_equal(pictures[96], reduced)
+    run_here(models, {**body, "size": 48, "cossim_pow": 3.0}, tmp_path / "purer")
+    assert sizes == [224, 224]
+
+
 @pytest.mark.parametrize(
     ("change", "status", "kind"),
     [
@@ -210,6 +247,8 @@ def test_a_photo_of_ones_own_is_drawn_and_one_that_is_gone_named(
         ({"sign": 0}, 400, "RequestError"),
         ({"answer": "weights"}, 400, "RequestError"),
         ({"size": 4096}, 400, "RequestError"),
+        ({"size": "large"}, 400, "RequestError"),
+        ({"cossim_pow": -1}, 400, "RequestError"),
         ({"steps": 0}, 400, "RequestError"),
         ({"seed": -1}, 400, "RequestError"),
         ({"targets": B}, 400, "RequestError"),

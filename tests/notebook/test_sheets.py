@@ -98,6 +98,8 @@ def test_caricatures_of_an_image_a_file_and_pixels(models: Path, tmp_path: Path)
     Image.fromarray(probe.images[3]).save(tmp_path / "photo.png")
     by_file = tbm.caricatures(a, tmp_path / "photo.png", layers=["conv2", "conv1"], **QUICK)
     by_pixels = tbm.caricatures(a, probe.images[3], layers="conv", **QUICK)
+    assert Image.open(by_name.save(tmp_path / "all.png")).width > 2 * 32
+    assert Page(by_name.save(tmp_path / "all.html").read_text()).pictures == 3
     for found in (by_name, by_number, by_file, by_pixels):
         rows = found.sheet().rows
         assert [row.label for row in rows] == ["the photo", "a/net@0"]

@@ -21,11 +21,13 @@ export interface AnalogiesRequest {
   /** the direction of linear regression, the pattern that goes with the unit, or the weights that predict it best */
   answer?: "decoder" | "pattern" | "regression";
   minus?: LayerOf | null;
-  /** pixels of the longer side */
-  size?: number;
+  /** pixels of the longer side, or "auto": coarse layers are drawn at 192 pixels, others at 96, and all shown at 192 */
+  size?: number | "auto";
   /** steps of the optimisation */
   steps?: number;
   seed?: number;
+  /** power of the cosine in the objective: more is purer */
+  cossim_pow?: number;
 }
 
 /** Layers of a snapshot in which to look for the direction. */
@@ -62,6 +64,8 @@ export interface CaricaturesRequest {
   /** steps of the optimisation */
   steps?: number;
   seed?: number;
+  /** power of the cosine in the objective: more is purer */
+  cossim_pow?: number;
 }
 
 /** Distances between 2 to 64 models, and a map of them. */
@@ -219,7 +223,9 @@ export type State = "cancelled" | "done" | "failed" | "queued" | "running" | "ti
  * `drawn` is of an analogy the direction of the picture, `r2` the cross-validated R² of
  * predicting the unit from all of this layer, `picture` the key of the finished picture in the
  * cache, `image` the relative address of the picture once there is one, and `problem` says why
- * this layer has no picture and never will.
+ * this layer has no picture and never will. `stronger_than` is the share of the probe's images
+ * that the finished picture exceeds along its direction: each is seen at the size of the model's
+ * input, and its activity averaged over positions.
  */
 export interface JobItem {
   key: string;
@@ -230,6 +236,7 @@ export interface JobItem {
   drawn: DrawnDirection | null;
   r2: number | null;
   best_unit: BestUnit | null;
+  stronger_than: number | null;
   problem: string | null;
   image: string | null;
   step: number;

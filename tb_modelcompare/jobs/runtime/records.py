@@ -79,7 +79,9 @@ class JobItem(msgspec.Struct):
     `drawn` is of an analogy the direction of the picture, `r2` the cross-validated R² of
     predicting the unit from all of this layer, `picture` the key of the finished picture in the
     cache, `image` the relative address of the picture once there is one, and `problem` says why
-    this layer has no picture and never will.
+    this layer has no picture and never will. `stronger_than` is the share of the probe's images
+    that the finished picture exceeds along its direction: each is seen at the size of the model's
+    input, and its activity averaged over positions.
     """
 
     key: str
@@ -90,6 +92,7 @@ class JobItem(msgspec.Struct):
     drawn: DrawnDirection | None = None
     r2: float | None = None
     best_unit: BestUnit | None = None
+    stronger_than: float | None = None
     problem: str | None = None
     image: str | None = None
     step: int = 0
