@@ -8,18 +8,11 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from tb_modelcompare.cache.results import ResultCache
 from tb_modelcompare.cli.files import BAR, output_file
 from tb_modelcompare.cli.heat_map import heat_map
-from tb_modelcompare.cli.kept_comparisons import (
-    Wanted,
-    find_comparison,
-    keep_comparison,
-    make_comparison,
-)
 from tb_modelcompare.cli.text import complain, csv_text, printable, table
 from tb_modelcompare.compare.layers import chosen_layers, one_for_each
-from tb_modelcompare.errors import CacheDirectoryError
+from tb_modelcompare.kept_comparisons import Wanted, kept_comparison, make_comparison
 from tb_modelcompare.log.reader import open_snapshot
 from tb_modelcompare.log.same_probe import require_same_probe
 from tb_modelcompare.log.snapshot import Snapshot
@@ -103,14 +96,7 @@ def _layers(
 
 def _compared(wanted: Wanted) -> Comparison:
     """The comparison, from the cache if it was made before, here or in the tab."""
-    cache = ResultCache()
-    comparison = find_comparison(wanted, cache)
-    if comparison is None:
-        comparison = _with_bar(wanted)
-        try:
-            keep_comparison(wanted, comparison, cache)
-        except CacheDirectoryError as error:  # the values are there all the same
-            complain(f"warning: the comparison is not kept for the next time: {error}")
+    comparison = kept_comparison(wanted, _with_bar, lambda problem: complain(f"warning: {problem}"))
     for note in comparison.warnings:
         complain(f"warning: {note}")
     return comparison

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import itertools
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from tb_modelcompare.compare.layers import chosen_layers
 from tb_modelcompare.compare.wire import own_matrix, own_measure
 from tb_modelcompare.errors import OptionError
 from tb_modelcompare.errors.checks import whole
+from tb_modelcompare.kept_comparisons import Wanted, kept_comparison, make_comparison
 from tb_modelcompare.log.lines import Lines, as_number, line_values
 from tb_modelcompare.log.opening import Named, opened
 from tb_modelcompare.log.same_probe import require_same_probe
@@ -24,6 +26,7 @@ from tb_modelcompare.log.snapshot import Snapshot
 from tb_modelcompare.notebook.pictures import caricatures
 from tb_modelcompare.render.sheet import data_url
 from tb_modelcompare.report import figure_html, report_html
+from tb_modelcompare.similarity import MEASURES
 from tb_modelcompare.similarity.inputs import find_measure
 
 DEFAULT_MEASURE = "linear_cka"
@@ -174,7 +177,12 @@ def _page(
     ours = str(getattr(measure, "__module__", None)).startswith("tb_modelcompare.")
     if callable(measure) and not ours:
         return _own_page(a, b, chosen, _function_values(measure, a, b, chosen), title, pictures)
-    comparison = compare_snapshots(a, b, find_measure(measure), layers=chosen)
+    found = find_measure(measure)
+    if found is MEASURES.get(found.name):
+        wanted = Wanted(a, b, found.name, layers=chosen)
+        comparison = kept_comparison(wanted, make_comparison, warnings.warn)
+    else:  # a measure of the reader's own, which a name does not say
+        comparison = compare_snapshots(a, b, found, layers=chosen)
     return report_html(a, b, comparison, pictures)
 
 

@@ -1,4 +1,4 @@
-"""Whole comparisons, kept in the cache: the command line and the tab find each other's."""
+"""Whole comparisons, kept in the cache: command line, notebook and tab find each other's."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import numpy as np
 from tb_modelcompare.cache.results import ResultCache
 from tb_modelcompare.compare.comparison import compare_snapshots
 from tb_modelcompare.compare.wire import matrix_info
+from tb_modelcompare.errors import CacheDirectoryError
 from tb_modelcompare.jobs import similarity
 from tb_modelcompare.jobs.arrays import array_file, save_arrays
 from tb_modelcompare.jobs.kind import identity, result_key
@@ -39,8 +40,14 @@ class Wanted:
     layers: tuple[tuple[str, ...], tuple[str, ...]] | None = None
 
     @property
+    def _some_layers(self) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
+        """None for all, also where each is named."""
+        every = self.a.layer_names, self.b.layer_names
+        return None if self.layers == every else self.layers
+
+    @property
     def _plain(self) -> bool:
-        asked = (self.permutations, self.resamples, self.untrained, self.seeds, self.layers)
+        asked = (self.permutations, self.resamples, self.untrained, self.seeds, self._some_layers)
         return not any(asked)
 
     @property
@@ -58,12 +65,30 @@ class Wanted:
             "resamples": self.resamples,
             "untrained": self.untrained and identity(self.untrained),
             "seeds": [identity(seed) for seed in self.seeds],
-            "layers": self.layers,
+            "layers": self._some_layers,
         }
         return result_key("comparison", content)
 
 
-def find_comparison(wanted: Wanted, cache: ResultCache) -> Comparison | None:
+def kept_comparison(
+    wanted: Wanted, make: Callable[[Wanted], Comparison], complain: Callable[[str], None]
+) -> Comparison:
+    """The comparison, from the cache if it was made before, else from `make`, and then kept.
+
+    `complain` is told where the cache cannot be written; the values are there all the same.
+    """
+    cache = ResultCache()
+    comparison = _find(wanted, cache)
+    if comparison is None:
+        comparison = make(wanted)
+        try:
+            _keep(wanted, comparison, cache)
+        except CacheDirectoryError as error:
+            complain(f"the comparison is not kept for the next time: {error}")
+    return comparison
+
+
+def _find(wanted: Wanted, cache: ResultCache) -> Comparison | None:
     """The comparison, if it was made before; each of its files is checked."""
     result = cache.find(wanted.key)
     if result is None:
@@ -87,7 +112,7 @@ def find_comparison(wanted: Wanted, cache: ResultCache) -> Comparison | None:
     )
 
 
-def make_comparison(wanted: Wanted, progress: Callable[[float], None]) -> Comparison:
+def make_comparison(wanted: Wanted, progress: Callable[[float], None] | None = None) -> Comparison:
     """Compute the comparison."""
     options: dict[str, Any] = {}
     if wanted.untrained is not None:
@@ -106,7 +131,7 @@ def make_comparison(wanted: Wanted, progress: Callable[[float], None]) -> Compar
     )
 
 
-def keep_comparison(wanted: Wanted, comparison: Comparison, cache: ResultCache) -> None:
+def _keep(wanted: Wanted, comparison: Comparison, cache: ResultCache) -> None:
     """Keep a comparison for the next time.
 
     Raises
