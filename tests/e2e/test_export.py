@@ -9,6 +9,7 @@ from collections.abc import Callable
 import pytest
 from live_tab import Board, Tab
 from PIL import Image
+from playwright.sync_api import expect
 
 PAIR = {"a": "first/first@0", "b": "second/second@0", "measure": "linear_cka"}
 
@@ -52,3 +53,30 @@ def test_exports_are_light_and_say_what_they_show(
     assert violations(tab) == []
     tab.page.keyboard.press("Escape")
     dialog.wait_for(state="detached")
+
+
+@pytest.mark.parametrize(
+    ("measure", "meaning"),
+    [
+        ("linear_cka", "95 % repeatability at 40 images"),
+        ("unbiased_linear_cka", "95 % interval for the value over all images"),
+    ],
+)
+def test_captions_have_the_interval_of_the_chosen_pair_and_what_it_is_for(
+    tab: Tab, board: Board, measure: str, meaning: str
+) -> None:
+    chosen = {**PAIR, "measure": measure, "side": "a", "layer": "module_3x3", "pair": "stem"}
+    tab.open(board.url, **chosen).settle()
+    card = tab.frame.get_by_test_id("pair")
+    ends = card.locator("dd").nth(1)
+    expect(ends).to_have_text(re.compile(r"\d to "), timeout=60_000)
+    expect(card.get_by_text(meaning, exact=True)).to_be_visible()
+    said = f"({meaning}: {ends.inner_text()})"
+    tab.frame.get_by_role("button", name="Export…").click()
+    dialog = tab.frame.get_by_role("dialog", name="Export")
+    expect(dialog.get_by_label("caption code", exact=True)).to_contain_text(said)
+    dialog.get_by_role("button", name="Close").click()
+    for figure in ("graph", "matrix"):
+        document = tab.figure(figure, "svg").decode()
+        words = " ".join(re.findall(r"<text[^>]*>([^<]*)</text>", document))
+        assert said in words

@@ -24,3 +24,15 @@ export function offerExport(one: () => Offer | null): void {
 }
 
 export const offeredExports = (): Offer[] => offers.flatMap((one) => one() ?? []);
+
+let sentences = $state.raw<readonly (() => string | null)[]>([]);
+
+/** Say it in captions of graph and matrix as long as the component is there; null for nothing. */
+export function sayInCaptions(one: () => string | null): void {
+  $effect(() => {
+    sentences = [...untrack(() => sentences), one];
+    return () => (sentences = sentences.filter((other) => other !== one));
+  });
+}
+
+export const saidInCaptions = (): string[] => sentences.flatMap((one) => one() ?? []);

@@ -31,6 +31,7 @@ export function exportedFigure(
   layouts: Record<Side, Layout>,
   drawn: ReturnType<typeof createBoxLines>,
   paper: Paper,
+  said: readonly string[],
 ): string {
   const between = Math.min(MOST_GAP, Math.max(LEAST_GAP, GAP * unitsOf(paper.mm)));
   const figure = composeFigure(layouts, between);
@@ -43,7 +44,8 @@ export function exportedFigure(
     encoding: drawn.encoding,
     dashed: drawn.isAsNull,
   };
-  const captions = [`${captionOf(session)}; ${drawn.notes.join('; ')}.`, ...session.warnings];
+  const first = `${captionOf(session)}; ${drawn.notes.join('; ')}.`;
+  const captions = [first, ...said, ...session.warnings];
   const titles = { a: title('a'), b: title('b') };
   const { lines, doubtOfBox } = drawn;
   return figureSvg(figure, scene, lines, titles, captions, paperColour, doubtOfBox, paper);
