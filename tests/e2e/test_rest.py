@@ -85,3 +85,32 @@ def test_the_former_figure_stays_until_the_next_is_there(tab: Tab, board: Board)
     assert tab.run(INKED)
     assert "Debiased linear CKA" in tab.frame.locator(".legend").first.inner_text()
     assert tab.frame.get_by_test_id("row-b").inner_text().split()[:2] == ["B", "first"]
+
+
+def test_a_server_that_was_away_is_said_once_and_what_failed_loads_by_itself(
+    tab: Tab, board: Board
+) -> None:
+    tab.open(board.url, **PAIR).settle()
+    asked: list[str] = []
+
+    def fail(route: Any) -> None:
+        asked.append(route.request.url)
+        route.abort()
+
+    tab.page.route("**/plugin/modelcompare/**", fail)
+    tab.frame.get_by_role("combobox", name="measure").select_option("rsa_pearson")
+    away = tab.frame.get_by_role("alert")
+    expect(away).to_have_count(1, timeout=20_000)
+    expect(away).to_contain_text("TensorBoard does not answer")
+    assert tab.box("a", "stem").is_visible()  # what is drawn stays
+
+    before = len(asked)
+    away.get_by_role("button", name="Retry").click()
+    tab.page.wait_for_timeout(300)
+    assert len(asked) > before
+    expect(away).to_have_count(1)
+    tab.page.unroute("**/plugin/modelcompare/**")
+    expect(away).to_have_count(0, timeout=15_000)
+    expect(tab.frame.locator(".legend")).to_contain_text("RSA, Pearson", timeout=30_000)
+    tab.settle()
+    tab.complaints[:] = [one for one in tab.complaints if "ERR_FAILED" not in one]

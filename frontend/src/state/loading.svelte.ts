@@ -19,6 +19,12 @@ export function isUnreachable({
   return [...errors, graphErrors.a, graphErrors.b].some((one) => one?.type === UNREACHABLE);
 }
 
+/** Asks whether the server is back; if so, what failed meanwhile is asked for again. */
+export async function askAgain(session: Pick<Session, 'data' | 'refresh'>): Promise<void> {
+  await session.refresh();
+  if (session.data.listingError === null) session.data.returns += 1;
+}
+
 /** Loads what the view asks for: the snapshots, their graphs, the comparison and its null. */
 export function loadWhatIsViewed(session: Session): void {
   const { source, view } = session;
@@ -36,11 +42,7 @@ export function loadWhatIsViewed(session: Session): void {
   const gone = $derived(isUnreachable(session));
   $effect(() => {
     if (!source.live || !gone) return;
-    const again = async (): Promise<void> => {
-      await session.refresh();
-      if (session.data.listingError === null) session.data.returns += 1;
-    };
-    const timer = setInterval(() => void again(), RETRY_MS);
+    const timer = setInterval(() => void askAgain(session), RETRY_MS);
     return () => clearInterval(timer);
   });
 

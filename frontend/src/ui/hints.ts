@@ -95,6 +95,9 @@ export const HINTS = {
   csv: 'Saves the numbers as a table.',
   json: 'Saves the numbers with what they are of.',
   copy: 'Copies the text.',
+
+  // Messages.
+  retry: 'Asks TensorBoard now whether it is there again.',
 } as const satisfies Record<string, string>;
 
 export type Hint = keyof typeof HINTS;
