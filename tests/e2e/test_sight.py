@@ -290,3 +290,41 @@ def test_graph_matrix_and_tensorboards_own_stand_beside_each_other(tab: Tab, boa
     expect(tab.frame.get_by_role("separator")).to_have_count(0)
     left, middle, _ = boxes()
     assert left["y"] + left["height"] < middle["y"]
+
+
+FINISH = """(() => {
+  const style = name => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  const button = document.querySelector("[aria-pressed='true']");
+  return {
+    soft: style('--soft'), text: style('--text'), edge: style('--edge'), line: style('--line'),
+    strong: style('--line-strong'), rule: style('--rule'), control: style('--control'),
+    outline: getComputedStyle(button).outlineStyle,
+    drawing: getComputedStyle(document.querySelector('.lines canvas')).forcedColorAdjust,
+    moving: [...document.querySelectorAll('*')].filter(e => {
+      const {transitionDuration, animationName} = getComputedStyle(e);
+      return parseFloat(transitionDuration) > 0 || animationName !== 'none';
+    }).length,
+  };
+})()"""
+
+
+def test_contrast_forced_colours_and_reduced_motion_are_heeded(tab: Tab, board: Board) -> None:
+    tab.open(board.url, a="first/first@0", b="second/second@0", measure="linear_cka").settle()
+    usual = tab.run(FINISH)
+    assert usual["soft"] != usual["text"]
+    assert usual["line"] != usual["strong"]
+
+    tab.page.emulate_media(contrast="more")
+    clear = tab.run(FINISH)
+    assert clear["soft"] == clear["edge"] == clear["text"]
+    assert clear["line"] == clear["strong"]
+    assert clear["rule"] == clear["control"]
+
+    tab.page.emulate_media(contrast="no-preference", forced_colors="active")
+    forced = tab.run(FINISH)
+    assert usual["outline"] == "none"
+    assert forced["outline"] == "solid"  # colours alone no longer say what is pressed
+    assert forced["drawing"] == "none"  # colours of lines are values
+
+    tab.page.emulate_media(forced_colors="none", reduced_motion="reduce")
+    assert tab.run(FINISH)["moving"] == 0
