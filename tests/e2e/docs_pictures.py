@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import argparse
 import io
-import math
 import os
 import re
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +23,19 @@ from screenshots import log_demo, shared
 from states import quiet
 
 LATE = 600_000  # large networks, perhaps on a busy machine
-DRAWING_SECONDS = 240
+RENDERING = 1_800_000  # on a busy machine
 
 IMAGES = ROOT / "docs" / "images"
 SIZE = (1280, 800)
+FILM_SIZE = (1280, 960)  # with room for the first pictures below the graph
+GLIDE = (0.2, 0.5, 0.8)  # parts of the way of the pointer between two frames
+GLIDE_MILLISECONDS = 60
 ANIMATION_WIDTH = 960
 MOST_BYTES = 2_000_000
 PAIR = {"a": "googlenet/googlenet@0", "b": "mobilenet_v2/mobilenet_v2@0"}
-LAYER, OTHER_LAYER, UNIT = "inception_4d", "inception_3b", 18
+LAYER = "inception_4d"  # of the stills
+FILM_LAYERS, UNIT = ("inception_3b", "inception_4b"), 123  # eyes in black fur, in both models
+THUMBNAILS = (4, 9)  # in order of depth, after the unit's own
 PARTS = 24  # of each photograph
 
 # Where a pointer is drawn, as a browser does not draw it into a screenshot.
@@ -88,17 +91,24 @@ class Film:
         self.page.mouse.move(*self.at)
         self.page.wait_for_timeout(700)
 
+    def glide(self, target: Any) -> None:
+        """Move to an element in sight of the audience."""
+        before, start = picture_of(self.page), self.at
+        self.point(target)
+        for done in GLIDE:
+            x, y = (round(p + done * (q - p)) for p, q in zip(start, self.at, strict=True))
+            self.add(with_arrow(before.copy(), (x, y)), GLIDE_MILLISECONDS)
+
     def picture(self) -> Image.Image:
         """A screenshot with the pointer."""
-        frame = picture_of(self.page)
-        x, y = self.at
-        arrow = [(x + dx, y + dy) for dx, dy in ARROW]
-        ImageDraw.Draw(frame).polygon(arrow, fill="black", outline="white")
-        return frame
+        return with_arrow(picture_of(self.page), self.at)
 
     def shoot(self, milliseconds: int) -> None:
         """Take a frame."""
-        frame = self.picture()
+        self.add(self.picture(), milliseconds)
+
+    def add(self, frame: Image.Image, milliseconds: int) -> None:
+        """Append a frame."""
         height = frame.height * ANIMATION_WIDTH // frame.width
         self.frames.append(frame.resize((ANIMATION_WIDTH, height), Image.Resampling.LANCZOS))
         self.times.append(milliseconds)
@@ -121,9 +131,18 @@ def picture_of(page: Any) -> Image.Image:
     return Image.open(io.BytesIO(page.screenshot())).convert("RGB")
 
 
-def opened(browser: Any, url: str, theme: str, **address: str | int) -> Tab:
+def with_arrow(picture: Image.Image, at: tuple[int, int]) -> Image.Image:
+    """Draw a pointer into a picture."""
+    arrow = [(at[0] + dx, at[1] + dy) for dx, dy in ARROW]
+    ImageDraw.Draw(picture).polygon(arrow, fill="black", outline="white")
+    return picture
+
+
+def opened(
+    browser: Any, url: str, theme: str, size: tuple[int, int] = SIZE, **address: str | int
+) -> Tab:
     """The tab on both models, its lines drawn."""
-    context = browser.new_context(viewport=dict(zip(("width", "height"), SIZE, strict=True)))
+    context = browser.new_context(viewport=dict(zip(("width", "height"), size, strict=True)))
     context.set_default_timeout(LATE)
     tab = Tab(context.new_page())
     tab.page.emulate_media(color_scheme=theme)
@@ -162,42 +181,39 @@ def tutorial(browser: Any, url: str) -> None:
         tab.page.context.close()
 
 
-def drawing(tab: Tab) -> Iterator[float]:
-    """The seconds that pass until all analogies are drawn, or for as long as one waits."""
-    tab.frame.get_by_test_id("analogies").first.wait_for(timeout=LATE)
-    tab.page.wait_for_timeout(2500)  # what costs something starts after a moment
-    start = time.monotonic()
-    while tab.frame.locator("progress").count():
-        if time.monotonic() - start > DRAWING_SECONDS:
-            return
-        yield time.monotonic() - start
+def render(browser: Any, url: str, unit: int) -> None:
+    """Draw a unit and its analogies into the cache, from where the film has them at once."""
+    tab = opened(browser, url, "light", layer=FILM_LAYERS[-1], side="a", unit=unit)
+    analogies = tab.frame.get_by_test_id("analogies")
+    analogies.locator("img").first.wait_for(timeout=LATE)
+    analogies.locator("progress").first.wait_for(state="detached", timeout=RENDERING)
+    tab.page.context.close()
 
 
 def film(browser: Any, url: str, unit: int) -> None:
-    """Hover, a unit, and its analogies on the graph."""
-    tab = opened(browser, url, "light")
+    """Hover, a layer, a unit, and its analogies on the graph."""
+    tab = opened(browser, url, "light", size=FILM_SIZE)
     moving = Film(tab.page)
-    moving.shoot(1000)
-    for layer in (OTHER_LAYER, LAYER):
-        moving.point(tab.box("a", layer))
-        moving.shoot(1100)
-    tab.box("a", LAYER).click()
-    quiet(tab)
-    tab.page.wait_for_timeout(2500)
-    moving.shoot(1300)
+    moving.shoot(600)
+    for layer in FILM_LAYERS:
+        moving.glide(tab.box("a", layer))
+        moving.shoot(800)
+    tab.box("a", FILM_LAYERS[-1]).click()
     choice = tab.frame.get_by_role("button", name=f"Unit {unit}", exact=True).first
+    choice.wait_for(timeout=LATE)
+    tab.page.wait_for_timeout(2500)
+    moving.shoot(1200)
     choice.scroll_into_view_if_needed()
-    moving.point(choice)
-    moving.shoot(800)
+    moving.glide(choice)
+    moving.shoot(600)
     choice.click()
-    last = -math.inf
-    for seconds in drawing(tab):
-        if seconds - last >= 12 and len(moving.frames) < 14:
-            moving.shoot(450)
-            last = seconds
-        tab.page.wait_for_timeout(1000)
-    tab.page.wait_for_timeout(1000)
-    moving.shoot(3000)
+    on_graph = tab.frame.get_by_test_id("on-graph")
+    on_graph.first.wait_for(timeout=LATE)
+    tab.page.wait_for_timeout(2500)
+    moving.shoot(2200)
+    for place in THUMBNAILS:
+        moving.glide(on_graph.nth(place))
+        moving.shoot(1400)
     moving.save(IMAGES / "tab.webp")
     tab.page.context.close()
 
@@ -206,7 +222,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Take the pictures into docs/images."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("out", type=Path, help="where logs and the cache go")
-    parser.add_argument("--unit", type=int, default=UNIT, help=f"unit of {LAYER}")
+    parser.add_argument("--unit", type=int, default=UNIT, help=f"unit of {FILM_LAYERS[-1]}")
     parser.add_argument("--only", choices=("readme", "tutorial"), help="one part alone")
     options = parser.parse_args(arguments)
     environ = {**os.environ, "TB_MODELCOMPARE_CACHE": str(options.out.resolve() / "cache")}
@@ -228,6 +244,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                     continue
                 for theme in ("light", "dark"):
                     still(browser, board.url, theme)
+                render(browser, board.url, options.unit)
                 film(browser, board.url, options.unit)
             finally:
                 board.end()
