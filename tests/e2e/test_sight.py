@@ -328,3 +328,21 @@ def test_contrast_forced_colours_and_reduced_motion_are_heeded(tab: Tab, board: 
 
     tab.page.emulate_media(forced_colors="none", reduced_motion="reduce")
     assert tab.run(FINISH)["moving"] == 0
+
+
+def test_a_folded_block_shows_the_photo_as_its_output_sees_it(tab: Tab, board: Board) -> None:
+    def drawn(route: Any) -> None:
+        asked = route.request.post_data_json
+        picture = "data:image/gif;base64,R0lGODlhAQABAIAAAP///wAAACwAAAAAAQABAAACAkQBADs="
+        layers = asked["layers"] if asked["kind"] == "caricatures" else []
+        route.fulfill(json={"items": [{"layer": layer, "image": picture} for layer in layers]})
+
+    tab.page.route("**/plugin/modelcompare/known*", drawn)  # as after a reload, from the cache
+    pair = {"a": "first/first@0", "b": "second/second@0", "measure": "linear_cka"}
+    tab.open(board.url, **pair, foldA="module", side="a", layer="stem", image=1).settle()
+    expect(tab.box("a", "module_1x1")).to_have_count(0)
+    tab.frame.get_by_test_id("caricatures").wait_for()
+    tab.box("a", "module_output").hover()
+    tip = tab.frame.get_by_role("tooltip")
+    expect(tip).to_contain_text("module")
+    tip.get_by_role("img", name="The chosen photo as module_output sees it").wait_for()
