@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.stats
 from serving import Server, error_of, make_probe
 
 from tb_modelcompare import SummaryWriter
@@ -216,3 +217,35 @@ def test_there_is_no_result_of_a_job_that_is_not_done(
     server = serve(session_logs)
     assert server.get("result", id="0" * 64).status_code == 404
     assert server.get("array", id="0" * 64, name="../matrix").status_code == 404
+
+
+def test_a_pair_of_layers_has_its_best_units_and_the_images_on_which_it_agrees(
+    session_logs: Path, serve: Callable[..., Server]
+) -> None:
+    server = serve(session_logs)
+    body = {"kind": "layer_pair", "a": A, "layer_a": "conv2", "b": B, "layer_b": "conv3"}
+    job = server.wait(server.ask(body)["id"])
+    assert job["status"] == "done", job
+    found = server.json("result", id=job["id"])
+    x, y = (
+        open_snapshot(session_logs, name).activations(layer)
+        for name, layer in ((A, "conv2"), (B, "conv3"))
+    )
+    for pair in found["unit_pairs"]:
+        r = np.corrcoef(x[:, pair["a"]], y[:, pair["b"]])[0, 1]
+        assert pair["correlation"] == pytest.approx(r, abs=1e-6)
+    correlations = np.nan_to_num(np.corrcoef(x.T, y.T)[: x.shape[1], x.shape[1] :])
+    assert found["unit_pairs"][0]["correlation"] == pytest.approx(correlations.max(), abs=1e-6)
+    means = [np.stack([one[image == IMAGES].mean(axis=0) for image in range(20)]) for one in (x, y)]
+    agreement = [
+        scipy.stats.spearmanr(
+            *(np.delete(np.square(one - one[i]).sum(axis=1), i) for one in means)
+        ).statistic
+        for i in range(20)
+    ]
+    order = np.argsort(agreement)
+    assert [one["image"] for one in found["differ"]] == order[:4].tolist()
+    assert [one["image"] for one in found["agree"]] == order[::-1][:4].tolist()
+    assert found["agree"][0]["agreement"] == pytest.approx(max(agreement), abs=1e-6)
+    status, kind, message = error_of(server.post("jobs", {**body, "layer_b": "no"}))
+    assert (status, kind) == (404, "UnknownSnapshotError"), message

@@ -68,6 +68,22 @@ export interface CaricaturesRequest {
   cossim_pow?: number;
 }
 
+/**
+ * The unit pairs of a layer of `a` and one of `b` that correlate most, and the images of the
+ * probe on which these layers agree most and least.
+ */
+export interface LayerPairRequest {
+  kind: "layer_pair";
+  /** id of a snapshot */
+  a: string;
+  /** name of a layer */
+  layer_a: string;
+  /** id of a snapshot */
+  b: string;
+  /** name of a layer */
+  layer_b: string;
+}
+
 /** Distances between 2 to 64 models, and a map of them. */
 export interface ModelsRequest {
   kind: "models";
@@ -472,6 +488,30 @@ export interface CaricaturesResult {
   items: JobItem[];
 }
 
+/** The strongest first. The lists are empty where no unit varies, or images are too few. */
+export interface LayerPairResult {
+  unit_pairs: UnitPairInfo[];
+  agree: ImageAgreement[];
+  differ: ImageAgreement[];
+}
+
+/** A unit of each layer, and the correlation of their activations over the probe's rows. */
+export interface UnitPairInfo {
+  a: number;
+  b: number;
+  correlation: number;
+}
+
+/**
+ * An image of the probe, and how alike both layers order the other images by distance to it.
+ *
+ * That is Spearman's correlation.
+ */
+export interface ImageAgreement {
+  image: number;
+  agreement: number;
+}
+
 /** The description of the table, whose values are in a file. */
 export interface ModelsResult {
   cells: ModelsCells;
@@ -604,7 +644,7 @@ export interface KnownSignificance {
   interval_label: string;
 }
 
-export type JobRequest = AnalogiesRequest | CaricaturesRequest | ModelsRequest | NullRequest | SharedUnitsRequest | SignificanceRequest | SimilarityRequest | StepMapRequest | TrendRequest;
+export type JobRequest = AnalogiesRequest | CaricaturesRequest | LayerPairRequest | ModelsRequest | NullRequest | SharedUnitsRequest | SignificanceRequest | SimilarityRequest | StepMapRequest | TrendRequest;
 
 export type CellsInfo = ModelsCells | StepMapCells | TrendCells;
 

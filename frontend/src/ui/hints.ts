@@ -38,6 +38,7 @@ export const HINTS = {
   allMatches: 'Lists all matches, or the strongest alone.',
   testAll: 'Permutes the images of B, and compares each pair with the largest of all pairs.',
   finding: 'Goes to the layers that the sentence is about.',
+  pairImage: 'Chooses this image: below, each of the two layers can show what it keeps of it.',
   closePair: 'Lets go of the pair, and keeps the layer.',
   orderOfUnits: 'Sorts the units.',
   unit: 'Shows the images that this unit is most active on, and its analogies.',
