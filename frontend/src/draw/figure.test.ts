@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { chain } from '../layout/fixture';
 import { place } from '../layout/place';
-import { anchor, composeFigure, escape, figureSvg } from './figure';
+import { anchors } from './anchors';
+import { composeFigure, escape, figureSvg } from './figure';
 import { linePath, type Scene } from './lines';
 
 const NOTHING = new Set<string>();
@@ -14,8 +15,8 @@ describe('figure', () => {
   const figure = composeFigure(layouts, 190);
   const scene: Scene = {
     table: { rows: 2, columns: 2, values: Float64Array.of(0, 1, 0, 0) },
-    rows: layouts.a.boxes.map((box) => anchor(figure, 'a', box)),
-    columns: layouts.b.boxes.map((box) => anchor(figure, 'b', box)),
+    rows: anchors(figure, 'a', layouts.a.boxes),
+    columns: anchors(figure, 'b', layouts.b.boxes),
     gap: figure.gap,
     encoding: { low: 0, high: 1, sign: 1 },
   };

@@ -2,7 +2,7 @@ import type { Pairs } from '../align/select';
 import type { Layout, PlacedBox } from '../layout/place';
 import { lineTicks, stroke } from './encode';
 import { placeLabels, type Label } from './labels';
-import { DASHES, lineOf, linePath, type Anchor, type Gap, type Scene } from './lines';
+import { DASHES, lineOf, linePath, type Gap, type Scene } from './lines';
 import { hatchPattern, type Doubt } from './hatch';
 import { outlinePath } from './outline';
 import { leastFont, sizeOn, type Paper } from './paper';
@@ -22,9 +22,9 @@ export interface Figure {
 }
 
 const LABEL_ROW = 15;
-// Boxes above one another in a column get lines side by side.
-const MOST_ASIDE = 3;
-const ASIDE_PER_PIXEL = 1 / 14;
+
+// Pixels above and below the models, where nothing else is to be seen with them.
+const BESIDES = 250;
 
 export function composeFigure(layouts: Record<Side, Layout>, between: number): Figure {
   const labels = { a: placeLabels(layouts.a), b: placeLabels(layouts.b) };
@@ -42,11 +42,16 @@ export function composeFigure(layouts: Record<Side, Layout>, between: number): F
 }
 
 // The figure takes its share of a window, as far as the slopes of lines stay readable.
-const [LEAST_GAP, MOST_GAP, SHARE] = [170, 420, 0.5];
+const [LEAST_GAP, MOST_GAP, SHARE] = [170, 640, 0.5];
 
-/** The height between the models in a window of this height. */
-export function roomForLines({ a, b }: Record<Side, Layout>, windowHeight: number): number {
-  const left = SHARE * windowHeight - a.height - b.height;
+/** The height between the models in a window of this height; `alone`: nothing else is to be in sight. */
+export function roomForLines(
+  { a, b }: Record<Side, Layout>,
+  windowHeight: number,
+  alone: boolean,
+): number {
+  const room = alone ? windowHeight - BESIDES : SHARE * windowHeight;
+  const left = room - a.height - b.height;
   return Math.min(MOST_GAP, Math.max(LEAST_GAP, left));
 }
 
@@ -55,15 +60,6 @@ export function labelLine({ tops, layouts }: Figure, side: Side, row: number): n
   return side === 'a'
     ? tops.a - 3 - row * LABEL_ROW
     : tops.b + layouts.b.height + 11 + row * LABEL_ROW;
-}
-
-/** Where lines touch a box: on the edge that faces the other model. */
-export function anchor({ tops, layouts }: Figure, side: Side, box: PlacedBox): Anchor {
-  const fromAxis = (box.y - layouts[side].height / 2) * ASIDE_PER_PIXEL;
-  return {
-    x: box.x + Math.max(-MOST_ASIDE, Math.min(MOST_ASIDE, fromAxis)),
-    y: tops[side] + box.y + ((side === 'a' ? 1 : -1) * box.height) / 2,
-  };
 }
 
 /** The colours of a theme, by the names that the style sheet gives them. */

@@ -5,8 +5,10 @@ import { stroke, type Encoding } from './encode';
 /** Where a line leaves a box of A and where it meets a box of B. */
 export interface Anchor {
   x: number;
-  /** Edge of the box that faces the other model. */
+  /** Edge of the box that faces the other model, or the height at which the line leaves it. */
   y: number;
+  /** Where it leaves a box sideways, to run beside what is before it. */
+  aside?: number;
 }
 
 export interface Gap {
@@ -71,13 +73,15 @@ const SOLID: number[] = [];
 
 type Pen = Pick<CanvasRenderingContext2D, 'moveTo' | 'lineTo' | 'bezierCurveTo'>;
 
-/** Straight out of the model's drawing, then a curve that leaves and arrives upright. */
+/** Straight out of the model's drawing, past what is before the box, then a curve that leaves and arrives upright. */
 export function trace(pen: Pen, from: Anchor, to: Anchor, gap: Gap): void {
   const reach = (gap.bottom - gap.top) * BEND;
-  pen.moveTo(from.x, from.y);
+  pen.moveTo(from.aside ?? from.x, from.y);
+  if (from.aside !== undefined) pen.lineTo(from.x, from.y);
   pen.lineTo(from.x, gap.top);
   pen.bezierCurveTo(from.x, gap.top + reach, to.x, gap.bottom - reach, to.x, gap.bottom);
   pen.lineTo(to.x, to.y);
+  if (to.aside !== undefined) pen.lineTo(to.aside, to.y);
 }
 
 /** The ends of a pair's line and its value; null where a box is not drawn. */

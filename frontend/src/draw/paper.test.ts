@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { chain } from '../layout/fixture';
 import { place } from '../layout/place';
-import { anchor, composeFigure, figureSvg } from './figure';
+import { anchors } from './anchors';
+import { composeFigure, figureSvg } from './figure';
 import { matrixSvg } from './heatSvg';
 import { leastFont, sizeOn, unitsOf, withDensity } from './paper';
 
@@ -19,11 +20,11 @@ describe('paper', () => {
   it.each([40, 85, 120, 180])('text is at least 7 points on %i mm', (mm) => {
     const layout = place(chain(...names), new Set(), unitsOf(mm) - 48, 1);
     const figure = composeFigure({ a: layout, b: layout }, 120);
-    const anchors = (side: 'a' | 'b') => layout.boxes.map((box) => anchor(figure, side, box));
+    const ends = (side: 'a' | 'b') => anchors(figure, side, layout.boxes);
     const scene = {
       table: { rows: 60, columns: 60, values: new Float64Array(3600) },
-      rows: anchors('a'),
-      columns: anchors('b'),
+      rows: ends('a'),
+      columns: ends('b'),
       gap: figure.gap,
       encoding: { low: 0, high: 1, sign: 1 as const },
     };

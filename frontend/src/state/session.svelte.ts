@@ -269,7 +269,7 @@ export function createSession(source: Source, parameters: Parameters) {
     jobs: [
       { what: 'Comparing', follower: comparison },
       { what: 'Null', follower: nullJob },
-      { what: 'Which pairs are above it', follower: nullTest.follower },
+      { what: 'Testing against the null', follower: nullTest.follower },
     ],
     computeNull,
     /** Whether what is drawn is the former choice, as the present one is still computed. */

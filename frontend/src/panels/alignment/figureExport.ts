@@ -1,5 +1,6 @@
 import { NO_TABLE } from '../../align/matrix';
-import { anchor, composeFigure, figureSvg } from '../../draw/figure';
+import { anchors } from '../../draw/anchors';
+import { composeFigure, figureSvg } from '../../draw/figure';
 import { unitsOf, type Paper } from '../../draw/paper';
 import { paperColour } from '../../host/theme';
 import type { Layout } from '../../layout/place';
@@ -38,8 +39,8 @@ export function exportedFigure(
   const title = (side: Side): string => `${side.toUpperCase()}: ${session.view[side]}`;
   const scene = {
     table: drawn.table ?? NO_TABLE,
-    rows: drawn.boxes.a.map((box) => anchor(figure, 'a', box)),
-    columns: drawn.boxes.b.map((box) => anchor(figure, 'b', box)),
+    rows: anchors(figure, 'a', drawn.boxes.a),
+    columns: anchors(figure, 'b', drawn.boxes.b),
     gap: figure.gap,
     encoding: drawn.encoding,
     dashed: drawn.isAsNull,

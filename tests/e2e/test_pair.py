@@ -1,0 +1,149 @@
+"""A pair of layers on its card, and figures of many layers with long names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from live_tab import Board, Tab, probe_images
+from playwright.sync_api import expect
+
+from tb_modelcompare import open_snapshot
+from tb_modelcompare.analogy.unit_pairs import best_unit_pairs
+from tb_modelcompare.similarity.agreement import image_agreement
+
+PAIR = {"a": "first/first@0", "b": "second/second@0", "measure": "linear_cka"}
+LAYERS = {"a": "module_3x3", "b": "module_1x1"}
+
+
+def test_a_pair_shows_its_best_units_and_the_images_on_which_it_agrees(
+    tab: Tab, board: Board, logs: Path, violations: Callable[[Tab], list[str]]
+) -> None:
+    first, second = (open_snapshot(logs, PAIR[side]) for side in "ab")
+    x, y = first.activations(LAYERS["a"]), second.activations(LAYERS["b"])
+    images = np.arange(first.rows) // first.probe_record.positions_per_image
+    tab.open(board.url, **PAIR, side="a", layer=LAYERS["a"], pair=LAYERS["b"]).settle()
+    card = tab.frame.get_by_test_id("pair")
+    units = card.get_by_role("button", name=re.compile(r"^Unit \d+ of "))
+    units.first.wait_for(timeout=60_000)
+    expected = best_unit_pairs(x, y)
+    assert [one.inner_text() for one in units.all()] == [
+        str(unit) for pair in expected for unit in (pair.a, pair.b)
+    ]
+    for pair in expected:
+        assert f"{pair.correlation:.2f}" in card.inner_text()
+    sheet = units.first.locator(".crop").evaluate("crop => getComputedStyle(crop).backgroundImage")
+    address = re.search(r'url\("(.*)"\)', sheet)
+    assert address is not None
+    assert tab.page.request.get(address[1]).headers["content-type"] == "image/jpeg"
+
+    order = np.argsort(image_agreement(x, y, images))
+    shown = card.get_by_role("button", name=re.compile(r"^Image \d+, agreement"))
+    names = [one.get_attribute("aria-label") for one in shown.all()]
+    found = [int(re.findall(r"\d+", str(name))[0]) for name in names]
+    assert found == [*order[::-1][:4], *order[:4]]
+    assert violations(tab) == []
+
+    shown.last.focus()  # by the keyboard
+    tab.page.keyboard.press("Enter")
+    expect(shown.last).to_have_attribute("aria-pressed", "true")
+    expect(tab.page).to_have_url(re.compile(f"&image={order[3]}(&|$)"))
+    captions = card.get_by_test_id("caricatures").locator("figcaption")
+    expect(captions).to_have_text([f"photo {order[3]}", LAYERS["a"], LAYERS["b"]])
+    card.get_by_role("button", name="Draw caricatures").wait_for()
+
+    units.nth(1).click()  # of B
+    expect(tab.page).to_have_url(re.compile(f"&unit={expected[0].b}(&|$)"))
+    assert (tab.parameters["side"], tab.parameters["pair"]) == ("b", LAYERS["a"])
+    expect(card).to_be_visible()
+
+
+@pytest.fixture(scope="module")
+def crowded(tmp_path_factory: pytest.TempPathFactory, start_board: Callable[..., Board]) -> Board:
+    """Two models of 143 and 100 layers, with names of forty characters."""
+    from tb_modelcompare import Probe, SummaryWriter
+
+    root = tmp_path_factory.mktemp("crowded")
+    rng = np.random.default_rng(0)
+    base = rng.standard_normal((40, 6))
+    for run, layers in (("a" * 40, 143), ("b" * 40, 100)):
+        with SummaryWriter(root / run, Probe(probe_images(0, 20), positions_per_image=2)) as writer:
+            values = {
+                f"stage_{k // 9}_layer_{k}_output": base @ rng.standard_normal((6, 4))
+                for k in range(layers)
+            }
+            writer.add_activations(run, values, step=1_000_000)
+    return start_board(root, snapshots=2)
+
+
+def overlapping(places: list[dict[str, float]], side: str, size: str) -> int:
+    ordered = sorted(places, key=lambda place: place[side])
+    return sum(p[side] + p[size] > q[side] + 0.5 for p, q in pairwise(ordered))
+
+
+@pytest.mark.parametrize(("width", "height"), [(1024, 768), (1440, 900), (2560, 1440)])
+def test_no_names_of_a_crowded_matrix_overlap_and_it_fills_its_room(
+    tab: Tab, crowded: Board, width: int, height: int
+) -> None:
+    tab.page.set_viewport_size({"width": width, "height": height})
+    tab.open(crowded.url, view="matrix", measure="linear_cka")
+    matrix = tab.frame.get_by_test_id("matrix")
+    cells = matrix.locator("canvas")
+    cells.wait_for(timeout=60_000)
+
+    def check() -> None:
+        for side, start, size in (("a", "y", "height"), ("b", "x", "width")):
+            names = matrix.locator(f"text.name.{side}")
+            boxes: list[Any] = names.evaluate_all(
+                "all => all.map(name => name.getBoundingClientRect().toJSON())"
+            )
+            assert len(boxes) > 15
+            assert overlapping(boxes, start, size) == 0
+
+    check()
+    box = cells.bounding_box()
+    assert box["y"] + box["height"] < height
+    assert box["y"] + box["height"] > height - 110
+    room = matrix.bounding_box()["width"]
+    assert box["width"] > room - 210  # without names of rows and the margin
+    # What is pointed at is named, in place of those that it would touch.
+    cells.hover(position={"x": 0.37 * box["width"], "y": 0.61 * box["height"]})
+    expect(matrix.locator("text.name.marked")).to_have_count(2)
+    check()
+
+
+def test_the_toolbar_stays_in_one_row_with_names_of_forty_characters(
+    tab: Tab, crowded: Board
+) -> None:
+    tab.page.set_viewport_size({"width": 1280, "height": 900})
+    tab.open(crowded.url).settle()
+    tops = tab.frame.locator("header.bar").evaluate(
+        "bar => [bar.getBoundingClientRect().height, ...[...bar.querySelectorAll("
+        "'button:not(.popover *), select')].map(one => one.getBoundingClientRect().top)]"
+    )
+    assert tops[0] < 60
+    assert max(tops[1:]) - min(tops[1:]) < 16
+    wide = tab.frame.locator("header.bar").evaluate("bar => bar.scrollWidth - bar.clientWidth")
+    assert wide <= 0
+
+
+def test_the_graph_fills_its_window(tab: Tab, board: Board) -> None:
+    tab.page.set_viewport_size({"width": 1280, "height": 900})
+    tab.open(board.url, **PAIR).settle()
+    legend = tab.frame.locator(".legend").bounding_box()
+    assert 780 < legend["y"] + legend["height"] <= 900
+
+
+def test_lines_of_parallel_branches_do_not_run_behind_boxes(tab: Tab, board: Board) -> None:
+    tab.open(board.url, **PAIR, lines="all").settle()
+    document = tab.figure("graph", "svg").decode()
+    starts = re.findall(r'<path d="M([\d.]+) ([\d.]+)L([\d.]+) ([\d.]+)', document)
+    upper = {(start[0], start[1]) for start in starts}
+    sideways = {start[2] for start in starts if start[1] == start[3]}
+    assert len(upper) > 5
+    assert len(sideways) >= 2  # lanes beside the three branches of the module
