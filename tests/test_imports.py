@@ -97,7 +97,7 @@ def jobs_imported_by(file: Path) -> set[str]:
 def test_kinds_of_jobs_do_not_import_each_other_and_the_runtime_knows_none() -> None:
     modules = {file.stem: file for file in (PACKAGE / "jobs").glob("*.py")}
     kinds = {name for name, file in modules.items() if "\nKIND = Kind(" in file.read_text()}
-    assert len(kinds) == 9
+    assert len(kinds) >= 9
     for name in kinds:
         assert not jobs_imported_by(modules[name]) & (kinds | {"registry"}), name
     for file in (PACKAGE / "jobs" / "runtime").glob("*.py"):
