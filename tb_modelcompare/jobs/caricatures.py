@@ -36,7 +36,6 @@ from tb_modelcompare.jobs.pictures import (
 from tb_modelcompare.jobs.runtime.records import PICTURE, RENDERS, JobItem
 from tb_modelcompare.jobs.runtime.work import Workplace
 from tb_modelcompare.log.snapshot import Snapshot
-from tb_modelcompare.render.sheet import enlarged
 
 PhotoDigest = Annotated[
     str,
@@ -139,6 +138,7 @@ def run(inputs: Inputs, workplace: Workplace) -> Result:
 
     def render(batch: Sequence[int], steps: int, callbacks: dict[str, Any]) -> list[Pixels]:
         from tb_modelcompare.render import FrozenModel, render_caricatures
+        from tb_modelcompare.render.sheet import enlarged
 
         def reduced(step: int, images: dict[int, Pixels]) -> None:
             on_images(step, {i: enlarged(image, inputs.size) for i, image in images.items()})
@@ -170,6 +170,8 @@ def run(inputs: Inputs, workplace: Workplace) -> Result:
 
 def _reduce_drawing(item: JobItem, drawings: list[str], size: int, cache: ResultCache) -> None:
     """Make an item's picture of the smallest drawing that is known, if there is one."""
+    from tb_modelcompare.render.sheet import enlarged
+
     for key in drawings:
         content = cache.read(key, PICTURE)
         if content is not None:
@@ -177,4 +179,13 @@ def _reduce_drawing(item: JobItem, drawings: list[str], size: int, cache: Result
             return
 
 
-KIND = Kind(Request, prepare, content, run, Result, lane=RENDERS, items=lambda inputs: inputs.items)
+KIND = Kind(
+    Request,
+    prepare,
+    content,
+    run,
+    Result,
+    lane=RENDERS,
+    items=lambda inputs: inputs.items,
+    recall=recall,
+)

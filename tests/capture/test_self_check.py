@@ -154,7 +154,9 @@ def test_wrong_places_are_refused(
     tmp_path: Path, probe: Probe, kind: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model, right = _made(kind, tmp_path), TokenGrid.index
-    monkeypatch.setattr(TokenGrid, "index", lambda self, where: right(self, where[..., ::-1]))
+    monkeypatch.setattr(
+        TokenGrid, "index", lambda self, where, *more: right(self, where[..., ::-1], *more)
+    )
     with SummaryWriter(tmp_path / "run", probe) as writer, pytest.raises(ActivationError):
         writer.add_model("net", model, layers="all", frozen=False, progress=False)
 

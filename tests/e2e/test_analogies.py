@@ -139,8 +139,7 @@ def test_a_model_is_added_and_stays_in_the_address(
     assert len(layers) > 3
     known = [DEPTH.index(layer) for layer in layers if layer in DEPTH]
     assert known == sorted(known)
-    menu = tab.frame.get_by_label("Export the analogies")
-    records = json.loads(tab.download(menu, "json"))["records"]
+    records = json.loads(tab.download("Analogies", "json"))["records"]
     assert [one["layer"] for one in records if one["snapshot"] == SECOND] == layers
     assert violations(tab) == []
 

@@ -7,7 +7,7 @@ from collections import defaultdict
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tb_modelcompare.errors import CorruptSnapshotError
@@ -46,6 +46,7 @@ def test_json_round_trip(graph: LayerGraph) -> None:
     assert LayerGraph.from_json(json.loads(json.dumps(drawn.to_json()))) == drawn
 
 
+@settings(deadline=None)  # the first example may load modules
 @given(graphs())
 def test_boxes_keep_every_path_and_block_nests(graph: LayerGraph) -> None:
     drawn = annotate(graph)

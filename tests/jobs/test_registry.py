@@ -71,7 +71,7 @@ def test_hostile_values_are_refused_shortly(
     status, kind, message = error_of(response)
     named = (400, "RequestError"), (422, "ActivationError"), (404, "UnknownSnapshotError")
     assert (status, kind) in named, message
-    assert len(message) < 600
+    assert len(message) < 700
 
 
 def test_finding_the_kinds_loads_nothing_heavy() -> None:

@@ -228,7 +228,7 @@ def test_a_unit_that_is_silent_for_long_gets_going_also_beside_a_loud_one(freeze
     kernel, bias = model.layers[1].get_weights()
     model.layers[1].set_weights([kernel, bias - 0.6])
     directions = [("loud", one_hot(4, 1)), ("silent", one_hot(4, 2))]
-    assert response(model, "silent", 2, noise()) == 0
+    assert response(model, "silent", 2, noise(size=32)) == 0
     picture = render_directions(freeze(model), directions, size=32, steps=96)[1:]
     assert response(model, "silent", 2, picture) > 0
     assert picture.std() > 20

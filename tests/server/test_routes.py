@@ -250,6 +250,8 @@ def test_measures_declare_what_the_tab_shows(server: Server) -> None:
         "wants_rows_over_units",
         "rows_per_unit",
         "instead",
+        "family",
+        "advice",
     }  # fmt: skip
 
 

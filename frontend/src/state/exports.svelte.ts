@@ -13,26 +13,36 @@ export interface Offer {
   json: (() => string) | null;
 }
 
-let offers = $state.raw<readonly (() => Offer | null)[]>([]);
+/** What components that are there say, in the order in which they came. */
+function createCollection<Said>() {
+  let said = $state.raw<readonly { by: object; value: Said | null }[]>([]);
+  return {
+    /** Null while there is nothing to say. */
+    add(one: () => Said | null): void {
+      const by = {};
+      // In an effect of the component: what it reads may be gone while the component goes away.
+      $effect(() => {
+        const value = one();
+        const before = untrack(() => said);
+        const added = before.some((other) => other.by === by) ? before : [...before, { by, value }];
+        said = added.map((other) => (other.by === by ? { by, value } : other));
+      });
+      $effect(() => () => {
+        said = untrack(() => said).filter((other) => other.by !== by);
+      });
+    },
+    get all(): Said[] {
+      return said.flatMap(({ value }) => value ?? []);
+    },
+  };
+}
 
+const offers = createCollection<Offer>();
 /** Offer it as long as the component is there; null while there is nothing of it. */
-export function offerExport(one: () => Offer | null): void {
-  $effect(() => {
-    offers = [...untrack(() => offers), one];
-    return () => (offers = offers.filter((other) => other !== one));
-  });
-}
+export const offerExport = offers.add;
+export const offeredExports = (): Offer[] => offers.all;
 
-export const offeredExports = (): Offer[] => offers.flatMap((one) => one() ?? []);
-
-let sentences = $state.raw<readonly (() => string | null)[]>([]);
-
+const sentences = createCollection<string>();
 /** Say it in captions of graph and matrix as long as the component is there; null for nothing. */
-export function sayInCaptions(one: () => string | null): void {
-  $effect(() => {
-    sentences = [...untrack(() => sentences), one];
-    return () => (sentences = sentences.filter((other) => other !== one));
-  });
-}
-
-export const saidInCaptions = (): string[] => sentences.flatMap((one) => one() ?? []);
+export const sayInCaptions = sentences.add;
+export const saidInCaptions = (): string[] => sentences.all;
