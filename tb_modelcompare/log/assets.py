@@ -144,6 +144,14 @@ class Asset:
         self._expect(digest, run_dir)
         return file
 
+    def is_intact(self, run_dir: str) -> bool:
+        """Whether what was written is still there, and what it was."""
+        try:
+            self.verify(run_dir)
+        except (MissingAssetError, CorruptSnapshotError):
+            return False
+        return True
+
     def read(self, run_dir: str) -> builtins.bytes:
         """The contents of a small file or part, the very bytes of which were verified.
 

@@ -19,7 +19,7 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
-from tb_modelcompare.errors import ActivationError, CorruptSnapshotError, MissingAssetError
+from tb_modelcompare.errors import ActivationError
 from tb_modelcompare.log.assets import PART_ALIGNMENT, Asset, writing_to
 from tb_modelcompare.log.format import Dtype
 from tb_modelcompare.log.strongest import Strongest, nothing_yet, spread, with_images
@@ -180,7 +180,7 @@ def append_array(
         digest.update(content.data)
     length = stream.tell() - start
     former = known.get(digest.hexdigest())
-    if former is not None and former.bytes == length and _is_intact(former, run_dir):
+    if former is not None and former.bytes == length and former.is_intact(str(run_dir)):
         stream.seek(start)
         stream.truncate()
         return former
@@ -192,12 +192,3 @@ def _header(dtype: str, shape: tuple[int, ...]) -> bytes:
     described = {"descr": dtype, "fortran_order": False, "shape": shape}
     np.lib.format.write_array_header_1_0(header, described)
     return header.getvalue()
-
-
-def _is_intact(asset: Asset, run_dir: Path) -> bool:
-    """Whether what was written before is still there, and what it was."""
-    try:
-        asset.verify(str(run_dir))
-    except (MissingAssetError, CorruptSnapshotError):
-        return False
-    return True

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tb_modelcompare.errors import CorruptSnapshotError, MissingAssetError
 from tb_modelcompare.log.assets import (
     Asset,
     assembling,
@@ -51,9 +50,9 @@ def store_probe(run_dir: Path, probe: Probe) -> ProbeRecord:
             arrays[file] = describe(partial / file, f"{folder}/{file}")
         write_json(partial / META_FILE, _meta(probe))
         meta = describe(partial / META_FILE, f"{folder}/{META_FILE}")
-        if not all(_is_intact(asset, run_dir) for asset in arrays.values()):
+        if not all(asset.is_intact(str(run_dir)) for asset in arrays.values()):
             publish(partial, run_dir / folder)
-        elif not _is_intact(meta, run_dir):  # of the same images, by other names
+        elif not meta.is_intact(str(run_dir)):  # of the same images, by other names
             meta = _beside(partial / META_FILE, run_dir, folder, "probe")
         labels = None
         if probe.labels is not None:
@@ -98,14 +97,6 @@ def _beside(file: Path, run_dir: Path, folder: str, stem: str) -> Asset:
     """A file of the probe that is called by its contents, moved there unless it is there."""
     found = describe(file, "")
     asset = Asset(f"{folder}/{stem}-{found.sha256[:8]}.json", found.bytes, found.sha256)
-    if not _is_intact(asset, run_dir):
+    if not asset.is_intact(str(run_dir)):
         move_into(file, run_dir / asset.path)
     return asset
-
-
-def _is_intact(asset: Asset, run_dir: Path) -> bool:
-    try:
-        asset.verify(str(run_dir))
-    except (MissingAssetError, CorruptSnapshotError):
-        return False
-    return True

@@ -47,7 +47,18 @@ def median_of_images(name: str, squares: Matrix, images: Images) -> float:
         If it is 0.
     """
     image = np.repeat(np.arange(images.count), images.sizes)
-    median = float(np.median(squares[image[:, None] < image]))
+    return median_square(name, squares[image[:, None] < image])
+
+
+def median_square(name: str, squares: Matrix) -> float:
+    """Median of squared distances of pairs of rows, which the kernel's width is made of.
+
+    Raises
+    ------
+    ActivationError
+        If it is 0.
+    """
+    median = float(np.median(squares))
     if median == 0.0:
         raise ActivationError(
             f"Half or more of the pairs of rows of {name} are equal: their median distance is 0, "

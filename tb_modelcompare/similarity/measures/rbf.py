@@ -15,6 +15,7 @@ from tb_modelcompare.similarity.distances import points_of, squared_distances, v
 from tb_modelcompare.similarity.images import Images, image_indices
 from tb_modelcompare.similarity.rbf_of_images import (
     median_of_images,
+    median_square,
     pairs_of_images,
     squares_of_images,
     vector_of_images,
@@ -27,12 +28,7 @@ BANDWIDTH = 0.4
 def _rbf_kernel(layer: Layer, bandwidth: float) -> Matrix:
     layer.require_variation("a distance between rows")
     squares = squared_distances(points_of(varying_values(layer)))
-    median = float(np.median(squares))
-    if median == 0.0:
-        raise ActivationError(
-            f"Half or more of the pairs of rows of {layer.name} are equal: their median distance "
-            "is 0, and so is the kernel's width. Use a probe on which the layer responds."
-        )
+    median = median_square(layer.name, squares)
     rows = layer.rows
     with np.errstate(over="ignore"):  # the kernel of rows that are far apart is 0
         exponents = squares / median / (-2.0 * bandwidth) / bandwidth
