@@ -6,6 +6,7 @@ import argparse
 import csv
 from pathlib import Path
 
+import numpy as np
 from tqdm import tqdm
 
 from tb_modelcompare.cli.files import BAR, output_file
@@ -109,16 +110,17 @@ def _with_bar(wanted: Wanted) -> Comparison:
 
 
 def _best_matches(comparison: Comparison, measure: Measure, a: str, b: str) -> str:
-    values = -comparison.values if measure.distance else comparison.values
+    likeness = -comparison.values if measure.distance else comparison.values
+    likeness = np.where(np.isnan(likeness), -np.inf, likeness)
     beside = comparison.statistics()
     rows = [
         (
             name,
             *(f"{matrix[i, best]:.3g}" for matrix in beside.values()),
             f"{comparison.values[i, best]:.3f}",
-            comparison.columns[best],
+            "–" if np.isnan(comparison.values[i, best]) else comparison.columns[best],
         )
-        for i, (name, best) in enumerate(zip(comparison.rows, values.argmax(axis=1), strict=True))
+        for i, (name, best) in enumerate(zip(comparison.rows, likeness.argmax(axis=1), strict=True))
     ]
     headings = (f">{name}" for name in (*beside, measure.name))
     return table((a, *headings, f"most similar of {b}"), rows)

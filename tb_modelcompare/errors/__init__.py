@@ -54,6 +54,22 @@ class ActivationError(ModelCompareError):
     """Activations have a shape, type or value that no measure is defined on."""
 
 
+class UndefinedLayerError(ActivationError):
+    """A measure has no value for a layer, whichever the other is.
+
+    A comparison of many layers has a missing value there, and a note that says why.
+
+    Attributes
+    ----------
+    why : str
+        The reason, and what to do: what stands after the layer's name in the message.
+    """
+
+    def __init__(self, layer: str, why: str) -> None:
+        self.why = why
+        super().__init__(f"No value for {layer}: {why}")
+
+
 class OptionError(ActivationError):
     """An option has a name or a value that is not taken where it was given."""
 

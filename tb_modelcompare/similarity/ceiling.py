@@ -50,7 +50,7 @@ def seed_ceiling(
     -------
     dict of str to float
         For each layer of the model; NaN where it has no value, because the layer is constant in
-        the model or in all of the others.
+        the model or in all of the others, or because the measure is not defined for it.
 
     Raises
     ------

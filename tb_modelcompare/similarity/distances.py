@@ -8,6 +8,7 @@ from hashlib import blake2b
 import numpy as np
 import numpy.typing as npt
 
+from tb_modelcompare.errors import UndefinedLayerError
 from tb_modelcompare.similarity.activations import Layer, Matrix, row_blocks
 
 Indices = npt.NDArray[np.intp]
@@ -132,6 +133,15 @@ def all_equal(points: Points, squares: Matrix) -> bool:
     """Whether the squared distances differ by no more than rounding."""
     error = 2.0 * points.lengths.max() * np.sqrt(squares.max()) + 2.0 * points.energy.max()
     return bool(np.ptp(squares) <= 2.0 * rounding(points.values) * error)
+
+
+def same_distances(layer: Layer) -> UndefinedLayerError:
+    """Of a layer whose rows all lie equally far from each other."""
+    return UndefinedLayerError(
+        layer.name,
+        f"it has the same distance between all pairs of its {layer.rows} rows, so its geometry "
+        "cannot be compared. Use a probe with more images.",
+    )
 
 
 def ranks(values: Matrix, errors: npt.NDArray[np.float32]) -> Matrix:

@@ -32,7 +32,7 @@ from tb_modelcompare.similarity.inputs import (
 from tb_modelcompare.similarity.jackknife import jackknife_interval
 from tb_modelcompare.similarity.kernel_resampling import Resampling, mean_of_permutations
 from tb_modelcompare.similarity.labelled import labelled, names_of
-from tb_modelcompare.similarity.pairs import all_pairs
+from tb_modelcompare.similarity.pairs import all_pairs, undefined_layers
 from tb_modelcompare.similarity.registry import KernelPlan, Measure
 from tb_modelcompare.similarity.resampling import resampling
 from tb_modelcompare.similarity.settings import (
@@ -273,6 +273,12 @@ def assess(
             ends = interval_of(resampled, comparison.values, level, blocks)
             within = {name: np.clip(one, measure.low, measure.high) for name, one in ends.items()}
             added |= {name: np.where(none, np.nan, one) for name, one in within.items()}
+            if (np.isnan(within["low"]) & np.isfinite(comparison.values)).any():
+                note = (
+                    "Some pairs have no interval: without some of the images, the measure is not "
+                    "defined for one of their layers."
+                )
+                added["warnings"] = (*comparison.warnings, note)
         return replace(comparison, **added)
 
     told = time.monotonic()
@@ -384,4 +390,5 @@ def _compare(
     xs, ys, notes = open_both(a, b, constant)
     xs[0].require_rows(plan.least_rows, measure.title)
     values = all_pairs(measure, plan, xs, ys, settings)
-    return labelled(measure, values, names_of(xs), names_of(ys), notes)
+    undefined = undefined_layers(plan, values, xs, ys)
+    return labelled(measure, values, names_of(xs), names_of(ys), notes, undefined)

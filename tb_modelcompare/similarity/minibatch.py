@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from tb_modelcompare.errors import ActivationError, OptionError
+from tb_modelcompare.errors import ActivationError, OptionError, UndefinedLayerError
 from tb_modelcompare.errors.checks import number, one_of
 from tb_modelcompare.similarity.activations import (
     NEAR_ONE,
@@ -32,7 +32,9 @@ from tb_modelcompare.similarity.measures.cka import UNBIASED_LINEAR_CKA
 from tb_modelcompare.similarity.measures.rbf import BANDWIDTH, UNBIASED_RBF_CKA
 from tb_modelcompare.similarity.products import spread_inner_products, squared_lengths
 from tb_modelcompare.similarity.rbf_of_images import (
+    NO_WIDTH,
     median_of_images,
+    pairs_of_images,
     squares_of_images,
     vector_of_images,
 )
@@ -100,8 +102,9 @@ class MinibatchCKA:
             raise OptionError('bandwidth is of the kernel "rbf"; a linear one has none.')
         bandwidth = number("bandwidth", bandwidth, above=0.0, most=1e6)
         self._bandwidth = bandwidth if kernel == "rbf" else None
-        # Of each layer of both models: the median squared distance, and the scale that it is in.
-        self._medians: list[tuple[float, int]] | None = None
+        # Of each layer of both models: the median squared distance, None where it is 0, and the
+        # scale that it is in.
+        self._medians: list[tuple[float | None, int]] | None = None
         self._settings = Settings(precision, MEMORY, None, None)
         self._names: tuple[tuple[str, ...], tuple[str, ...]] | None = None
         self._sums: tuple[Matrix, Matrix, Matrix] | None = None
@@ -227,19 +230,16 @@ class MinibatchCKA:
         layers = xs if ys is xs else [*xs, *ys]
         squares = [squares_of_images(layer, images) for layer in layers]
         medians = self._medians or [
-            (median_of_images(layer.name, some, images), layer.exponent)
+            (_median_or_none(layer, some, images), layer.exponent)
             for layer, some in zip(layers, squares, strict=True)
         ]
-        scales = [
-            float(np.ldexp(2.0 * bandwidth**2 * median, 2 * (layer.exponent - exponent)))
-            for layer, (median, exponent) in zip(layers, medians, strict=True)
-        ]
-        vectors = np.stack(
-            [
-                vector_of_images(some, images, scale)
-                for some, scale in zip(squares, scales, strict=True)
-            ]
-        )
+        vectors = np.zeros((len(layers), pairs_of_images(images)))
+        for vector, layer, some, (median, exponent) in zip(
+            vectors, layers, squares, medians, strict=True
+        ):
+            if median is not None:
+                scale = np.ldexp(2.0 * bandwidth**2 * median, 2 * (layer.exponent - exponent))
+                vector[:] = vector_of_images(some, images, float(scale))
         cross = spread_inner_products(vectors[: len(xs)], vectors[-len(ys) :])
         own = squared_lengths(vectors)
         self._medians = medians
@@ -252,7 +252,9 @@ class MinibatchCKA:
         Returns
         -------
         Comparison
-            NaN, and a note in `warnings`, for a layer whose own debiased HSIC is not positive.
+            NaN, and a note in `warnings`, for a layer whose own debiased HSIC is not positive, and
+            for one that has no width of the kernel "rbf": half of the pairs of its rows in the
+            first batch are equal.
 
         Raises
         ------
@@ -263,8 +265,23 @@ class MinibatchCKA:
             raise ActivationError("No batch was added yet.")
         cross, own_x, own_y = self._sums
         kind = UNBIASED_LINEAR_CKA if self._bandwidth is None else UNBIASED_RBF_CKA
-        found = labelled(kind, ratio_of(Hsic(cross, own_x, own_y)), *self._names)
+        ratio = ratio_of(Hsic(cross, own_x, own_y))
+        layers = (name for side in self._names for name in side)
+        undefined = {
+            name: f"in the first batch, {NO_WIDTH}"
+            for name, (median, _) in zip(layers, self._medians or (), strict=False)
+            if median is None
+        }
+        found = labelled(kind, ratio, *self._names, undefined=undefined)
         return replace(found, measure="minibatch_cka" if self._bandwidth is None else kind.name)
+
+
+def _median_or_none(layer: Layer, squares: Matrix, images: Images) -> float | None:
+    """The median squared distance, None where it is 0."""
+    try:
+        return median_of_images(layer.name, squares, images)
+    except UndefinedLayerError:
+        return None
 
 
 def _centred_grams(arrays: Sequence[Array]) -> tuple[Array, Matrix]:

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from tb_modelcompare.errors import UndefinedLayerError
 from tb_modelcompare.similarity import products
 from tb_modelcompare.similarity.activations import Array, Layer, Matrix
 from tb_modelcompare.similarity.hsic import Hsic, cka_of, kernel_hsic
@@ -52,6 +53,22 @@ def hsic_of_plan(plan: KernelPlan, xs: list[Layer], ys: list[Layer], settings: S
     if plan.images is None or plan.images.are_rows:
         return kernel_hsic(plan.bias, xs, ys, settings)
     return hsic_of_images(xs, ys, plan.images, settings)
+
+
+def undefined_layers(
+    plan: Plan, values: Matrix, xs: list[Layer], ys: list[Layer]
+) -> dict[str, str]:
+    """Of the layers without a value those for which the measure is not defined, and why."""
+    found: dict[str, str] = {}
+    if not isinstance(plan, MomentPlan):
+        for layers, lines in ((xs, values), (ys, values.T)):
+            for layer, line in zip(layers, lines, strict=True):
+                if np.isnan(line).all():
+                    try:
+                        plan.prepare(layer)
+                    except UndefinedLayerError as error:
+                        found[layer.name] = error.why
+    return found
 
 
 SMALL = 64
@@ -234,7 +251,10 @@ def _vector_pairs(plan: VectorPlan, xs: list[Layer], ys: list[Layer], settings: 
     def vectors(layers: Sequence[Layer]) -> Array:
         block = np.empty((len(layers), plan.length(xs[0].rows)), dtype)
         for target, layer in zip(block, layers, strict=True):
-            target[:] = plan.prepare(layer)
+            try:
+                target[:] = plan.prepare(layer)
+            except UndefinedLayerError:
+                target[:] = np.nan
             tick(1.0)
         return block
 
@@ -250,7 +270,7 @@ def _vector_pairs(plan: VectorPlan, xs: list[Layer], ys: list[Layer], settings: 
                 g.start : g.stop, h.start : h.stop
             ].T
     if ys is xs:
-        np.fill_diagonal(values, 1.0)
+        np.fill_diagonal(values, np.where(np.isnan(values.diagonal()), np.nan, 1.0))
     return values
 
 
@@ -261,14 +281,19 @@ def _row_pairs(
 
     def prepare(layer: Layer) -> Any:
         tick(1.0)
-        return plan.prepare(layer)
+        try:
+            return plan.prepare(layer)
+        except UndefinedLayerError:
+            return None
 
     left = [prepare(layer) for layer in xs]
     right = left if ys is xs else [prepare(layer) for layer in ys]
     values = np.empty((len(xs), len(ys)))
     for i, x in enumerate(left):
         for j, y in enumerate(right):
-            if ys is xs and i == j and measure.self_value is not None:
+            if x is None or y is None:
+                values[i, j] = np.nan
+            elif ys is xs and i == j and measure.self_value is not None:
                 values[i, j] = measure.self_value
             elif ys is xs and measure.symmetric and j < i:
                 values[i, j] = values[j, i]

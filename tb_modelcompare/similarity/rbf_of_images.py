@@ -19,11 +19,15 @@ from dataclasses import replace
 
 import numpy as np
 
-from tb_modelcompare.errors import ActivationError
+from tb_modelcompare.errors import UndefinedLayerError
 from tb_modelcompare.similarity.activations import Layer, Matrix
 from tb_modelcompare.similarity.distances import points_of, squared_distances, varying_values
 from tb_modelcompare.similarity.images import Images
 
+NO_WIDTH = (
+    "half or more of the pairs of its rows are equal, so the median distance is 0, and so is the "
+    "kernel's width. Use a probe on which the layer responds."
+)
 LEAST_LEFT = 1e-12
 """Where less of a kernel's norm is left, it is rounding."""
 
@@ -43,7 +47,7 @@ def median_of_images(name: str, squares: Matrix, images: Images) -> float:
 
     Raises
     ------
-    ActivationError
+    UndefinedLayerError
         If it is 0.
     """
     image = np.repeat(np.arange(images.count), images.sizes)
@@ -55,15 +59,12 @@ def median_square(name: str, squares: Matrix) -> float:
 
     Raises
     ------
-    ActivationError
+    UndefinedLayerError
         If it is 0.
     """
     median = float(np.median(squares))
     if median == 0.0:
-        raise ActivationError(
-            f"Half or more of the pairs of rows of {name} are equal: their median distance is 0, "
-            "and so is the kernel's width. Use a probe on which the layer responds."
-        )
+        raise UndefinedLayerError(name, NO_WIDTH)
     return median
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from tb_modelcompare.errors import ActivationError
+from tb_modelcompare.errors import UndefinedLayerError
 from tb_modelcompare.similarity.activations import Layer, open_layer
 from tb_modelcompare.similarity.measures.neighbours import MUTUAL_KNN
 from tb_modelcompare.similarity.registry import Measure, RowPlan, evaluate
@@ -20,6 +20,7 @@ def _of_length_one(layer: Layer) -> Layer:
     largest cosine. A further unit, which is 1 on rows of zeros alone, gives these the cosine 0
     with all other rows.
     """
+    layer.require_variation("the nearest row")
     rows = layer.scaled(layer.values.astype(np.float64))
     largest = np.abs(rows).max(axis=1, keepdims=True)
     silent = largest == 0.0
@@ -28,9 +29,10 @@ def _of_length_one(layer: Layer) -> Layer:
     directions = np.hstack([rows / np.where(silent, 1.0, lengths), silent])
     found = open_layer(directions, layer.name)
     if not found.varies:
-        raise ActivationError(
-            f"The rows of {layer.name} do not vary in direction, so no row is nearer than another "
-            "by its cosine. Leave the layer out, or use mutual_knn."
+        raise UndefinedLayerError(
+            layer.name,
+            "its rows do not vary in direction, so no row is nearer than another by its cosine. "
+            "Use mutual_knn.",
         )
     return found
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from tb_modelcompare.errors import ActivationError
+from tb_modelcompare.errors import UndefinedLayerError
 from tb_modelcompare.errors.checks import whole
 from tb_modelcompare.similarity.activations import Layer
 from tb_modelcompare.similarity.nearest import (
@@ -91,17 +91,17 @@ def _cknna_plan(k: int = 10, groups: npt.ArrayLike | None = None) -> RowPlan:
     k = whole("k", k, least=1)
 
     def prepare(layer: Layer) -> Neighbours:
-        if layer.varies:
-            rows = distinct(layer, groups)
-            require_other_rows(rows, k)
-            found = nearest_rows(rows, by_product(rows), k, np.negative)
-            largest = float(np.square(rows.values).sum(axis=1).max())
-            if np.abs(found.kernel).max() > 1e-12 * largest:
-                return found
-        raise ActivationError(
-            f"All rows of {layer.name} are equally near to each other, so CKNNA is not defined "
-            "for it. Leave it out, or use a probe on which it responds."
-        )
+        layer.require_variation("the inner product of rows")
+        rows = distinct(layer, groups)
+        require_other_rows(rows, k)
+        found = nearest_rows(rows, by_product(rows), k, np.negative)
+        largest = float(np.square(rows.values).sum(axis=1).max())
+        if not np.abs(found.kernel).max() > 1e-12 * largest:
+            raise UndefinedLayerError(
+                layer.name,
+                "all its rows are equally near to each other. Use a probe on which it responds.",
+            )
+        return found
 
     return RowPlan(prepare, aligned, least_rows=k + 1)
 

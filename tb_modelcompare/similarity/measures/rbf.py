@@ -11,7 +11,12 @@ from tb_modelcompare.errors import ActivationError
 from tb_modelcompare.errors.checks import number
 from tb_modelcompare.similarity.activations import Layer, Matrix
 from tb_modelcompare.similarity.block_sums import LEAST_IMAGES
-from tb_modelcompare.similarity.distances import points_of, squared_distances, varying_values
+from tb_modelcompare.similarity.distances import (
+    points_of,
+    same_distances,
+    squared_distances,
+    varying_values,
+)
 from tb_modelcompare.similarity.images import Images, image_indices
 from tb_modelcompare.similarity.rbf_of_images import (
     median_of_images,
@@ -47,10 +52,7 @@ def _rbf_kernel(layer: Layer, bandwidth: float) -> Matrix:
 def _normalised(vector: Matrix, layer: Layer) -> Matrix:
     norm = float(np.linalg.norm(vector))
     if not norm > 0.0:
-        raise ActivationError(
-            f"{layer.name} has the same distance between all pairs of its {layer.rows} rows, so "
-            "its geometry cannot be compared. Leave it out, or use a probe with more images."
-        )
+        raise same_distances(layer)
     return vector / norm
 
 

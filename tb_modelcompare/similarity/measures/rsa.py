@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from tb_modelcompare.errors import ActivationError
+from tb_modelcompare.errors import UndefinedLayerError
 from tb_modelcompare.errors.checks import one_of
 from tb_modelcompare.similarity.activations import Layer, Matrix
 from tb_modelcompare.similarity.distances import (
@@ -17,6 +17,7 @@ from tb_modelcompare.similarity.distances import (
     errors_of,
     points_of,
     ranks,
+    same_distances,
     squared_distances,
     varying_values,
 )
@@ -39,9 +40,10 @@ def _points(layer: Layer, distance: Distance) -> Points:
     values = layer.scaled(layer.values.astype(np.float64))
     flat = np.flatnonzero((values == values[:, :1]).all(axis=1))
     if len(flat):
-        raise ActivationError(
-            f"{layer.name} has the same value in all units on row {flat[0]}, so the "
-            "correlation with that row is not defined. Use a Euclidean distance."
+        raise UndefinedLayerError(
+            layer.name,
+            f"all units have the same value on row {flat[0]}, so that row has no correlation. Use "
+            "a Euclidean distance.",
         )
     lengths = np.linalg.norm(values, axis=1)
     values -= values.mean(axis=1, keepdims=True)
@@ -49,17 +51,10 @@ def _points(layer: Layer, distance: Distance) -> Points:
     return points_of(values / norms[:, None], lengths / norms)
 
 
-def _no_geometry(layer: Layer) -> ActivationError:
-    return ActivationError(
-        f"{layer.name} has the same distance between all pairs of its {layer.rows} rows, so "
-        "its geometry cannot be compared. Leave it out, or use a probe with more images."
-    )
-
-
 def _normalised(vector: Matrix, layer: Layer) -> Matrix:
     norm = float(np.linalg.norm(vector))
     if not norm > 0.0:
-        raise _no_geometry(layer)
+        raise same_distances(layer)
     return vector / norm
 
 
@@ -77,7 +72,7 @@ def _representation(
     points = _points(layer, distance)
     squares = squared_distances(points)
     if comparison != "cosine" and all_equal(points, squares):
-        raise _no_geometry(layer)
+        raise same_distances(layer)
     errors = errors_of(points, squares) if comparison == "spearman" else None
     different = _of_different_images(groups, layer.rows)
     if different is not None:
