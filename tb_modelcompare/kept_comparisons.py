@@ -14,8 +14,8 @@ from tb_modelcompare.cache.results import ResultCache
 from tb_modelcompare.compare.comparison import compare_snapshots
 from tb_modelcompare.compare.wire import matrix_info
 from tb_modelcompare.errors import CacheDirectoryError
-from tb_modelcompare.jobs import similarity
-from tb_modelcompare.jobs.arrays import array_file, save_arrays
+from tb_modelcompare.jobs import significance, similarity
+from tb_modelcompare.jobs.arrays import array_file
 from tb_modelcompare.jobs.kind import identity, result_key
 from tb_modelcompare.jobs.runtime.progress import write_array
 from tb_modelcompare.log.snapshot import Snapshot
@@ -40,33 +40,37 @@ class Wanted:
     layers: tuple[tuple[str, ...], tuple[str, ...]] | None = None
 
     @property
-    def _some_layers(self) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
-        """None for all, also where each is named."""
-        every = self.a.layer_names, self.b.layer_names
-        return None if self.layers == every else self.layers
+    def inputs(self) -> significance.Inputs:
+        """What the tab's job of statistics would be given. None stands for all layers there, also
+        where each is named."""
+        of_a, of_b = self.layers or (None, None)
+        return significance.Inputs(
+            self.a,
+            self.b,
+            self.measure,
+            None if of_a == self.a.layer_names else of_a,
+            None if of_b == self.b.layer_names else of_b,
+            self.permutations,
+            self.resamples,
+        )
 
     @property
-    def _plain(self) -> bool:
-        asked = (self.permutations, self.resamples, self.untrained, self.seeds, self._some_layers)
-        return not any(asked)
-
-    @property
-    def _inputs(self) -> similarity.Inputs:
-        return similarity.Inputs(self.a, self.b, self.measure)
+    def values_alone(self) -> bool:
+        """Whether it is what the tab's matrix shows."""
+        of_all = self.inputs.layers_a is None and self.inputs.layers_b is None
+        return of_all and not (self.permutations or self.resamples or self.untrained or self.seeds)
 
     @property
     def key(self) -> str:
-        """The key of the result; without statistics it is that of the tab's job."""
-        if self._plain:
-            return result_key(similarity.KIND.name, similarity.content(self._inputs))
-        content = {
-            **similarity.content(self._inputs),
-            "permutations": self.permutations,
-            "resamples": self.resamples,
-            "untrained": self.untrained and identity(self.untrained),
-            "seeds": [identity(seed) for seed in self.seeds],
-            "layers": self._some_layers,
-        }
+        """The key of the result: that of the tab's job, where there is one that gives the same."""
+        if self.values_alone:
+            matrix = similarity.Inputs(self.a, self.b, self.measure)
+            return result_key(similarity.KIND.name, similarity.content(matrix))
+        content = significance.content(self.inputs)
+        if not (self.untrained or self.seeds):
+            return result_key(significance.KIND.name, content)
+        content["untrained"] = self.untrained and identity(self.untrained)
+        content["seeds"] = [identity(seed) for seed in self.seeds]
         return result_key("comparison", content)
 
 
@@ -93,10 +97,11 @@ def _find(wanted: Wanted, cache: ResultCache) -> Comparison | None:
     result = cache.find(wanted.key)
     if result is None:
         return None
-    info = result.report["matrix"]
+    info = result.report["matrix"] if wanted.values_alone else result.report
     arrays: dict[str, Any] = {}
     for name in ("values", *STATISTICS):
-        file = _file(name)
+        alone = wanted.values_alone and name == "values"
+        file = similarity.MATRIX if alone else array_file(name)
         if file in result.files:
             content = cache.read(wanted.key, file)
             if content is None:  # another process has made room meanwhile
@@ -140,16 +145,17 @@ def _keep(wanted: Wanted, comparison: Comparison, cache: ResultCache) -> None:
         If the cache cannot be written.
     """
     measure = MEASURES[wanted.measure]
-    info = matrix_info(wanted.a, wanted.b, measure, comparison)
     workspace = cache.workspace()
     try:
-        write_array(workspace / _file("values"), comparison.values.astype("<f8"))
-        save_arrays(comparison.statistics(), workspace)
-        report = msgspec.to_builtins(similarity.Result(info))
-        cache.store(wanted.key, workspace, report)
+        if wanted.values_alone:
+            kind = similarity.KIND.name
+            write_array(workspace / similarity.MATRIX, comparison.values.astype("<f8"))
+            info = matrix_info(wanted.a, wanted.b, measure, comparison)
+            result: msgspec.Struct = similarity.Result(info)
+        else:
+            kind = significance.KIND.name
+            label = measure.interval_label(wanted.a.probe_record.count)
+            result = significance.kept_result(comparison, wanted.inputs, label, workspace)
+        cache.store(wanted.key, workspace, {"kind": kind, **msgspec.to_builtins(result)})
     finally:
         cache.discard(workspace)  # unless it has become the result
-
-
-def _file(array: str) -> str:
-    return similarity.MATRIX if array == "values" else array_file(array)

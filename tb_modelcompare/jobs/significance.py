@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
@@ -159,10 +160,15 @@ def run(inputs: Inputs, workplace: Workplace) -> Result:
                 )
                 job.publish(job.fraction, message, force=True)
     assert found is not None
+    return kept_result(found, inputs, label, workplace.directory)
+
+
+def kept_result(found: Comparison, inputs: Inputs, label: str, directory: Path) -> Result:
+    """The result, whose arrays it leaves in files."""
     return Result(
         list(found.rows),
         list(found.columns),
-        save_arrays(_arrays(found), workplace.directory),
+        save_arrays(_arrays(found), directory),
         inputs.permutations,
         inputs.resamples,
         label,
@@ -180,11 +186,12 @@ def _arrays(comparison: Comparison) -> dict[str, npt.NDArray[np.float64]]:
 
 
 def _in_order(field: str, names: list[str] | None, snapshot: Snapshot) -> tuple[str, ...] | None:
-    """The layers in topological order; None for all."""
+    """The layers in topological order; None for all, also where each is named."""
     if not_empty(field, names) is None:
         return None
     chosen = {snapshot.layer(name).name for name in names or ()}
-    return tuple(name for name in snapshot.layer_names if name in chosen)
+    some = tuple(name for name in snapshot.layer_names if name in chosen)
+    return None if some == snapshot.layer_names else some
 
 
 KIND = Kind(Request, prepare, content, run, Result, known=KnownSignificance)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import csv
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from server_fixtures import serve  # noqa: F401
+from serving import Server
 
 from tb_modelcompare import Probe, SummaryWriter, open_snapshot, show
 from tb_modelcompare.cli import main
@@ -57,3 +61,48 @@ def test_a_comparison_of_the_command_line_is_found(
     assert "conv2" in show(f"{logs}:one", f"{logs}:two").page
     assert main([*command, "--layers", "conv"]) == 0
     assert capsys.readouterr().out == whole
+
+
+TAB = {"kind": "significance", "a": "one/net@0", "b": "two/net@0", "measure": "linear_cka"}
+
+
+@pytest.mark.parametrize("layers", [{}, {"layers_a": ["conv2"]}])
+def test_statistics_of_the_command_line_are_found_by_the_tab(
+    logs: Path,
+    serve: Callable[..., Server],  # noqa: F811
+    layers: dict[str, list[str]],
+    tmp_path: Path,
+) -> None:
+    table = tmp_path / "table.csv"
+    chosen = [word for names in layers.values() for word in ("--layers", *names, "--layers", ".")]
+    command = ["similarity", str(logs), "one", "two", "--permutations", "199", *chosen]
+    assert main([*command, "--csv", str(table)]) == 0
+    damage(logs)
+    server = serve(logs)
+    found = server.ask({**TAB, **layers, "permutations": 199})
+    assert (found["status"], found["cached"], found["kind"]) == ("done", True, "significance")
+    result = server.json("result", id=found["id"])
+    assert result["columns"] == ["conv1", "conv2"]
+    lines = list(csv.DictReader(table.open()))
+    assert len(lines) == len(result["rows"]) * 2
+    assert {"values", "p_value", "family_p_value", "null_mean"} <= set(result["arrays"])
+    for name in result["arrays"]:
+        values = np.frombuffer(server.get("array", id=found["id"], name=name).data, "<f8")
+        column = "linear_cka" if name == "values" else name
+        assert [float(line[column]) for line in lines] == values.tolist()
+
+
+def test_statistics_of_the_tab_are_found_by_the_command_line(
+    logs: Path,
+    serve: Callable[..., Server],  # noqa: F811
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    server = serve(logs)
+    every = {"layers_a": ["conv2", "conv1"]}  # all there are
+    job = server.ask({**TAB, **every, "permutations": 9, "resamples": 8})
+    assert server.wait(job["id"])["status"] == "done"
+    damage(logs)
+    asked = ["similarity", str(logs), "one", "two"]
+    assert main([*asked, "--permutations", "9", "--resamples", "8"]) == 0
+    assert "p_value" in capsys.readouterr().out
+    assert main([*asked, "--permutations", "9"]) == 2  # another comparison, of damaged files
