@@ -20,7 +20,13 @@ from tb_modelcompare.capture.boxes import layers_of_boxes
 from tb_modelcompare.capture.checking import Reference
 from tb_modelcompare.capture.padding import OwnMask, no_mask, warn_of_padding
 from tb_modelcompare.capture.resizing import resize
-from tb_modelcompare.errors import LayerSelectionError, NotRenderableError, ProbeError, nearest
+from tb_modelcompare.errors import (
+    LayerSelectionError,
+    ModelFileError,
+    NotRenderableError,
+    ProbeError,
+    nearest,
+)
 from tb_modelcompare.errors.checks import one_of, whole
 from tb_modelcompare.graph import LayerGraph, Node
 from tb_modelcompare.probe.preprocessing import Preprocessing, unit_range
@@ -64,6 +70,20 @@ class Feed:
         """The items of a probe as they are; images are shown as floating point."""
         dtype = "float32" if probe.is_of_images else probe.images.dtype.name
         return cls(probe.images.shape[1:], dtype, probe.is_of_images)
+
+    def require_arrays_fit(self, what: str, shape: Sequence[int | None]) -> None:
+        """Refuse a model whose input, the batch first and None for any size, is of another shape.
+
+        Raises
+        ------
+        ModelFileError
+        """
+        fits = (size in (None, given) for size, given in zip(shape[1:], self.shape, strict=False))
+        if len(shape) != len(self.shape) + 1 or not all(fits):
+            raise ModelFileError(
+                f"{what} takes {tuple(shape)} and the probe's arrays are (n, "
+                f"{', '.join(map(str, self.shape))})"
+            )
 
 
 # Prepared items (b, …), positions (b, k, 2) float64 and, where there is padding, which tokens

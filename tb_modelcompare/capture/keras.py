@@ -131,12 +131,7 @@ def _require_fit(name: str, shape: tuple[int | None, ...], feed: Feed | None) ->
                 f"channels last; for others there is Probe.from_arrays"
             )
         return
-    fits = (size in (None, given) for size, given in zip(shape[1:], feed.shape, strict=False))
-    if len(shape) != len(feed.shape) + 1 or not all(fits):
-        raise ModelFileError(
-            f"model {name!r} takes {shape} and the probe's arrays are (n, "
-            f"{', '.join(map(str, feed.shape))})"
-        )
+    feed.require_arrays_fit(f"model {name!r}", shape)
 
 
 @contextlib.contextmanager

@@ -9,24 +9,23 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tb_modelcompare.capture.contract import Framework, Model, has_suffix
-from tb_modelcompare.capture.operations import Operation, model_of_operations
+from tb_modelcompare.capture.contract import Feed, Framework, Model, has_suffix
+from tb_modelcompare.capture.operations import EMBEDDING, Operation, model_of_operations
 from tb_modelcompare.errors import ModelFileError
 from tb_modelcompare.graph import kind_of
-from tb_modelcompare.probe.sampling import Floats
 
 # A serialised protocol buffer cannot be larger, and onnxruntime is given one.
 _MAX_BYTES = 2**31 - 1
 
 
-def open_onnx(path: Path) -> Model:
-    """An .onnx file of one image, channels first or last, opened for capture.
+def open_onnx(path: Path, feed: Feed) -> Model:
+    """An .onnx file of one image, channels first or last, or of one array, opened for capture.
 
     Raises
     ------
     ModelFileError
-        If it is none, needs data from outside of its directory, does not take one image, or
-        onnx and onnxruntime are not installed.
+        If it is none, needs data from outside of its directory, does not take one image or one
+        array like the probe's, or onnx and onnxruntime are not installed.
     """
     try:
         import onnx
@@ -41,16 +40,26 @@ def open_onnx(path: Path) -> Model:
     shapes = [
         [dim.dim_value or None for dim in value.type.tensor_type.shape.dim] for value in inputs
     ]
-    if len(inputs) != 1 or len(shapes[0]) != 4:
+    if len(inputs) != 1 or (feed.is_image and len(shapes[0]) != 4):
+        wanted = "image (n, 1 or 3, h, w) or (n, h, w, 1 or 3)" if feed.is_image else "array"
         raise ModelFileError(
-            f"{path} should take one image (n, 1 or 3, h, w) or (n, h, w, 1 or 3); it takes "
-            f"{', '.join(map(str, shapes))}"
+            f"{path} should take one {wanted}; it takes "
+            + ", ".join(f"{one.name} {shape}" for one, shape in zip(inputs, shapes, strict=True))
         )
     count, *sizes = shapes[0]
-    first = sizes[0] in (1, 3) or sizes[2] not in (1, 3)
-    channels, height, width = sizes if first else (sizes[2], *sizes[:2])
+    first = feed.is_image and (sizes[0] in (1, 3) or sizes[2] not in (1, 3))
     image = inputs[0].name
-    layout = _layout(model.graph.node, image, first)
+    code = inputs[0].type.tensor_type.elem_type
+    shape: tuple[int | None, ...] = feed.shape
+    if feed.is_image:
+        dtype = np.dtype(np.float16 if code == onnx.TensorProto.FLOAT16 else np.float32)
+        channels, height, width = sizes if first else (sizes[2], *sizes[:2])
+        shape = (height, width, channels or 3)
+    else:
+        dtype = _dtype_of_arrays(onnx, path, code, feed)
+        feed.require_arrays_fit(str(path), shapes[0])
+    ranks = (4,) if feed.is_image else (3, 4)
+    layout = _layout(model.graph.node, image, first, ranks)
     present = {value.name for value in model.graph.output}
     made = {tensor for node in model.graph.node for tensor in node.output if tensor in layout}
     model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in sorted(made - present))
@@ -68,11 +77,10 @@ def open_onnx(path: Path) -> Model:
         )
     except problems as error:
         raise ModelFileError(f"onnxruntime cannot load {path}: {error}") from error
-    dtype = np.float16 if inputs[0].type.tensor_type.elem_type == onnx.TensorProto.FLOAT16 else None
 
-    def run(images: Floats, wanted: Sequence[Any]) -> Mapping[Any, npt.NDArray[Any]]:
+    def run(images: npt.NDArray[Any], wanted: Sequence[Any]) -> Mapping[Any, npt.NDArray[Any]]:
         fed = np.moveaxis(images, -1, 1) if first else images
-        fed = np.ascontiguousarray(fed, dtype or np.float32)
+        fed = np.ascontiguousarray(fed, dtype)
         size = count or len(fed)
         spare = -len(fed) % size  # a fixed number of images is filled up
         fed = np.concatenate([fed, np.repeat(fed[-1:], spare, axis=0)])
@@ -87,7 +95,7 @@ def open_onnx(path: Path) -> Model:
             whole = np.concatenate([np.atleast_1d(value) for value in values])
             if len(whole) == len(fed):
                 whole = whole[: len(images)]
-            maps = whole.ndim == 4 and not layout[tensor]
+            maps = whole.ndim in ranks and not layout[tensor]
             found[tensor] = np.moveaxis(whole, 1, -1) if maps else whole
         return found
 
@@ -95,18 +103,44 @@ def open_onnx(path: Path) -> Model:
     operations = [
         Operation(
             (node.name or node.output[0]).strip("/"),
-            node.op_type,
+            EMBEDDING if _embeds(node, sizes_of, layout) else node.op_type,
             tuple(node.input),
             tuple(node.output),
             _units(node, sizes_of),
         )
         for node in model.graph.node
     ]
-    return model_of_operations(str(path), (height, width, channels or 3), operations, image, run)
+    return model_of_operations(str(path), shape, operations, image, run, feed)
+
+
+def _dtype_of_arrays(onnx: Any, path: Path, code: int, feed: Feed) -> np.dtype[Any]:
+    """The type that a model takes, for arrays of a probe: whole numbers, or real ones."""
+    try:
+        dtype: np.dtype[Any] = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(code))
+    except KeyError as error:
+        raise ModelFileError(f"{path} takes values of no known type ({code})") from error
+    given = np.dtype(feed.dtype)
+    if (given.kind in "iub") != (dtype.kind in "iub"):
+        raise ModelFileError(
+            f"{path} takes {dtype} and the probe's arrays are {given}; make the probe with arrays "
+            "of that type"
+        )
+    return dtype
+
+
+def _embeds(node: Any, sizes_of: Mapping[str, tuple[int, ...]], layout: Mapping[str, bool]) -> bool:
+    """Whether a node takes rows of a table of weights by numbers that depend on the input."""
+    if node.op_type != "Gather" or any(a.name == "axis" and a.i for a in node.attribute):
+        return False
+    table, index = node.input
+    return len(sizes_of.get(table, ())) == 2 and index in layout
 
 
 def _units(node: Any, sizes_of: Mapping[str, tuple[int, ...]]) -> int | None:
     """How many units a node has by its weights; None where they do not say."""
+    if node.op_type == "Gather":
+        table = sizes_of.get(node.input[0], ())
+        return table[1] if len(table) == 2 else None
     weights = sizes_of.get(node.input[1]) if len(node.input) > 1 else None
     if weights is None:
         return None
@@ -148,8 +182,11 @@ def _loaded(onnx: Any, path: Path) -> Any:
     return model
 
 
-def _layout(nodes: Any, image: str, channels_first: bool) -> dict[str, bool]:
-    """For each tensor that depends on the image: whether the units of a map are its last axis."""
+def _layout(nodes: Any, image: str, channels_first: bool, ranks: Sequence[int]) -> dict[str, bool]:
+    """For each tensor that depends on the image: whether the units of a map are its last axis.
+
+    `ranks` are the numbers of axes that maps have, of images 4, of sequences 3 too.
+    """
     layout = {image: not channels_first}
     for node in nodes:
         sources = [name for name in node.input if name in layout]
@@ -157,8 +194,8 @@ def _layout(nodes: Any, image: str, channels_first: bool) -> dict[str, bool]:
             continue
         last = layout[sources[0]]
         permutation = [list(a.ints) for a in node.attribute if a.name == "perm"]
-        if node.op_type == "Transpose" and permutation and len(permutation[0]) == 4:
-            last = permutation[0][3] == (3 if last else 1)
+        if node.op_type == "Transpose" and permutation and len(permutation[0]) in ranks:
+            last = permutation[0][-1] == (len(permutation[0]) - 1 if last else 1)
         elif kind_of(node.op_type) in ("conv", "pool") or node.op_type == "BatchNormalization":
             last = False
         layout.update(dict.fromkeys(node.output, last))
@@ -167,6 +204,7 @@ def _layout(nodes: Any, image: str, channels_first: bool) -> dict[str, bool]:
 
 FRAMEWORK = Framework(
     opens=lambda model: has_suffix(model, ".onnx"),
-    open=lambda path, feed: open_onnx(path),
+    open=open_onnx,
     files=("a .onnx file",),
+    files_take_arrays=True,
 )

@@ -49,8 +49,8 @@ def _open_path(path: Path, feed: Feed) -> Model:
             if feed.is_image or framework.files_take_arrays:
                 return framework.open(path, feed)
             raise ModelFileError(
-                f"{path} is shown images alone; for a probe of arrays give a Keras model, or use "
-                f"add_activations"
+                f"{path} is shown images alone; for a probe of arrays give a Keras model, a torch "
+                f"module or an .onnx file, or use add_activations"
             )
     raise ModelFileError(f"{path} is no model file that we know; {accepted}")
 

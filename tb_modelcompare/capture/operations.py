@@ -11,13 +11,15 @@ import numpy as np
 import numpy.typing as npt
 
 from tb_modelcompare.capture.checking import Reference
-from tb_modelcompare.capture.contract import FrozenGraph, Model, Sampler
+from tb_modelcompare.capture.contract import Feed, FrozenGraph, Model, Sampler
 from tb_modelcompare.errors import ModelFileError, NotRenderableError
 from tb_modelcompare.graph import LayerGraph, Node, kind_of
-from tb_modelcompare.probe.sampling import Floats, Mask, Reading, Sampled, sample
+from tb_modelcompare.probe.sampling import Mask, Reading, Sampled, sample
 
 _LAYER_KINDS = frozenset({"conv", "dense", "pool", "norm", "activation"})
 _JOINS = frozenset({"concat", "add"})
+EMBEDDING = "Embedding"
+"""The op of what takes rows of a table by token ids."""
 # Their results do not depend on the image's values.
 _METADATA = frozenset({"Shape", "Size", "SHAPE", "RANK"})
 # Shapes are asked for at this size where a file takes any.
@@ -36,41 +38,45 @@ class Operation:
     units: int | None = None
 
 
-# Images (n, h, w, c) and the tensors wanted → their values, maps channels last.
-Runner = Callable[[Floats, Sequence[Any]], Mapping[Any, npt.NDArray[Any]]]
+# Images (n, h, w, c), or arrays as they are, and the tensors wanted → their values, units last.
+Runner = Callable[[npt.NDArray[Any], Sequence[Any]], Mapping[Any, npt.NDArray[Any]]]
 
 
 def model_of_operations(
     where: str,
-    shape: tuple[int | None, int | None, int],
+    shape: tuple[int | None, ...],
     operations: Sequence[Operation],
     image: Any,
     run: Runner,
+    feed: Feed,
 ) -> Model:
     """A model of operations in topological order, opened for capture.
 
     An operation with one input that depends on the image and no kind of its own (a scale, a
-    reshape) lies on an edge; a bias belongs to its product.
+    reshape) lies on an edge, but an embedding is a layer; a bias belongs to its product.
 
     Parameters
     ----------
     where : str
         The file, for messages.
-    shape : (height, width, channels)
-        Of an image; height and width None where any is taken.
+    shape : tuple of int or None
+        (height, width, channels) of an image, height and width None where any is taken; or that
+        of an array of the probe.
     image
-        The tensor of the images.
+        The tensor of the images, or arrays.
     run : callable
+    feed : Feed
 
     Raises
     ------
     ModelFileError
         If it has no layers, or takes images of other than 1 or 3 channels.
     """
-    if shape[2] not in (1, 3):
-        raise ModelFileError(f"{where} takes {shape[2]} channels and a probe has 1 or 3")
+    channels = shape[2] if feed.is_image else None
+    if channels not in ((1, 3) if feed.is_image else (None,)):
+        raise ModelFileError(f"{where} takes {channels} channels and a probe has 1 or 3")
     uses = Counter(tensor for operation in operations for tensor in operation.inputs)
-    nodes = [Node("input", "InputLayer", (), shape, shape[2], label="input", kind="input")]
+    nodes = [Node("input", "InputLayer", (), shape, channels, label="input", kind="input")]
     layer_of = {image: "input"}
     tensor_of: dict[str, Any] = {}
     units_of: dict[str, int | None] = {}
@@ -81,7 +87,8 @@ def model_of_operations(
             continue
         kind = kind_of(operation.op)
         name = sources[0]
-        if kind in _LAYER_KINDS or (len(known) > 1 and kind != "reshape"):
+        is_layer = kind in _LAYER_KINDS or operation.op == EMBEDDING
+        if is_layer or (len(known) > 1 and kind != "reshape"):
             name = _unique(operation.name, {"input", *tensor_of})
             nodes.append(Node(name, operation.op, sources, label=name, kind=kind))
             tensor_of[name] = operation.outputs[0]
@@ -91,8 +98,8 @@ def model_of_operations(
         layer_of.update(dict.fromkeys(operation.outputs, name))
     if not tensor_of:
         raise ModelFileError(f"{where} computes nothing from its images that could be logged")
-    size = (_BATCH, shape[0] or _ANY_SIZE, shape[1] or _ANY_SIZE, shape[2])
-    values = run(np.zeros(size, np.float32), list(tensor_of.values()))
+    size = [size or _ANY_SIZE for size in shape]
+    values = run(np.zeros((_BATCH, *size), feed.dtype), list(tensor_of.values()))
     described = [nodes[0]]
     candidates = []
     for node in nodes[1:]:

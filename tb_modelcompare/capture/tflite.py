@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tb_modelcompare.capture.contract import Framework, Model, has_suffix
+from tb_modelcompare.capture.contract import Feed, Framework, Model, has_suffix
 from tb_modelcompare.capture.operations import Operation, model_of_operations
 from tb_modelcompare.errors import ModelFileError
 from tb_modelcompare.probe.sampling import Floats
@@ -33,7 +33,7 @@ _OPS = {
 }
 
 
-def open_tflite(path: Path) -> Model:
+def open_tflite(path: Path, feed: Feed) -> Model:
     """A .tflite file of one image, opened for capture. Quantized values are given as numbers.
 
     Raises
@@ -71,7 +71,7 @@ def open_tflite(path: Path) -> Model:
         if len(step["outputs"])
     ]
     return model_of_operations(
-        str(path), (height, width, channels), operations, int(image["index"]), run
+        str(path), (height, width, channels), operations, int(image["index"]), run, feed
     )
 
 
@@ -118,6 +118,6 @@ def _numbers(values: npt.NDArray[Any], detail: Mapping[str, Any]) -> npt.NDArray
 
 FRAMEWORK = Framework(
     opens=lambda model: has_suffix(model, ".tflite"),
-    open=lambda path, feed: open_tflite(path),
+    open=open_tflite,
     files=("a .tflite file",),
 )

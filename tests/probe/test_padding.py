@@ -15,6 +15,7 @@ from tb_modelcompare import Probe, SummaryWriter
 from tb_modelcompare.errors import (
     ActivationError,
     CorruptSnapshotError,
+    ModelFileError,
     OptionError,
     ProbeError,
     ProbeMismatchError,
@@ -204,8 +205,48 @@ def torch_model() -> Any:
     )
 
 
+def onnx_file(directory: Path, length: int | str = LENGTH, **more: Any) -> tuple[Path, Any]:
+    """A table, a product, and a convolution over tokens; and what they give."""
+    onnx = pytest.importorskip("onnx", reason=".onnx files need onnx and onnxruntime")
+    pytest.importorskip("onnxruntime", reason=".onnx files need onnx and onnxruntime")
+    random, make = np.random.default_rng(0), onnx.helper
+    shapes = {"table": (PAD + 1, 4), "w": (4, 6), "k": (5, 6, 2)}
+    weights = {name: random.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
+    nodes = [
+        make.make_node("Gather", ["ids", "table"][::-1], ["e"], "embedding"),
+        make.make_node("MatMul", ["e", "w"], ["p"], "product"),
+        make.make_node("Transpose", ["p"], ["t"], "turned", perm=[0, 2, 1]),
+        make.make_node("Conv", ["t", "k"], ["c"], "conv", strides=[2]),
+        make.make_node("Relu", ["c"], ["r"], "relu"),
+    ]
+    kind = more.get("kind", onnx.TensorProto.INT64)
+    inputs = [make.make_tensor_value_info("ids", kind, ["n", length])]
+    if "second" in more:
+        inputs.append(make.make_tensor_value_info(more["second"], kind, ["n", length]))
+    graph = make.make_graph(
+        nodes,
+        "net",
+        inputs,
+        [make.make_tensor_value_info("r", onnx.TensorProto.FLOAT, ["n", 5, None])],
+        [onnx.numpy_helper.from_array(value, name) for name, value in weights.items()],
+    )
+    opset = [make.make_opsetid("", 17)]
+    file = directory / "net.onnx"
+    onnx.save(make.make_model(graph, opset_imports=opset, ir_version=8), file)
+
+    def values(ids: np.ndarray) -> dict[str, np.ndarray]:
+        embedded = weights["table"][ids]
+        product = embedded @ weights["w"]
+        pairs = product.reshape(len(ids), -1, 2, 6)
+        conv = np.einsum("ntkc,ock->nto", pairs, weights["k"])
+        made = {"embedding": embedded, "product": product, "conv": conv}
+        return {**made, "relu": np.maximum(conv, 0)}
+
+    return file, values
+
+
 @pytest.mark.parametrize("reduction", ["sample", "mean", "last"])
-@pytest.mark.parametrize("framework", ["keras", "torch"])
+@pytest.mark.parametrize("framework", ["keras", "torch", "onnx"])
 def test_models_are_logged_without_padding(tmp_path: Path, framework: str, reduction: Any) -> None:
     probe = Probe.from_arrays(texts(), "all", pad_id=PAD)
     if framework == "keras":
@@ -215,6 +256,11 @@ def test_models_are_logged_without_padding(tmp_path: Path, framework: str, reduc
         inside = keras.Model(model.inputs, [model.get_layer(one).output for one in layers])
         outputs = inside([texts()])
         values = [np.asarray(one) for one in outputs]
+    elif framework == "onnx":
+        (tmp_path / "model").mkdir()
+        model, outputs_of = onnx_file(tmp_path / "model")
+        layers = ["embedding", "product", "conv", "relu"]
+        values = list(outputs_of(texts()).values())
     else:
         import torch
 
@@ -242,6 +288,41 @@ def test_models_are_logged_without_padding(tmp_path: Path, framework: str, reduc
             strongest.values, -np.sort(-masked.max(axis=1), axis=0)[: len(texts())].T, rtol=1e-5
         )
         assert real[strongest.images, strongest.cells].all()
+
+
+def test_an_onnx_file_of_any_length_takes_short_token_ids(tmp_path: Path) -> None:
+    ids = texts().astype(np.int32)[:, :6]
+    file, outputs_of = onnx_file(tmp_path, "length")
+    with SummaryWriter(tmp_path / "run", Probe.from_arrays(ids, "all")) as writer:
+        writer.add_model("net", file, layers="all", progress=False)
+    snapshot = open_snapshot(tmp_path / "run", ".")
+    assert snapshot.layer_names == ("embedding", "product", "conv", "relu")
+    assert [layer.units for layer in snapshot.layers] == [4, 6, 5, 5]
+    for name, values in outputs_of(ids).items():
+        rows = np.repeat(values, 6 // values.shape[1], axis=1).reshape(30, -1)
+        np.testing.assert_allclose(snapshot.activations(name), rows, rtol=1e-5, atol=1e-5)
+
+
+def test_an_onnx_file_says_what_it_takes(tmp_path: Path) -> None:
+    ids = texts()
+    images = np.zeros((2, 8, 8, 3), np.uint8)
+    refused: tuple[tuple[Probe, dict[str, Any], str], ...] = (
+        (
+            Probe.from_arrays(ids[:, :7]),
+            {},
+            r"takes \(None, 12\) and the probe's .* \(n, 7\)",
+        ),
+        (Probe.from_arrays(ids.astype(np.float32)), {}, "takes int64 and the probe's arrays are f"),
+        (Probe.from_arrays(ids), {"second": "mask"}, r"one array; it takes ids .*, mask \["),
+        (Probe(images), {}, "one image"),
+    )
+    for probe, more, says in refused:
+        file, _ = onnx_file(tmp_path, **more)
+        with (
+            SummaryWriter(tmp_path / "run", probe) as writer,
+            pytest.raises(ModelFileError, match=says),
+        ):
+            writer.add_model("net", file, progress=False)
 
 
 def test_a_log_keeps_the_rows_of_each_text(tmp_path: Path) -> None:
