@@ -1,8 +1,7 @@
 """The pictures of the README and of the tutorial: `./run screenshots --docs OUT` runs this.
 
-They go into docs/images, and logs into OUT, where a later run finds them again. GoogLeNet and
-MobileNetV2 are looked for where TB_MODELCOMPARE_SHARED says, or in `../shared/data` beside the
-checkout. They are shown parts of scikit-image's photographs, which may be published.
+They go into docs/images, and logs into OUT, where a later run finds them again (see `pairs.py`).
+GoogLeNet and MobileNetV2 are shown parts of scikit-image's photographs, which may be published.
 """
 
 from __future__ import annotations
@@ -17,9 +16,9 @@ from typing import Any
 
 import numpy as np
 from live_tab import ROOT, Board, Tab
+from pairs import log_demo, log_trained
 from PIL import Image, ImageDraw
 from playwright.sync_api import sync_playwright
-from screenshots import log_demo, shared
 from states import quiet
 
 LATE = 600_000  # large networks, perhaps on a busy machine
@@ -57,22 +56,11 @@ def photographs() -> np.ndarray:
     return np.stack(parts)
 
 
-def log(logdir: Path) -> None:
-    """Both models on one probe, what is not there yet."""
-    import keras
+def log_for_readme(logdir: Path) -> None:
+    """GoogLeNet and MobileNetV2 on parts of photographs."""
+    from tb_modelcompare import Probe
 
-    from tb_modelcompare import Preprocessing, Probe, SummaryWriter
-
-    probe = Probe(photographs(), positions_per_image=8)
-    for run, file, scale in (
-        ("googlenet", "googlenet_bvlc", Preprocessing.caffe((104, 117, 123))),
-        ("mobilenet_v2", "mobilenet_v2_imagenet_slim", Preprocessing.tf()),
-    ):
-        if (logdir / run).is_dir():
-            continue
-        model = keras.models.load_model(shared() / "models" / f"{file}.keras", compile=False)
-        with SummaryWriter(logdir / run, probe) as writer:
-            writer.add_model(run, model, preprocessing=scale)
+    log_trained(logdir, Probe(photographs(), positions_per_image=8))
 
 
 class Film:
@@ -230,7 +218,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         browser = playwright.chromium.launch(
             executable_path=os.environ.get("CHROMIUM", "/usr/bin/chromium"), args=["--no-sandbox"]
         )
-        for part, make, snapshots in (("tutorial", log_demo, 6), ("readme", log, 2)):
+        for part, make, snapshots in (("tutorial", log_demo, 6), ("readme", log_for_readme, 2)):
             if options.only not in (None, part):
                 continue
             logdir = options.out / "logs" / part
