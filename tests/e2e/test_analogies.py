@@ -71,10 +71,15 @@ def test_analogies_stand_at_their_layers_and_cover_no_name(
     )
     assert len({colour for colour, _ in borders[1:]}) > 1
 
+    tip = tab.frame.get_by_role("tooltip")
+    thumbnails.last.hover()
+    card, figure = tip.bounding_box(), tab.frame.get_by_test_id("alignment").bounding_box()
+    assert card["x"] + card["width"] <= figure["x"] + figure["width"]
+    last = thumbnails.last.bounding_box()
+    assert not overlap(card, last)
     one = thumbnails.nth(2)
     layer = one.get_attribute("data-of")
     one.hover()
-    tip = tab.frame.get_by_role("tooltip")
     tip.get_by_text(re.compile(r"regression direction: r \S+ \[")).wait_for()
     assert layer in tip.inner_text()
     assert violations(tab) == []

@@ -357,6 +357,11 @@ def test_a_first_look_is_drawn_marked_and_replaced_in_place(tab: Tab, board: Boa
     tab.frame.locator(".legend").get_by_role("progressbar").wait_for()
     tab.box("a", "module_3x3").click()
     tab.frame.get_by_text(", estimated").wait_for()
+    right = "getBoundingClientRect().right"
+    beyond = f"track.lastElementChild.{right} - track.{right}"
+    ends = tab.frame.locator(".track").evaluate_all(f"all => all.map(track => {beyond})")
+    assert ends
+    assert max(ends) <= 0.5  # intervals end in sight
     held = False
     mark.wait_for(state="detached")
     assert tab.parameters["layer"] == "module_3x3"

@@ -111,6 +111,9 @@ def test_no_names_of_a_crowded_matrix_overlap_and_it_fills_its_room(
     assert box["y"] + box["height"] > height - 110
     room = matrix.bounding_box()["width"]
     assert box["width"] > room - 210  # without names of rows and the margin
+    title = matrix.locator("text.axis").first.bounding_box()
+    highest = min(name.bounding_box()["y"] for name in matrix.locator("text.name.b").all())
+    assert 0 < highest - title["y"] - title["height"] < 16
     # What is pointed at is named, in place of those that it would touch.
     cells.hover(position={"x": 0.37 * box["width"], "y": 0.61 * box["height"]})
     expect(matrix.locator("text.name.marked")).to_have_count(2)
@@ -132,11 +135,15 @@ def test_the_toolbar_stays_in_one_row_with_names_of_forty_characters(
     assert wide <= 0
 
 
-def test_the_graph_fills_its_window(tab: Tab, board: Board) -> None:
-    tab.page.set_viewport_size({"width": 1280, "height": 900})
-    tab.open(board.url, **PAIR).settle()
-    legend = tab.frame.locator(".legend").bounding_box()
-    assert 780 < legend["y"] + legend["height"] <= 900
+def test_the_graph_fills_its_window_as_it_grows_and_shrinks(tab: Tab, board: Board) -> None:
+    tab.open(board.url, **{**PAIR, "a": "wide/wide@0"}).settle()  # with a warning above
+    frame = "document.querySelector('.first')"
+    for width, height in ((1280, 900), (2560, 1440), (1024, 768)):
+        tab.page.set_viewport_size({"width": width, "height": height})
+        tab.page.wait_for_timeout(300)
+        legend = tab.frame.locator(".legend").bounding_box()
+        assert height - 120 < legend["y"] + legend["height"] <= height
+        assert tab.run(f"{frame}.scrollHeight <= {frame}.clientHeight")
 
 
 def test_lines_of_parallel_branches_do_not_run_behind_boxes(tab: Tab, board: Board) -> None:

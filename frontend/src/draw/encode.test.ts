@@ -51,10 +51,10 @@ describe('the scale of a measure', () => {
   });
 });
 
-describe('the scale above the null', () => {
-  it('has no tick for what is not joined', () => {
+describe('the legend of lines', () => {
+  it('has no sample of the faintest line, which nobody could see', () => {
     const scale = { low: 0, high: 0.4, sign: 1 as const };
-    expect(lineTicks(scale).map((tick) => tick.value)).toContain(0);
-    expect(lineTicks({ ...scale, open: true }).map((tick) => tick.value)).not.toContain(0);
+    expect(lineTicks(scale).map((tick) => tick.value)).toEqual([0.1, 0.2, 0.3, 0.4]);
+    expect(lineTicks({ ...scale, low: 0.15 })[0]!.value).toBe(0.2);
   });
 });

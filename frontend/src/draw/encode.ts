@@ -73,9 +73,9 @@ export function format(value: number): string {
   return text.replaceAll('-', '−');
 }
 
-/** Ticks of what is drawn as lines. */
+/** Ticks of what is drawn as lines: the faintest of all is not to be seen as a sample. */
 export function lineTicks(encoding: Encoding): { value: number; text: string }[] {
-  return readableTicks(encoding).filter(({ value }) => !encoding.open || value > encoding.low);
+  return readableTicks(encoding).filter(({ value }) => value > encoding.low);
 }
 
 /** Round values between the ends, with as many digits as tell them apart. */

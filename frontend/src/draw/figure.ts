@@ -23,9 +23,6 @@ export interface Figure {
 
 const LABEL_ROW = 15;
 
-// Pixels above and below the models, where nothing else is to be seen with them.
-const BESIDES = 250;
-
 export function composeFigure(layouts: Record<Side, Layout>, between: number): Figure {
   const labels = { a: placeLabels(layouts.a), b: placeLabels(layouts.b) };
   const band = (side: Side): number =>
@@ -41,18 +38,28 @@ export function composeFigure(layouts: Record<Side, Layout>, between: number): F
   };
 }
 
-// The figure takes its share of a window, as far as the slopes of lines stay readable.
-const [LEAST_GAP, MOST_GAP, SHARE] = [170, 640, 0.5];
+/** As little room for lines as they can be read in, and as much, by the width, before they are too steep. */
+const [LEAST_GAP, MOST_GAP] = [170, 0.5];
 
-/** The height between the models in a window of this height; `alone`: nothing else is to be in sight. */
-export function roomForLines(
-  { a, b }: Record<Side, Layout>,
-  windowHeight: number,
-  alone: boolean,
-): number {
-  const room = alone ? windowHeight - BESIDES : SHARE * windowHeight;
-  const left = room - a.height - b.height;
-  return Math.min(MOST_GAP, Math.max(LEAST_GAP, left));
+/** The lowest figure, which `taller` makes fit the room there is. */
+export function lowestFigure(layouts: Record<Side, Layout>): Figure {
+  return composeFigure(layouts, LEAST_GAP);
+}
+
+/** How much taller a lowest figure may become. */
+export function headroom({ width }: Figure): number {
+  return Math.max(0, MOST_GAP * width - LEAST_GAP);
+}
+
+/** The figure with more room between its models. */
+export function taller(figure: Figure, by: number): Figure {
+  const { tops, gap, height } = figure;
+  return {
+    ...figure,
+    tops: { a: tops.a, b: tops.b + by },
+    gap: { top: gap.top, bottom: gap.bottom + by },
+    height: height + by,
+  };
 }
 
 /** Base line of a label: outward from the drawing, away from the lines. */

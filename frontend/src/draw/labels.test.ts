@@ -18,6 +18,7 @@ describe('labels', () => {
     expect(names(1000, 'inception_')).toEqual(all('inception_'));
     expect(names(700, 'inception_')).toEqual(all(''));
     expect(names(700, 'inceptions')).toEqual(all(''));
+    expect(names(1000, 'net_encoder_block_')).toEqual(all('block_'));
   });
 
   it('do not overlap and name every block', () => {
@@ -86,11 +87,14 @@ describe('labels', () => {
         })),
       ],
     };
-    const texts = (width: number): string[] =>
-      placeLabels(place(graph, NOTHING, width, 1))
+    const texts = (width: number, of = graph): string[] =>
+      placeLabels(place(of, NOTHING, width, 1))
         .filter((l) => l.block !== null)
         .map((l) => l.text);
     expect(texts(600).sort()).toEqual(['block1', 'block1', 'block2', 'block2', 'conv2', 'conv3']);
+    const parts = structuredClone(graph);
+    for (const block of parts.blocks) block.name = block.name.replace(/_block(.)/, ' ($1)');
+    expect(texts(600, parts).sort()).toEqual(['(1)', '(1)', '(2)', '(2)', 'conv2', 'conv3']);
     const labels = placeLabels(place(graph, NOTHING, 120, 1)).filter((l) => l.row === 0);
     expect(labels.filter((l) => l.block !== null)).toHaveLength(4); // marks at least
   });

@@ -130,10 +130,10 @@ export function isNamed(index: number, marked: number, step: number): boolean {
   );
 }
 
-/** conv2_block1 in conv2 is block1: what is around it says the rest. */
+/** conv2_block1 in conv2 is block1, and the part conv2 (2) is (2): what is around says the rest. */
 function withoutParent(name: string, parent: string | null): string {
   const rest = parent !== null && name.startsWith(parent) ? name.slice(parent.length) : '';
-  return /^[_./-]\w/.test(rest) ? rest.slice(1) : name;
+  return /^[_./ -][\w(]/.test(rest) ? rest.slice(1) : name;
 }
 
 /**
@@ -152,17 +152,25 @@ function importance(box: PlacedBox): number {
 
 /**
  * One way of shortening for all blocks of a model, so that their names stay comparable: not at
- * all; without what all share; or, where that does not fit either and still tells them apart, only
- * what follows the last separator.
+ * all; without what all share, but for its last word; without that too; or, where that does not fit
+ * either and still tells them apart, only what follows the last separator.
  */
 function shortener(blocks: readonly { name: string; room: number }[]): (name: string) => string {
   const fits = ({ room }: { room: number }, text: string): boolean =>
     text.length * LETTER_WIDTH + MARK_WIDTH <= room;
   if (blocks.every((block) => fits(block, block.name))) return (name) => name;
   const names = blocks.map((block) => block.name);
-  const shared = sharedBeginning(names);
-  const brief = (name: string): string => name.slice(shared) || name;
-  if (blocks.every((block) => fits(block, brief(block.name)))) return brief;
+  // What is a part of a block says so by its number alone.
+  const whole = names.filter((name) => !name.startsWith('('));
+  const shared = sharedBeginning(whole);
+  const words = shared && whole[0]!.slice(0, shared).search(/[^_./-]+[_./-]?$/);
+  const from = (start: number) => (name: string) =>
+    name.startsWith('(') ? name : name.slice(start) || name;
+  const brief = from(shared);
+  const way = [from(words), brief].find((one) =>
+    blocks.every((block) => fits(block, one(block.name))),
+  );
+  if (way) return way;
   const end = (name: string): string => name.split(/[_./-]/).at(-1) ?? name;
   // What follows the last separator may not tell them apart: conv2_block1, conv3_block1.
   return new Set(names.map(end)).size === new Set(names).size ? end : brief;
