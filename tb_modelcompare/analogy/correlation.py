@@ -122,7 +122,7 @@ def direction_correlation(
     ActivationError
         If a side is not a matrix of finite real numbers, if rows differ in number, if v has
         another length than the units of source, if there are fewer images than folds, or if
-        images of different numbers of rows are to be permuted.
+        images are to be permuted of which there are fewer than ten on average with as many rows.
     OptionError
         If an option has a value that it does not take, or groups are not given.
 

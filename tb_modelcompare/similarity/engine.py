@@ -47,12 +47,14 @@ from tb_modelcompare.similarity.significance import (
     MOST_PAIRS,
     Indices,
     Layers,
+    are_permuted_as_wholes,
     effective_rows_of_pairs,
     interval_of,
     null_of,
     one_position,
     permutations_of,
     resamples_of,
+    tables_of_images,
     taken_together,
 )
 
@@ -95,8 +97,10 @@ def compare(
     permutations, resamples : int
         How often images are permuted, for a null and p-values, and one of 20 blocks of them is
         left out, for an interval, at least 5 times. Each costs one comparison; 199 and 200 are
-        usual, and an interval from 20 is about as wide as one from 200. The null of more than
-        1,000 pairs is over one position of each image, which `warnings` says. A debiased measure
+        usual, and an interval from 20 is about as wide as one from 200. Images with different
+        numbers of rows are permuted among those with as many. Where there are fewer than ten on
+        average of each number, or more than 1,000 pairs, the null is over one position of each
+        image, which `warnings` says. A debiased measure
         has an interval of the value of the population where `resamples` is not 0; how large it is
         makes no difference there.
     level : float
@@ -135,8 +139,8 @@ def compare(
         If an option has a value that it does not take, or the measure has none of that name.
     ActivationError
         If a layer is not a matrix of finite real numbers, if rows differ in number or are too
-        few, or if the measure is not defined for a layer (constant on the probe); if images
-        to permute have different numbers of rows, or if layers of `untrained` are not b's.
+        few, if the measure is defined for no layer, if a layer is constant on the probe, or if
+        layers of `untrained` are not b's.
     ComparisonCancelled
 
     Examples
@@ -255,14 +259,21 @@ def assess(
     permuted: list[Matrix] = []
     resampled: list[Matrix] = []
     whole = null = _Part(a, b, comparison, image)
-    if permutations and comparison.values.size > MOST_PAIRS and not all_different(image):
-        null = _of_one_position(whole, measure, options, seed, settings_of(0))
-        note = (
-            f"Null, p-values and calibrated scores of {comparison.values.size:,} pairs are over "
-            f"one position of each image, {len(null.image):,} rows, where a biased measure is "
-            "higher than over all rows. Compare fewer layers for a null over all rows."
-        )
-        comparison = replace(comparison, warnings=(*comparison.warnings, note))
+    if permutations and not all_different(image):
+        as_wholes, many = are_permuted_as_wholes(image), comparison.values.size > MOST_PAIRS
+        if many or not as_wholes:
+            null = _of_one_position(whole, measure, options, seed, settings_of(0))
+            why = (
+                "Compare fewer layers for a null over all rows."
+                if as_wholes
+                else "Too few images have as many rows as others to be permuted as wholes."
+            )
+            note = (
+                f"Null, p-values and calibrated scores of {comparison.values.size:,} pairs are "
+                f"over one position of each image, {len(null.image):,} rows, where a biased "
+                f"measure is higher than over all rows. {why}"
+            )
+            comparison = replace(comparison, warnings=(*comparison.warnings, note))
 
     def known() -> Comparison:
         added: dict[str, Any] = {}
@@ -348,14 +359,16 @@ def null_means(
 ) -> tuple[Comparison, int | None]:
     """The mean of a measure when images of the second model are permuted, as a comparison.
 
-    Of linear CKA the mean over all orders, exactly and in no time; of others over so many,
-    whose number is the second of what is returned. Layers that do not vary are left out.
+    Of linear CKA the mean over all orders, exactly and in no time; of others, and where images
+    have different numbers of rows, over so many, whose number is the second of what is returned.
+    Layers that do not vary are left out.
     """
     plan = measure.plan()
-    if isinstance(plan, KernelPlan):
+    image = image_indices(groups, len(next(iter(a.values()))))
+    of_one_size = len(tables_of_images(image)) == 1
+    if isinstance(plan, KernelPlan) and (measure.debiased or of_one_size):
         xs, ys, notes = open_both(a, b, "drop")
         xs[0].require_rows(plan.least_rows, measure.title)
-        image = image_indices(groups, xs[0].rows)
         if measure.debiased:  # its mean over independent images is 0: that is what debiased says
             mean = np.zeros((len(xs), len(ys)))
         else:

@@ -24,7 +24,7 @@ from tb_modelcompare.similarity.activations import Array, Layer, Matrix, about_m
 from tb_modelcompare.similarity.hsic import Hsic, cka_of, kernel_hsic, off_diagonal_hsic, shares
 from tb_modelcompare.similarity.registry import KernelPlan
 from tb_modelcompare.similarity.settings import Settings
-from tb_modelcompare.similarity.significance import Indices, image_table
+from tb_modelcompare.similarity.significance import Indices, tables_of_images
 from tb_modelcompare.similarity.threads import spread
 
 
@@ -71,14 +71,9 @@ def mean_of_permutations(
 
     Permuted, an image meets each other equally often: of inner products of rows at positions p
     and q, those within an image meet only such, and those between images such. The layers' own
-    norms know no order.
-
-    Raises
-    ------
-    ActivationError
-        If images have different numbers of rows.
+    norms know no order. All images have as many rows.
     """
-    table = image_table(image)
+    (table,) = tables_of_images(image)
     images, positions = table.shape
     rows = table.size
     layers = xs if ys is xs else [*xs, *ys]

@@ -24,6 +24,9 @@ BLOCKS = 20
 """Blocks of images of which an interval leaves out one at a time."""
 MOST_PAIRS = 1000
 """Pairs of layers up to which the null is over all rows, beyond over one position an image."""
+LARGEST_STAYING = 0.1
+"""Share of the images that permutations may leave in place on average. An image in its place adds
+to the null what is related there, so that the null would be too high."""
 
 
 def null_of(permuted: Sequence[Matrix], true: Matrix, measure: Measure) -> dict[str, Matrix]:
@@ -132,32 +135,42 @@ def rows_by_image(image: Indices) -> list[Indices]:
     return np.split(order, np.flatnonzero(np.diff(image[order])) + 1)
 
 
-def image_table(image: Indices) -> Indices:
-    """Rows of each image, (images, positions).
+def tables_of_images(image: Indices) -> list[Indices]:
+    """Rows of each image, (images, rows), in a table for each number of rows that images have."""
+    rows = rows_by_image(image)
+    sizes = sorted({len(one) for one in rows})
+    return [np.stack([one for one in rows if len(one) == size]) for size in sizes]
+
+
+def are_permuted_as_wholes(image: Indices) -> bool:
+    """Whether permuting images among those with as many rows moves most of them: of each number
+    of rows, one image stays in its place on average."""
+    sizes = np.bincount(image)
+    return len(np.unique(sizes)) <= max(1.0, LARGEST_STAYING * len(sizes))
+
+
+def permutations_of(image: Indices, count: int, seed: int) -> Iterator[Indices]:
+    """Orders of rows in which whole images are permuted, among those with as many rows.
 
     Raises
     ------
     ActivationError
-        If images have different numbers of rows.
+        If too few images have as many rows as others.
     """
-    rows = rows_by_image(image)
-    if len({len(one) for one in rows}) > 1:
-        raise ActivationError(
-            "Images have different numbers of rows, so they cannot be permuted as wholes. Use "
-            "permutations=0, or sample the same number of positions in each image."
-        )
-    return np.stack(rows)
-
-
-def permutations_of(image: Indices, count: int, seed: int) -> Iterator[Indices]:
-    """Orders of rows in which whole images are permuted."""
     if not count:
         return
+    if not are_permuted_as_wholes(image):
+        raise ActivationError(
+            "Images have different numbers of rows, and too few have as many as others, so they "
+            "cannot be permuted as wholes. Use permutations=0, or sample the same number of "
+            "positions in each image."
+        )
     random = np.random.default_rng((seed, 0))
-    table = image_table(image)
+    tables = tables_of_images(image)
     for _ in range(count):
         order = np.empty(len(image), np.intp)
-        order[table.ravel()] = table[random.permutation(len(table))].ravel()
+        for table in tables:
+            order[table.ravel()] = table[random.permutation(len(table))].ravel()
         yield order
 
 

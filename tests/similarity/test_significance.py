@@ -234,8 +234,6 @@ def test_layers_left_out_as_constant_are_left_out_of_everything():
 
 def test_what_cannot_be_assessed():
     X, Y, _ = related(np.random.default_rng(7), 10)
-    with pytest.raises(ActivationError, match="different numbers of rows"):
-        compare({"x": X}, {"y": Y}, groups=[0, 0, 0, 1, 1, 2, 2, 3, 3, 3], permutations=1)
     with pytest.raises(ActivationError, match="groups has shape"):
         compare({"x": X}, {"y": Y}, groups=[0, 1], permutations=1)
     with pytest.raises(ActivationError, match="at least two images"):
@@ -257,3 +255,60 @@ def test_effective_rows():
     assert effective_rows(half, groups) == pytest.approx(1000 / (1 + 4 * 0.5), rel=0.1)
     assert effective_rows(half) == 1000
     assert effective_rows(np.ones((1000, 2)), groups) == 1000
+
+
+def of_sizes(sizes: np.ndarray) -> np.ndarray:
+    """Image of each row, of images with so many rows."""
+    return np.repeat(np.arange(len(sizes)), sizes)
+
+
+def test_images_of_different_sizes_are_permuted_among_those_of_one_size():
+    sizes = np.random.default_rng(0).permutation(np.repeat([1, 2, 5], [20, 13, 11]))
+    image = of_sizes(sizes)
+    for order in permutations_of(image, 5, seed=0):
+        assert sorted(order) == list(range(len(image)))
+        moved = image[order]
+        for one in range(len(sizes)):
+            (source,) = set(moved[image == one])  # rows of one image stay together, in order
+            assert (np.diff(order[image == one]) == 1).all()
+            assert sizes[source] == sizes[one]
+    with pytest.raises(ActivationError, match="different numbers of rows"):
+        next(permutations_of(of_sizes(np.arange(1, 40)), 1, seed=0))
+
+
+@pytest.mark.parametrize(("measure", "of_a_size"), [("linear_cka", 30), ("unbiased_linear_cka", 2)])
+def test_the_null_of_texts_of_different_lengths(measure, of_a_size):
+    """Related layers are found, and about 5 % of unrelated ones."""
+    lengths = np.repeat(np.arange(1, 60 // of_a_size + 1), of_a_size)
+    image = of_sizes(lengths)
+    found, noted = [], 0
+    for seed in range(24):
+        random = np.random.default_rng(seed)
+        text, rows = random.standard_normal((60, 3)), len(image)
+        # Texts are alike in all of their rows, and longer ones are stronger.
+        of_text = (text * np.sqrt(lengths)[:, None])[image]
+        x, y, z = (random.standard_normal((rows, 6)) for _ in range(3))
+        x[:, :3] += of_text
+        y[:, :3] += of_text
+        z[:, :3] += random.standard_normal((60, 3))[image]
+        result = compare(
+            {"x": x}, {"y": y, "z": z}, measure, groups=image, permutations=19, seed=seed
+        )
+        found.append(result.p_value[0] <= 0.05)
+        noted += any("one position of each image" in note for note in result.warnings)
+    related, unrelated = np.mean(found, axis=0)
+    assert related == 1.0
+    assert unrelated <= 0.25  # 5 % of 24; more than 6 have a probability of 1e-4
+    assert noted == (24 if of_a_size == 2 else 0)
+
+
+def test_the_mean_of_the_null_of_texts_of_different_lengths():
+    image = of_sizes(np.repeat([1, 3], [20, 20]))
+    random = np.random.default_rng(0)
+    a, b = ({"layer": random.standard_normal((80, 5))} for _ in range(2))
+    settings = Settings("auto", 2**28, None, None)
+    measure = MEASURES["linear_cka"]
+    found, count = null_means(a, b, measure, groups=image, permutations=9, settings=settings)
+    mean = compare(a, b, groups=image, permutations=9).null_mean
+    np.testing.assert_allclose(found.values, mean, rtol=1e-9)
+    assert count == 9
