@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import functools
 import hashlib
 import json
 import re
@@ -14,8 +13,14 @@ import msgspec
 from werkzeug.wrappers import Request, Response
 
 from tb_modelcompare.compare.crops import MAX_CROPS, MAX_PIXELS, crops_jpeg, strongest_crops
+from tb_modelcompare.compare.described import (
+    LayerInfo,
+    UnitInfo,
+    layer_graph,
+    layer_info,
+    unit_info,
+)
 from tb_modelcompare.compare.photos import cropped, shown_png
-from tb_modelcompare.compare.units import UnitStatistics, top_positions, unit_statistics
 from tb_modelcompare.compare.wire import (
     Listing,
     Measures,
@@ -27,12 +32,10 @@ from tb_modelcompare.compare.wire import (
     snapshot_info,
 )
 from tb_modelcompare.errors import PhotoError, RequestError, UnknownSnapshotError
-from tb_modelcompare.graph import LayerGraph
 from tb_modelcompare.log.snapshot import Snapshot
 from tb_modelcompare.server import query
 from tb_modelcompare.server.catalog import Contents
 from tb_modelcompare.server.guards import NotModified, respond, respond_json
-from tb_modelcompare.server.records import LayerInfo, LayerStatistics, TopImage, UnitInfo
 from tb_modelcompare.server.route import Route, Server
 
 
@@ -47,7 +50,7 @@ def snapshots(server: Server, request: Request) -> Response:
 def graph(server: Server, request: Request) -> Response:
     """The layer graph of a snapshot."""
     snapshot = server.snapshot(request)
-    return _tagged(request, snapshot.digest, lambda: _layer_graph(snapshot).to_json())
+    return _tagged(request, snapshot.digest, lambda: layer_graph(snapshot).to_json())
 
 
 def layer(server: Server, request: Request) -> Response:
@@ -55,27 +58,11 @@ def layer(server: Server, request: Request) -> Response:
     snapshot = server.snapshot(request)
     logged = snapshot.layer(query.text(request, "layer"))
 
-    def describe() -> LayerInfo:
-        layer_graph = _layer_graph(snapshot)
-        found = _statistics(snapshot, logged.name)
-        node = next((node for node in layer_graph.nodes if node.name == logged.name), None)
-        blocks = [block.name for block in layer_graph.blocks if logged.name in block.nodes]
-        return LayerInfo(
-            name=logged.name,
-            units=logged.units,
-            rows=logged.rows,
-            spatial=logged.spatial,
-            op=node.op if node else None,
-            block=blocks[-1] if blocks else None,  # the innermost comes last
-            stats=LayerStatistics(
-                mean=found.mean.tolist(),
-                max=found.max.tolist(),
-                active=found.active.tolist(),
-                selectivity=found.selectivity.tolist(),
-            ),
-        )
-
-    return _tagged(request, f"{snapshot.digest}-{logged.asset.path}", describe)
+    return _tagged(
+        request,
+        f"{snapshot.digest}-{logged.asset.path}",
+        lambda: layer_info(snapshot, logged.name),
+    )
 
 
 def unit(server: Server, request: Request) -> Response:
@@ -85,20 +72,12 @@ def unit(server: Server, request: Request) -> Response:
     number = query.integer(request, "unit", 0, logged.units - 1)
     limit = query.integer(request, "limit", 1, 100, 9)
 
-    def describe() -> UnitInfo:
-        top = top_positions(snapshot, server.catalog.probe(snapshot), logged.name, number, limit)
-        found = _statistics(snapshot, logged.name)
-        return UnitInfo(
-            top=msgspec.convert(top.positions, list[TopImage]),
-            tied=top.tied,
-            ranked_by=top.ranked_by,
-            mean=float(found.mean[number]),
-            max=float(found.max[number]),
-            active=float(found.active[number]),
-        )
-
     tag = f"{snapshot.digest}-{logged.asset.path}-{number}-{limit}"
-    return _tagged(request, tag, describe)
+    return _tagged(
+        request,
+        tag,
+        lambda: unit_info(snapshot, server.catalog.probe(snapshot), logged.name, number, limit),
+    )
 
 
 def probe_image(server: Server, request: Request) -> Response:
@@ -214,13 +193,3 @@ def _tagged(
     if request.if_none_match.contains_weak(name):
         return NotModified(content_type, f'"{name}"')
     return respond(request, make(), content_type, headers=[("ETag", f'"{name}"')])
-
-
-@functools.lru_cache(maxsize=32)
-def _layer_graph(snapshot: Snapshot) -> LayerGraph:
-    return snapshot.graph()
-
-
-@functools.lru_cache(maxsize=512)
-def _statistics(snapshot: Snapshot, layer: str) -> UnitStatistics:
-    return unit_statistics(snapshot.stored_activations(layer))
