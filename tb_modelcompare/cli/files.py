@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from tqdm import tqdm
+
+from tb_modelcompare.cli.text import printable
 from tb_modelcompare.errors import ModelCompareError
 
 BAR = "{desc} |{bar}| {percentage:3.0f} % {elapsed}"  # tqdm's
@@ -47,3 +52,15 @@ def output_directory(path: Path) -> Path:
     except OSError as error:
         raise OutputError(f"{path} cannot be made: {error.strerror}") from error
     return path
+
+
+@contextmanager
+def following(what: str) -> Iterator[Callable[[float, str], None]]:
+    """A bar on a terminal, as a function of the share done and of what is being done."""
+    with tqdm(total=1000, desc=what, bar_format=BAR, disable=None, leave=False) as bar:
+
+        def follow(share: float, message: str) -> None:
+            bar.set_description(printable(message or what), refresh=False)
+            bar.update(int(1000 * share) - bar.n)
+
+        yield follow

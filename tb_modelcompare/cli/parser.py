@@ -280,7 +280,8 @@ def _report(commands: Any) -> None:
         "similarity.report",
         "the tab's figure of two snapshots, interactive, in one HTML file",
         "Writes a page that shows the comparison as the tab does and needs nothing else: no "
-        "TensorBoard, no network. It holds the graphs and the similarities, no photos or weights.",
+        "TensorBoard, no network. It holds the graphs and the similarities, no weights, and "
+        "pictures only with --pictures.",
     )
     _snapshots(parser, "A", "B")
     _measure(parser)
@@ -290,6 +291,24 @@ def _report(commands: Any) -> None:
         "permute the images of B so often, and hatch the pairs that are not above this null; 19 "
         "are the fewest that tell",
     )
+    parser.add_argument(
+        "--pictures",
+        metavar="N",
+        nargs="?",
+        const=16,
+        type=count(1, 64),
+        help="hold pictures too: N units of each layer (default: %(const)s) with the parts of the "
+        "probe's images that excite them most, a caricature of one photo for each layer, and "
+        "renders of the best unit pairs of the strongest pairs of layers. It says first how much "
+        "that is, and draws what was not drawn before",
+    )
+    parser.add_argument(
+        "--photo",
+        metavar="IMAGE",
+        help="what the caricatures are of: a photo's file, or the name of a photo of the probe "
+        "(default: its first)",
+    )
+    _device(parser)
     parser.add_argument(
         "--out", type=path, metavar="FILE.html", required=True, help="the file to write"
     )
@@ -355,6 +374,10 @@ def _rendering(parser: Any, size: int, cossim_pow: int, *, of_photo: bool) -> No
     parser.add_argument(
         "--seed", metavar="N", type=count(0), default=0, help="of the first noise (default: 0)"
     )
+    _device(parser)
+
+
+def _device(parser: Any) -> None:
     parser.add_argument(
         "--device",
         metavar="DEVICE",

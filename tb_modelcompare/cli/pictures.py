@@ -7,16 +7,14 @@ from __future__ import annotations
 
 import argparse
 import csv
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from msgspec.structs import astuple
 from PIL import Image
-from tqdm import tqdm
 
-from tb_modelcompare.cli.files import BAR, output_directory
+from tb_modelcompare.cli.files import following, output_directory
 from tb_modelcompare.cli.text import csv_text, printable, table
 from tb_modelcompare.jobs.drawn import Drawn
 from tb_modelcompare.log.assets import slug
@@ -53,7 +51,7 @@ def analogies(arguments: argparse.Namespace) -> int:
     if arguments.residual_of is not None:
         name, layer = arguments.residual_of
         residual_of = open_snapshot(arguments.logdir, name).layer(layer)
-    with _bar("analogies") as follow:
+    with following("analogies") as follow:
         found = pictures.analogies(
             -unit if arguments.negative else unit,
             models,
@@ -81,7 +79,7 @@ def analogies(arguments: argparse.Namespace) -> int:
 def caricature(arguments: argparse.Namespace) -> int:
     """Render a photo as the layers see it."""
     snapshot = open_snapshot(arguments.logdir, arguments.a)
-    with _bar("caricatures") as follow:
+    with following("caricatures") as follow:
         found = pictures.caricatures(
             snapshot,
             arguments.image,
@@ -101,17 +99,6 @@ def caricature(arguments: argparse.Namespace) -> int:
 def _rendering(arguments: argparse.Namespace) -> dict[str, Any]:
     names = ("size", "steps", "seed", "cossim_pow", "device")
     return {name: getattr(arguments, name) for name in names}
-
-
-@contextmanager
-def _bar(what: str) -> Iterator[pictures.Follow]:
-    with tqdm(total=1000, desc=what, bar_format=BAR, disable=None, leave=False) as bar:
-
-        def follow(share: float, message: str) -> None:
-            bar.set_description(printable(message or what), refresh=False)
-            bar.update(int(1000 * share) - bar.n)
-
-        yield follow
 
 
 def _words(name: str) -> str:

@@ -5,19 +5,23 @@ from __future__ import annotations
 import argparse
 import csv
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
-from tb_modelcompare.cli.files import BAR, output_file
+from tb_modelcompare.cli.files import BAR, following, output_file
 from tb_modelcompare.cli.heat_map import heat_map
-from tb_modelcompare.cli.text import complain, csv_text, printable, table
+from tb_modelcompare.cli.text import complain, csv_text, printable, say, table
 from tb_modelcompare.compare.layers import chosen_layers, one_for_each
+from tb_modelcompare.compare.named_photo import named_photo
+from tb_modelcompare.errors import OptionError
 from tb_modelcompare.kept_comparisons import Wanted, kept_comparison, make_comparison
 from tb_modelcompare.log.reader import open_snapshot
 from tb_modelcompare.log.same_probe import require_same_probe
 from tb_modelcompare.log.snapshot import Snapshot
 from tb_modelcompare.report import report_html
+from tb_modelcompare.report.pictures import held_pictures, plan_pictures
 from tb_modelcompare.similarity import MEASURES, Comparison, Measure
 from tb_modelcompare.similarity.inputs import find_measure
 
@@ -69,10 +73,25 @@ def report(arguments: argparse.Namespace) -> int:
     """Write the comparison as a page."""
     measure, a, b = _opened(arguments)
     layers = _layers(arguments.layers, a, b)
+    if arguments.photo is not None and arguments.pictures is None:
+        raise OptionError("--photo is of caricatures, which a report has with --pictures")
+    photo = None
+    if arguments.pictures is not None and a.probe_record.is_of_images:
+        photo = named_photo(a, 0 if arguments.photo is None else arguments.photo)
+    elif arguments.photo is not None:
+        raise OptionError("--photo: the probe holds arrays and no images; leave it out")
     wanted = Wanted(a, b, measure.name, arguments.permutations, layers=layers)
     file = output_file(arguments.out)
     assert file is not None
-    file.write_text(report_html(a, b, _compared(wanted)), encoding="utf-8")
+    comparison = _compared(wanted)
+    held: dict[str, Any] = {}
+    if arguments.pictures is not None:
+        plan = plan_pictures(a, b, comparison, arguments.pictures, photo)
+        say(plan.about())
+        with following("pictures") as follow:
+            held = held_pictures(plan, arguments.device, follow)
+    page = report_html(a, b, comparison, held.pop("caricatures", None), held or None)
+    file.write_text(page, encoding="utf-8")
     print(printable(str(file)))
     return 0
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,16 +44,34 @@ def draw_now(task: Task, device: str, follow: Callable[[float, str], None]) -> l
     JobFailedError
         If the worker did not finish.
     """
+    (drawn,) = draw_all([task], device, follow)
+    return drawn
+
+
+def draw_all(
+    tasks: Sequence[Task], device: str, follow: Callable[[float, str], None]
+) -> list[list[Drawn]]:
+    """Run tasks of pictures one after the other in one worker, as `draw_now` runs one.
+
+    Raises
+    ------
+    JobFailedError
+        If the worker did not finish.
+    """
     queue = JobQueue(ResultCache(), {RENDERS: (local_executor, 1)}, device=device)
-    try:
+
+    def draw(at: int, task: Task) -> list[Drawn]:
         status = queue.submit(task)
         while status.state.active:
             time.sleep(_POLL_SECONDS)
             status = queue.status(task.key)
-            follow(status.fraction, status.message)
+            follow((at + status.fraction) / len(tasks), status.message)
         if status.state is not State.DONE:
             raise _failure(status.error or NamedError("JobFailedError", status.message))
         return [Drawn(item, _picture(queue, task.key, item)) for item in status.items]
+
+    try:
+        return [draw(at, task) for at, task in enumerate(tasks)]
     finally:
         queue.close()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,17 +85,26 @@ def content(inputs: Inputs) -> dict[str, Any]:
 
 def run(inputs: Inputs, workplace: Workplace) -> Result:
     """Correlate the units, then the distances between images."""
+    job = workplace.progress
+
+    def follow(share: float, message: str) -> None:
+        job.check()
+        job.publish(share, message, force=True)
+
+    return pair_details(inputs, follow)
+
+
+def pair_details(inputs: Inputs, follow: Callable[[float, str], None]) -> Result:
+    """What there is in the two layers; `follow` hears the share done and what is being done."""
     from tb_modelcompare.analogy.unit_pairs import best_unit_pairs
     from tb_modelcompare.similarity.agreement import LEAST_IMAGES, image_agreement
 
-    job = workplace.progress
-    job.publish(0.0, "reading activations", force=True)
+    follow(0.0, "reading activations")
     layers = read_layers(inputs.a, [inputs.layer_a], inputs.b, [inputs.layer_b])
     x, y = layers.a[inputs.layer_a], layers.b[inputs.layer_b]
-    job.publish(0.2, "best unit pairs", force=True)
+    follow(0.2, "best unit pairs")
     pairs = best_unit_pairs(x, y, UNIT_PAIRS)
-    job.check()
-    job.publish(0.6, "images on which they agree", force=True)
+    follow(0.6, "images on which they agree")
     images = np.unique(layers.images)
     few = len(images) < LEAST_IMAGES
     agreement = np.empty(0) if few else image_agreement(x, y, layers.images)

@@ -6,19 +6,18 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from tb_modelcompare.analogy.correlation import MEANING
-from tb_modelcompare.cache.results import ResultCache
 from tb_modelcompare.capture.contract import LayerFilter
-from tb_modelcompare.compare.best_photos import about_ties, best_photos, rgb_bytes
+from tb_modelcompare.compare.best_photos import about_ties, best_photos
 from tb_modelcompare.compare.layers import chosen_layers, one_for_each
-from tb_modelcompare.compare.photos import decode_photo, keep_photo
+from tb_modelcompare.compare.named_photo import named_photo
 from tb_modelcompare.compare.units import top_positions_along
-from tb_modelcompare.errors import ActivationError, OptionError, PhotoError, ProbeError, nearest
+from tb_modelcompare.errors import ActivationError, OptionError
 from tb_modelcompare.errors.checks import one_of
 from tb_modelcompare.jobs.drawn import Drawn, Picture, draw_now
 from tb_modelcompare.jobs.registry import task_from_request
@@ -342,60 +341,24 @@ def caricatures(
         If an option has a value that it does not take, or there would be more than 256 pictures.
     """
     snapshot = opened(model)
-    name, pixels, asked = _photo(snapshot, image)
+    photo = named_photo(snapshot, image)
     request = {
         "kind": "caricatures",
         "snapshot": snapshot.id,
         "layers": None if layers is None else [*chosen_layers(snapshot, layers)],
-        **asked,
+        **photo.asked,
         **{"size": size, "steps": steps, "seed": seed, "cossim_pow": cossim_pow},
     }
     task = task_from_request(request, _finder([snapshot]))
     with _following(progress, "caricatures") as follow:
         drawn = draw_now(task, device, follow)
-    return Caricatures(snapshot, name, enlarged(pixels, size), tuple(drawn))
+    return Caricatures(snapshot, photo.name, enlarged(photo.pixels, size), tuple(drawn))
 
 
 def model_names(models: Sequence[Snapshot]) -> list[str]:
     """Names of snapshots that tell them apart: of runs where these differ, else their ids."""
     runs = [model.run for model in models]
     return runs if len(set(runs)) == len(runs) and "." not in runs else [m.id for m in models]
-
-
-def _photo(
-    snapshot: Snapshot, image: str | Path | int | npt.NDArray[np.uint8]
-) -> tuple[str, Picture, dict[str, Any]]:
-    """Name and pixels of an image, and how a request names it."""
-    probe = snapshot.probe()
-    if isinstance(image, str) and image in probe.names:
-        image = probe.names.index(image)
-    if isinstance(image, int | np.integer) and not isinstance(image, bool):
-        if not 0 <= image < len(probe):
-            raise ProbeError(f"the probe has no image {image}; it has 0 to {len(probe) - 1}")
-        number = int(image)
-        return probe.names[number], rgb_bytes(probe.images[number]), {"image": number}
-    if isinstance(image, str | Path):
-        name, pixels = Path(image).name, _decoded(Path(image), probe.names)
-    else:
-        name, pixels = "the photo", np.asarray(image)
-        if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8:
-            raise PhotoError(
-                f"the photo is {pixels.dtype} {pixels.shape}; give an array (height, width, 3) of "
-                "uint8, a file, or the name or number of an image of the probe"
-            )
-    return name, pixels, {"photo": keep_photo(ResultCache(), pixels)}
-
-
-def _decoded(path: Path, names: Sequence[str]) -> Picture:
-    if not path.exists():
-        raise ProbeError(
-            f"{str(path)!r} is neither a file nor the name of a photo of the probe; "
-            f"{nearest(str(path), tuple(names))}"
-        )
-    try:
-        return decode_photo(path.read_bytes())
-    except (OSError, PhotoError) as error:
-        raise PhotoError(f"{path}: {error}") from error
 
 
 def _finder(snapshots: Sequence[Snapshot]) -> Callable[[str], Snapshot]:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from command_line import COMMAND, Run, write_logs
 from once import made_once
+from rendered import models  # noqa: F401
 
 from tb_modelcompare.cli import main
 

@@ -15,6 +15,18 @@ import type {
 
 /** The type of error where no server answers. */
 export const UNREACHABLE = 'Unreachable';
+/** The type of error where a report does not have what is asked for, which it says in a sentence. */
+export const NOT_HELD = 'NotInThisReport';
+
+/** What of units and pictures came with the data. */
+export interface Held {
+  /** Sentences on what there is, and on what there is not. */
+  notes: readonly string[];
+  /** The units of a layer, those first that are shared most. */
+  units: (snapshot: string, layer: string) => readonly number[];
+  /** The layers in which the analogies of a unit are. */
+  analogies: (snapshot: string, layer: string, unit: number) => readonly string[];
+}
 
 /**
  * Where the tab reads from: a TensorBoard that runs, or a report's own inlined data.
@@ -25,6 +37,8 @@ export interface Source {
   readonly live: boolean;
   /** The pair to open on, where the data is of one pair. */
   readonly opening?: Record<'a' | 'b', string>;
+  /** Where the data is a report with pictures. */
+  readonly held?: Held;
   /** What a route that only reads answers; `Answers` has all of them. */
   read<R extends keyof Answers>(
     route: R,

@@ -85,6 +85,7 @@ function marks(x: number, y: number, field: Shown['field'], spot: Shown['spot'])
 }
 
 async function asData(address: string): Promise<string> {
+  if (address.startsWith('data:')) return address;
   const response = await fetch(address);
   if (!response.ok) throw new Error(`the server no longer has ${address}`);
   const blob = await response.blob();

@@ -1,4 +1,4 @@
-"""The tab's figure of one comparison in one file, for a supplement or a pull request."""
+"""The page of a report: the tab's code around the data of one comparison."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import html
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -29,7 +30,7 @@ from tb_modelcompare.similarity import MEASURES, Comparison
 
 Caricatures = Mapping[str, Mapping[str, str]]
 
-_BUNDLE = Path(__file__).parent / "static" / "report"
+_BUNDLE = Path(__file__).parent.parent / "static" / "report"
 
 
 class BundleMissingError(ModelCompareError):
@@ -37,12 +38,16 @@ class BundleMissingError(ModelCompareError):
 
 
 def report_html(
-    a: Snapshot, b: Snapshot, comparison: Comparison, caricatures: Caricatures | None = None
+    a: Snapshot,
+    b: Snapshot,
+    comparison: Comparison,
+    caricatures: Caricatures | None = None,
+    pictures: Mapping[str, Any] | None = None,
 ) -> str:
     """A page that shows `comparison` of `a` and `b` as the tab does, and needs nothing else.
 
     It asks for nothing over the network, which its content security policy enforces. Only
-    the graphs and the matrix are in it: no activations, photos or weights.
+    the graphs, the matrix and these pictures are in it: no activations or weights.
 
     Parameters
     ----------
@@ -53,6 +58,8 @@ def report_html(
         above their null are hatched.
     caricatures : mapping, optional
         Addresses of pictures by snapshot id and layer, which are shown beside the pointer.
+    pictures : mapping, optional
+        Of units, pairs and analogies, as `report.pictures.held_pictures` gives them.
 
     Raises
     ------
@@ -71,6 +78,7 @@ def report_html(
         comparison.values,
         caricatures,
         p_values=comparison.p_value,
+        pictures=pictures,
     )
 
 
@@ -83,6 +91,7 @@ def figure_html(
     caricatures: Caricatures | None = None,
     *,
     p_values: npt.NDArray[np.float64] | None = None,
+    pictures: Mapping[str, Any] | None = None,
 ) -> str:
     """The page of `report_html` around any matrix, of a measure of ours or not.
 
@@ -98,6 +107,8 @@ def figure_html(
         As for `report_html`.
     p_values : array (layers of a, layers of b), optional
         How often permuted images give as much; pairs above 0.05 are hatched.
+    pictures : mapping, optional
+        As for `report_html`.
 
     Raises
     ------
@@ -118,6 +129,7 @@ def figure_html(
             "p_values": None if p_values is None else _float64(p_values),
         },
         "caricatures": caricatures or {},
+        "pictures": pictures,
     }
     text = json.dumps(msgspec.to_builtins(data), separators=(",", ":"), allow_nan=False)
     return page(f"{a.id} and {b.id}: {measure.title}", text)
