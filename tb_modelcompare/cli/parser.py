@@ -354,7 +354,7 @@ def _rendering(parser: Any, size: int, cossim_pow: int, *, of_photo: bool) -> No
         type=count(1) if of_photo else count_or("auto", 1),
         default=size,
         help="height and width of a picture (default: %(default)s)"
-        + ("" if of_photo else "; auto: 192, and layers near the input are drawn at 96"),
+        + ("" if of_photo else "; auto: 96, 192 or 384, by what a layer sees"),
     )
     parser.add_argument(
         "--steps",

@@ -9,16 +9,19 @@ import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Annotated, Any, Literal
 
 import msgspec
 
 from tb_modelcompare.cache.results import ResultCache
+from tb_modelcompare.compare.photos import decode_photo
 from tb_modelcompare.errors import ActivationError, RequestError
 from tb_modelcompare.jobs.kind import FindSnapshot, Kind, LayerName, SnapshotId, result_key
 from tb_modelcompare.jobs.kind import Request as AnyRequest
 from tb_modelcompare.jobs.pictures import (
+    MAX_SIZE,
     PREVIEW_STEPS,
     SKETCH_STEPS,
     UNIT_SIZE,
@@ -41,7 +44,7 @@ from tb_modelcompare.jobs.pictures import (
 )
 from tb_modelcompare.jobs.regression import Answer, Regression, Vector, recall_prediction
 from tb_modelcompare.jobs.runtime.progress import Progress
-from tb_modelcompare.jobs.runtime.records import RENDERS, JobItem
+from tb_modelcompare.jobs.runtime.records import PICTURE, RENDERS, JobItem
 from tb_modelcompare.jobs.runtime.work import Workplace
 from tb_modelcompare.log.same_probe import require_same_probe
 from tb_modelcompare.log.snapshot import Snapshot
@@ -122,7 +125,8 @@ class Inputs:
     """What is drawn.
 
     The first layer of `strip` is the source. `direction` has pairs (unit, weight), `predictions`
-    the key of the predicted direction in each layer.
+    the key of the predicted direction in each layer, `renderings` how each picture is drawn, and
+    `smaller` the keys of smaller pictures that it can continue from, the largest first.
     """
 
     strip: Strip
@@ -130,7 +134,8 @@ class Inputs:
     answer: Answer
     residual_of: tuple[Snapshot, str] | None
     predictions: list[str]
-    rendering: Rendering
+    renderings: list[Rendering]
+    smaller: list[list[str]]
     items: list[JobItem]
 
 
@@ -143,6 +148,9 @@ class Result(msgspec.Struct):
 def prepare(request: Request, find: FindSnapshot) -> Inputs:
     """The direction and all layers, checked."""
     source = find(request.a)
+    # TensorBoard starts sooner without the renderer, which most requests do not need.
+    from tb_modelcompare.render.plan import former_sizes
+
     layer = source.layer(request.layer)
     direction = _direction(request, layer.units)
     removed = request.residual_of
@@ -154,20 +162,28 @@ def prepare(request: Request, find: FindSnapshot) -> Inputs:
         strip.add(snapshot, layers_to_render(target.layers, snapshot))
     require_renderable(strip.layers)
 
-    rendering = Rendering(request.size, request.steps, request.seed, request.cossim_pow)
     answer = request.answer
     of = _source(source, layer.name, direction, residual_of)
     predictions = [
         result_key("prediction", {**of, "answer": answer, "target": [snapshot.digest, name]})
         for snapshot, name in strip.layers
     ]
-    pictures = [
-        picture_key(snapshot, name, {**of, "answer": answer if i > 0 else None}, rendering)
-        for i, (snapshot, name) in enumerate(strip.layers)
+    renderings = [
+        Rendering(_size(request, one, name), request.steps, request.seed, request.cossim_pow)
+        for one, name in strip.layers
+    ]
+
+    def key(i: int, rendering: Rendering) -> str:
+        return picture_key(*strip.layers[i], {**of, "answer": answer if i > 0 else None}, rendering)
+
+    pictures = [key(i, rendering) for i, rendering in enumerate(renderings)]
+    smaller = [
+        [key(i, replace(one, size=size)) for size in former_sizes(one.size)]
+        for i, one in enumerate(renderings)
     ]
     items = items_of_strip(strip, pictures, "analogy")
     items[0].role = "source" if residual_of is None else "difference"
-    return Inputs(strip, direction, answer, residual_of, predictions, rendering, items)
+    return Inputs(strip, direction, answer, residual_of, predictions, renderings, smaller, items)
 
 
 def _source(
@@ -207,7 +223,7 @@ def recall(inputs: Inputs, cache: ResultCache) -> None:
             else recall_prediction(item, inputs.predictions[i], cache)
         )
         if known:
-            recall_picture(item, inputs.rendering.steps, cache)
+            recall_picture(item, inputs.renderings[i].steps, cache)
 
 
 def content(inputs: Inputs) -> dict[str, Any]:
@@ -222,7 +238,8 @@ def run(inputs: Inputs, workplace: Workplace) -> Result:
     them once the first analogies are there. Regressions begin when there is something to see, and
     stay ahead of the pictures of their layers.
     """
-    strip, rendering, job = inputs.strip, inputs.rendering, workplace.progress
+    strip, job, cache = inputs.strip, workplace.progress, workplace.cache
+    rendering = inputs.renderings[0]
     items = job.items = inputs.items
     regression = Regression.of(
         strip.layers,
@@ -234,20 +251,29 @@ def run(inputs: Inputs, workplace: Workplace) -> Result:
     )
     directions = {0: regression.direction}
 
-    def render(batch: Sequence[int], steps: int, callbacks: dict[str, Any]) -> list[Pixels]:
-        from tb_modelcompare.render import FrozenModel, render_directions
+    def render(
+        batch: Sequence[int], steps: int, callbacks: dict[str, Any], largest: int = MAX_SIZE
+    ) -> list[Pixels]:
+        from tb_modelcompare.render import FrozenModel, render_directions_at
 
-        drawn = render_directions(
+        sizes = [min(inputs.renderings[i].size, largest) for i in batch]
+        smaller = {
+            k: decode_photo(content)
+            for k, i in enumerate(batch)
+            if sizes[k] == inputs.renderings[i].size
+            and (content := _first(cache, inputs.smaller[i])) is not None
+        }
+        return render_directions_at(
             FrozenModel.from_snapshot(strip.layers[batch[0]][0]),
             [(items[i].layer, directions[i]) for i in batch],
-            size=rendering.size,
+            sizes,
+            smaller=smaller,
             steps=steps,
             seed=rendering.seed,
             cossim_pow=rendering.cossim_pow,
             preview_steps=PREVIEW_STEPS,
             **callbacks,
         )
-        return [*drawn]
 
     def measure(batch: Sequence[int], images: Sequence[Pixels]) -> list[float]:
         from tb_modelcompare.compare.strength import share_of_weaker_images
@@ -261,14 +287,14 @@ def run(inputs: Inputs, workplace: Workplace) -> Result:
             for (layer, direction), activity in zip(along, activities, strict=True)
         ]
 
-    recall(inputs, workplace.cache)
-    recall_picture(items[0], rendering.steps, workplace.cache)  # of a residual direction too
+    recall(inputs, cache)
+    recall_picture(items[0], rendering.steps, cache)  # of a residual direction too
     batches = strip.batches()
     seen = threading.Event()
     with _one_thread(seen) as thread:
         predictions = [thread.submit(regression.directions, batch) for batch in batches]
         if batches and rendering.steps > SKETCH_STEPS:
-            sketch(workplace, 0, render, seen)
+            sketch(workplace, 0, partial(render, largest=UNIT_SIZE), seen)
         else:
             draw(workplace, [0], rendering.steps, render, measure)
         seen.set()  # if it was not drawn now
@@ -277,6 +303,20 @@ def run(inputs: Inputs, workplace: Workplace) -> Result:
             draw(workplace, batch, rendering.steps, render, measure)
             draw(workplace, [0], rendering.steps, render, measure)  # only sketched so far
     return Result(items)
+
+
+def _size(request: Request, snapshot: Snapshot, layer: str) -> int:
+    """Pixels of a side of the picture of that layer."""
+    if request.size != "auto":
+        return request.size
+    from tb_modelcompare.render.plan import auto_size
+
+    return auto_size(snapshot.layer(layer).receptive_field)
+
+
+def _first(cache: ResultCache, keys: Sequence[str]) -> bytes | None:
+    """The first of these pictures that is known."""
+    return next((found for key in keys if (found := cache.read(key, PICTURE)) is not None), None)
 
 
 def _direction(request: Request, units: int) -> list[tuple[int, float]]:

@@ -29,7 +29,7 @@ from tb_modelcompare.log.snapshot import Snapshot
 from tb_modelcompare.tensorflow_setup.quiet_import import import_tensorflow
 
 MAX_PICTURES = 256
-UNIT_SIZE, CARICATURE_SIZE = 96, 224
+UNIT_SIZE, CARICATURE_SIZE, MAX_SIZE = 96, 224, 512
 RECOGNISABLE_STEPS = 16
 SKETCH_STEPS = 32
 PREVIEW_STEPS = (8, 16, 32, 64, 128, 256, 512, 1024)
@@ -39,12 +39,12 @@ PREVIEW_STEPS = (8, 16, 32, 64, 128, 256, 512, 1024)
 _BATCH = 12
 FIRST_BATCH = 4
 
-Size = Annotated[int, msgspec.Meta(ge=32, le=512, description="pixels of the longer side")]
+Size = Annotated[int, msgspec.Meta(ge=32, le=MAX_SIZE, description="pixels of the longer side")]
 AnySize = Annotated[
     Size | Literal["auto"],
     msgspec.Meta(
-        description='pixels of the longer side, or "auto": coarse layers are drawn at 192 pixels, '
-        "others at 96, and all shown at 192"
+        description='pixels of the longer side, or "auto": 96, 192 or 384 for each layer, by how '
+        "far apart its positions are and how much they see"
     ),
 ]
 Steps = Annotated[int, msgspec.Meta(ge=1, le=4096, description="steps of the optimisation")]
@@ -69,9 +69,9 @@ Measure = Callable[[Sequence[int], Sequence[Pixels]], Sequence[float]]
 
 @dataclass(frozen=True)
 class Rendering:
-    """How pictures are drawn: pixels of the longer side, steps, seed, and power of the cosine."""
+    """How a picture is drawn: pixels of the longer side, steps, seed, and power of the cosine."""
 
-    size: int | Literal["auto"]
+    size: int
     steps: int
     seed: int
     cossim_pow: float
@@ -268,7 +268,8 @@ def _rendered(
     def on_images(step: int, images: dict[int, Pixels]) -> None:
         for k, image in images.items():
             item = job.items[wanted[k]]
-            item.image, item.step = f"{item.key}-{step}.png", step
+            # Steps at larger sizes come on top of those that were asked for.
+            item.image, item.step = f"{item.key}-{step}.png", min(step, steps)
             (job.directory / item.image).write_bytes(encoded_png(image))
         job.publish(job.fraction, job.message, force=True)
         if seen is not None and step >= RECOGNISABLE_STEPS:

@@ -53,9 +53,9 @@ def prepare(request: Request, find: FindSnapshot) -> Inputs:
 def run(inputs: Inputs, device: str) -> None:
     """Compile the programs that draw the layers, so that the first pictures come sooner."""
     prepare_renderer(device)
-    from tb_modelcompare.render import FrozenModel, render_directions
+    from tb_modelcompare.render import FrozenModel, render_directions_at
 
     for group in inputs.groups:
         directions = [(layer, np.ones(snapshot.layer(layer).units)) for snapshot, layer in group]
         model = FrozenModel.from_snapshot(group[0][0])
-        render_directions(model, directions, size=UNIT_SIZE, steps=1)
+        render_directions_at(model, directions, [UNIT_SIZE] * len(directions), steps=1)

@@ -25,7 +25,6 @@ from tb_modelcompare.log.direction import Direction
 from tb_modelcompare.log.layer import Layer
 from tb_modelcompare.log.opening import Named, opened
 from tb_modelcompare.log.snapshot import Snapshot
-from tb_modelcompare.render.plan import AUTO_SIZE
 from tb_modelcompare.render.sheet import Cell, Row, Sheet, enlarged, short_names
 from tb_modelcompare.tensorflow_setup.device import DEFAULT_DEVICE
 
@@ -213,10 +212,10 @@ def analogies(
         ``snapshot.layer(name)``: draw the residual direction, which is the unit without what this
         layer has of it.
     size : int or "auto"
-        Pixels of a picture's side, from 32 to 512. "auto" draws layers whose positions are at
-        least 8 pixels apart at 192 pixels, others at 96, and shows all at 192.
+        Pixels of a picture's side, from 32 to 512. "auto" is 96, 192 or 384 for each layer, by how
+        far apart its positions are and how much they see.
     steps : int
-        Of optimisation; more is sharper.
+        Of optimisation; more is sharper. Pictures of 192 pixels and more take some on top of them.
     seed : int
         Of the first noise.
     cossim_pow : float
@@ -275,12 +274,13 @@ def analogies(
     with _following(progress, "analogies") as follow:
         drawn = draw_now(task, device, follow)
     probe = own.probe()
+    largest = max((len(one.picture) for one in drawn if one.picture is not None), default=96)
     top = top_positions_along(unit, probe, PHOTOS)
     return Analogies(
         unit,
         tuple(given[i] for i in order),
         tuple(drawn),
-        tuple(best_photos(probe, top, size=AUTO_SIZE if size == "auto" else size)),
+        tuple(best_photos(probe, top, size=largest)),
         (MEANING[answer], *about_ties(top)),
     )
 

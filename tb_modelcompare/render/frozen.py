@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from tb_modelcompare.capture.receptive import ReceptiveField
 from tb_modelcompare.errors import CorruptSnapshotError, MissingAssetError, NotRenderableError
 from tb_modelcompare.graph.graph_def import graph_def_class
 from tb_modelcompare.graph.inline import inlined
@@ -76,6 +77,8 @@ class FrozenModel:
         From a layer's name to its output tensor.
     preprocessing : Preprocessing
         From RGB (or grey) in [0, 1] to what the placeholder wants.
+    receptive_fields : mapping
+        What the positions of a layer see, of layers of which it was logged.
     """
 
     path: Path
@@ -84,6 +87,7 @@ class FrozenModel:
     input_shape: tuple[int | None, int | None, int]
     tensors: Mapping[str, str]
     preprocessing: Preprocessing
+    receptive_fields: Mapping[str, ReceptiveField] = field(default_factory=dict)
 
     @classmethod
     def from_snapshot(cls, snapshot: Snapshot) -> FrozenModel:
@@ -108,6 +112,11 @@ class FrozenModel:
             input_shape=(height, width, channels),
             tensors=dict(frozen["tensors"]),
             preprocessing=snapshot.preprocessing or Preprocessing(),
+            receptive_fields={
+                one.name: one.receptive_field
+                for one in snapshot.layers
+                if one.receptive_field is not None
+            },
         )
 
     def tensor(self, layer: str) -> str:

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from tb_modelcompare.errors import ActivationError, LimitError
-from tb_modelcompare.probe.preprocessing import unit_range
 from tb_modelcompare.render import resize
 from tb_modelcompare.render.frozen import FrozenModel, pruned_graph, subgraph
 from tb_modelcompare.render.plan import (
-    AUTO_SIZE,
-    MAX_SIZE,
     LayerBatch,
     SizedLayer,
     Stage,
@@ -28,13 +24,10 @@ from tb_modelcompare.render.plan import (
 from tb_modelcompare.render.program import Objective, Program, Recipe, random_warps
 from tb_modelcompare.render.simplify import simplified
 
+Pixels = npt.NDArray[np.uint8]
 OnStep = Callable[[int, int], None]
-OnImages = Callable[[int, dict[int, npt.NDArray[np.uint8]]], None]
+OnImages = Callable[[int, dict[int, Pixels]], None]
 Cancelled = Callable[[], bool]
-
-DEFAULT_PREVIEW_STEPS = (16, 32, 64, 128, 256)
-MAX_STEPS = 4096
-MAX_RENDERS = 1024
 
 # Programs kept compiled between jobs, and the most that one job interleaves: so many, and
 # fewer where the model is large, as each program holds its weights.
@@ -51,7 +44,7 @@ class RenderCancelled(Exception):  # noqa: N818 (a request, not an error)
 
 
 @dataclass(frozen=True)
-class _Watch:
+class Watch:
     """What the caller wants to hear of."""
 
     preview_steps: Sequence[int]
@@ -64,182 +57,11 @@ class _Watch:
             raise RenderCancelled
 
 
-def render_directions(
-    model: FrozenModel,
-    directions: Sequence[tuple[str, npt.ArrayLike]],
-    *,
-    size: int | Literal["auto"] = 96,
-    steps: int = 128,
-    seed: int = 0,
-    cossim_pow: float = 0.0,
-    preview_steps: Sequence[int] = DEFAULT_PREVIEW_STEPS,
-    on_step: OnStep | None = None,
-    on_images: OnImages | None = None,
-    cancelled: Cancelled | None = None,
-) -> npt.NDArray[np.uint8]:
-    """Pictures that each excite one direction of one layer.
-
-    The objective is lucid's `direction`: the mean over the layer's positions of the dot product
-    with the direction, times the cosine to the power of `cossim_pow`. Pictures of one job, and
-    of jobs with the same seed, start from the same noise.
-
-    Parameters
-    ----------
-    model : FrozenModel
-    directions : sequence of (layer, array (units,))
-        A unit is a one-hot direction; only the direction counts, not its length.
-    size : int or "auto"
-        Height and width of the pictures. Layers behind a head of fixed input size are
-        computed at the model's own size and shown at this one. Pictures of 192 and more begin
-        small and are enlarged on the way. "auto" draws layers whose positions are at least 8
-        pixels apart at 192, others at 96, and shows all at 192.
-    steps : int
-        Of all sizes together.
-    seed : int
-        The same seed gives the same pictures, bit for bit on one machine.
-    cossim_pow : float
-        0 asks for much of the direction; 1 to 4 also for little else.
-    preview_steps : sequence of int
-        After which steps `on_images` gets the pictures so far.
-    on_step : callable (done, total), optional
-        Called after every step of every batch of layers that are optimised together.
-    on_images : callable (step, {index: picture}), optional
-        Called for every batch of layers that reached `step`, with its pictures.
-    cancelled : callable, optional
-        Asked before every step.
-
-    Returns
-    -------
-    array (directions, size, size, 3) uint8
-
-    Raises
-    ------
-    NotRenderableError
-        The graph holds an op that we do not run, or a layer that cannot be rendered.
-    ActivationError
-        A direction has not its layer's number of units, is zero, or not finite.
-    LimitError
-        Too many directions or steps, or too large a size.
-    RenderCancelled
-        `cancelled` returned true.
-    """
-    side = AUTO_SIZE if size == "auto" else size
-    _check_bounds(len(directions), side, steps)
-    watch = _Watch(preview_steps, on_step, on_images, cancelled)
-    layers = [layer for layer, _ in directions]
-
-    def target(i: int, layer: SizedLayer) -> npt.NDArray[np.float32]:
-        return _unit_vector(layer, directions[i][1])
-
-    enlarged: Literal["all", "coarse"] = "coarse" if size == "auto" else "all"
-    job = _Job(model, layers, "direction", cossim_pow, target, (side, side), steps, seed, enlarged)
-    with _rendering:
-        return _render(job, watch)
-
-
-def render_caricatures(
-    model: FrozenModel,
-    image: npt.NDArray[Any],
-    layers: Sequence[str],
-    *,
-    size: int = 224,
-    steps: int = 128,
-    seed: int = 0,
-    cossim_pow: float = 1.0,
-    preview_steps: Sequence[int] = DEFAULT_PREVIEW_STEPS,
-    on_step: OnStep | None = None,
-    on_images: OnImages | None = None,
-    cancelled: Cancelled | None = None,
-) -> npt.NDArray[np.uint8]:
-    """Pictures that make each layer see what it saw in a photo, and more so.
-
-    The objective is that of lucid's recipe for caricatures (feature inversion): the dot
-    product of the layer's activations for the picture and for the photo, times their cosine
-    to the power of `cossim_pow`.
-
-    Parameters
-    ----------
-    model : FrozenModel
-    image : array (height, width, 3 or 1)
-        uint8, or floating point in [0, 1].
-    layers : sequence of str
-    size : int
-        The longer side of the pictures; the other keeps the photo's proportions.
-    steps : int
-    seed : int
-    cossim_pow : float
-        More makes the pictures purer and less strong.
-    preview_steps : sequence of int
-        After which steps `on_images` gets the pictures so far.
-    on_step : callable (done, total), optional
-        Called after every step of every batch of layers that are optimised together.
-    on_images : callable (step, {index: picture}), optional
-        Called for every batch of layers that reached `step`, with its pictures.
-    cancelled : callable, optional
-        Asked before every step.
-
-    Returns
-    -------
-    array (layers, height, width, 3) uint8
-
-    Raises
-    ------
-    ActivationError
-        If the photo has another shape.
-    NotRenderableError, LimitError, RenderCancelled
-        As `render_directions`.
-    """
-    _check_bounds(len(layers), size, steps)
-    photo = np.asarray(image)
-    if photo.ndim != 3 or photo.shape[-1] not in (1, 3) or 0 in photo.shape:
-        raise ActivationError(
-            f"the photo has shape {photo.shape}; give (height, width, 3), or 1 channel for grey"
-        )
-    longest = max(photo.shape[:2])
-    height, width = (max(1, round(side * size / longest)) for side in photo.shape[:2])
-    watch = _Watch(preview_steps, on_step, on_images, cancelled)
-    channels = model.input_shape[2]
-
-    def target(i: int, layer: SizedLayer) -> npt.NDArray[np.float32]:
-        seen = resize.resized(photo, layer.height, layer.width)
-        return np.asarray(unit_range(seen[None], channels)[0])
-
-    job = _Job(model, layers, "caricature", cossim_pow, target, (height, width), steps, seed, "all")
-    with _rendering:
-        return _render(job, watch)
-
-
-def _check_bounds(count: int, size: int, steps: int) -> None:
-    for what, value, least, most in (
-        ("pictures", count, 1, MAX_RENDERS),
-        ("size", size, 16, MAX_SIZE),
-        ("steps", steps, 1, MAX_STEPS),
-    ):
-        if not least <= value <= most:
-            raise LimitError(f"{what} is {value}; a render takes {least} to {most}")
-
-
-def _unit_vector(layer: SizedLayer, vector: npt.ArrayLike) -> npt.NDArray[np.float32]:
-    direction = np.asarray(vector, np.float64)
-    if direction.shape != (layer.units,):
-        raise ActivationError(
-            f"a direction in layer {layer.name!r} needs {layer.units} numbers, one per "
-            f"unit; this one has shape {direction.shape}"
-        )
-    length = np.linalg.norm(direction)
-    if not np.isfinite(length) or length == 0:
-        raise ActivationError(
-            f"the direction in layer {layer.name!r} is zero or not finite; there is nothing "
-            "to render"
-        )
-    return np.asarray(direction / length, np.float32)
-
-
 @dataclass(frozen=True)
-class _Job:
-    """What is drawn: layers, towards what at their sizes, shown at (height, width).
+class Job:
+    """What is drawn: layers, towards what at their sizes, each shown at (height, width).
 
-    `enlarged` says which of them are drawn at that size, and not only shown at it.
+    `smaller` has pictures, by number, that were drawn before at the size of a former stage.
     """
 
     model: FrozenModel
@@ -247,46 +69,81 @@ class _Job:
     kind: Objective
     cossim_pow: float
     target: Callable[[int, SizedLayer], npt.NDArray[np.float32]]
-    shown: tuple[int, int]
+    shown: Sequence[tuple[int, int]]
     steps: int
     seed: int
-    enlarged: Literal["all", "coarse"]
+    smaller: Mapping[int, Pixels]
 
 
-def _render(job: _Job, watch: _Watch) -> npt.NDArray[np.uint8]:
-    """Draw small pictures, and larger ones from these, up to the size that is shown."""
+@dataclass(frozen=True)
+class _Part:
+    """The pictures of a job that have a stage, and which of them are drawn together."""
+
+    stage: Stage
+    sized: Mapping[int, SizedLayer]
+    batches: Sequence[LayerBatch]
+
+
+def draw(job: Job, watch: Watch) -> list[Pixels]:
+    """Draw small pictures, and larger ones from these, up to the sizes that are shown."""
     import tensorflow
 
-    graph_def = pruned_graph(job.model, job.layers, tensorflow.compat.v1.GraphDef)
-    found: dict[int, npt.NDArray[np.float32]] = {}
-    for stage in stages(*job.shown, job.steps):
-        _optimise(job, stage, graph_def, found, watch)
-    return np.stack([resize.shown(found[i], *job.shown) for i in range(len(job.layers))])
+    with _drawing:
+        graph_def = pruned_graph(job.model, job.layers, tensorflow.compat.v1.GraphDef)
+        parts = _parts(job, graph_def)
+        total = sum(part.stage.steps * len(part.batches) for part in parts)
+        done = 0
+        found = dict(job.smaller)
+        for part in parts:
+            done = _optimise(job, part, graph_def, found, watch, done, total)
+        return [found[i] for i in range(len(job.layers))]
+
+
+def _parts(job: Job, graph_def: Any) -> list[_Part]:
+    """What is to be done, the smallest pictures first.
+
+    A layer of fixed input size is drawn at that size, once.
+    """
+    members: dict[Stage, list[int]] = {}
+    for i, size in enumerate(job.shown):
+        for stage in stages(*size, job.steps):
+            members.setdefault(stage, []).append(i)
+    parts, fixed = [], set[int]()
+    for stage in sorted(members, key=lambda stage: (stage.first, stage.height)):
+        chosen = [i for i in members[stage] if i not in fixed]
+        layers = [job.layers[i] for i in chosen]
+        sized = dict(
+            zip(
+                chosen,
+                sized_layers(job.model, graph_def, layers, stage.height, stage.width),
+                strict=True,
+            )
+        )
+        fixed |= {i for i, layer in sized.items() if layer.is_fixed}
+        there = {i for i, picture in job.smaller.items() if len(picture) >= stage.height} - fixed
+        left = {i: layer for i, layer in sized.items() if i not in there}
+        parts.append(_Part(stage, left, batches(left, job.model, graph_def)))
+    return parts
 
 
 def _optimise(
-    job: _Job,
-    stage: Stage,
+    job: Job,
+    part: _Part,
     graph_def: Any,
-    found: dict[int, npt.NDArray[np.float32]],
-    watch: _Watch,
-) -> None:
+    found: dict[int, Pixels],
+    watch: Watch,
+    done: int,
+    total: int,
+) -> int:
     """Run the batches in turn, each to the next preview, so that all sharpen together.
 
     The first batch is shown before the next one is compiled. `found` has the pictures that a former
     stage ended with, and then those of this one.
     """
-    sized = sized_layers(job.model, graph_def, job.layers, stage.height, stage.width)
-    chosen = [
-        i
-        for i, layer in enumerate(sized)
-        if stage.first == 0 or job.enlarged == "all" or layer.is_coarse
-    ]
-    plan = batches({i: sized[i] for i in chosen}, job.model, graph_def)
+    stage, plan = part.stage, part.batches
     wanted = watch.preview_steps if watch.on_images is not None else ()
     inside = {step - stage.first for step in wanted}
     marks = [*sorted(step for step in inside if 0 < step < stage.steps), stage.steps]
-    done, total = stage.first * len(plan), job.steps * len(plan)
     together = max(1, min(_WARM, _WARM_BYTES // max(1, graph_def.ByteSize())))
     for first in range(0, len(plan), together):
         programs: dict[LayerBatch, Program] = {}
@@ -297,7 +154,7 @@ def _optimise(
                 if batch not in programs:
                     programs[batch] = _program(job, graph_def, batch, keep=together)
                     before = None if stage.first == 0 else _enlarged(batch, found)
-                    aims = [job.target(i, sized[i]) for i in batch.members]
+                    aims = [job.target(i, part.sized[i]) for i in batch.members]
                     programs[batch].start(job.seed, aims, before)
                     curves[batch] = []
                 warps = random_warps(job.seed, stage.steps, batch.height, batch.width)
@@ -308,20 +165,25 @@ def _optimise(
                     done += 1
                     if watch.on_step is not None:
                         watch.on_step(done, total)
-                found.update(zip(batch.members, programs[batch].pictures(), strict=True))
+                seen = {
+                    i: resize.shown(
+                        picture,
+                        *(job.shown[i] if part.sized[i].is_fixed else (stage.height, stage.width)),
+                    )
+                    for i, picture in zip(batch.members, programs[batch].pictures(), strict=True)
+                }
+                found.update(seen)
                 if watch.on_images is not None:
-                    seen = {i: resize.shown(found[i], *job.shown) for i in batch.members}
                     watch.on_images(stage.first + end, seen)
+    return done
 
 
-def _enlarged(
-    batch: LayerBatch, found: dict[int, npt.NDArray[np.float32]]
-) -> npt.NDArray[np.float32]:
+def _enlarged(batch: LayerBatch, found: Mapping[int, Pixels]) -> npt.NDArray[np.float32]:
     """Pictures of a batch at its size."""
     return np.stack([resize.resized(found[i], batch.height, batch.width) for i in batch.members])
 
 
-_rendering = threading.Lock()  # programs hold the state of the job that uses them
+_drawing = threading.Lock()  # programs hold the state of the job that uses them
 _programs: OrderedDict[tuple[str, str, Recipe], Program] = OrderedDict()
 
 
@@ -337,7 +199,7 @@ def _converged(curve: Sequence[npt.NDArray[np.float32]]) -> bool:
     return bool((last - before <= _CONVERGED * np.abs(before)).all())
 
 
-def _program(job: _Job, graph_def: Any, batch: LayerBatch, *, keep: int) -> Program:
+def _program(job: Job, graph_def: Any, batch: LayerBatch, *, keep: int) -> Program:
     """The compiled program for a batch, kept warm for the next job on the same layers."""
     model = job.model
     recipe = Recipe(batch.layers, batch.height, batch.width, job.kind, job.cossim_pow)
@@ -356,6 +218,6 @@ def _program(job: _Job, graph_def: Any, batch: LayerBatch, *, keep: int) -> Prog
 
 def forget_programs() -> None:
     """Give back the memory of the programs that are kept warm."""
-    with _rendering:
+    with _drawing:
         while _programs:
             _programs.popitem()[1].close()

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from tb_modelcompare.capture.receptive import ReceptiveField
 from tb_modelcompare.errors import NotRenderableError
 from tb_modelcompare.render.frozen import FrozenModel, subgraph
 
@@ -21,22 +22,19 @@ _SMALL = 4096
 class SizedLayer:
     """At what size a layer is rendered, and how many units it has.
 
-    `is_coarse`: one step of its map is several pixels of the picture, or it has no map.
+    `is_fixed`: it can be computed at the model's own size alone.
     """
 
     name: str
     height: int
     width: int
     units: int
-    is_coarse: bool
+    is_fixed: bool
 
 
 @dataclass(frozen=True)
 class Stage:
-    """Steps at one size, as a part of a whole that has a picture's last size at its end.
-
-    `first` is the number of steps before it.
-    """
+    """Steps at one size, of a picture that grows. `first` is the number of steps before it."""
 
     height: int
     width: int
@@ -45,30 +43,64 @@ class Stage:
 
 
 # A picture begins at half its size, or a quarter of it, if that leaves these pixels.
-_SMALLEST = 96
-# What "auto" stands for: coarse layers are drawn at this size, others at the smallest.
-AUTO_SIZE = 192
-# Shares of all steps: a step of twice the size takes four times as long, and starts from what was
-# found before.
-_SHARES = {1: (1.0,), 2: (5 / 8, 3 / 8), 3: (7 / 16, 3 / 8, 3 / 16)}
+SMALLEST = 96
+# Steps at the first size, at twice, and at four times of it, as shares of the steps asked for: a
+# step of twice the size takes four times as long, and starts from what was found before.
+_SHARES = (1, 3 / 8, 3 / 16)
 
 
 def stages(height: int, width: int, steps: int) -> list[Stage]:
     """A small picture first, then each time one of twice its size, up to the one asked for.
 
+    A picture of half the size has the same stages without the last one. So it is what the larger
+    one continues from.
+
     Examples
     --------
     >>> [(stage.height, stage.steps) for stage in stages(384, 384, 128)]
-    [(96, 56), (192, 48), (384, 24)]
+    [(96, 128), (192, 48), (384, 24)]
     """
-    count = min(max(_SHARES), 1 + int(np.log2(max(1, max(height, width) / _SMALLEST))))
-    ends = [round(steps * share) for share in np.cumsum((0.0, *_SHARES[count]))]
-    halvings = range(count - 1, -1, -1)
-    found = [
-        Stage(max(1, height >> k), max(1, width >> k), first, end - first)
-        for k, first, end in zip(halvings, ends, ends[1:], strict=False)
+    count = min(len(_SHARES), 1 + int(np.log2(max(1, max(height, width) / SMALLEST))))
+    each = [max(1, round(steps * share)) for share in _SHARES[:count]]
+    return [
+        Stage(max(1, height >> k), max(1, width >> k), sum(each[:i]), each[i])
+        for i, k in enumerate(range(count - 1, -1, -1))
     ]
-    return [stage for stage in found if stage.steps]
+
+
+def former_sizes(size: int) -> list[int]:
+    """Pixels of the sides of pictures that one of `size` can continue from, the largest first."""
+    return [stage.height for stage in reversed(stages(size, size, 1)[:-1])]
+
+
+# A side at which the units of a layer have room, by how far apart its positions are at least.
+_SIDES = ((32, 4 * SMALLEST), (8, 2 * SMALLEST), (0, SMALLEST))
+# The middle of a receptive field counts most: about this share of it on a side.
+_SEEN = 1 / 4
+
+
+def auto_size(field: ReceptiveField | None) -> int:
+    """Pixels of a side that a layer's units need: 96, 192 or 384.
+
+    It is 192 where positions are at least 8 pixels apart, 384 where at least 32, and more if a
+    quarter of what a position sees does not fit. Without a receptive field, as for layers that see
+    all of an image, it is 192.
+
+    Parameters
+    ----------
+    field : ReceptiveField or None
+        Of the layer, as it was logged.
+
+    Returns
+    -------
+    int
+    """
+    if field is None:
+        return 2 * SMALLEST
+    side = next(side for stride, side in _SIDES if max(field.stride) >= stride)
+    while side < min(_SEEN * max(field.size), _SIDES[0][1]):
+        side *= 2
+    return side
 
 
 # A picture for a layer of fewer positions than this on a side ...
@@ -113,7 +145,7 @@ def sized_layers(
             size = height, width
             if layer in wider and _loses_border(shape, wider[layer], size, larger):
                 size = larger
-            sized.append(SizedLayer(layer, *size, shape.units, _is_coarse(shape, height)))
+            sized.append(SizedLayer(layer, *size, shape.units, is_fixed=False))
             continue
         if own_height is None or own_width is None:
             raise NotRenderableError(
@@ -126,8 +158,7 @@ def sized_layers(
                 f"layer {layer!r} is not a batch of unit vectors or maps (batch, …, units), so no "
                 "direction can be rendered in it"
             )
-        coarse = _is_coarse(shape, own_height)
-        sized.append(SizedLayer(layer, own_height, own_width, shape.units, coarse))
+        sized.append(SizedLayer(layer, own_height, own_width, shape.units, is_fixed=True))
     return sized
 
 
@@ -137,14 +168,6 @@ class _Shape:
 
     units: int
     map_size: tuple[int, int] | None
-
-
-# Of a layer with smaller steps a small picture shows all that its units look for.
-_COARSE_STRIDE = 8
-
-
-def _is_coarse(shape: _Shape, side: int) -> bool:
-    return shape.map_size is None or side >= _COARSE_STRIDE * shape.map_size[0]
 
 
 def _larger(side: int) -> int:

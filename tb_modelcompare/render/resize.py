@@ -22,12 +22,14 @@ def resized(image: npt.NDArray[Any], height: int, width: int) -> npt.NDArray[Any
     return np.asarray(np.clip(np.stack(planes, -1), 0, 1))
 
 
-def shown(picture: npt.NDArray[np.float32], height: int, width: int) -> npt.NDArray[np.uint8]:
-    """A picture (h, w, 1 or 3) in [0, 1] as RGB bytes of the size asked for.
+def shown(picture: npt.NDArray[Any], height: int, width: int) -> npt.NDArray[np.uint8]:
+    """A picture (h, w, 1 or 3), uint8 or in [0, 1], as RGB bytes of the size asked for.
 
     A picture of other proportions keeps them, on grey.
     """
     fit = min(height / picture.shape[0], width / picture.shape[1])
+    if picture.dtype == np.uint8:
+        picture = picture / np.float32(255)
     inner = [max(1, round(side * fit)) for side in picture.shape[:2]]
     rgb = np.broadcast_to(resized(picture, *inner), (*inner, 3))
     canvas = np.full((height, width, 3), 0.5, np.float32)

@@ -40,7 +40,7 @@ class Cell:
     lines : tuple of str
         Its caption.
     picture : array (height, width, 3) uint8 or None
-        None where there is no picture.
+        None where there is no picture. A sheet shows all at the size of the largest.
     about : str
         What a page shows for a pointer that rests on it: the full name, or why there is none.
     """
@@ -131,7 +131,7 @@ class Sheet:
                     corners = (x, top + heading, x + side - 1, top + heading + side - 1)
                     draw.rectangle(corners, outline=_EMPTY)
                 else:
-                    sheet.paste(Image.fromarray(cell.picture), (x, top + heading))
+                    sheet.paste(Image.fromarray(enlarged(cell.picture, side)), (x, top + heading))
             top += heading + side + 2 * _GAP
         return sheet
 
@@ -183,7 +183,12 @@ class Sheet:
                 'box-sizing: border-box"></div>'
             )
         else:
-            drawn = f'<img alt="{about}" style="display: block" src="{data_url(cell.picture)}">'
+            scale = side / max(cell.picture.shape[:2])
+            width = max(1, round(scale * cell.picture.shape[1]))
+            drawn = (
+                f'<img alt="{about}" style="display: block; width: {width}px" '
+                f'src="{data_url(cell.picture)}">'
+            )
         return (
             f'<figure style="flex: none; width: {side}px; margin: 0" title="{about}">'
             f'<figcaption style="overflow-wrap: anywhere">{caption}</figcaption>{drawn}</figure>'

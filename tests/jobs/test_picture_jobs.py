@@ -286,13 +286,13 @@ def counted_renders(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     from tb_modelcompare import render
 
     calls: list[list[str]] = []
-    original = render.render_directions
+    original = render.render_directions_at
 
-    def counting(model: Any, directions: Any, **options: Any) -> Any:
+    def counting(model: Any, directions: Any, sizes: Any, **options: Any) -> Any:
         calls.append([layer for layer, _ in directions])
-        return original(model, directions, **options)
+        return original(model, directions, sizes, **options)
 
-    monkeypatch.setattr(render, "render_directions", counting)
+    monkeypatch.setattr(render, "render_directions_at", counting)
     return calls
 
 
@@ -414,6 +414,29 @@ def test_a_direction_may_be_given_by_its_weights(
     assert one["picture"] == same["picture"]
 
 
+def test_a_larger_picture_continues_from_one_that_is_known(
+    models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tb_modelcompare import render
+
+    begun: list[list[int]] = []
+    original = render.render_directions_at
+
+    def noted(model: Any, directions: Any, sizes: Any, *, smaller: Any, **options: Any) -> Any:
+        begun.append([len(picture) for picture in smaller.values()])
+        return original(model, directions, sizes, smaller=smaller, **options)
+
+    monkeypatch.setattr(render, "render_directions_at", noted)
+    for size in (96, 192, 384):
+        body = analogies(targets=[], steps=2, size=size)
+        (item,) = run_here(models, body, tmp_path / str(size))
+        assert item["step"] == 2
+    assert begun == [[], [96], [192]]
+    # "auto" stands for one of these sizes, so its picture is known.
+    run_here(models, analogies(targets=[], steps=2, size="auto"), tmp_path / "auto")
+    assert len(begun) == 3
+
+
 @pytest.mark.parametrize("answer", ["regression", "pattern", "decoder"])
 def test_the_number_beside_a_picture_is_that_of_the_direction_that_is_drawn(
     models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: str
@@ -421,13 +444,13 @@ def test_the_number_beside_a_picture_is_that_of_the_direction_that_is_drawn(
     from tb_modelcompare import render
 
     drawn: dict[str, np.ndarray] = {}
-    original = render.render_directions
+    original = render.render_directions_at
 
-    def noted(model: Any, directions: Any, **options: Any) -> Any:
+    def noted(model: Any, directions: Any, sizes: Any, **options: Any) -> Any:
         drawn.update(directions)
-        return original(model, directions, **options)
+        return original(model, directions, sizes, **options)
 
-    monkeypatch.setattr(render, "render_directions", noted)
+    monkeypatch.setattr(render, "render_directions_at", noted)
     targets = [{"snapshot": B, "layers": ["conv1", "constant"]}]
     body = analogies(targets=targets, steps=2, answer=answer)
     source, found, constant = run_here(models, body, tmp_path / "work")

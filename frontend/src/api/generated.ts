@@ -21,7 +21,7 @@ export interface AnalogiesRequest {
   /** the direction of linear regression, the pattern that goes with the unit, or the weights that predict it best */
   answer?: "decoder" | "pattern" | "regression";
   minus?: LayerOf | null;
-  /** pixels of the longer side, or "auto": coarse layers are drawn at 192 pixels, others at 96, and all shown at 192 */
+  /** pixels of the longer side, or "auto": 96, 192 or 384 for each layer, by how far apart its positions are and how much they see */
   size?: number | "auto";
   /** steps of the optimisation */
   steps?: number;
