@@ -60,7 +60,7 @@ def test_wheel_holds_the_licences_of_what_is_compiled_into_the_bundle(
         packages = re.findall(r"^(\S+) \d+\.\d+\.\d+ \((\S+)\)$", text, re.MULTILINE)
         found = dict(packages)
         assert found["svelte"] == "MIT"
-        assert found["d3-array"] == found["d3-scale-chromatic"] == found["d3-color"] == "ISC"
+        assert found["d3-array"] == "ISC"
         assert text.count("Copyright") >= len(packages)
         assert "THE SOFTWARE IS PROVIDED" in text
 

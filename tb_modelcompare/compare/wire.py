@@ -54,7 +54,8 @@ class MeasureInfo(msgspec.Struct):
     more alike. A measure that `wants_rows_over_units` is biased towards alike where a layer has
     fewer than `rows_per_unit` rows for each unit. That is null where no number of rows is enough,
     and 0 for a measure without that bias. `instead` names a measure without it. A menu lists it
-    under its `family`, and first of all where it has `advice`, a line on when to choose it.
+    under its `family`, and first of all where it has `advice`, a line on when to choose it. Its
+    `paper` is there as `bibtex` too, empty where it has none.
     """
 
     name: str
@@ -70,6 +71,7 @@ class MeasureInfo(msgspec.Struct):
     advice: str
     formula: str
     paper: str
+    bibtex: str
     summary: str
 
 
@@ -152,6 +154,8 @@ def snapshot_info(snapshot: Snapshot) -> SnapshotInfo:
 
 def measure_info(measure: Measure) -> MeasureInfo:
     """What a measure declares about itself."""
+    from tb_modelcompare.similarity.papers import bibtex
+
     return MeasureInfo(
         name=measure.name,
         title=measure.title,
@@ -166,6 +170,7 @@ def measure_info(measure: Measure) -> MeasureInfo:
         advice=measure.advice,
         formula=measure.formula,
         paper=measure.paper,
+        bibtex=bibtex(measure.paper),
         summary=measure.summary,
     )
 
@@ -211,6 +216,7 @@ def own_measure(name: str, title: str, low: float, high: float) -> MeasureInfo:
         advice="",
         formula="",
         paper="Your own values",
+        bibtex="",
         summary="Numbers that you gave for pairs of layers.",
     )
 

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
 
+from tb_modelcompare.compare.wire import measure_info
 from tb_modelcompare.similarity import MEASURES
-
-ROOT = Path(__file__).parents[2]
-ENTRIES = (ROOT / "frontend/src/draw/bibtex.ts").read_text()
-NAMES = re.findall(r"^  '?([^'\n]+?)'?: `@", ENTRIES, re.MULTILINE)
 
 
 @pytest.mark.parametrize("measure", MEASURES.values(), ids=MEASURES)
 def test_each_paper_of_a_measure_has_an_entry(measure) -> None:  # type: ignore[no-untyped-def]
-    found = [name for name in NAMES if name in measure.paper]
+    entries = measure_info(measure).bibtex.split("\n\n")
     years = re.findall(r"(?:18|19|20)\d\d", measure.paper)
-    assert found, measure.paper
-    assert len(found) >= len(years), measure.paper
+    assert len(entries) >= max(1, len(years)), measure.paper
+    for entry in entries:
+        assert re.match(r"@(article|inproceedings|misc)\{[a-z0-9]+,\n", entry)
+        assert entry.count("{") == entry.count("}")
+        assert {"title", "author"} <= set(re.findall(r"^  (\w+) = \{", entry, re.MULTILINE))
+    cited = " ".join(entries)
+    assert all(f"year = {{{year}}}" in cited for year in years)

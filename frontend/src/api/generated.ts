@@ -376,7 +376,8 @@ export interface AlignmentInfo {
  * more alike. A measure that `wants_rows_over_units` is biased towards alike where a layer has
  * fewer than `rows_per_unit` rows for each unit. That is null where no number of rows is enough,
  * and 0 for a measure without that bias. `instead` names a measure without it. A menu lists it
- * under its `family`, and first of all where it has `advice`, a line on when to choose it.
+ * under its `family`, and first of all where it has `advice`, a line on when to choose it. Its
+ * `paper` is there as `bibtex` too, empty where it has none.
  */
 export interface MeasureInfo {
   name: string;
@@ -392,6 +393,7 @@ export interface MeasureInfo {
   advice: string;
   formula: string;
   paper: string;
+  bibtex: string;
   summary: string;
 }
 

@@ -1,7 +1,7 @@
 import { tickStep, ticks } from 'd3-array';
 import { range, type Scale, type Sign, type Table } from '../align/matrix';
 import type { MeasureInfo } from '../api/types';
-import { interpolateViridis } from 'd3-scale-chromatic';
+import { viridis } from './viridis';
 
 /** From a value to how its line looks: linear in thickness and opacity between two values. */
 export interface Encoding {
@@ -60,9 +60,9 @@ export function stroke(value: number, encoding: Encoding): Stroke {
   };
 }
 
-/** Viridis: even steps of lightness, safe for the colour-blind. */
+/** The colour of a value. */
 export function heat(value: number, encoding: Encoding): string {
-  return interpolateViridis(fraction(value, encoding));
+  return viridis(fraction(value, encoding));
 }
 
 /** A value as a reader wants it: three digits, a real minus sign. */

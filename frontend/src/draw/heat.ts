@@ -1,4 +1,4 @@
-import { interpolateViridis } from 'd3-scale-chromatic';
+import { viridis } from './viridis';
 import type { Table } from '../align/matrix';
 import { fraction, type Encoding } from './encode';
 
@@ -8,7 +8,7 @@ const STEPS = 256;
 function palette(): Uint8ClampedArray {
   const bytes = new Uint8ClampedArray(3 * STEPS);
   for (let step = 0; step < STEPS; step++) {
-    const colour = interpolateViridis(step / (STEPS - 1));
+    const colour = viridis(step / (STEPS - 1));
     const value = Number.parseInt(colour.slice(1), 16);
     bytes.set([value >> 16, (value >> 8) & 255, value & 255], 3 * step);
   }
