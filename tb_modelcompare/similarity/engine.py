@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -29,11 +29,10 @@ from tb_modelcompare.similarity.inputs import (
     open_both,
     renamed,
 )
-from tb_modelcompare.similarity.jackknife import jackknife_interval
+from tb_modelcompare.similarity.jackknife import jackknife_interval, variance_of_image_pairs
 from tb_modelcompare.similarity.kernel_resampling import Resampling, mean_of_permutations
 from tb_modelcompare.similarity.labelled import labelled, names_of
-from tb_modelcompare.similarity.pairs import all_pairs, undefined_layers
-from tb_modelcompare.similarity.registry import KernelPlan, Measure
+from tb_modelcompare.similarity.registry import KernelPlan, Measure, VectorPlan
 from tb_modelcompare.similarity.resampling import resampling
 from tb_modelcompare.similarity.settings import (
     LEAST_RESAMPLES,
@@ -51,12 +50,11 @@ from tb_modelcompare.similarity.significance import (
     effective_rows_of_pairs,
     interval_of,
     null_of,
-    one_position,
     permutations_of,
     resamples_of,
     tables_of_images,
-    taken_together,
 )
+from tb_modelcompare.similarity.values import Part, of_one_position, values_alone, where_known
 
 __all__ = ["ComparisonCancelled", "compare"]
 
@@ -224,7 +222,9 @@ def assess(
 
     def once(left: Layers, right: Layers, constant: Constant = "raise") -> Comparison:
         of_images = {} if groups is None or not measure.by_image else {"groups": groups}
-        return _compare(left, right, measure, constant, settings_of(1), {**options, **of_images})
+        return values_alone(
+            left, right, measure, constant, settings_of(1), {**options, **of_images}
+        )
 
     comparison = once(a, b, constant)
     same = b is a
@@ -256,13 +256,17 @@ def assess(
         )
         comparison, resamples = replace(comparison, low=low, high=high), 0
     blocks = min(BLOCKS, resamples, int(image.max()) + 1)
+    plan = measure.plan(**({"groups": groups} if measure.by_image else {}), **options)
+    of_pairs: Matrix | float = 0.0
+    if resamples and isinstance(plan, VectorPlan) and plan.images_of_pairs is not None:
+        of_pairs = variance_of_image_pairs(plan, a, b, image, blocks, settings_of(0))
     permuted: list[Matrix] = []
     resampled: list[Matrix] = []
-    whole = null = _Part(a, b, comparison, image)
+    whole = null = Part(a, b, comparison, image)
     if permutations and not all_different(image):
         as_wholes, many = are_permuted_as_wholes(image), comparison.values.size > MOST_PAIRS
         if many or not as_wholes:
-            null = _of_one_position(whole, measure, options, seed, settings_of(0))
+            null = of_one_position(whole, measure, options, seed, settings_of(0))
             why = (
                 "Compare fewer layers for a null over all rows."
                 if as_wholes
@@ -279,9 +283,9 @@ def assess(
         added: dict[str, Any] = {}
         if permuted:
             of_null = null_of(permuted, null.comparison.values, measure)
-            added |= {name: _where_known(one, null, whole) for name, one in of_null.items()}
+            added |= {name: where_known(one, null, whole) for name, one in of_null.items()}
         if len(resampled) >= LEAST_RESAMPLES or len(resampled) == resamples > 0:
-            ends = interval_of(resampled, comparison.values, level, blocks)
+            ends = interval_of(resampled, comparison.values, level, blocks, of_pairs)
             within = {name: np.clip(one, measure.low, measure.high) for name, one in ends.items()}
             added |= {name: np.where(none, np.nan, one) for name, one in within.items()}
             if (np.isnan(within["low"]) & np.isfinite(comparison.values)).any():
@@ -297,7 +301,7 @@ def assess(
     taken = resamples_of(image, resamples, blocks, seed)
 
     def drawn(
-        part: _Part, orders: Iterator[Indices], taken: Iterator[Indices]
+        part: Part, orders: Iterator[Indices], taken: Iterator[Indices]
     ) -> Iterator[Resampling]:
         return resampling(measure, options, part.a, part.b, part.image, orders, taken, settings_of)
 
@@ -313,39 +317,6 @@ def assess(
             yield known()
             told = time.monotonic()
     yield known()
-
-
-@dataclass(frozen=True, eq=False)
-class _Part:
-    """Layers of two models, their values, and the image of each of their rows."""
-
-    a: Layers
-    b: Layers
-    comparison: Comparison
-    image: Indices
-
-
-def _of_one_position(
-    whole: _Part, measure: Measure, options: Mapping[str, Any], seed: int, settings: Settings
-) -> _Part:
-    """One row of each image, of the layers that vary on these."""
-    rows = one_position(whole.image, seed)
-    a, b = taken_together(whole.a, whole.b, rows)
-    found = _compare(a, b, measure, "drop", settings, options)
-    left = {name: a[name] for name in found.rows}
-    right = left if b is a else {name: b[name] for name in found.columns}
-    return _Part(left, right, found, np.arange(len(rows)))
-
-
-def _where_known(values: Matrix, part: _Part, whole: _Part) -> Matrix:
-    """The values of some layers in the matrix of all, which has none of the others."""
-    if part is whole:
-        return values
-    rows = [whole.comparison.rows.index(name) for name in part.comparison.rows]
-    columns = [whole.comparison.columns.index(name) for name in part.comparison.columns]
-    found = np.full(whole.comparison.values.shape, np.nan)
-    found[np.ix_(rows, columns)] = values
-    return found
 
 
 def null_means(
@@ -388,20 +359,3 @@ def null_means(
     comparison = next(found)
     assert comparison.null_mean is not None
     return replace(comparison, values=comparison.null_mean), permutations
-
-
-def _compare(
-    a: Layers,
-    b: Layers,
-    measure: Measure,
-    constant: Constant,
-    settings: Settings,
-    options: Mapping[str, Any],
-) -> Comparison:
-    """The values alone."""
-    plan = measure.planned(options)
-    xs, ys, notes = open_both(a, b, constant)
-    xs[0].require_rows(plan.least_rows, measure.title)
-    values = all_pairs(measure, plan, xs, ys, settings)
-    undefined = undefined_layers(plan, values, xs, ys)
-    return labelled(measure, values, names_of(xs), names_of(ys), notes, undefined)

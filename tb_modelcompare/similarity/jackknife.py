@@ -6,11 +6,14 @@ import numpy as np
 import numpy.typing as npt
 
 from tb_modelcompare.errors import ActivationError
+from tb_modelcompare.similarity import products
 from tb_modelcompare.similarity.activations import Layer, Matrix, open_layer
 from tb_modelcompare.similarity.block_sums import LEAST_IMAGES, BlockSums, falling
 from tb_modelcompare.similarity.hsic import LARGEST_ROW, cka_of
 from tb_modelcompare.similarity.images import Images, Indices
 from tb_modelcompare.similarity.moments import energy_of
+from tb_modelcompare.similarity.pairs import vectors_in_memory
+from tb_modelcompare.similarity.registry import VectorPlan
 from tb_modelcompare.similarity.settings import Settings
 from tb_modelcompare.similarity.significance import BLOCKS, Layers, half_width
 
@@ -92,6 +95,38 @@ def _variance_of_pairs(between: Matrix) -> Matrix:
     table += rows.sum(axis=0) / ((blocks - 1) * (blocks - 2))
     freedom = blocks / (blocks - 3)  # of what is left, and of pairs within one block
     return np.asarray(freedom * (np.square(table) * upper).sum(axis=(0, 1)))
+
+
+def variance_of_image_pairs(
+    plan: VectorPlan, a: Layers, b: Layers, image: Indices, blocks: int, settings: Settings
+) -> Matrix:
+    """What pairs of images add to the variance of a debiased measure, (layers of a, of b).
+
+    The measure is a sum over pairs of rows of different images, so that each pair of blocks has a
+    part of it, as `_by_pairs_of_blocks` has of linear CKA.
+    """
+    assert plan.images_of_pairs is not None
+    xs = [open_layer(layer, name) for name, layer in a.items()]
+    ys = xs if b is a else [open_layer(layer, name) for name, layer in b.items()]
+    count = int(image.max()) + 1
+    block = np.random.default_rng(SEED).permutation(count) * blocks // count
+    first, second = (block[one] for one in plan.images_of_pairs(len(image)))
+    code = np.minimum(first, second) * blocks + np.maximum(first, second)
+    order = np.argsort(code, kind="stable")
+    codes, starts = np.unique(code[order], return_index=True)
+    found = np.empty((len(xs), len(ys)))
+    for rows, columns, left, right in vectors_in_memory(plan, xs, ys, settings):
+        table = np.zeros((blocks, blocks, len(left), len(right)))
+        value = products.cosines(left, right)
+        for which, some in zip(codes, np.split(order, starts[1:]), strict=True):
+            x, y = (side[:, some].astype(np.float64, copy=False) for side in (left, right))
+            of_x, of_y = (np.einsum("ij,ij->i", one, one) for one in (x, y))
+            moved = of_x[:, None] + of_y
+            table[divmod(int(which), blocks)] = x @ y.T - value * moved / 2.0
+        found[rows, columns] = _variance_of_pairs(table)
+        if b is a:
+            found[columns, rows] = found[rows, columns].T
+    return found
 
 
 def _dtype(layers: list[Layer], settings: Settings) -> npt.DTypeLike:

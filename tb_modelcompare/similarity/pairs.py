@@ -239,7 +239,22 @@ def _by_precision(
 
 
 def _vector_pairs(plan: VectorPlan, xs: list[Layer], ys: list[Layer], settings: Settings) -> Matrix:
-    """Cosines of one long vector per layer, by groups of layers that fit in memory."""
+    """Cosines of one long vector per layer."""
+    values = np.empty((len(xs), len(ys)))
+    for rows, columns, left, right in vectors_in_memory(plan, xs, ys, settings):
+        values[rows, columns] = products.cosines(left, right)
+        if ys is xs:
+            values[columns, rows] = values[rows, columns].T
+    if ys is xs:
+        np.fill_diagonal(values, np.where(np.isnan(values.diagonal()), np.nan, 1.0))
+    return values
+
+
+def vectors_in_memory(
+    plan: VectorPlan, xs: list[Layer], ys: list[Layer], settings: Settings
+) -> Iterator[tuple[slice, slice, Array, Array]]:
+    """Vectors of groups of layers that fit in memory, each group of x with each of y: which layers
+    they are, and their vectors. `ys is xs` gives each two groups once."""
     dtype = settings.dtype([*xs, *ys])
     size = plan.length(xs[0].rows) * np.dtype(dtype).itemsize
     sizes_x, sizes_y = [size] * len(xs), [size] * len(ys)
@@ -258,20 +273,12 @@ def _vector_pairs(plan: VectorPlan, xs: list[Layer], ys: list[Layer], settings: 
             tick(1.0)
         return block
 
-    values = np.empty((len(xs), len(ys)))
     left, held = np.empty((0, 0)), None
     for g, h in visits:
         if held != g:
             left, held = vectors(xs[g.start : g.stop]), g
         right = left if ys is xs and h == g else vectors(ys[h.start : h.stop])
-        values[g.start : g.stop, h.start : h.stop] = products.cosines(left, right)
-        if ys is xs:
-            values[h.start : h.stop, g.start : g.stop] = values[
-                g.start : g.stop, h.start : h.stop
-            ].T
-    if ys is xs:
-        np.fill_diagonal(values, np.where(np.isnan(values.diagonal()), np.nan, 1.0))
-    return values
+        yield slice(g.start, g.stop), slice(h.start, h.stop), left, right
 
 
 def _row_pairs(

@@ -22,7 +22,7 @@ import numpy as np
 from tb_modelcompare.errors import UndefinedLayerError
 from tb_modelcompare.similarity.activations import Layer, Matrix
 from tb_modelcompare.similarity.distances import points_of, squared_distances, varying_values
-from tb_modelcompare.similarity.images import Images
+from tb_modelcompare.similarity.images import Images, Indices
 
 NO_WIDTH = (
     "half or more of the pairs of its rows are equal, so the median distance is 0, and so is the "
@@ -101,6 +101,13 @@ def vector_of_images(squares: Matrix, images: Images, scale: float) -> Matrix:
     if norm <= LEAST_LEFT * float(np.linalg.norm(kernel)):
         vector[:] = 0.0
     return vector
+
+
+def images_of_pairs(images: Images) -> tuple[Indices, Indices]:
+    """The images of rows i and j of each entry of `vector_of_images`."""
+    number = np.repeat(np.arange(images.count), images.sizes)
+    others = [number[images.edges[image + 1] :] for image in number]
+    return np.repeat(number, [len(one) for one in others]), np.concatenate(others)
 
 
 def pairs_of_images(images: Images) -> int:

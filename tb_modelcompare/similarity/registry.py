@@ -12,7 +12,7 @@ import numpy as np
 from tb_modelcompare.errors.checks import only_known
 from tb_modelcompare.similarity.activations import Array, Layer, open_layer, require_same_rows
 from tb_modelcompare.similarity.few_rows import warned_of_few_rows
-from tb_modelcompare.similarity.images import Images
+from tb_modelcompare.similarity.images import Images, Indices
 from tb_modelcompare.similarity.moments import (
     Cross,
     LayerMoments,
@@ -63,6 +63,9 @@ class VectorPlan:
     prepare: Callable[[Layer], Array]
     length: Callable[[int], int]
     least_rows: int = 2
+    images_of_pairs: Callable[[int], tuple[Indices, Indices]] | None = None
+    """Of a debiased measure: the images of the two rows of each entry, given the number of rows.
+    What pairs of images add to the variance is then known."""
 
 
 @dataclass(frozen=True)

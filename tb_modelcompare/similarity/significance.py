@@ -86,7 +86,11 @@ def one_position(image: Indices, seed: int) -> Indices:
 
 
 def interval_of(
-    resampled: Sequence[Matrix], true: Matrix, level: float, blocks: int
+    resampled: Sequence[Matrix],
+    true: Matrix,
+    level: float,
+    blocks: int,
+    of_pairs: Matrix | float = 0.0,
 ) -> dict[str, Matrix]:
     """Lower and upper end of an interval of the mean of the measure over sets of as many images.
 
@@ -98,12 +102,14 @@ def interval_of(
     are different blocks in a split. One split (R = B) is the jackknife over blocks; further ones
     make its variance less random. The spread about the mean of the resamples leaves out how few
     images shift a biased measure as a whole. The variance of the jackknife is too large rather
-    than too small for what is not linear in the images (Efron and Stein 1981).
+    than too small for what is not linear in the images (Efron and Stein 1981): `of_pairs` is what
+    pairs of images add to the variance, where it is known, and is subtracted once.
     """
     values = np.stack(resampled)
     count = len(values)
     squares = np.square(values - values.mean(axis=0)).sum(axis=0)
     variance = (blocks - 1) ** 2 / blocks * squares / (count - -(-count // blocks))
+    variance = variance - np.minimum(of_pairs, variance / 2.0)
     half = half_width(min(blocks, count) - 1, level) * np.sqrt(variance)
     return {"low": true - half, "high": true + half}
 

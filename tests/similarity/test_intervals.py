@@ -48,6 +48,19 @@ def test_it_holds_the_value_of_the_population(noise: float | None) -> None:
     assert 0.7 < width < 1.6
 
 
+@pytest.mark.filterwarnings("ignore::tb_modelcompare.errors.RowsFewerThanUnitsWarning")
+def test_that_of_rbf_is_not_much_wider_than_need_be_for_unrelated_layers() -> None:
+    runs = []
+    for seed in range(40):
+        X, Y, image = layers(seed, 40, None)
+        options = {"groups": image, "resamples": 20, "seed": seed}
+        runs.append(compare({"x": X}, {"y": Y}, "unbiased_rbf_cka", **options))  # type: ignore[arg-type]
+    ends = [[one.values[0, 0], one.low[0, 0], one.high[0, 0]] for one in runs]  # type: ignore[index]
+    values, low, high = np.array(ends).T
+    assert ((low <= 0.0) & (high >= 0.0)).sum() >= 35  # 38 are expected
+    assert 0.9 < np.mean(high - low) / 2.0 / (1.96 * values.std(ddof=1)) < 1.4
+
+
 def test_more_images_and_a_lower_level_make_it_narrower() -> None:
     few, many = interval(*layers(0, 40, 0.7)), interval(*layers(0, 400, 0.7))
     half = interval(*layers(0, 400, 0.7), level=0.5)

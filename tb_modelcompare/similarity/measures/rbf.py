@@ -19,6 +19,7 @@ from tb_modelcompare.similarity.distances import (
 )
 from tb_modelcompare.similarity.images import Images, image_indices
 from tb_modelcompare.similarity.rbf_of_images import (
+    images_of_pairs,
     median_of_images,
     median_square,
     pairs_of_images,
@@ -127,6 +128,7 @@ def _debiased_plan(bandwidth: float = BANDWIDTH, groups: npt.ArrayLike | None = 
         lambda layer: _debiased_kernel(layer, bandwidth, images_of(layer.rows)),
         lambda rows: pairs_of_images(images_of(rows)),
         least_rows=LEAST_IMAGES,
+        images_of_pairs=lambda rows: images_of_pairs(images_of(rows)),
     )
 
 

@@ -1,0 +1,68 @@
+"""The values of a measure alone, and those over one position of each image."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tb_modelcompare.similarity.activations import Matrix
+from tb_modelcompare.similarity.comparison import Comparison
+from tb_modelcompare.similarity.inputs import Constant, open_both
+from tb_modelcompare.similarity.labelled import labelled, names_of
+from tb_modelcompare.similarity.pairs import all_pairs, undefined_layers
+from tb_modelcompare.similarity.registry import Measure
+from tb_modelcompare.similarity.settings import Settings
+from tb_modelcompare.similarity.significance import Indices, Layers, one_position, taken_together
+
+
+def values_alone(
+    a: Layers,
+    b: Layers,
+    measure: Measure,
+    constant: Constant,
+    settings: Settings,
+    options: Mapping[str, Any],
+) -> Comparison:
+    """The values alone."""
+    plan = measure.planned(options)
+    xs, ys, notes = open_both(a, b, constant)
+    xs[0].require_rows(plan.least_rows, measure.title)
+    values = all_pairs(measure, plan, xs, ys, settings)
+    undefined = undefined_layers(plan, values, xs, ys)
+    return labelled(measure, values, names_of(xs), names_of(ys), notes, undefined)
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """Layers of two models, their values, and the image of each of their rows."""
+
+    a: Layers
+    b: Layers
+    comparison: Comparison
+    image: Indices
+
+
+def of_one_position(
+    whole: Part, measure: Measure, options: Mapping[str, Any], seed: int, settings: Settings
+) -> Part:
+    """One row of each image, of the layers that vary on these."""
+    rows = one_position(whole.image, seed)
+    a, b = taken_together(whole.a, whole.b, rows)
+    found = values_alone(a, b, measure, "drop", settings, options)
+    left = {name: a[name] for name in found.rows}
+    right = left if b is a else {name: b[name] for name in found.columns}
+    return Part(left, right, found, np.arange(len(rows)))
+
+
+def where_known(values: Matrix, part: Part, whole: Part) -> Matrix:
+    """The values of some layers in the matrix of all, which has none of the others."""
+    if part is whole:
+        return values
+    rows = [whole.comparison.rows.index(name) for name in part.comparison.rows]
+    columns = [whole.comparison.columns.index(name) for name in part.comparison.columns]
+    found = np.full(whole.comparison.values.shape, np.nan)
+    found[np.ix_(rows, columns)] = values
+    return found
