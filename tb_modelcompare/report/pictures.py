@@ -36,8 +36,8 @@ _LAYER_PAIRS, _UNIT_PAIRS = 4, 2
 _TOP_IMAGES = 4
 _CROP, _PHOTO = 64, 128  # pixels
 _DIGITS = 5
-# What a unit and a drawn picture take in the file.
-_UNIT_BYTES, _DRAWN_BYTES = 6_000, 7_000
+# What the page without pictures, a unit, one of its images and a drawn picture take in the file.
+_PAGE_BYTES, _UNIT_BYTES, _IMAGE_BYTES, _DRAWN_BYTES = 400_000, 3_500, 7_000, 8_500
 
 Follow = Callable[[float, str], None]
 
@@ -81,7 +81,9 @@ class Plan:
         ]
         left = sum(item.image is None for item in drawn)
         units = sum(min(self.units, one.layer(name).units) for one, name, _ in self.layers)
-        megabytes = (units * _UNIT_BYTES + len(drawn) * _DRAWN_BYTES) / 1e6
+        images = min(self.layers[0][0].probe_record.count, _TOP_IMAGES * units)
+        size = units * _UNIT_BYTES + images * _IMAGE_BYTES + len(drawn) * _DRAWN_BYTES
+        megabytes = (_PAGE_BYTES + size) / 1e6
         return (
             f"pictures: {units} units of {len(self.layers)} layers, and {len(drawn)} caricatures "
             f"and renders, {left} of which are still to be drawn; about {megabytes:.1f} MB"

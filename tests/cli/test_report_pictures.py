@@ -116,6 +116,11 @@ def test_shows_them_without_a_server(browser: Any, report: tuple[Path, str]) -> 
     assert render.count() == 2
     assert render.first.evaluate("image => image.decode().then(() => image.naturalWidth)") == 96
 
+    page.evaluate("location.hash += '&pair=conv2'")
+    card = page.get_by_test_id("pair").locator(".units .crop")
+    card.first.wait_for()
+    assert card.count() > 3
+
     page.evaluate("location.hash = location.hash.replace(/unit=\\d+/, 'unit=99')")
     unit.get_by_text("does not hold unit 99").wait_for()
     assert page.get_by_role("alert").count() == 0

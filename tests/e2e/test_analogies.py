@@ -124,6 +124,60 @@ def test_what_was_drawn_is_there_after_a_reload_without_a_job(tab: Tab, board: B
     assert not {"analogies", "caricatures"} & set(asked)
 
 
+def test_a_picture_looked_at_in_large_becomes_sharp_with_its_own_number(
+    tab: Tab, board: Board
+) -> None:
+    tab.open(board.url, **PAIR, **UNIT).settle()
+    pictures = drawn(tab)
+    # A layer of which every position sees the whole image is drawn larger than the others.
+    small = pictures.filter(has=tab.frame.get_by_title("pool", exact=True)).first
+    strength = small.get_by_test_id("strength")
+    expect(strength).to_have_text(re.compile(r"^stronger than (all|\d+ % of the) images$"))
+    assert "less than this picture does" in strength.get_attribute("aria-description")
+    width = "image => image.decode().then(() => image.naturalWidth)"
+    asked: list[dict[str, Any]] = []
+    held: list[Any] = []
+
+    def hold(route: Any) -> None:
+        """The sharp picture is asked for only once the small one was looked at."""
+        body = json.loads(route.request.post_data)
+        if body["kind"] != "analogies":
+            return route.continue_()
+        asked.append(body)
+        return held.append(route)
+
+    tab.page.route(re.compile(r"/jobs\?"), hold)
+    own = small.locator("img")
+    assert own.evaluate(width) == 96
+    own.click()
+    dialog = tab.frame.get_by_role("dialog")
+    image = dialog.locator("img")
+    assert image.evaluate(width) == 96
+    number = dialog.get_by_text(re.compile("^stronger than "))
+    assert number.inner_text() == strength.inner_text()
+    image.evaluate(
+        "image => { window.seen = new Set(); const look = () => {"
+        "window.seen.add(image.naturalWidth); requestAnimationFrame(look) }; look() }"
+    )
+    tab.page.wait_for_timeout(200)
+    assert [(one["size"], one["targets"]) for one in asked] == [
+        ("auto", [{"snapshot": SECOND, "layers": ["pool"]}])
+    ]
+    held.pop().continue_()
+    dialog.get_by_text("a sharper picture is being drawn").wait_for()
+    expect(image).to_have_js_property("naturalWidth", 192, timeout=LATE)
+    assert image.evaluate("() => [...window.seen]") == [96, 192]  # never blank in between
+    expect(dialog.get_by_text("a sharper picture is being drawn")).to_have_count(0)
+    assert number.count() == 1
+    tab.page.keyboard.press("Escape")
+    expect(own).to_have_js_property("naturalWidth", 192)
+
+    tab.page.reload()  # it was kept
+    tab.settle()
+    expect(own).to_have_js_property("naturalWidth", 192, timeout=LATE)
+    assert len(asked) == 1
+
+
 def test_a_model_is_added_and_stays_in_the_address(
     tab: Tab, board: Board, violations: Callable[[Tab], list[str]]
 ) -> None:

@@ -4,13 +4,16 @@ import type { Box } from '../api/types';
 export interface Large {
   address: string;
   title: string;
-  /** Its numbers. */
-  lines: readonly string[];
+  /** Its numbers; with a sentence on what they mean, where one is needed. */
+  lines: readonly (string | readonly [text: string, sentence: string])[];
   /** What of it the layer sees, and where the unit is most active, as shares of it. */
   field?: Box | null;
   spot?: { u: number; v: number } | null;
   /** What can be done with it. */
   action?: { text: string; run: () => void };
+  /** Which of the list it is, and what is to begin while it is looked at; returns what ends that. */
+  key?: string;
+  onshown?: () => () => void;
 }
 
 let pictures = $state.raw<(() => readonly Large[]) | null>(null);

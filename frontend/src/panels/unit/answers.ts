@@ -39,6 +39,16 @@ const ROLES: Partial<Record<JobItem['role'], string>> = {
   difference: 'residual direction',
 };
 
+/** How a picture ranks among the probe's images, and what that means; null where it is not known. */
+export function strengthOf({ stronger_than: share }: JobItem): [string, string] | null {
+  if (share === null) return null;
+  const text = share === 1 ? 'all images' : `${Math.floor(100 * share)} % of the images`;
+  return [
+    `stronger than ${text}`,
+    'So many of the probe’s images excite the direction that is drawn less than this picture does.',
+  ];
+}
+
 /** A picture's numbers, a line each. */
 export function numbersOf({ role, drawn, r2, best_unit, step }: JobItem): string[] {
   return [
