@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import posixpath
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -21,7 +20,7 @@ from tb_modelcompare.errors import (
 from tb_modelcompare.errors.checks import one_of
 from tb_modelcompare.graph import LayerGraph, annotate
 from tb_modelcompare.log.alignments import write_alignment
-from tb_modelcompare.log.assets import Asset, writing_below
+from tb_modelcompare.log.assets import writing_below
 from tb_modelcompare.log.entries import (
     check_options,
     checked_activations,
@@ -29,14 +28,10 @@ from tb_modelcompare.log.entries import (
     checked_run_dir,
     checked_step,
 )
-from tb_modelcompare.log.events import EventFile, index_event
 from tb_modelcompare.log.format import DTYPES, Dtype
-from tb_modelcompare.log.graphs_tab import graphs_tab_event, run_graph_event
 from tb_modelcompare.log.lines import Lines, line_values
 from tb_modelcompare.log.opening import Named, opened
 from tb_modelcompare.log.plausibility import Observed
-from tb_modelcompare.log.probe_record import ProbeRecord
-from tb_modelcompare.log.removal import remove_folders, snapshots_of_run
 from tb_modelcompare.log.reporting import (
     fields_of,
     frozen_or_why_not,
@@ -44,12 +39,9 @@ from tb_modelcompare.log.reporting import (
     warn_of_left_out,
     with_progress,
 )
-from tb_modelcompare.log.runs import discard_unnamed
+from tb_modelcompare.log.run_files import RunFiles
 from tb_modelcompare.log.same_probe import require_same_probe
-from tb_modelcompare.log.storing_probe import store_probe
 from tb_modelcompare.log.writing import (
-    arrays_of,
-    index_text,
     write_snapshot,
 )
 from tb_modelcompare.probe.preprocessing import Preprocessing
@@ -91,16 +83,9 @@ class SummaryWriter:
         if not isinstance(probe, Probe):
             raise ModelCompareError(f"probe is a {type(probe).__name__}; give a Probe")
         self._probe = probe
-        self._probe_record: ProbeRecord | None = None
-        self._events: EventFile | None = None
-        self._graphs: dict[str, LayerGraph] = {}
-        # Where the files of snapshots are, in the order in which they were logged.
-        self._written: dict[tuple[str, int], str] = {}
-        # Of the last snapshot of each model, which the next one may refer to.
-        self._arrays: dict[str, dict[str, Asset]] = {}
+        self._run = RunFiles(self._run_dir, probe)
         # What layers see of an image, for snapshots of the same graph without a frozen one.
         self._fields: dict[str, tuple[LayerGraph, Mapping[str, ReceptiveField]]] = {}
-        self._log_was_read = False
         self._closed = False
 
     def add_model(
@@ -241,7 +226,7 @@ class SummaryWriter:
             with writing_below(self._run_dir):
                 index, left_out = write_snapshot(
                     self._run_dir,
-                    self._store_probe(),
+                    self._run.probe_record(),
                     name,
                     int(step),
                     recording.layers,
@@ -252,9 +237,9 @@ class SummaryWriter:
                     preprocessing=recording.preprocessing,
                     fields=fields if seen == graph else {},
                     dtype=dtype,
-                    known=self._arrays.get(name, {}),
+                    known=self._run.arrays_of(name),
                 )
-                self._record(index, graph)
+                self._run.record(index, graph)
         except LogDirectoryError:
             for _ in batches:  # other processes may be computing together with this one
                 pass
@@ -300,16 +285,16 @@ class SummaryWriter:
         with writing_below(self._run_dir):
             index, left_out = write_snapshot(
                 self._run_dir,
-                self._store_probe(),
+                self._run.probe_record(),
                 name,
                 int(step),
                 layers,
                 [sampled],
                 graph,
                 dtype=dtype,
-                known=self._arrays.get(name, {}),
+                known=self._run.arrays_of(name),
             )
-            self._record(index, graph)
+            self._run.record(index, graph)
         warn_of_left_out(name, left_out, stacklevel=3)
 
     def add_alignment(
@@ -350,8 +335,7 @@ class SummaryWriter:
         require_same_probe(first, second)
         values = line_values(lines, first, second)
         if is_chief():
-            self._events = self._events or EventFile(self._run_dir)
-            self._events.begin()  # a directory without an event file is no run
+            self._run.begin()
             write_alignment(self._run_dir, name, first, second, values)
 
     def logged_steps(self, name: str) -> list[int]:
@@ -367,15 +351,7 @@ class SummaryWriter:
         -------
         list of int
         """
-        if not self._log_was_read:
-            former = {
-                (s.name, s.step): s.folder
-                for s in sorted(snapshots_of_run(self._run_dir), key=lambda s: s.wall_time)
-                if (s.name, s.step) not in self._written
-            }
-            self._written = former | self._written
-            self._log_was_read = True
-        return [step for written, step in self._written if written == name]
+        return self._run.logged_steps(name)
 
     def remove(self, name: str, step: int) -> None:
         """Free the disk space of a snapshot of this run; it is listed no more.
@@ -388,9 +364,8 @@ class SummaryWriter:
         step : int
         """
         self._check(name, step)
-        if is_chief() and step in self.logged_steps(name):
-            with writing_below(self._run_dir):
-                remove_folders(self._run_dir, [self._written.pop((name, step))])
+        if is_chief():
+            self._run.remove(name, step)
 
     def flush(self) -> None:
         """Nothing is held back: a snapshot is on the disk once logged."""
@@ -398,9 +373,7 @@ class SummaryWriter:
     def close(self) -> None:
         """Close the event file. Idempotent."""
         self._closed = True
-        if self._events is not None:
-            self._events.close()
-            self._events = None
+        self._run.close()
 
     def __enter__(self) -> SummaryWriter:
         return self
@@ -418,29 +391,3 @@ class SummaryWriter:
             raise ModelCompareError("this SummaryWriter is closed; make another")
         checked_name(name)
         checked_step(step)
-
-    def _store_probe(self) -> ProbeRecord:
-        if self._probe_record is None:
-            self._probe_record = store_probe(self._run_dir, self._probe)
-        return self._probe_record
-
-    def _record(self, index: dict[str, Any], graph: LayerGraph) -> None:
-        self._events = self._events or EventFile(self._run_dir)
-        name, step, wall_time = index["name"], index["step"], index["wall_time"]
-        files = posixpath.dirname(index["graph"]["path"])
-        try:
-            if not self._graphs:  # a run has one op graph: that of its first model
-                self._events.write(run_graph_event(graph, wall_time))
-            if self._graphs.get(name) != graph:
-                # A tag belongs to one plugin, and `name` is the index's.
-                self._events.write(graphs_tab_event(graph, f"graph of {name}", step, wall_time))
-                self._graphs[name] = graph
-            self._events.write(index_event(name, step, wall_time, index_text(index)))
-        except LogDirectoryError:
-            discard_unnamed(self._run_dir, posixpath.basename(files))
-            raise
-        self._arrays[name] = arrays_of(index)
-        superseded = self._written.pop((name, step), None)
-        self._written[name, step] = files
-        if superseded is not None:
-            remove_folders(self._run_dir, [superseded])
