@@ -19,6 +19,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+_PATIENCE = 600_000  # milliseconds that a page may take to be drawn, on a machine that is busy
+
 Notebook = dict[str, Any]
 Shown = dict[str, str]
 
@@ -85,12 +87,14 @@ def _value(source: str, scope: dict[str, Any]) -> Any:
 def _still(browser: Any, page_html: str, height: int) -> str:
     """A figure as PNG, base64, once its lines are drawn."""
     page = browser.new_page(viewport={"width": 1000, "height": height})
+    page.set_default_timeout(_PATIENCE)
     page.set_content(page_html)
     for frame in page.frames:
         if len(page.frames) == 1 or frame != page.main_frame:
-            frame.locator(".legend .count").wait_for(timeout=60_000)
+            frame.locator(".legend .count").wait_for()
     if len(page.frames) == 1 and '"caricatures":{}' not in page_html:
-        boxes = page.locator(".model.a .box.block")  # pictures are shown beside the pointer
+        boxes = page.locator(".model.a .box")  # pictures are shown beside the pointer
+        boxes.first.wait_for()
         boxes.nth(boxes.count() // 2).hover()
     page.wait_for_timeout(1500)
     picture = page.screenshot()

@@ -18,9 +18,10 @@ FILE = Path(__file__).resolve().parents[2] / "examples" / "comparing_models.ipyn
 # What makes the cells quick; everything else runs as it is written.
 SMALLER = {
     "size=224, positions_per_image=16": "size=32, positions_per_image=4",
-    "size=160": "size=32, steps=2",
+    "size=160, steps=64": "size=32, steps=2",
     "size=64, steps=64": "size=32, steps=2",
-    "layers=layers)": "layers=layers, size=32, steps=2)",
+    "image=photo)": "image=photo, layers='^conv')",
+    "inception], size": "inception], layers=['conv[35]', '_4[bd]', '_join'], size",
 }
 
 
@@ -77,15 +78,16 @@ def test_all_cells_run(
     small_notebook = json.loads(text)
     scope = run(small_notebook, shown)
     outputs = [
-        "".join(data["text/html"])
+        "".join(content["text/html"])
         for cell in small_notebook["cells"]
         for output in cell.get("outputs", [])
-        if (data := output.get("data")) and "text/html" in data
+        if (content := output.get("data")) and "text/html" in content
     ]
     assert len(outputs) == 10
     drawn = [one.picture for one in scope["found"].drawn]
-    assert len(drawn) == 1 + 1 + 2 + 1  # the unit, then layers of its own model and of two others
+    assert len(drawn) == 1 + 2 + 2 + 1  # the unit, then layers of its own model and of two others
     assert scope["v"].shape == (20,)
+    assert len([*(data / "logs" / "mine").rglob("alignment.json")]) == 1
 
 
 def test_cells_are_short_and_outputs_are_real_and_small(notebook: dict[str, Any]) -> None:
@@ -101,3 +103,11 @@ def test_cells_are_short_and_outputs_are_real_and_small(notebook: dict[str, Any]
     pictures = [kind for cell in cells for one in cell["outputs"] for kind in one.get("data", {})]
     assert pictures.count("image/png") == 7
     assert pictures.count("text/html") == 3
+    sheets = [
+        "".join(one["data"]["text/html"])
+        for cell in cells
+        for one in cell["outputs"]
+        if "text/html" in one.get("data", {})
+    ]
+    # The photo and some layers, the photo and all layers, the unit and all layers of all models.
+    assert [sheet.count("<img") for sheet in sheets] == [1 + 8, 1 + 71, 1 + 71 + 85 + 5]
