@@ -74,7 +74,8 @@ def make_logs(
     say : callable
         Called with each line of progress.
     check : callable
-        Called after every step of training; what it raises ends the training.
+        Called after every step of training and before a snapshot; what it raises ends the
+        training.
 
     Raises
     ------
@@ -177,6 +178,7 @@ def _train_all(
             def log(
                 step: int, training: Any = training, model: Any = model, w: Any = writer
             ) -> None:
+                check()  # what follows takes seconds, even before the first step
                 share = accuracy(model, test_set)
                 found[f"{training.run}@{step}"] = share
                 say(f"{training.run}: step {step}, {share:.0%} of the test windows right; logged")

@@ -11,7 +11,7 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
-from command_line import COMMAND, Run, write_logs
+from command_line import COMMAND, DEMO_STEPS, Run, write_logs
 from once import made_once
 from rendered import models  # noqa: F401
 
@@ -94,10 +94,10 @@ def own_logdir(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def demo(command: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The demo's logs, after a training of a few steps."""
+    """The demo's logs, after a training of one step."""
 
     def make(root: Path) -> None:
-        done = command("demo", "--logdir", root, "--no-serve", "--steps", 6)
+        done = command("demo", "--logdir", root, "--no-serve", "--steps", DEMO_STEPS)
         assert done.returncode == 0, done.stderr
 
     return made_once(tmp_path_factory, "demo", make)

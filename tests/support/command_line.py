@@ -13,6 +13,8 @@ from tb_modelcompare import Probe, SummaryWriter
 
 COMMAND = (sys.executable, "-m", "tb_modelcompare")
 
+DEMO_STEPS = 1  # of training, for tests that need the demo's logs and not what it learned
+
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
