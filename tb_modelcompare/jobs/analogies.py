@@ -11,7 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 
@@ -48,6 +48,8 @@ from tb_modelcompare.jobs.runtime.records import PICTURE, RENDERS, JobItem
 from tb_modelcompare.jobs.runtime.work import Workplace
 from tb_modelcompare.log.same_probe import require_same_probe
 from tb_modelcompare.log.snapshot import Snapshot
+
+_T = TypeVar("_T")
 
 _POLL_SECONDS = 0.1
 # Those that the tab offers, the most first.
@@ -236,7 +238,7 @@ def run(inputs: Inputs, workplace: Workplace) -> Result:
 
     The direction's own picture comes first, as it needs no regression: in few steps, and in all of
     them once the first analogies are there. Regressions begin when there is something to see, and
-    stay ahead of the pictures of their layers.
+    stay ahead of the pictures of their layers. How well whole layers predict it comes after them.
     """
     strip, job, cache = inputs.strip, workplace.progress, workplace.cache
     rendering = inputs.renderings[0]
@@ -293,15 +295,19 @@ def run(inputs: Inputs, workplace: Workplace) -> Result:
     seen = threading.Event()
     with _one_thread(seen) as thread:
         predictions = [thread.submit(regression.directions, batch) for batch in batches]
+        ratings = [thread.submit(_rate, regression, prediction) for prediction in predictions]
         if batches and rendering.steps > SKETCH_STEPS:
             sketch(workplace, 0, partial(render, largest=UNIT_SIZE), seen)
         else:
             draw(workplace, [0], rendering.steps, render, measure)
         seen.set()  # if it was not drawn now
         for batch, prediction in zip(batches, predictions, strict=True):
-            directions.update(_awaited(prediction, job))
+            found = _awaited(prediction, job, "predicting directions")
+            directions.update(found)
             draw(workplace, batch, rendering.steps, render, measure)
             draw(workplace, [0], rendering.steps, render, measure)  # only sketched so far
+        for rating in ratings:
+            _awaited(rating, job, "asking how well layers predict the unit")
     return Result(items)
 
 
@@ -355,13 +361,17 @@ def _one_thread(start: threading.Event) -> Iterator[ThreadPoolExecutor]:
         thread.shutdown(wait=True, cancel_futures=True)
 
 
-def _awaited(prediction: Future[dict[int, Vector]], job: Progress) -> dict[int, Vector]:
-    """The predicted directions; until they are there, what is known of them is published."""
-    while not prediction.done():
+def _rate(regression: Regression, prediction: Future[dict[int, Vector]]) -> None:
+    regression.rate(prediction.result())
+
+
+def _awaited(future: Future[_T], job: Progress, message: str) -> _T:
+    """What comes of it; until it is there, what is known is published."""
+    while not future.done():
         job.check()
-        job.publish(job.fraction, "predicting directions")
+        job.publish(job.fraction, message)
         threading.Event().wait(_POLL_SECONDS)
-    return prediction.result()
+    return future.result()
 
 
 KIND = Kind(

@@ -7,7 +7,7 @@ Every predicted direction is kept in the cache as soon as it is known.
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -29,7 +29,7 @@ Answer = Literal["regression", "pattern", "decoder"]
 
 
 class Prediction(msgspec.Struct):
-    """What is known of a layer before its picture is."""
+    """What is known of a layer beside its picture."""
 
     drawn: DrawnDirection
     r2: float
@@ -92,7 +92,7 @@ class Regression:
         )
 
     def directions(self, batch: Sequence[int]) -> dict[int, Vector]:
-        """The predicted direction in each layer; how good it is goes into the layer's item."""
+        """The predicted direction in each layer; what goes with it goes into the layer's item."""
         found = {}
         for i in batch:
             content = self.workplace.cache.read(self.keys[i], _DIRECTION)
@@ -105,7 +105,7 @@ class Regression:
     def _regressed(self, batch: Sequence[int]) -> dict[int, Vector]:
         """The same, computed: the source's regression is solved once for layers side by side."""
         from tb_modelcompare.analogy.correlation import direction_correlations
-        from tb_modelcompare.analogy.prediction import best_unit, prediction_r2
+        from tb_modelcompare.analogy.prediction import best_unit
 
         layers = [self.layers[i] for i in batch]
         targets = [snapshot.activations(layer) for snapshot, layer in layers]
@@ -113,22 +113,36 @@ class Regression:
         correlations = direction_correlations(
             self.activations, targets, self.direction, direction=self.answer, groups=self.images
         )
-        job, cache = self.workplace.progress, self.workplace.cache
         for i, target, answer, along in zip(batch, targets, answers, correlations, strict=True):
-            job.check()
             best, correlation = best_unit(target, self.response)
-            problem = None if answer.any() else self._why_none()
-            known = Prediction(
-                DrawnDirection(self.answer, along.value, along.low, along.high, along.null),
-                float(prediction_r2(target, self.response, groups=self.images)[0]),
-                BestUnit(int(best), float(correlation)),
-                problem,
-            )
-            stream = io.BytesIO()
-            np.save(stream, answer, allow_pickle=False)
-            cache.put(self.keys[i], {_DIRECTION: stream.getvalue()}, msgspec.to_builtins(known))
-            _tell(job.items[i], known)
+            item = self.workplace.progress.items[i]
+            item.drawn = DrawnDirection(self.answer, along.value, along.low, along.high, along.null)
+            item.best_unit = BestUnit(int(best), float(correlation))
+            item.problem = None if answer.any() else self._why_none()
         return dict(zip(batch, answers, strict=True))
+
+    def rate(self, directions: Mapping[int, Vector]) -> None:
+        """Tell the items how well their layers predict the direction, and keep what is known.
+
+        This takes longer than the directions, and no picture has to wait for it.
+        """
+        from tb_modelcompare.analogy.prediction import prediction_r2
+
+        job, cache = self.workplace.progress, self.workplace.cache
+        for i, direction in directions.items():
+            item = job.items[i]
+            if i == 0 or item.r2 is not None:
+                continue
+            job.check()
+            snapshot, layer = self.layers[i]
+            target = snapshot.activations(layer)
+            item.r2 = float(prediction_r2(target, self.response, groups=self.images)[0])
+            assert item.drawn is not None  # `directions` told it
+            assert item.best_unit is not None
+            known = Prediction(item.drawn, item.r2, item.best_unit, item.problem)
+            stream = io.BytesIO()
+            np.save(stream, direction, allow_pickle=False)
+            cache.put(self.keys[i], {_DIRECTION: stream.getvalue()}, msgspec.to_builtins(known))
 
     def _answers(self, targets: Sequence[npt.NDArray[np.float32]]) -> list[Vector]:
         """The direction of each target that answers."""
@@ -173,10 +187,7 @@ def recall_prediction(item: JobItem, key: str, cache: ResultCache) -> bool:
     """Whether the direction of this key is known; the item then has what else is known of it."""
     report = cache.report(key)
     if report is not None:
-        _tell(item, msgspec.convert(report, Prediction))
+        known = msgspec.convert(report, Prediction)
+        item.drawn, item.r2 = known.drawn, known.r2
+        item.best_unit, item.problem = known.best_unit, known.problem
     return report is not None
-
-
-def _tell(item: JobItem, known: Prediction) -> None:
-    item.drawn, item.r2 = known.drawn, known.r2
-    item.best_unit, item.problem = known.best_unit, known.problem

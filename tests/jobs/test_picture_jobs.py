@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import io
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from serving import Server, error_of
 
 from tb_modelcompare import errors, jobs
 from tb_modelcompare.analogy import (
+    correlation,
     decoder_direction,
     direction_correlation,
     pattern_direction,
@@ -338,22 +340,30 @@ def test_no_direction_is_rendered_twice_whatever_layers_it_is_asked_in(
     assert calls == [["conv2"], ["conv1"]]
 
 
-def test_the_unit_itself_does_not_wait_for_regressions(
+def test_the_unit_waits_for_no_regression_and_no_picture_for_how_well_a_layer_predicts_it(
     models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     events: list[list[str]] = counted_renders(monkeypatch)
-    original = prediction.prediction_r2
+    directions, rated = correlation.direction_correlations, prediction.prediction_r2
 
-    def counting(target: Any, *arguments: Any, **options: Any) -> Any:
+    def counting(*arguments: Any, **options: Any) -> Any:
+        events.append(["direction"])
+        return directions(*arguments, **options)
+
+    def late(target: Any, *arguments: Any, **options: Any) -> Any:
+        deadline = time.monotonic() + 20
+        while ["conv1"] not in events and time.monotonic() < deadline:
+            time.sleep(0.01)
         events.append(["r2"])
-        return original(target, *arguments, **options)
+        return rated(target, *arguments, **options)
 
-    monkeypatch.setattr(prediction, "prediction_r2", counting)
+    monkeypatch.setattr(correlation, "direction_correlations", counting)
+    monkeypatch.setattr(prediction, "prediction_r2", late)
     monkeypatch.setattr(pictures, "FIRST_BATCH", 1)
-    run_here(models, analogies(steps=12), tmp_path / "work")
+    items = run_here(models, analogies(steps=12), tmp_path / "work")
     assert events[0] == ["conv2"]
-    assert sorted(events[1:]) == [["conv1"], ["conv2"], ["r2"], ["r2"]]
-    assert events.index(["r2"]) < events.index(["conv1"])
+    assert events.index(["direction"]) < events.index(["conv1"]) < events.index(["r2"])
+    assert [item["r2"] is None for item in items] == [True, False, False]
 
 
 def test_the_first_analogies_wait_for_a_sketch_of_the_unit_alone(
