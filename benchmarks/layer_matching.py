@@ -6,15 +6,17 @@ often it is the same layer. A measure that cannot do that cannot compare network
 
 The architecture is theirs ("Tiny-10": eight convolutions with batch normalisation and ReLU,
 global average pooling, logits). It learns which of the 15 photographs that
-come with scikit-image a window of 16 x 16 pixels was cut from, and which way up the window
-stands: 60 classes. Test windows come from parts of the photographs that no training window
+come with scikit-image a window of 16 x 16 pixels was cut from, whichever way up the window stands.
+With `--task orientation` it also learns which way up that is: 60 classes, of which the nets find
+about a quarter. Test windows come from parts of the photographs that no training window
 touches. Maps are flattened to (images, h x w x c) and the logits left out as in the paper, so
 that the first layers have more units than images, as there.
 
-    python benchmarks/layer_matching.py [--nets 10] [--epochs 3] [--rows 600]
+    python benchmarks/layer_matching.py [--nets 10] [--epochs 6] [--rows 600]
 
 Prints, per measure, the share of layers found beside the paper's Table 2, and Spearman's rank
-correlation between the two orders. Where k layers are equally similar (1 to rounding, as CCA
+correlation between the two orders; and for linear CKA which layer is taken for which, and from
+how many rows it finds how many. Where k layers are equally similar (1 to rounding, as CCA
 finds layers with more units than images), the right one among them counts 1/k.
 """
 
@@ -58,17 +60,27 @@ KERNELS = (3, 3, 3, 3, 3, 3, 3, 1)
 SIDE = 16
 
 
-def windows(per_class: int, test: bool) -> tuple[Array, Labels]:
-    """Windows of SIDE pixels standing all four ways, about zero, and their classes."""
+TASKS = ("photograph", "orientation")
+
+
+def windows(per_class: int, test: bool, task: str) -> tuple[Array, Labels]:
+    """Windows of SIDE pixels standing all four ways, about zero, and their classes.
+
+    Where the way they stand is no class, test windows stand upright.
+    """
     cut = cut_windows(load_photographs(), per_class, test=test)
     small = [Image.fromarray(one).resize((SIDE, SIDE), Image.Resampling.BOX) for one in cut.images]
     upright = np.stack([np.asarray(one, np.float32) for one in small]) / 64.0 - 2.0
+    if test and task == "photograph":
+        return upright, cut.labels
     turned = np.concatenate([np.rot90(upright, turn, axes=(1, 2)) for turn in range(4)])
+    if task == "photograph":
+        return turned, np.tile(cut.labels, 4)
     return turned, np.concatenate([cut.labels * 4 + turn for turn in range(4)])
 
 
 def trained_net(
-    seed: int, images: Array, labels: Labels, held_out: Array, epochs: int
+    seed: int, images: Array, labels: Labels, held_out: Array, epochs: int, classes: int
 ) -> tuple[dict[str, Array], Labels]:
     """Activations of all layers but the logits on the held-out images, and the classes found."""
     import keras
@@ -86,7 +98,7 @@ def trained_net(
         outputs.append(x)
     x = keras.layers.GlobalAveragePooling2D()(x)
     outputs.append(x)
-    model = keras.Model(inputs, keras.layers.Dense(4 * len(CLASSES))(x))
+    model = keras.Model(inputs, keras.layers.Dense(classes)(x))
     steps = epochs * -(-len(images) // 64)
     rate = keras.optimizers.schedules.CosineDecay(
         0.01, steps, warmup_target=0.1, warmup_steps=steps // 5
@@ -117,24 +129,31 @@ def rotated(layer: Array) -> Array:
     return np.asarray(vectors[:, kept] * np.sqrt(values[kept]), np.float32)
 
 
-def found(values: npt.NDArray[np.float64], nets: int) -> float:
-    """Per cent of (layer, other net) whose most similar layer there is the same layer."""
+def taken_for(values: npt.NDArray[np.float64], nets: int) -> npt.NDArray[np.float64]:
+    """Per cent of other nets in which a layer (down) is most similar to a layer there (across)."""
     depth = len(values) // nets
-    hits = []
+    shares = []
     for i in range(nets):
         for j in range(nets):
             if i != j:
                 block = values[i * depth : (i + 1) * depth, j * depth : (j + 1) * depth]
                 best = block >= block.max(axis=1, keepdims=True) - 1e-6
-                hits.append(best.diagonal() / best.sum(axis=1))
-    return 100.0 * float(np.mean(hits))
+                shares.append(best / best.sum(axis=1, keepdims=True))
+    return 100.0 * np.mean(shares, axis=0)
+
+
+def found(values: npt.NDArray[np.float64], nets: int) -> float:
+    """Per cent of (layer, other net) whose most similar layer there is the same layer."""
+    return float(taken_for(values, nets).diagonal().mean())
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--nets", type=int, default=10)
     parser.add_argument("--fewer-nets", type=int, default=3, help=", ".join(ON_FEWER_NETS))
-    parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("--task", choices=TASKS, default=TASKS[0])
+    parser.add_argument("--epochs", type=int, default=6)
+    parser.add_argument("--per-class", type=int, default=540, help="training windows, then turned")
     parser.add_argument("--rows", type=int, default=600, help="held-out images")
     parser.add_argument(
         "--also",
@@ -145,15 +164,19 @@ def main() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
     started = time.perf_counter()
-    images, labels = windows(270, test=False)
-    held_out, truth = windows(-(-options.rows // len(CLASSES)), test=True)
+    images, labels = windows(options.per_class, False, options.task)
+    held_out, truth = windows(-(-options.rows // len(CLASSES)), True, options.task)
+    classes = int(labels.max()) + 1
     chosen = np.random.default_rng(0).permutation(len(held_out))[: options.rows]
     held_out, truth = held_out[chosen], truth[chosen]
     layers: dict[str, Array] = {}
     for seed in range(options.nets):
-        net, predicted = trained_net(seed, images, labels, held_out, options.epochs)
+        net, predicted = trained_net(seed, images, labels, held_out, options.epochs, classes)
         accuracy = float(np.mean(predicted == truth))
-        print(f"net {seed}: {100 * accuracy:.1f} % of {options.rows} held-out windows right")
+        print(
+            f"net {seed}: {100 * accuracy:.1f} % of {options.rows} held-out windows right",
+            flush=True,
+        )
         layers.update({f"{seed}/{name}": values for name, values in net.items()})
     print(f"{options.nets} nets trained in {time.perf_counter() - started:.0f} s\n", flush=True)
 
@@ -165,10 +188,20 @@ def main() -> None:
         began = time.perf_counter()
         nets = min(options.nets, options.fewer_nets) if name in ON_FEWER_NETS else options.nets
         some = dict(list(layers.items())[: nets * depth])
-        ours[name] = found(similarity.compare(some, some, name).values, nets)
+        values = similarity.compare(some, some, name).values
+        ours[name] = found(values, nets)
+        if name == "linear_cka":
+            linear = values
         paper = f"{PAPER[name]:.1f} %" if name in PAPER else "–"
         seconds = time.perf_counter() - began
         print(f"{name:28} {ours[name]:5.1f} % {paper:>7} {nets:5} {seconds:8.1f}", flush=True)
+    print("\nlinear CKA takes a layer (down) for a layer of another net (across), per cent")
+    print(np.round(taken_for(linear, options.nets)).astype(int))
+    print("found from fewer rows:")
+    for rows in (options.rows // 4, options.rows // 2):
+        some = {name: values[:rows] for name, values in layers.items()}
+        share = found(similarity.compare(some, some, "linear_cka").values, options.nets)
+        print(f"  {rows}: {share:.1f} %")
     shared = list(PAPER)
     order_agrees = spearmanr([ours[name] for name in shared], [PAPER[name] for name in shared])
     print(f"\nchance {100 / depth:.0f} %; all in {time.perf_counter() - started:.0f} s")
