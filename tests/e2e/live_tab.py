@@ -105,7 +105,11 @@ class Board:
 
     def end(self) -> None:
         self.process.terminate()
-        self.process.wait(timeout=20)
+        try:
+            self.process.wait(timeout=20)
+        except subprocess.TimeoutExpired:  # in the midst of a long computation
+            self.process.kill()
+            self.process.wait()
 
 
 class Tab:

@@ -138,9 +138,11 @@ def look_at(logdir: Path) -> dict[str, Any]:
     """What of any log directory is looked at: two models' last steps, and layers halfway down."""
     from tb_modelcompare.log.reader import list_snapshots
 
-    latest = {(one.run, one.name): one for one in list_snapshots(logdir).snapshots}
-    one, *others = latest.values()
-    a, b = one, others[0] if others else one
+    snapshots = list_snapshots(logdir).snapshots
+    latest = {(one.run, one.name): one for one in snapshots}
+    steps = Counter((one.run, one.name) for one in snapshots)
+    most = sorted(latest, key=lambda model: -steps[model])
+    a, b = latest[most[0]], latest[most[min(1, len(most) - 1)]]
     layers = [layer.name for layer in a.layers]
     ends = Counter(name[-3:] for name in layers)
     return {

@@ -42,6 +42,7 @@ def photograph(browser: Any, subject: Subject, state: State, folder: Path) -> li
         for width, height in SIZES:
             tab.page.set_viewport_size({"width": width, "height": height})
             tab.page.wait_for_timeout(900)
+            state.point(tab)
             tab.page.screenshot(path=folder / f"{state.name}-{theme}-{width}.png")
         complaints += tab.complaints
         context.close()

@@ -42,6 +42,8 @@ class State:
     address: Mapping[str, str | int] = field(default_factory=dict)
     reach: Callable[[Tab], None] = lambda tab: None
     """What is done once the address is open."""
+    point: Callable[[Tab], None] = lambda tab: None
+    """Where the pointer is then, whatever the size of the window."""
     slow: bool = True
     """Whether the tests leave it to `--all`."""
 
@@ -60,6 +62,7 @@ def enter(tab: Tab, state: State, subject: Subject) -> None:
     """Open a state and wait until it is drawn."""
     tab.open(subject.url, **parameters(state, subject))
     state.reach(tab)
+    state.point(tab)
     quiet(tab)
 
 
@@ -99,7 +102,7 @@ def _click(role: str, name: str) -> Callable[[Tab], None]:
 
 
 def _pointed(tab: Tab) -> None:
-    _drawn(tab)
+    tab.page.mouse.move(5, 5)
     tab.frame.locator(".model.a [role=option]").nth(3).hover()
     tab.page.wait_for_timeout(400)
 
@@ -140,7 +143,8 @@ def _export(figure: str) -> Callable[[Tab], None]:
 
 def _cells(name: str) -> Callable[[Tab], None]:
     def wait(tab: Tab) -> None:
-        tab.frame.get_by_test_id(name).get_by_role("application").wait_for(timeout=LATE)
+        cells = tab.frame.get_by_test_id(name).get_by_role("application")
+        cells.or_(tab.frame.get_by_text("One step only")).wait_for(timeout=LATE)
 
     return wait
 
@@ -171,7 +175,7 @@ PINNED: dict[str, Any] = {"side": "a", "layer": "{layer}"}
 
 STATES: tuple[State, ...] = (
     State("graph", {}, _drawn, slow=False),
-    State("graph-pointed", {}, _pointed),
+    State("graph-pointed", {}, _drawn, _pointed),
     State("graph-zoomed", {}, _zoomed),
     State("graph-filtered", {"filter": "{word}"}, _drawn),
     State("search", {}, _search),
