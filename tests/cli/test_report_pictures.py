@@ -120,6 +120,9 @@ def test_shows_them_without_a_server(browser: Any, report: tuple[Path, str]) -> 
     card = page.get_by_test_id("pair").locator(".units .crop")
     card.first.wait_for()
     assert card.count() > 3
+    page.get_by_test_id("pair").get_by_role("button", name="agreement").first.click()
+    page.get_by_role("dialog").get_by_text("agreement").wait_for()
+    page.keyboard.press("Escape")
 
     page.evaluate("location.hash = location.hash.replace(/unit=\\d+/, 'unit=99')")
     unit.get_by_text("does not hold unit 99").wait_for()
