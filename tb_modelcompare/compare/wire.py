@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
@@ -23,6 +24,8 @@ class SnapshotInfo(msgspec.Struct):
 
     `images` is the number of items of the probe. `of_images` says whether these are images; if
     not, their names stand for them. `unrenderable_because` is null if the snapshot is renderable.
+    Trainings of one model have the same `layers_digest`, which is of the names and the numbers of
+    units of the layers.
     """
 
     id: str
@@ -32,6 +35,7 @@ class SnapshotInfo(msgspec.Struct):
     wall_time: float
     probe_id: str
     layers: int
+    layers_digest: str
     rows: int
     images: int
     digest: str
@@ -143,6 +147,7 @@ def snapshot_info(snapshot: Snapshot) -> SnapshotInfo:
         wall_time=snapshot.wall_time,
         probe_id=snapshot.probe_id,
         layers=len(snapshot.layers),
+        layers_digest=_layers_digest(snapshot),
         rows=snapshot.rows,
         images=snapshot.probe_record.count,
         digest=snapshot.digest,
@@ -150,6 +155,11 @@ def snapshot_info(snapshot: Snapshot) -> SnapshotInfo:
         renderable=snapshot.frozen is not None,
         unrenderable_because=None if snapshot.frozen else snapshot.why_no_frozen_graph,
     )
+
+
+def _layers_digest(snapshot: Snapshot) -> str:
+    named = msgspec.json.encode([(layer.name, layer.units) for layer in snapshot.layers])
+    return hashlib.sha256(named).hexdigest()
 
 
 def measure_info(measure: Measure) -> MeasureInfo:

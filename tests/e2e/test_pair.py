@@ -15,6 +15,7 @@ from playwright.sync_api import expect
 
 from tb_modelcompare import open_snapshot
 from tb_modelcompare.analogy.unit_pairs import best_unit_pairs
+from tb_modelcompare.similarity import seed_ceiling
 from tb_modelcompare.similarity.agreement import image_agreement
 
 PAIR = {"a": "first/first@0", "b": "second/second@0", "measure": "linear_cka"}
@@ -64,21 +65,49 @@ def test_a_pair_shows_its_best_units_and_the_images_on_which_it_agrees(
 
 
 @pytest.fixture(scope="module")
-def crowded(tmp_path_factory: pytest.TempPathFactory, start_board: Callable[..., Board]) -> Board:
-    """Two models of 143 and 100 layers, with names of forty characters."""
+def crowded_logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two models of 143 and 100 layers, with names of forty characters, and a seed of the first."""
     from tb_modelcompare import Probe, SummaryWriter
 
     root = tmp_path_factory.mktemp("crowded")
     rng = np.random.default_rng(0)
     base = rng.standard_normal((40, 6))
-    for run, layers in (("a" * 40, 143), ("b" * 40, 100)):
+    for run, layers in (("seed", 143), ("a" * 40, 143), ("b" * 40, 100)):
         with SummaryWriter(root / run, Probe(probe_images(0, 20), positions_per_image=2)) as writer:
             values = {
                 f"stage_{k // 9}_layer_{k}_output": base @ rng.standard_normal((6, 4))
                 for k in range(layers)
             }
             writer.add_activations(run, values, step=1_000_000)
-    return start_board(root, snapshots=2)
+    return root
+
+
+@pytest.fixture(scope="module")
+def crowded(crowded_logs: Path, start_board: Callable[..., Board]) -> Board:
+    return start_board(crowded_logs, snapshots=3)
+
+
+def test_a_pair_shows_what_other_seeds_of_a_model_reach(
+    tab: Tab, crowded: Board, crowded_logs: Path, violations: Callable[[Tab], list[str]]
+) -> None:
+    a, b, seed = (f"{run}/{run}@1000000" for run in ("a" * 40, "b" * 40, "seed"))
+    layer = "stage_2_layer_20_output"
+    address = {"a": a, "b": b, "measure": "linear_cka", "side": "a", "layer": layer}
+    tab.open(crowded.url, **address, pair="stage_1_layer_10_output").settle()
+    card = tab.frame.get_by_test_id("pair")
+    choice = card.get_by_text("Ceiling, from other seeds of")
+    expect(choice).to_have_text(["Ceiling, from other seeds of A"])  # B has none
+    choice.click()
+    card.get_by_role("checkbox", name=seed).check()
+    model, other = (open_snapshot(crowded_logs, one) for one in (a, seed))
+    x, y = ({layer: one.activations(layer)} for one in (model, other))
+    ceiling = seed_ceiling(x, [y], groups=model.image_of_row())[layer]
+    expect(card.get_by_test_id("ceiling-a")).to_have_text(f"{ceiling:.3f}")
+    expect(card).to_contain_text("as alike as that to itself in another training of its model")
+    assert tab.parameters["seeds"].replace("%2F", "/").replace("%40", "@") == seed
+    assert violations(tab) == []
+    tab.page.reload()
+    expect(card.get_by_test_id("ceiling-a")).to_have_text(f"{ceiling:.3f}", timeout=60_000)
 
 
 def overlapping(places: list[dict[str, float]], side: str, size: str) -> int:

@@ -108,6 +108,22 @@ export interface NullRequest {
 }
 
 /**
+ * The measure between layers of `model` and the same layers of each of `seeds`, which are
+ * other trainings of the same model on the same probe.
+ */
+export interface SeedCeilingRequest {
+  kind: "seed_ceiling";
+  /** id of a snapshot */
+  model: string;
+  /** ids of snapshots */
+  seeds: string[];
+  /** name of a measure */
+  measure: string;
+  /** names of layers; null for all */
+  layers?: string[] | null;
+}
+
+/**
  * How well each unit of a layer of `a` is predicted by `layers` of `b`, on images not fitted
  * to; the best of these layers counts. They are tried in the order in which they are named.
  */
@@ -339,6 +355,8 @@ export interface Listing {
  *
  * `images` is the number of items of the probe. `of_images` says whether these are images; if
  * not, their names stand for them. `unrenderable_because` is null if the snapshot is renderable.
+ * Trainings of one model have the same `layers_digest`, which is of the names and the numbers of
+ * units of the layers.
  */
 export interface SnapshotInfo {
   id: string;
@@ -348,6 +366,7 @@ export interface SnapshotInfo {
   wall_time: number;
   probe_id: string;
   layers: number;
+  layers_digest: string;
   rows: number;
   images: number;
   digest: string;
@@ -557,6 +576,16 @@ export interface NullResult {
 }
 
 /**
+ * For each of `layers`, the mean over the other trainings.
+ *
+ * It is null where the layer is constant in the model, or in all of the others.
+ */
+export interface SeedCeilingResult {
+  layers: string[];
+  values: (number | null)[];
+}
+
+/**
  * The best prediction of each unit: R², and the index of the layer in `layers`.
  *
  * Both are null for a unit that is constant on the probe.
@@ -646,7 +675,7 @@ export interface KnownSignificance {
   interval_label: string;
 }
 
-export type JobRequest = AnalogiesRequest | CaricaturesRequest | LayerPairRequest | ModelsRequest | NullRequest | SharedUnitsRequest | SignificanceRequest | SimilarityRequest | StepMapRequest | TrendRequest;
+export type JobRequest = AnalogiesRequest | CaricaturesRequest | LayerPairRequest | ModelsRequest | NullRequest | SeedCeilingRequest | SharedUnitsRequest | SignificanceRequest | SimilarityRequest | StepMapRequest | TrendRequest;
 
 export type CellsInfo = ModelsCells | StepMapCells | TrendCells;
 

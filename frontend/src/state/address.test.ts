@@ -47,6 +47,7 @@ describe('the address', () => {
       unfolded: { a: ['v'], b: ['u', 't'] },
       image: 12,
       more: [],
+      seeds: [],
       graphs: 'a',
       reference: 'r/m@9',
       filter: null,

@@ -38,6 +38,8 @@ export interface View {
   image: number | string | null;
   /** Models that stand beside the two in the panel of a unit. */
   more: string[];
+  /** Snapshots that the reader says are other trainings of one of the two models. */
+  seeds: string[];
   /** Whose graph TensorBoard's own dashboard shows below, if it is open. */
   graphs: Side | null;
   /** Pinned: what models and steps are compared with. */
@@ -215,6 +217,13 @@ const KEYS: readonly Key[] = [
     [],
     (view) => view.more,
     (view, list) => (view.more = [...list]),
+  ),
+  part<string[]>(
+    'seeds',
+    names,
+    [],
+    (view) => view.seeds,
+    (view, list) => (view.seeds = [...list]),
   ),
   field('graphs', 'graphs', oneOf<Side>(['a', 'b']), null),
   field('ref', 'reference', text, null),

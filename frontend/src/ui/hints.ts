@@ -39,6 +39,8 @@ export const HINTS = {
   testAll: 'Permutes the images of B, and compares each pair with the largest of all pairs.',
   finding: 'Goes to the layers that the sentence is about.',
   pairImage: 'Chooses this image: below, each of the two layers can show what it keeps of it.',
+  seeds:
+    'Chooses runs that are the same model trained from other random seeds. They show how alike two trainings of it are.',
   closePair: 'Lets go of the pair, and keeps the layer.',
   orderOfUnits: 'Sorts the units.',
   unit: 'Shows the images that this unit is most active on, and its analogies.',

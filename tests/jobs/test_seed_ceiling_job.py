@@ -1,0 +1,66 @@
+"""The ceiling of other trainings, asked for as the tab does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from serving import Server, error_of
+
+from tb_modelcompare.log.reader import open_snapshot
+from tb_modelcompare.similarity import seed_ceiling
+
+MODEL, SEEDS = "first/net@0", ["second/net@0", "first/net@5"]
+
+
+def test_the_ceiling_is_that_of_the_library(
+    session_logs: Path, serve: Callable[..., Server]
+) -> None:
+    server = serve(session_logs)
+    body = {"kind": "seed_ceiling", "model": MODEL, "seeds": SEEDS, "measure": "linear_cka"}
+    job = server.wait(server.ask({**body, "layers": ["conv3", "conv2"]})["id"])
+    assert job["status"] == "done", job
+    found = server.json("result", id=job["id"])
+    model, *seeds = (open_snapshot(session_logs, one) for one in (MODEL, *SEEDS))
+    expected = seed_ceiling(
+        model.all_activations(),
+        [seed.all_activations() for seed in seeds],
+        groups=model.image_of_row(),
+    )
+    assert found["layers"] == ["conv3", "conv2"]
+    assert found["values"] == pytest.approx([expected["conv3"], expected["conv2"]], abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("change", "answer", "said"),
+    [
+        ({"seeds": []}, (400, "RequestError"), "seeds"),
+        ({"seeds": [MODEL]}, (400, "RequestError"), "twice"),
+        ({"seeds": ["elsewhere/net@0"]}, (409, "ProbeMismatchError"), "probe"),
+        ({"layers": ["no"]}, (404, "UnknownSnapshotError"), "no"),
+        ({"measure": "no"}, (422, "ActivationError"), "measure"),
+        ({"seeds": [f"first/net@{step}" for step in range(21)]}, (429, "LimitError"), "20"),
+    ],
+)
+def test_a_request_that_cannot_be_answered_is_refused_before_it_is_queued(
+    session_logs: Path,
+    serve: Callable[..., Server],
+    change: dict[str, object],
+    answer: tuple[int, str],
+    said: str,
+) -> None:
+    body = {"kind": "seed_ceiling", "model": MODEL, "seeds": SEEDS, "measure": "linear_cka"}
+    status, kind, message = error_of(serve(session_logs).post("jobs", {**body, **change}))
+    assert (status, kind) == answer
+    assert said in message
+
+
+def test_snapshots_of_one_model_have_the_same_digest_of_their_layers(
+    session_logs: Path, serve: Callable[..., Server]
+) -> None:
+    listed = serve(session_logs).json("snapshots")["snapshots"]
+    digests = {one["id"]: one["layers_digest"] for one in listed}
+    assert digests[MODEL] == digests[SEEDS[0]] == digests[SEEDS[1]]
+    other = next(id_ for id_ in digests if id_.startswith("<"))
+    assert digests[other] != digests[MODEL]
