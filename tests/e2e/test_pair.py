@@ -13,7 +13,7 @@ import pytest
 from live_tab import Board, Tab, probe_images
 from playwright.sync_api import expect
 
-from tb_modelcompare import open_snapshot
+from tb_modelcompare import behaviour, open_snapshot
 from tb_modelcompare.analogy.unit_pairs import best_unit_pairs
 from tb_modelcompare.similarity import seed_ceiling
 from tb_modelcompare.similarity.agreement import image_agreement
@@ -64,6 +64,18 @@ def test_a_pair_shows_its_best_units_and_the_images_on_which_it_agrees(
     expect(card).to_be_visible()
 
 
+def test_two_classifiers_of_the_same_classes_say_how_alike_they_answer(
+    tab: Tab, board: Board, logs: Path
+) -> None:
+    found = behaviour(*(open_snapshot(logs, PAIR[side]) for side in "ab"))
+    tab.open(board.url, **PAIR).settle()
+    line = tab.frame.get_by_test_id("answers")
+    expect(line).to_contain_text(f"disagreement {100 * found.disagreement:.1f} % of 40 images")
+    expect(line).to_contain_text(f"divergence {found.jensen_shannon_divergence:.3f} bits.")
+    line.get_by_role("button", name="disagreement").hover()
+    expect(tab.frame.get_by_role("tooltip")).to_contain_text("name different classes")
+
+
 @pytest.fixture(scope="module")
 def crowded_logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two models of 143 and 100 layers, with names of forty characters, and a seed of the first."""
@@ -106,6 +118,7 @@ def test_a_pair_shows_what_other_seeds_of_a_model_reach(
     expect(card).to_contain_text("as alike as that to itself in another training of its model")
     assert tab.parameters["seeds"].replace("%2F", "/").replace("%40", "@") == seed
     assert violations(tab) == []
+    expect(tab.frame.get_by_test_id("answers")).to_have_count(0)
     tab.page.reload()
     expect(card.get_by_test_id("ceiling-a")).to_have_text(f"{ceiling:.3f}", timeout=60_000)
 

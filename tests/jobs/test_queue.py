@@ -103,6 +103,44 @@ def test_waiting_jobs_run_latest_first_and_are_cancelled_at_once(
     assert jobs.status(waiting[1].key).status == "queued"
 
 
+def test_a_job_in_the_background_makes_way_and_begins_anew(
+    session_logs: Path, queue: Queues
+) -> None:
+    jobs = queue()
+    background, asked_for, later = (idle_task(session_logs, number) for number in (1, 2, 3))
+    jobs.submit(background, "a tab", background=True)
+    computing(jobs, background.key)
+    pid = worker_pid(jobs)
+    jobs.submit(asked_for)
+    computing(jobs, asked_for.key)
+    assert alive(pid)  # the worker stays warm
+    assert jobs.status(background.key, "a tab").status == "queued"
+    jobs.submit(later)
+    assert [jobs.status(task.key).position for task in (later, background)] == [0, 1]
+    jobs.cancel(later.key)
+    jobs.cancel(asked_for.key)
+    again = computing(jobs, background.key)
+    assert again.error is None
+    jobs.submit(background)  # somebody asks for it in earnest
+    jobs.submit(later)
+    time.sleep(0.3)
+    assert jobs.status(background.key).status == "running"
+    jobs.cancel(background.key)
+    wait_for(jobs, background.key, State.CANCELLED, seconds=8)
+
+
+def test_a_job_that_makes_way_can_be_cancelled(session_logs: Path, queue: Queues) -> None:
+    jobs = queue(grace_seconds=0.5)
+    background, asked_for = (idle_task(session_logs, number) for number in (1, 2))
+    jobs.submit(background, background=True)
+    computing(jobs, background.key)
+    os.kill(worker_pid(jobs), signal.SIGSTOP)  # so that it stops late
+    jobs.submit(asked_for)
+    jobs.cancel(background.key)
+    wait_for(jobs, background.key, State.CANCELLED, seconds=10)
+    computing(jobs, asked_for.key)
+
+
 def test_a_worker_that_is_killed_fails_its_job_and_the_next_gets_another(
     session_logs: Path, queue: Queues
 ) -> None:

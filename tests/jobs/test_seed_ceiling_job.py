@@ -56,6 +56,13 @@ def test_a_request_that_cannot_be_answered_is_refused_before_it_is_queued(
     assert said in message
 
 
+def test_a_flag_of_the_address_is_checked(session_logs: Path, serve: Callable[..., Server]) -> None:
+    body = {"kind": "seed_ceiling", "model": MODEL, "seeds": SEEDS, "measure": "linear_cka"}
+    for value in ("2", "true", ""):
+        answer = serve(session_logs).post(f"jobs?background={value}", body)
+        assert error_of(answer)[:2] == (400, "RequestError")
+
+
 def test_snapshots_of_one_model_have_the_same_digest_of_their_layers(
     session_logs: Path, serve: Callable[..., Server]
 ) -> None:

@@ -46,6 +46,15 @@ export interface LayerOf {
   layer: string;
 }
 
+/** Compare the classes that `a` and `b` name. */
+export interface BehaviourRequest {
+  kind: "behaviour";
+  /** id of a snapshot */
+  a: string;
+  /** id of a snapshot */
+  b: string;
+}
+
 /**
  * What each layer sees in an image of the probe (`image`), or in one's own photo (`photo`).
  *
@@ -504,6 +513,28 @@ export interface AnalogiesResult {
   items: JobItem[];
 }
 
+/** `behaviour` is null unless both have outputs of equally many classes. */
+export interface BehaviourResult {
+  behaviour: BehaviourInfo | null;
+}
+
+/**
+ * How alike two classifiers answer.
+ *
+ * `disagreement` is the share of images on which they name different classes, and
+ * `jensen_shannon_divergence` how far their probabilities are from each other, in bits. The share
+ * that each names rightly, `top_1`, and `error_consistency` (Cohen's κ of being right) are null
+ * without labels.
+ */
+export interface BehaviourInfo {
+  images: number;
+  classes: number;
+  disagreement: number;
+  jensen_shannon_divergence: number;
+  top_1: [number, number] | null;
+  error_consistency: number | null;
+}
+
 /** The pictures. */
 export interface CaricaturesResult {
   items: JobItem[];
@@ -675,7 +706,7 @@ export interface KnownSignificance {
   interval_label: string;
 }
 
-export type JobRequest = AnalogiesRequest | CaricaturesRequest | LayerPairRequest | ModelsRequest | NullRequest | SeedCeilingRequest | SharedUnitsRequest | SignificanceRequest | SimilarityRequest | StepMapRequest | TrendRequest;
+export type JobRequest = AnalogiesRequest | BehaviourRequest | CaricaturesRequest | LayerPairRequest | ModelsRequest | NullRequest | SeedCeilingRequest | SharedUnitsRequest | SignificanceRequest | SimilarityRequest | StepMapRequest | TrendRequest;
 
 export type CellsInfo = ModelsCells | StepMapCells | TrendCells;
 

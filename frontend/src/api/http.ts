@@ -5,7 +5,6 @@ import type {
   Cells,
   CellsInfo,
   Job,
-  JobRequest,
   LayerGraph,
   LayerInfo,
   Listing,
@@ -122,10 +121,13 @@ export const httpSource: Source = {
   known: async (job) => (await send<Known>('known', job)).items,
   caricature: () => null,
   picture: (relative) => relative,
-  start: async (job: JobRequest) =>
+  start: async (job, background) =>
     job.kind === 'similarity' && isOwn(job.measure)
       ? done(address('alignment', { a: job.a, b: job.b, name: nameOfOwn(job.measure) }))
-      : send<Job>(address('jobs', { watcher: WATCHER }), job),
+      : send<Job>(
+          address('jobs', { watcher: WATCHER, ...(background ? { background: 1 } : {}) }),
+          job,
+        ),
   job: (id) => read<Job>('job', { id, watcher: WATCHER }),
   cancel: (id) => send<Job>('cancel', { id }),
   leave: (id) => send<Job>(address('cancel', { watcher: WATCHER }), { id }),

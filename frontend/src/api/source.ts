@@ -66,7 +66,8 @@ export interface Source {
   caricature(snapshot: string, layer: string): string | null;
   /** Address of a picture that a job's item names. */
   picture(address: string): string;
-  start(request: JobRequest): Promise<Job>;
+  /** Ask for a job; one in the background makes way for all that is asked for. */
+  start(request: JobRequest, background: boolean): Promise<Job>;
   job(id: string): Promise<Job>;
   /** Stop a job, whoever waits for it. */
   cancel(id: string): Promise<Job>;
@@ -110,8 +111,9 @@ export async function follow(
   request: JobRequest,
   onReport: (job: Job) => void,
   signal: AbortSignal,
+  background = false,
 ): Promise<Job> {
-  let job = await source.start(request);
+  let job = await source.start(request, background);
   let pause = FIRST_PAUSE_MS;
   while (!signal.aborted) {
     onReport(job);

@@ -5,6 +5,7 @@ import type { FoundPanel, Panel, PanelProps } from './panel';
 const ORDER = [
   'What is drawn',
   'Warnings',
+  'Answers',
   'Alignment graph',
   'Progress',
   'Matrix',

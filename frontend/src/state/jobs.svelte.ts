@@ -15,6 +15,8 @@ interface Hooks {
   onReport?: (job: Job, signal: AbortSignal) => void;
   /** Reads the result of a job that is done. What it throws is the follower's error. */
   onDone?: (job: Job, signal: AbortSignal) => Promise<void> | void;
+  /** Whether the job makes way for all that is asked for. */
+  background?: boolean;
 }
 
 /**
@@ -27,7 +29,10 @@ export function createFollower(source: Source) {
   let control: AbortController | null = null;
 
   /** Ask for a job instead of the one before, which goes on where others wait for it. */
-  async function ask(request: JobRequest, { onReport, onDone }: Hooks = {}): Promise<void> {
+  async function ask(
+    request: JobRequest,
+    { onReport, onDone, background }: Hooks = {},
+  ): Promise<void> {
     control?.abort();
     const { signal } = (control = new AbortController());
     job = null;
@@ -37,7 +42,7 @@ export function createFollower(source: Source) {
         job = next;
         onReport?.(next, signal);
       };
-      const last = await follow(source, request, report, signal);
+      const last = await follow(source, request, report, signal, background);
       if (!signal.aborted) {
         if (last.status === 'done') await onDone?.(last, signal);
       } else if (signal.reason === LEFT && !isFinished(last)) await source.leave(last.id);
@@ -105,7 +110,7 @@ export function createDwell<T>(
   source: Source,
   request: () => string | null,
   read: (job: Job) => Promise<T>,
-  dwell = DWELL_MS,
+  { dwell = DWELL_MS, background = false } = {},
 ) {
   const follower = createFollower(source);
   let known = $state.raw<{ of: string; found: T } | null>(null);
@@ -114,6 +119,7 @@ export function createDwell<T>(
   function ask(wanted: string): void {
     asked = wanted;
     void follower.ask(JSON.parse(wanted) as JobRequest, {
+      background,
       onDone: async (job, signal) => {
         const found = await read(job);
         if (!signal.aborted) known = { of: wanted, found };

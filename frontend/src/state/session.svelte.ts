@@ -201,7 +201,7 @@ export function createSession(source: Source, parameters: Parameters) {
       ]);
       return { rows, columns, values };
     },
-    NULL_DWELL_MS,
+    { dwell: NULL_DWELL_MS, background: true },
   );
   const doubts = $derived.by<Doubts>(() => {
     const found = stale ? null : nullTest.found;

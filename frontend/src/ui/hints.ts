@@ -114,6 +114,12 @@ export const WORDS = {
   null: 'The null is what the measure gives when the images of one model are permuted, so that nothing corresponds.',
   interval:
     'In 95 of 100 such studies, with other images of the same kind, the interval has the true value.',
+  disagreement: 'The share of the probe’s images for which the two models name different classes.',
+  divergence:
+    'The Jensen-Shannon divergence of the models’ probabilities, the mean over images: 0 where they are equal, 1 where no class is possible for both.',
+  top1: 'The share of images whose class is named rightly, by A and by B.',
+  consistency:
+    'Whether both are right and wrong on the same images: 1 where they always are, 0 where it is as often as their accuracies alone explain (Cohen’s κ).',
   r2: 'R² is the share of a unit’s variance that the other layer predicts, on images left out of the fit.',
 } as const satisfies Record<string, string>;
 

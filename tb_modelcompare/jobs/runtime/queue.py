@@ -36,6 +36,7 @@ from tb_modelcompare.jobs.runtime.records import (
     stored_job,
     without_lost_files,
 )
+from tb_modelcompare.jobs.runtime.turns import in_the_way, waiting
 from tb_modelcompare.jobs.runtime.work import call_of
 from tb_modelcompare.tensorflow_setup.device import DEFAULT_DEVICE
 
@@ -83,10 +84,12 @@ class JobQueue:
         self._lanes = {name: Lane(make, slots) for name, (make, slots) in lanes.items()}
         atexit.register(self.close)  # so that threads clean up behind them
 
-    def submit(self, task: Task, watcher: str = "") -> Job:
+    def submit(self, task: Task, watcher: str = "", *, background: bool = False) -> Job:
         """Ask for a task; the status of its job, finished at once if its result is cached.
 
         Asking again for a queued job moves it to the front. `watcher` names who wants the result.
+        A job in the background runs after all others, and makes way for one that is asked for
+        while it runs; it then begins anew.
 
         Raises
         ------
@@ -96,20 +99,19 @@ class JobQueue:
         cached = self._cache.find(task.key)
         with self._changed:
             job = self._jobs.get(task.key)
-            if job is not None and job.state.active and job.stop is None:
+            if job is not None and job.state.active and job.stop in (None, Stop.MAKES_WAY):
                 job.asked(watcher)
+                job.background = job.background and background
                 job.order = next(self._orders)
                 return self._status(job)
             if cached is not None:
-                job = Entry(task, next(self._orders), State.DONE, cached=True, report=cached.report)
+                job = Entry(task, next(self._orders), state=State.DONE, cached=True)
+                job.report = cached.report
             else:
-                waiting = sum(
-                    j.state is State.QUEUED and j.task.lane == task.lane
-                    for j in self._jobs.values()
-                )
-                if waiting >= self._limits.queued:
-                    raise LimitError(f"{waiting} jobs are waiting already; cancel some, or wait")
-                job = Entry(task, next(self._orders))
+                before = len(self._waiting(task.lane))
+                if before >= self._limits.queued:
+                    raise LimitError(f"{before} jobs are waiting already; cancel some, or wait")
+                job = Entry(task, next(self._orders), background)
             self._jobs.pop(task.key, None)
             self._jobs[task.key] = job
             job.asked(watcher)
@@ -249,11 +251,7 @@ class JobQueue:
         return job.status(position)
 
     def _waiting(self, lane: str) -> list[Entry]:
-        """Queued jobs of a lane in the order in which they will run: latest request first."""
-        waiting = [
-            j for j in self._jobs.values() if j.state is State.QUEUED and j.task.lane == lane
-        ]
-        return sorted(waiting, key=lambda job: -job.order)
+        return waiting(self._jobs.values(), lane)
 
     def _forget_old(self) -> None:
         finished = [key for key, job in self._jobs.items() if not job.state.active]
@@ -313,7 +311,7 @@ class JobQueue:
         return time.monotonic() - job.asked_at > self._limits.abandoned_seconds
 
     def _stop(self, job: Entry, reason: Stop) -> None:
-        if job.stop is None:
+        if job.stop in (None, Stop.MAKES_WAY):
             job.stop = reason
             job.stop_message = reason.value.format(seconds=self._limits.job_seconds)
         if job.state is State.QUEUED:
@@ -361,6 +359,8 @@ class JobQueue:
                 self._stop(job, Stop.TIME)
             elif self._only_for_watchers(job) and self._abandoned(job):
                 self._stop(job, Stop.ABANDONED)
+            elif in_the_way(job, self._jobs.values(), self._lanes[job.task.lane].slots):
+                self._stop(job, Stop.MAKES_WAY)
             return job.stop
 
     def _finish(
@@ -377,6 +377,11 @@ class JobQueue:
                 state = job.stop.state
                 timed_out = state is State.TIMED_OUT
                 error = NamedError("LimitError", job.stop_message) if timed_out else None
+            if state is State.QUEUED:
+                job.state, job.directory, job.report = state, None, {}
+                job.stop, job.stop_message = None, ""
+                self._changed.notify_all()
+                return
             if state is not State.DONE and job.directory is not None:
                 job.report = without_lost_files(progress.read_progress(job.directory) or {})
             job.state, job.error, job.directory = state, error, None

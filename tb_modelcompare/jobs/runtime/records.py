@@ -44,11 +44,13 @@ class Stop(enum.Enum):
     ABANDONED = "nobody waited for it"
     SERVER_ENDS = "TensorBoard ends"
     TIME = "it took more than {seconds:.0f} s"
+    MAKES_WAY = "something else was asked for; it begins anew after that"
 
     @property
     def state(self) -> State:
-        """The state in which such a job ends."""
-        return State.TIMED_OUT if self is Stop.TIME else State.CANCELLED
+        """The state in which such a job ends, or waits for its turn."""
+        others = {Stop.TIME: State.TIMED_OUT, Stop.MAKES_WAY: State.QUEUED}
+        return others.get(self, State.CANCELLED)
 
 
 class BestUnit(msgspec.Struct):
@@ -181,10 +183,12 @@ class Entry:
     """A task on its way, and what became of it; changed under the queue's lock only.
 
     `watchers`: when each tab that wants the result last asked about it. `left`: one has gone.
+    `background`: it runs while nothing else is asked for.
     """
 
     task: Task
     order: int
+    background: bool = False
     state: State = State.QUEUED
     cached: bool = False
     asked_at: float = field(default_factory=time.monotonic)

@@ -47,7 +47,9 @@ def ask(server: Server, request: Request) -> Response:
     from tb_modelcompare.jobs.registry import task_from_request
 
     task = task_from_request(read_json(request), server.finder(request))
-    return respond_json(request, server.queue.submit(task, query.watcher(request)))
+    background = bool(query.integer(request, "background", 0, 1, default=0))
+    watcher = query.watcher(request)
+    return respond_json(request, server.queue.submit(task, watcher, background=background))
 
 
 def known(server: Server, request: Request) -> Response:
@@ -163,7 +165,7 @@ _BYTES = "application/octet-stream"
 
 ROUTES = (
     Route("jobs", jobs),
-    Route("jobs", ask, "POST", takes=("watcher",), body=JobRequest, answers=Job),
+    Route("jobs", ask, "POST", takes=("watcher", "background"), body=JobRequest, answers=Job),
     Route("known", known, "POST", body=JobRequest, answers=Known),
     Route("unit_renders", unit_renders, needs=("snapshot", "layer"), answers=UnitRenders),
     Route("warm_up", warm_up, "POST", body=warming.Request),
