@@ -15,7 +15,8 @@ function titles(parameters: Record<string, string>, live = true, laidOut = true)
   ).map(({ title }) => title);
 }
 
-const COMPARED = ['What is drawn', 'Warnings'];
+const WARNED = ['What is drawn', 'Warnings'];
+const COMPARED = [...WARNED, 'Answers'];
 
 describe('panels', () => {
   it.each<[View['pane'], string[]]>([
@@ -45,7 +46,7 @@ describe('panels', () => {
 
   it('leave out of a report what only a server can compute', () => {
     const chosen = { layer: 'conv', unit: '3', graphs: 'a', view: 'training' };
-    expect(titles(chosen, false)).toEqual([...COMPARED, 'Alignment graph', 'Matrix', 'Inspector']);
+    expect(titles(chosen, false)).toEqual([...WARNED, 'Alignment graph', 'Matrix', 'Inspector']);
   });
 
   it('have a name each, and every view shows some', () => {

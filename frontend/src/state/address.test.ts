@@ -59,7 +59,7 @@ describe('the address', () => {
     });
     expect(writeView(view)).toEqual(PERMALINK);
     // Keys that came later are not in it.
-    const known = new Set([...Object.keys(PERMALINK), 'pair', 'filter', 'more']);
+    const known = new Set([...Object.keys(PERMALINK), 'pair', 'filter', 'more', 'seeds']);
     expect(new Set(OWNED_KEYS)).toEqual(known);
   });
 
@@ -67,10 +67,12 @@ describe('the address', () => {
     expect(writeView(readView({}))).toEqual({});
   });
 
-  it('holds added models, whatever their names', () => {
+  it('holds added models and other seeds, whatever their names', () => {
     const view = readView({});
     view.more = ['run, one/net@3', 'b&c/net@0'];
+    view.seeds = ['seed, two/net@3'];
     expect(readView(writeView(view)).more).toEqual(view.more);
+    expect(readView(writeView(view)).seeds).toEqual(view.seeds);
   });
 
   it('does not share lists between two views', () => {
