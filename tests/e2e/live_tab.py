@@ -80,14 +80,23 @@ class Board:
         self.url = f"http://localhost:{port}/"
         self.log = log
         command = [sys.executable, "-m", "tensorboard.main", "--logdir", str(logdir)]
-        with log.open("w") as stream:
-            self.process = subprocess.Popen(
-                [*command, "--port", str(port), *options],
-                cwd=folder,  # from where Python imports first
-                env=environ,
+        self._command = [*command, "--port", str(port), *options]
+        self._folder, self._environ = folder, environ
+        self.process = self._started()
+
+    def _started(self) -> subprocess.Popen[bytes]:
+        with self.log.open("w") as stream:
+            return subprocess.Popen(
+                self._command,
+                cwd=self._folder,  # from where Python imports first
+                env=self._environ,
                 stdout=stream,
                 stderr=stream,
             )
+
+    def start_again(self) -> None:
+        """After its end, at the same address."""
+        self.process = self._started()
 
     def wait(self, path: str, snapshots: int, seconds: float = 90) -> None:
         """Until the plugin lists that many snapshots."""
@@ -104,6 +113,7 @@ class Board:
         raise AssertionError(f"TensorBoard listed too little:\n{self.log.read_text()}")
 
     def end(self) -> None:
+        """At once, if on a busy machine it does not end by itself in a while."""
         self.process.terminate()
         try:
             self.process.wait(timeout=20)

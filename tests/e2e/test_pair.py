@@ -15,7 +15,7 @@ from playwright.sync_api import expect
 
 from tb_modelcompare import behaviour, open_snapshot
 from tb_modelcompare.analogy.unit_pairs import best_unit_pairs
-from tb_modelcompare.similarity import seed_ceiling
+from tb_modelcompare.similarity import compare, seed_ceiling
 from tb_modelcompare.similarity.agreement import image_agreement
 
 PAIR = {"a": "first/first@0", "b": "second/second@0", "measure": "linear_cka"}
@@ -74,6 +74,24 @@ def test_two_classifiers_of_the_same_classes_say_how_alike_they_answer(
     expect(line).to_contain_text(f"divergence {found.jensen_shannon_divergence:.3f} bits.")
     line.get_by_role("button", name="disagreement").hover()
     expect(tab.frame.get_by_role("tooltip")).to_contain_text("name different classes")
+
+
+def test_all_pairs_are_tested_together(tab: Tab, board: Board, logs: Path) -> None:
+    a, b = (open_snapshot(logs, f"steps/trained@{step}") for step in (0, 10))
+    found = compare(
+        *(one.all_activations() for one in (a, b)), groups=a.image_of_row(), permutations=199
+    )
+    tab.open(board.url, a=a.id, b=b.id, measure="linear_cka", side="a", layer="one", pair="two")
+    tab.settle()
+    test = tab.frame.get_by_test_id("family-test")
+    test.get_by_role("button", name="Test all pairs (199 permutations)").click()
+    p, findings = found.family_p_value[0, 1], int((found.family_p_value <= 0.05).sum())
+    expect(test).to_contain_text(f"p = {p:.3f} for all pairs together", timeout=60_000)
+    expect(test).to_contain_text(f"{findings} of 4 pairs")
+    expect(test.get_by_role("button", name="Test all pairs")).to_have_count(0)
+    tab.frame.get_by_role("button", name="Close the pair").click()
+    expect(test).not_to_contain_text("This pair")
+    expect(test).to_contain_text(f"{findings} of 4 pairs")
 
 
 @pytest.fixture(scope="module")

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import re
 import threading
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import pytest
 from live_tab import Board, Tab
 from playwright.sync_api import expect
 
@@ -114,3 +117,22 @@ def test_a_server_that_was_away_is_said_once_and_what_failed_loads_by_itself(
     expect(tab.frame.locator(".legend")).to_contain_text("RSA, Pearson", timeout=30_000)
     tab.settle()
     tab.complaints[:] = [one for one in tab.complaints if "ERR_FAILED" not in one]
+
+
+@pytest.mark.slow
+def test_a_tensorboard_that_stops_and_starts_again_is_noticed(
+    tab: Tab, logs: Path, start_board: Callable[..., Board]
+) -> None:
+    board = start_board(logs, snapshots=9)
+    tab.open(board.url, **PAIR).settle()
+    board.end()
+    tab.frame.get_by_role("combobox", name="measure").select_option("rsa_pearson")
+    away = tab.frame.get_by_role("alert")
+    expect(away).to_have_count(1, timeout=20_000)
+    expect(away).to_contain_text("TensorBoard does not answer")
+    assert tab.box("a", "stem").is_visible()
+    board.start_again()
+    expect(away).to_have_count(0, timeout=90_000)
+    expect(tab.frame.locator(".legend")).to_contain_text("RSA, Pearson", timeout=60_000)
+    tab.settle()
+    tab.complaints[:] = [one for one in tab.complaints if "ERR_CONNECTION" not in one]
