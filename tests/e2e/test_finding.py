@@ -134,9 +134,10 @@ def test_what_stands_out_is_said_with_a_number_and_a_click(
 
     rng = np.random.default_rng(0)
     steps = rng.standard_normal((10, 160, 30)).astype(np.float32)
-    layers = {f"layer{k}": steps[: k + 1].sum(axis=0) for k in range(10)}
-    moved = {**layers, "layer1": layers["layer9"] + 0.01 * steps[0]}
-    moved["layer9"] = rng.standard_normal((160, 30)).astype(np.float32)
+    layer = "expanded_convolution_layer"
+    layers = {f"{layer}{k}": steps[: k + 1].sum(axis=0) for k in range(10)}
+    moved = {**layers, f"{layer}1": layers[f"{layer}9"] + 0.01 * steps[0]}
+    moved[f"{layer}9"] = rng.standard_normal((160, 30)).astype(np.float32)
     probe = Probe(probe_images(0), positions_per_image=4)
     for run, logged in (("plain", layers), ("moved", moved)):
         with SummaryWriter(tmp_path / run, probe) as writer:
@@ -147,12 +148,13 @@ def test_what_stands_out_is_said_with_a_number_and_a_click(
     found = tab.frame.get_by_test_id("stands-out").locator("li button")
     found.first.wait_for()
     (off,) = [text for text in found.all_inner_texts() if "at another depth" in text]
-    assert "layer1 matches B’s layer9" in off
+    assert f"A’s {layer}1 matches B’s {layer}9" in off
+    expect(found.filter(has_text=off[:60])).to_have_attribute("title", f"{layer}1, {layer}9")
     assert "1.000" in off
     tab.frame.get_by_test_id("stands-out").get_by_text("at another depth").click()
     tab.frame.get_by_test_id("pair").wait_for()
     tab.page.wait_for_timeout(300)
-    assert (tab.parameters["layer"], tab.parameters["pair"]) == ("layer1", "layer9")
+    assert (tab.parameters["layer"], tab.parameters["pair"]) == (f"{layer}1", f"{layer}9")
 
     tab.open(board.url, **{**pair, "a": pair["b"]}).settle()
     nothing = tab.frame.get_by_test_id("stands-out")
