@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tb_modelcompare.render import contact_sheet
+from tb_modelcompare.render.sheet import Cell, Row, Sheet
 
 COLOURS = [(250, 10, 10), (10, 250, 10), (10, 10, 250), (250, 250, 10), (10, 250, 250)]
 
@@ -45,3 +46,11 @@ def test_labels_are_drawn_and_long_ones_do_not_overlap_the_next_picture() -> Non
 def test_one_label_per_picture() -> None:
     with pytest.raises(ValueError, match="2 labels for 5 images"):
         contact_sheet(pictures(), ["a", "b"])
+
+
+def test_a_sheet_shows_small_pictures_as_large_as_the_largest() -> None:
+    small, large = (np.full((side, side, 3), 90, np.uint8) for side in (32, 96))
+    sheet = Sheet("title", (Row("row", (Cell(("a",), small), Cell(("b",), large))),))
+    drawn = np.asarray(sheet.image())
+    assert (drawn == 90).all(-1).sum() == 2 * 96 * 96
+    assert sheet.html().count("display: block; width: 96px") == 2
