@@ -31,6 +31,8 @@ def jackknife_interval(
 
     where V counts twice what pairs of images add to the variance, and Q subtracts it once (Efron
     and Stein 1981). For unrelated layers Q is half of V, and Q is never taken to be more than that.
+    Nothing is subtracted where θ ± t(B - 1) sqrt(V) does not hold 0: the layers are related then,
+    pairs add little, and a Q that is large is the work of a few images far from all others.
 
     Where nothing is left of a layer without some block, its interval is [-1, 1].
 
@@ -57,7 +59,10 @@ def jackknife_interval(
     squares = np.square(left_out - left_out.mean(axis=0)).sum(axis=0)
     variance = squares * (blocks - 1) / blocks
     of_pairs = _variance_of_pairs(_by_pairs_of_blocks(sums))
-    half = half_width(blocks - 1, level) * np.sqrt(variance - np.minimum(of_pairs, variance / 2.0))
+    quantile = half_width(blocks - 1, level)
+    as_unrelated = np.abs(values) <= quantile * np.sqrt(variance)
+    excess = np.where(as_unrelated, np.minimum(of_pairs, variance / 2.0), 0.0)
+    half = quantile * np.sqrt(variance - excess)
     half = np.where(np.isfinite(half), half, 2.0)
     if ys is xs:
         np.fill_diagonal(half, 0.0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import scipy.stats
 
 from tb_modelcompare.errors import ActivationError
 from tb_modelcompare.similarity import Comparison, compare, unbiased_linear_cka
@@ -46,6 +47,26 @@ def test_it_holds_the_value_of_the_population(noise: float | None) -> None:
     assert held.sum() >= 25  # 28.5 are expected, and fewer than 25 in 1 of 60 such tests
     width = np.diff(ends, axis=1).mean() / 2.0 / (1.96 * values.std(ddof=1))
     assert 0.7 < width < 1.6
+
+
+def test_nothing_is_subtracted_where_layers_are_related() -> None:
+    """A few long images make pairs of images look like much: the interval is that of blocks."""
+    X, Y, image = layers(4, 40, 0.7)
+    factor = np.sqrt(3.0 / np.random.default_rng(4).chisquare(3.0, 40))[image, None]
+    X, Y = X * factor, Y * factor
+    block = np.empty(40, int)
+    block[np.argsort(np.random.default_rng(0).permutation(40))] = np.arange(40) // 2
+    left_out = np.array(
+        [
+            unbiased_linear_cka(X[kept], Y[kept], groups=image[kept])
+            for kept in (block[image] != one for one in range(20))
+        ]
+    )
+    variance = 19 / 20 * np.square(left_out - left_out.mean()).sum()
+    found = interval(X, Y, image)
+    half = scipy.stats.t.ppf(0.975, 19) * np.sqrt(variance)
+    assert found.low[0, 0] == pytest.approx(found.values[0, 0] - half, abs=1e-6)  # type: ignore[index]
+    assert found.low[0, 0] > 0.0  # type: ignore[index]
 
 
 @pytest.mark.filterwarnings("ignore::tb_modelcompare.errors.RowsFewerThanUnitsWarning")
