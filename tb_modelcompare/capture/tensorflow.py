@@ -6,6 +6,7 @@ ever applied to a log directory.
 
 from __future__ import annotations
 
+import functools
 import warnings
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
@@ -17,6 +18,7 @@ import numpy.typing as npt
 
 from tb_modelcompare.capture.checking import Reference
 from tb_modelcompare.capture.contract import Framework, Model, has_suffix
+from tb_modelcompare.capture.skeleton import large_constants, skeleton_of
 from tb_modelcompare.errors import ModelFileError
 from tb_modelcompare.graph import LayerGraph, Node, kind_of
 
@@ -169,10 +171,24 @@ def _open_graph_def(graph_def: Any, file: GraphFile) -> Model:
     height, width = file.size or (None, None)
     shape = (sizes[1] or height, sizes[2] or width, channels)
 
-    def values(images: Any, tensors: Mapping[str, str]) -> dict[str, Any]:
+    skeleton = skeleton_of(graph_def)
+
+    @functools.cache
+    def weights() -> dict[str, Any]:
+        """The large constants as tensors, which a function refers to and does not copy."""
+        large = large_constants(graph_def)
+        with tf.init_scope():  # outside of the function that is being traced
+            return {name: tf.constant(tf.make_ndarray(one)) for name, one in large.items()}
+
+    def values(
+        graph: Any, images: Any, tensors: Mapping[str, str], constants: Mapping[str, Any]
+    ) -> dict[str, Any]:
         found = tf.graph_util.import_graph_def(
-            graph_def,
-            input_map={placeholder.name: images},
+            graph,
+            input_map={
+                placeholder.name: images,
+                **{name: tf.identity(one) for name, one in constants.items()},
+            },
             return_elements=[f"{tensor}:0" for tensor in tensors.values()],
             name="",
         )
@@ -187,7 +203,7 @@ def _open_graph_def(graph_def: Any, file: GraphFile) -> Model:
     with tf.Graph().as_default():
         size = (_BATCH, shape[0] or _ANY_SIZE, shape[1] or _ANY_SIZE, channels)
         try:
-            traced = values(tf.compat.v1.placeholder(tf.float32, size), tensors)
+            traced = values(skeleton, tf.compat.v1.placeholder(tf.float32, size), tensors, {})
         except (ValueError, tf.errors.OpError) as error:
             raise ModelFileError(f"TensorFlow refuses the graph in {where}: {error}") from error
     nodes = [steps[0].node]
@@ -205,22 +221,29 @@ def _open_graph_def(graph_def: Any, file: GraphFile) -> Model:
         passive=frozenset(),
         input_shape=shape,
         sampler=lambda layers, feed, reading: sample_function(
-            lambda images: values(images, {layer: tensors[layer] for layer in layers}),
+            lambda images: values(
+                skeleton, images, {layer: tensors[layer] for layer in layers}, weights()
+            ),
             layers,
             feed,
             reading,
         ),
         reference=lambda layers, images: _reference(
-            graph_def, placeholder.name, {layer: tensors[layer] for layer in layers}, images
+            skeleton,
+            {layer: tensors[layer] for layer in layers},
+            {placeholder.name: images, **{name: one.numpy() for name, one in weights().items()}},
         ),
         freeze=lambda layers, _: freeze_function(
-            lambda images: values(images, {layer: tensors[layer] for layer in layers}), shape
+            lambda images: values(
+                graph_def, images, {layer: tensors[layer] for layer in layers}, {}
+            ),
+            shape,
         ),
     )
 
 
 def _reference(
-    graph_def: Any, image: str, tensors: Mapping[str, str], images: npt.NDArray[Any]
+    graph_def: Any, tensors: Mapping[str, str], fed: Mapping[str, npt.NDArray[Any]]
 ) -> dict[str, Reference]:
     """What a session of the graph itself gives; nothing where it needs more than its constants."""
     import tensorflow as tf
@@ -230,7 +253,7 @@ def _reference(
         fetches = {layer: f"{tensor}:0" for layer, tensor in tensors.items()}
         with tf.compat.v1.Session(graph=graph) as session:
             try:
-                found = session.run(fetches, {f"{image}:0": images})
+                found = session.run(fetches, {f"{name}:0": value for name, value in fed.items()})
             except tf.errors.OpError:
                 return {}
     return {layer: Reference([value]) for layer, value in found.items()}

@@ -9,13 +9,11 @@ from typing import Any
 import numpy as np
 
 from tb_modelcompare.capture.receptive import ReceptiveField
+from tb_modelcompare.capture.skeleton import skeleton_of
 from tb_modelcompare.errors import NotRenderableError
 from tb_modelcompare.render.frozen import FrozenModel, subgraph
 
 MAX_SIZE = 1024
-
-# Constants below this many bytes stay in a skeleton: shape inference reads them.
-_SMALL = 4096
 
 
 @dataclass(frozen=True)
@@ -130,7 +128,7 @@ def sized_layers(
     NotRenderableError
         A layer can be computed at no size.
     """
-    skeleton = _skeleton(graph_def)
+    skeleton = skeleton_of(graph_def)
     own_height, own_width, _ = model.input_shape
     sized = []
     found = _shapes(model, skeleton, layers, height, width)
@@ -254,23 +252,6 @@ def _unit_count(shape: Any) -> int | None:
     if sizes[0] not in (1, None) or sizes[-1] is None or 0 in sizes:
         return None
     return int(sizes[-1])
-
-
-def _skeleton(graph_def: Any) -> Any:
-    """The same graph with placeholders instead of its large constants."""
-    skeleton = type(graph_def)()
-    skeleton.versions.CopyFrom(graph_def.versions)
-    skeleton.library.CopyFrom(graph_def.library)
-    for node in graph_def.node:
-        copy = skeleton.node.add()
-        if node.op == "Const" and node.attr["value"].ByteSize() > _SMALL:
-            copy.name = node.name
-            copy.op = "Placeholder"
-            copy.attr["dtype"].CopyFrom(node.attr["dtype"])
-            copy.attr["shape"].shape.CopyFrom(node.attr["value"].tensor.tensor_shape)
-        else:
-            copy.CopyFrom(node)
-    return skeleton
 
 
 @dataclass(frozen=True)
