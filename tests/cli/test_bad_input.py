@@ -106,9 +106,9 @@ def test_missing_model(command: Run, tmp_path: Path, photos: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["model.keras", "model.pb"])
-def test_a_model_file_that_is_none(command: Run, tmp_path: Path, photos: Path, name: str) -> None:
+def test_a_model_file_that_is_none(inside: Run, tmp_path: Path, photos: Path, name: str) -> None:
     (tmp_path / name).write_text("not a model")
-    done = command("log", tmp_path / name, "--probe", photos, "--logdir", tmp_path / "run")
+    done = inside("log", tmp_path / name, "--probe", photos, "--logdir", tmp_path / "run")
     assert done.returncode == 2, done.stderr
     assert name in done.stderr.splitlines()[-1]
     assert "Traceback" not in done.stderr
