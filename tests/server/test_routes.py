@@ -78,6 +78,7 @@ def test_snapshots_are_those_of_the_log_directory(server: Server, session_logs: 
         "wall_time": first["wall_time"],
         "probe_id": make_probe().id,
         "layers": 3,
+        "layers_digest": first["layers_digest"],
         "rows": 60,
         "images": 20,
         "digest": store.open_snapshot(session_logs, FIRST).digest,
@@ -252,6 +253,7 @@ def test_measures_declare_what_the_tab_shows(server: Server) -> None:
         "instead",
         "family",
         "advice",
+        "bibtex",
     }  # fmt: skip
 
 
