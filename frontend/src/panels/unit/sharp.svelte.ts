@@ -9,13 +9,17 @@ const nameOf = ({ snapshot, layer, role }: JobItem): string => [snapshot, layer,
 
 /**
  * Pictures as large as their layers need. Those of a row are quick and small; one that is looked at
- * in large is drawn again, and takes the place of the small one once it is there.
+ * in large is drawn again, and takes the place of the small one once it is there. The request is null
+ * where nothing can be drawn.
  */
-export function createSharp(source: Source, request: () => AnalogiesRequest) {
+export function createSharp(source: Source, request: () => AnalogiesRequest | null) {
   const follower = createFollower(source);
   const finished = new SvelteMap<string, JobItem>();
   let wanted = $state.raw<string | null>(null);
-  const asked = $derived<AnalogiesRequest>({ ...request(), size: 'auto' });
+  const asked = $derived.by((): AnalogiesRequest | null => {
+    const small = request();
+    return small && { ...small, size: 'auto' };
+  });
 
   /** Keep what is finished, once the browser has it: nothing goes blank where it appears. */
   async function keep(items: readonly JobItem[], of: AnalogiesRequest): Promise<void> {
@@ -34,9 +38,9 @@ export function createSharp(source: Source, request: () => AnalogiesRequest) {
   // What was drawn before is there at once.
   const text = $derived(JSON.stringify(asked));
   $effect(() => {
-    const of = JSON.parse(text) as AnalogiesRequest;
+    const of = JSON.parse(text) as AnalogiesRequest | null;
     finished.clear();
-    if (!source.live) return;
+    if (!source.live || !of) return;
     source.known(of).then(
       (items) => void keep(items, of),
       () => undefined, // whoever asks for them hears why
@@ -59,9 +63,9 @@ export function createSharp(source: Source, request: () => AnalogiesRequest) {
     draw(item: JobItem): () => void {
       const name = nameOf(item);
       return untrack(() => {
-        if (!source.live || finished.has(name)) return () => undefined;
-        wanted = name;
         const of = asked;
+        if (!source.live || !of || finished.has(name)) return () => undefined;
+        wanted = name;
         const { snapshot, layer } = item;
         const targets = item.role === 'analogy' ? [{ snapshot, layers: [layer] }] : [];
         void follower.ask(
