@@ -52,6 +52,7 @@ def test_analogies_stand_at_their_layers_and_cover_no_name(
     pictures = drawn(tab)
     thumbnails = tab.frame.get_by_test_id("on-graph")
     expect(thumbnails).to_have_count(pictures.count())
+    tab.page.wait_for_timeout(500)  # the figure grows into the room beside the panel
     boxes = [one.bounding_box() for one in thumbnails.all()]
     assert not any(overlap(p, q) for p, q in combinations(boxes, 2))
     names = [one.bounding_box() for one in tab.frame.locator("svg .label").all()]
@@ -168,7 +169,7 @@ def test_a_picture_looked_at_in_large_becomes_sharp_with_its_own_number(
     expect(image).to_have_js_property("naturalWidth", 192, timeout=LATE)
     assert image.evaluate("() => [...window.seen]") == [96, 192]  # never blank in between
     expect(dialog.get_by_text("a sharper picture is being drawn")).to_have_count(0)
-    assert number.count() == 1
+    expect(number).to_have_count(1)
     tab.page.keyboard.press("Escape")
     expect(own).to_have_js_property("naturalWidth", 192)
 
