@@ -74,6 +74,8 @@ export function createSharp(source: Source, request: () => AnalogiesRequest | nu
             onReport: (job) => {
               const one = job.items.find((found) => nameOf(found) === name);
               if (!one?.image || one.step !== of.steps) return;
+              // Its number follows a moment later, and the two belong together.
+              if (one.stronger_than == null && job.state === 'running') return;
               void keep([one], of);
               follower.leave(); // the job's others are not looked at
             },
