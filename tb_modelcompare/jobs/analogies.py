@@ -16,7 +16,6 @@ from typing import Annotated, Any, Literal, TypeVar
 import msgspec
 
 from tb_modelcompare.cache.results import ResultCache
-from tb_modelcompare.compare.photos import decode_photo
 from tb_modelcompare.errors import ActivationError, RequestError
 from tb_modelcompare.jobs.kind import FindSnapshot, Kind, LayerName, SnapshotId, result_key
 from tb_modelcompare.jobs.kind import Request as AnyRequest
@@ -35,6 +34,7 @@ from tb_modelcompare.jobs.pictures import (
     Strip,
     content_of_strip,
     draw,
+    first_picture,
     items_of_strip,
     layers_to_render,
     picture_key,
@@ -44,7 +44,7 @@ from tb_modelcompare.jobs.pictures import (
 )
 from tb_modelcompare.jobs.regression import Answer, Regression, Vector, recall_prediction
 from tb_modelcompare.jobs.runtime.progress import Progress
-from tb_modelcompare.jobs.runtime.records import PICTURE, RENDERS, JobItem
+from tb_modelcompare.jobs.runtime.records import RENDERS, JobItem
 from tb_modelcompare.jobs.runtime.work import Workplace
 from tb_modelcompare.log.same_probe import require_same_probe
 from tb_modelcompare.log.snapshot import Snapshot
@@ -260,10 +260,10 @@ def run(inputs: Inputs, workplace: Workplace) -> Result:
 
         sizes = [min(inputs.renderings[i].size, largest) for i in batch]
         smaller = {
-            k: decode_photo(content)
+            k: known
             for k, i in enumerate(batch)
             if sizes[k] == inputs.renderings[i].size
-            and (content := _first(cache, inputs.smaller[i])) is not None
+            and (known := first_picture(cache, inputs.smaller[i])) is not None
         }
         return render_directions_at(
             FrozenModel.from_snapshot(strip.layers[batch[0]][0]),
@@ -318,11 +318,6 @@ def _size(request: Request, snapshot: Snapshot, layer: str) -> int:
     from tb_modelcompare.render.plan import auto_size
 
     return auto_size(snapshot.layer(layer).receptive_field)
-
-
-def _first(cache: ResultCache, keys: Sequence[str]) -> bytes | None:
-    """The first of these pictures that is known."""
-    return next((found for key in keys if (found := cache.read(key, PICTURE)) is not None), None)
 
 
 def _direction(request: Request, units: int) -> list[tuple[int, float]]:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import msgspec
 
 from tb_modelcompare.cache.results import ResultCache
-from tb_modelcompare.compare.photos import decode_photo, read_photo
+from tb_modelcompare.compare.photos import read_photo
 from tb_modelcompare.errors import RequestError
 from tb_modelcompare.jobs.kind import FindSnapshot, Kind, SnapshotId, not_empty
 from tb_modelcompare.jobs.kind import Request as AnyRequest
@@ -26,6 +26,7 @@ from tb_modelcompare.jobs.pictures import (
     Strip,
     content_of_strip,
     draw,
+    first_picture,
     items_of_strip,
     keep_picture,
     layers_to_render,
@@ -33,7 +34,7 @@ from tb_modelcompare.jobs.pictures import (
     recall_picture,
     require_renderable,
 )
-from tb_modelcompare.jobs.runtime.records import PICTURE, RENDERS, JobItem
+from tb_modelcompare.jobs.runtime.records import RENDERS, JobItem
 from tb_modelcompare.jobs.runtime.work import Workplace
 from tb_modelcompare.log.snapshot import Snapshot
 
@@ -172,11 +173,9 @@ def _reduce_drawing(item: JobItem, drawings: list[str], size: int, cache: Result
     """Make an item's picture of the smallest drawing that is known, if there is one."""
     from tb_modelcompare.render.sheet import enlarged
 
-    for key in drawings:
-        content = cache.read(key, PICTURE)
-        if content is not None:
-            keep_picture(cache, item.picture, enlarged(decode_photo(content), size))
-            return
+    drawing = first_picture(cache, drawings)
+    if drawing is not None:
+        keep_picture(cache, item.picture, enlarged(drawing, size))
 
 
 KIND = Kind(

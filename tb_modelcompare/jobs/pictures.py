@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tb_modelcompare.cache.results import ResultCache
-from tb_modelcompare.compare.photos import encoded_png
+from tb_modelcompare.compare.photos import decode_photo, encoded_png
 from tb_modelcompare.errors import LimitError, NotRenderableError
 from tb_modelcompare.jobs.kind import identity, result_key
 from tb_modelcompare.jobs.runtime.progress import JobCancelledError
@@ -293,6 +293,15 @@ def keep_picture(
     """Put a finished picture into the cache, and what share of the probe's images it exceeds."""
     report = {"kind": "picture", "stronger_than": stronger_than}
     cache.put(key, {PICTURE: encoded_png(image)}, report)
+
+
+def first_picture(cache: ResultCache, keys: Sequence[str]) -> Pixels | None:
+    """The first of these pictures that the cache has."""
+    for key in keys:
+        content = cache.read(key, PICTURE)
+        if content is not None:
+            return decode_photo(content)
+    return None
 
 
 def recall_picture(item: JobItem, steps: int, cache: ResultCache) -> bool:

@@ -14,7 +14,7 @@ from tb_modelcompare.analogy.unit_pairs import best_unit_pairs
 from tb_modelcompare.cache.results import ResultCache
 from tb_modelcompare.compare.best_photos import rgb_bytes
 from tb_modelcompare.compare.crops import crops_jpeg, strongest_crops
-from tb_modelcompare.compare.described import layer_info, unit_info
+from tb_modelcompare.compare.described import LayerInfo, layer_info, unit_info
 from tb_modelcompare.compare.named_photo import NamedPhoto
 from tb_modelcompare.errors import NotRenderableError
 from tb_modelcompare.jobs.drawn import Drawn, draw_all
@@ -156,8 +156,9 @@ def held_pictures(plan: Plan, device: str, follow: Follow) -> dict[str, Any]:
     probe = plan.layers[0][0].stored_probe()
     for at, (snapshot, layer, match) in enumerate(plan.layers):
         follow(0.3 * at / len(plan.layers), f"units of {layer}")
-        chosen = _shared_most(snapshot, layer, match, plan.units)
-        units.setdefault(snapshot.id, {})[layer] = _of_layer(snapshot, probe, layer, chosen)
+        info = layer_info(snapshot, layer)
+        chosen = _shared_most(snapshot, info, match, plan.units)
+        units.setdefault(snapshot.id, {})[layer] = _of_layer(snapshot, probe, info, chosen)
     tasks = [task_from_request(request, plan.find) for request in plan.requests]
     drawn = draw_all(tasks, device, lambda share, what: follow(0.3 + 0.7 * share, what))
     held = list(zip(plan.requests, drawn, strict=True))
@@ -244,14 +245,14 @@ def _both_ways(pair: LayerPair, a: int, b: int) -> list[dict[str, Any]]:
 
 
 def _shared_most(
-    snapshot: Snapshot, layer: str, match: tuple[Snapshot, str] | None, count: int
+    snapshot: Snapshot, layer: LayerInfo, match: tuple[Snapshot, str] | None, count: int
 ) -> list[int]:
     """The units that correlate most with units of the best match, then the most selective."""
     pairs = []
     if match is not None:
         other, name = match
-        pairs = best_unit_pairs(snapshot.activations(layer), other.activations(name), count)
-    selective = np.argsort(-np.asarray(layer_info(snapshot, layer).stats.selectivity))
+        pairs = best_unit_pairs(snapshot.activations(layer.name), other.activations(name), count)
+    selective = np.argsort(-np.asarray(layer.stats.selectivity))
     return list(dict.fromkeys([*(pair.a for pair in pairs), *selective.tolist()]))[:count]
 
 
@@ -260,17 +261,18 @@ def _of_images(plan: Plan) -> bool:
 
 
 def _of_layer(
-    snapshot: Snapshot, probe: StoredProbe, layer: str, units: list[int]
+    snapshot: Snapshot, probe: StoredProbe, layer: LayerInfo, units: list[int]
 ) -> dict[str, Any]:
     """A layer, and of some of its units the numbers, the strongest images and the crops."""
-    info = msgspec.to_builtins(layer_info(snapshot, layer))
+    info = msgspec.to_builtins(layer)
     stats = {name: [values[unit] for unit in units] for name, values in info["stats"].items()}
     of_units = [
-        msgspec.to_builtins(unit_info(snapshot, probe, layer, unit, _TOP_IMAGES)) for unit in units
+        msgspec.to_builtins(unit_info(snapshot, probe, layer.name, unit, _TOP_IMAGES))
+        for unit in units
     ]
     crops = None
     if snapshot.probe_record.is_of_images:
-        sheet = crops_jpeg(strongest_crops(snapshot, probe, layer, units), _CROP)
+        sheet = crops_jpeg(strongest_crops(snapshot, probe, layer.name, units), _CROP)
         crops = f"data:image/jpeg;base64,{base64.b64encode(sheet).decode()}"
     shortened = _short({"info": {**info, "stats": stats}, "top": of_units})
     return {**shortened, "units": units, "crops": crops}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 import re
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from command_line import Run, make_layers
+from figure_page import page_data
 
 import tb_modelcompare
 from tb_modelcompare import Probe, SummaryWriter
@@ -47,8 +47,7 @@ def test_holds_the_graphs_and_the_matrix(
     assert done.stdout.strip() == str(file)
     page = file.read_text()
     assert not re.search(r"""(src|href)=["']?(https?:)?//""", page)
-    (text,) = re.findall(r'id="modelcompare-data">(.*?)</script>', page, re.DOTALL)
-    data = json.loads(text)
+    data = page_data(page)
     layers = {**make_layers(3), HOSTILE: make_layers(5)["middle"]}
     expected = compare(make_layers(1), layers, "mean_cca")
     values = np.frombuffer(base64.b64decode(data["matrix"]["values"]), "<f8")
@@ -59,16 +58,15 @@ def test_holds_the_graphs_and_the_matrix(
     assert data["matrix"]["p_values"] is None
     permuted = command("report", hostile_logdir, *arguments, "--permutations", 19)
     assert permuted.returncode == 0, permuted.stderr
-    (text,) = re.findall(r'id="modelcompare-data">(.*?)</script>', file.read_text(), re.DOTALL)
-    p_values = np.frombuffer(base64.b64decode(json.loads(text)["matrix"]["p_values"]), "<f8")
+    matrix = page_data(file.read_text())["matrix"]
+    p_values = np.frombuffer(base64.b64decode(matrix["p_values"]), "<f8")
     images = np.arange(120)
     tested = compare(make_layers(1), layers, "mean_cca", groups=images, permutations=19)
     np.testing.assert_allclose(p_values.reshape(3, 4), tested.p_value)
 
     chosen = command("report", hostile_logdir, *arguments, "--layers", "^(stem|top)$")
     assert chosen.returncode == 0, chosen.stderr
-    (text,) = re.findall(r'id="modelcompare-data">(.*?)</script>', file.read_text(), re.DOTALL)
-    matrix = json.loads(text)["matrix"]
+    matrix = page_data(file.read_text())["matrix"]
     assert (matrix["rows"], matrix["columns"]) == (["stem", "top"], ["stem", "top"])
 
 

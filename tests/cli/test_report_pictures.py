@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 from command_line import Run
+from figure_page import page_data
 from test_report import needs_bundle
 
 from tb_modelcompare.analogy.unit_pairs import best_unit_pairs
@@ -33,16 +33,11 @@ def report(models: Path, inside: Run, tmp_path: Path) -> tuple[Path, str]:
     return file, done.stderr
 
 
-def held(file: Path) -> dict[str, Any]:
-    (text,) = re.findall(r'id="modelcompare-data">(.*?)</script>', file.read_text(), re.DOTALL)
-    return dict(json.loads(text))
-
-
 def test_holds_what_it_says_beforehand(
     models: Path, report: tuple[Path, str], inside: Run, tmp_path: Path
 ) -> None:
     file, said = report
-    data = held(file)
+    data = page_data(file.read_text())
     pictures = data["pictures"]
     counted = COUNTED.search(said)
     assert counted is not None, said
@@ -72,7 +67,7 @@ def test_holds_what_it_says_beforehand(
 
 def test_shows_them_without_a_server(browser: Any, report: tuple[Path, str]) -> None:
     file, _ = report
-    asked = next(one["asked"] for one in held(file)["pictures"]["analogies"])
+    asked = next(one["asked"] for one in page_data(file.read_text())["pictures"]["analogies"])
     context = browser.new_context(viewport={"width": 1400, "height": 900})
     context.set_default_timeout(20_000)
     page = context.new_page()
@@ -156,7 +151,7 @@ def test_a_model_without_its_graph_has_crops_and_a_sentence(
     file = tmp_path / "plain.html"
     done = inside("report", models, "plain", "plain", "--pictures", "--out", file)
     assert done.returncode == 0, done.stderr
-    pictures = held(file)["pictures"]
+    pictures = page_data(file.read_text())["pictures"]
     assert pictures["analogies"] == []
     assert all(layer["crops"] for layer in pictures["units"]["plain/net@0"].values())
     assert any("no renders and caricatures of plain/net@0" in note for note in pictures["notes"])

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import base64
-import json
-import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from figure_page import page_data
 from live_tab import HOSTILE, activations, probe_images
 
 from tb_modelcompare import Probe, SummaryWriter, open_snapshot, show
@@ -86,14 +85,8 @@ def test_figures_stand_beside_each_other_in_a_notebook(
     assert all(in_a_cell(browser, tmp_path, pair, alone, own))
 
 
-def inlined(page: str) -> dict[str, Any]:
-    """What a page has drawn: the matrix, as the tab reads it."""
-    (text,) = re.findall(r'id="modelcompare-data">(.*?)</script>', page, re.DOTALL)
-    return dict(json.loads(text))
-
-
 def values_of(figure: Figure) -> np.ndarray:
-    matrix = inlined(figure.page)["matrix"]
+    matrix = page_data(figure.page)["matrix"]
     shape = len(matrix["rows"]), len(matrix["columns"])
     return np.frombuffer(base64.b64decode(matrix["values"]), "<f8").reshape(shape)
 
@@ -105,7 +98,7 @@ def test_a_function_of_your_own_is_called_for_each_pair(logdir: Path) -> None:
         return float(np.corrcoef(x.mean(axis=1), y.mean(axis=1))[0, 1])
 
     found = show(a, b, measure=similarity, layers=["two", "one"], title="mine")
-    data = inlined(found.page)
+    data = page_data(found.page)
     assert data["measures"]["measures"][0]["title"] == "mine"
     assert data["matrix"]["rows"] == data["matrix"]["columns"] == ["one", "two"]
     for i, first in enumerate(("one", "two")):
@@ -169,7 +162,7 @@ def test_caricatures_are_shown_beside_the_pointer(
 ) -> None:
     monkeypatch.setenv("TB_MODELCOMPARE_CACHE", str(tmp_path / "cache"))
     figure = show(f"{models}:a", f"{models}:b", layers="^conv", image=3)
-    pictures = inlined(figure.page)["caricatures"]
+    pictures = page_data(figure.page)["caricatures"]
     assert {model: list(layers) for model, layers in pictures.items()} == {
         "a/net@0": ["conv1", "conv2"],
         "b/net@0": ["conv1", "conv2"],
