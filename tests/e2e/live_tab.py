@@ -212,9 +212,14 @@ class Tab:
         return Path(started.value.path()).read_bytes()
 
     def settle(self) -> Tab:
-        """Until the lines are drawn."""
+        """Until the lines are drawn, and the figure has grown into the room that it has."""
         some = re.compile(r"^\s*[1-9]")
-        self.frame.locator(".legend .count").filter(has_text=some).wait_for(timeout=60_000)
+        count = self.frame.locator(".legend .count").filter(has_text=some)
+        count.wait_for(timeout=60_000)
+        last, place = None, count.bounding_box()
+        while place != last:
+            self.page.wait_for_timeout(150)
+            last, place = place, count.bounding_box()
         return self
 
     def box(self, side: str, layer: str) -> Any:

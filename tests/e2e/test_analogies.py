@@ -52,7 +52,7 @@ def test_analogies_stand_at_their_layers_and_cover_no_name(
     pictures = drawn(tab)
     thumbnails = tab.frame.get_by_test_id("on-graph")
     expect(thumbnails).to_have_count(pictures.count())
-    tab.page.wait_for_timeout(500)  # the figure grows into the room beside the panel
+    tab.settle()  # the figure has grown into the room beside the panel
     boxes = [one.bounding_box() for one in thumbnails.all()]
     assert not any(overlap(p, q) for p, q in combinations(boxes, 2))
     names = [one.bounding_box() for one in tab.frame.locator("svg .label").all()]

@@ -16,13 +16,12 @@ function titles(parameters: Record<string, string>, live = true, laidOut = true)
 }
 
 const WARNED = ['What is drawn', 'Warnings'];
-const COMPARED = [...WARNED, 'Answers'];
 
 describe('panels', () => {
   it.each<[View['pane'], string[]]>([
-    ['graph', [...COMPARED, 'Alignment graph', 'Inspector']],
-    ['matrix', [...COMPARED, 'Progress', 'Matrix', 'Inspector']],
-    ['both', [...COMPARED, 'Alignment graph', 'Matrix', 'Inspector']],
+    ['graph', [...WARNED, 'Alignment graph', 'Inspector']],
+    ['matrix', [...WARNED, 'Progress', 'Matrix', 'Inspector']],
+    ['both', [...WARNED, 'Alignment graph', 'Matrix', 'Inspector']],
     ['models', ['Models']],
     ['training', ['Training']],
   ])('of the view %s', (view, expected) => {
@@ -30,13 +29,13 @@ describe('panels', () => {
   });
 
   it('show how far a comparison is while there is no drawing', () => {
-    expect(titles({}, true, false)).toEqual([...COMPARED, 'Progress', 'Inspector']);
+    expect(titles({}, true, false)).toEqual([...WARNED, 'Progress', 'Inspector']);
   });
 
   it('show what a chosen unit is in the other model, and keep the warnings', () => {
     const chosen = { layer: 'conv', unit: '3', graphs: 'a' };
     expect(titles(chosen)).toEqual([
-      ...COMPARED,
+      ...WARNED,
       'Alignment graph',
       'Analogies',
       "TensorBoard's own graph",

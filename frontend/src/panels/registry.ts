@@ -5,7 +5,6 @@ import type { FoundPanel, Panel, PanelProps } from './panel';
 const ORDER = [
   'What is drawn',
   'Warnings',
-  'Answers',
   'Alignment graph',
   'Progress',
   'Matrix',
