@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from tb_modelcompare.errors import LimitError
+from tb_modelcompare.errors import ActivationError, LimitError
 from tb_modelcompare.jobs.kind import (
     FindSnapshot,
     Kind,
@@ -52,11 +52,14 @@ class Inputs:
 class Result(msgspec.Struct):
     """For each of `layers`, the mean over the other trainings.
 
-    It is null where the layer is constant in the model, or in all of the others.
+    It is null where the layer is constant in the model, or in all of the others. `same_in` has the
+    number of other trainings in which the layer has the very activations of the model, as a frozen
+    layer has: there the measure is that of the layer with itself.
     """
 
     layers: list[str]
     values: list[float | None]
+    same_in: list[int]
 
 
 def prepare(request: Request, find: FindSnapshot) -> Inputs:
@@ -69,7 +72,16 @@ def prepare(request: Request, find: FindSnapshot) -> Inputs:
     for seed in seeds:
         for name in layers:
             seed.layer(name)
+        if _activations(seed) == _activations(model):
+            raise ActivationError(
+                f"{seed.id} has the very activations of {model.id} in every layer, so it is no "
+                "other training. Leave it out."
+            )
     return Inputs(model, tuple(seeds), known_measure(request.measure), tuple(dict.fromkeys(layers)))
+
+
+def _activations(snapshot: Snapshot) -> dict[str, str]:
+    return {layer.name: layer.asset.sha256 for layer in snapshot.layers}
 
 
 def content(inputs: Inputs) -> dict[str, Any]:
@@ -84,16 +96,18 @@ def content(inputs: Inputs) -> dict[str, Any]:
 
 def run(inputs: Inputs, workplace: Workplace) -> Result:
     """The ceiling of one layer after the other."""
-    from tb_modelcompare.similarity import seed_ceiling
+    from tb_modelcompare.similarity.ceiling import ceiling_of_layers, same_in
 
-    job, found = workplace.progress, list[float]()
+    job, found, same = workplace.progress, list[float](), list[int]()
     images = inputs.model.image_of_row()
     for done, name in enumerate(inputs.layers):
         job.check()
         job.publish(done / len(inputs.layers), f"other trainings, {name}", force=not done)
         model, *seeds = ({name: one.activations(name)} for one in (inputs.model, *inputs.seeds))
-        found += seed_ceiling(model, seeds, inputs.measure, groups=images).values()
-    return Result(list(inputs.layers), [None if np.isnan(value) else value for value in found])
+        found += ceiling_of_layers(model, seeds, inputs.measure, groups=images).values()
+        same += same_in(model, seeds).values()
+    values = [None if np.isnan(value) else value for value in found]
+    return Result(list(inputs.layers), values, same)
 
 
 KIND = Kind(Request, prepare, content, run, Result)

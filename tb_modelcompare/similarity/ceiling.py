@@ -30,7 +30,8 @@ def seed_ceiling(
 
     Two trainings that differ in their random seed alone are as alike as two models can be expected
     to be. A layer of another model that reaches this value is as similar as that. It is the mean
-    over the other trainings, measured from the model to each of them.
+    over the other trainings, measured from the model to each of them. A layer that training has
+    not changed, such as a frozen one, is as similar as a layer is to itself: 1 for most measures.
 
     Parameters
     ----------
@@ -56,7 +57,7 @@ def seed_ceiling(
     ------
     ActivationError
         If there is no other training, if a layer is missing in one or has other units or rows, or
-        if one has the very activations of the model, so that it is no other training.
+        if one has the very activations of the model in all layers, so that it is no other training.
     OptionError
         If the measure has no such option.
 
@@ -69,26 +70,47 @@ def seed_ceiling(
     >>> round(seed_ceiling(one, [other], "linear_cka")["layer"], 1)
     0.2
     """
-    chosen = find_measure(measure)
     check_model(model, "the model")
     if not seeds:
         raise ActivationError("A ceiling needs at least one other training of the model.")
+    for number, seed in enumerate(seeds, 1):
+        _require_another_training(model, seed, f"training {number} in seeds")
+    return ceiling_of_layers(model, seeds, measure, groups=groups, **options)
+
+
+def ceiling_of_layers(
+    model: Layers,
+    seeds: Sequence[Layers],
+    measure: str | Measure | Callable[..., float],
+    *,
+    groups: npt.ArrayLike | None = None,
+    **options: Any,
+) -> dict[str, float]:
+    """`seed_ceiling` of some layers of trainings that are known to differ in others."""
+    chosen = find_measure(measure)
     rows = len(next(iter(model.values())))
     if groups is not None:
         image_indices(groups, rows)
         options |= {"groups": groups} if chosen.by_image else {}
     plan, settings = chosen.planned(options), Settings("auto", MEMORY, None, None)
     values = np.full((len(seeds), len(model)), np.nan)
-    for number, seed in enumerate(seeds, 1):
-        _require_another_training(model, seed, f"training {number} in seeds")
+    for number, seed in enumerate(seeds):
         for i, (name, layer) in enumerate(model.items()):
             x, y = open_layer(layer, name), open_layer(seed[name], name)
             require_same_rows(x, y)
             if x.varies and y.varies:
-                values[number - 1, i] = all_pairs(chosen, plan, [x], [y], settings)[0, 0]
+                values[number, i] = all_pairs(chosen, plan, [x], [y], settings)[0, 0]
     known = np.isfinite(values).sum(axis=0)
     mean = np.nansum(values, axis=0) / np.where(known, known, np.nan)
     return dict(zip(model, mean.tolist(), strict=True))
+
+
+def same_in(model: Layers, seeds: Sequence[Layers]) -> dict[str, int]:
+    """In how many of the other trainings each layer has the very activations of the model."""
+    return {
+        name: sum(np.array_equal(seed[name], layer) for seed in seeds)
+        for name, layer in model.items()
+    }
 
 
 def _require_another_training(model: Layers, seed: Layers, which: str) -> None:
@@ -105,8 +127,8 @@ def _require_another_training(model: Layers, seed: Layers, which: str) -> None:
                 f"{np.shape(seed[name])} in the {which}. Give trainings of the same model, on the "
                 "same probe."
             )
-    if all(np.array_equal(seed[name], layer) for name, layer in model.items()):
+    if all(same_in(model, [seed]).values()):
         raise ActivationError(
-            f"The {which} has the very activations of the model, so it is no other training. "
-            "Leave it out."
+            f"The {which} has the very activations of the model in every layer, so it is no other "
+            "training. Leave it out, or give a layer that training has changed as well."
         )

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from tb_modelcompare.errors import ActivationError, OptionError
 from tb_modelcompare.errors.checks import whole
 from tb_modelcompare.similarity.activations import Matrix, check_model
-from tb_modelcompare.similarity.ceiling import seed_ceiling
+from tb_modelcompare.similarity.ceiling import same_in, seed_ceiling
 from tb_modelcompare.similarity.comparison import Comparison
 from tb_modelcompare.similarity.few_rows import (
     shapes_of,
@@ -189,7 +189,14 @@ def compare(
     of_a = {name: a[name] for name in found.rows}
     ceiling = seed_ceiling(of_a, seeds, chosen, groups=groups, **options)
     column = np.array(list(ceiling.values()))[:, None]
-    return replace(found, ceiling=np.repeat(column, len(found.columns), axis=1))
+    notes = tuple(
+        f"Layer {name!r} is the very same in {count} of {len(seeds)} other trainings, where its "
+        "ceiling is what the measure gives a layer with itself."
+        for name, count in same_in(of_a, seeds).items()
+        if count and np.isfinite(ceiling[name])
+    )
+    ceilings = np.repeat(column, len(found.columns), axis=1)
+    return replace(found, ceiling=ceilings, warnings=(*found.warnings, *notes))
 
 
 def assess(

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
-from serving import Server, error_of
+from serving import Server, error_of, make_probe
 
+from tb_modelcompare import SummaryWriter
 from tb_modelcompare.log.reader import open_snapshot
 from tb_modelcompare.similarity import seed_ceiling
 
@@ -30,6 +32,29 @@ def test_the_ceiling_is_that_of_the_library(
     )
     assert found["layers"] == ["conv3", "conv2"]
     assert found["values"] == pytest.approx([expected["conv3"], expected["conv2"]], abs=1e-6)
+    assert found["same_in"] == [0, 0]
+
+
+def test_a_frozen_layer_alone_has_a_ceiling_and_a_copy_of_the_model_is_refused(
+    tmp_path: Path, serve: Callable[..., Server]
+) -> None:
+    random = np.random.default_rng(0)
+    first, second, other = (random.standard_normal((450, 6)) for _ in range(3))
+    with SummaryWriter(tmp_path / "run", make_probe(count=150)) as writer:
+        for step, layer in enumerate((second, other, second)):
+            writer.add_activations("net", {"frozen": first, "trained": layer}, step=step)
+    server = serve(tmp_path)
+    body = {"kind": "seed_ceiling", "model": "run/net@0", "measure": "linear_cka"}
+    asked = {**body, "seeds": ["run/net@1"], "layers": ["frozen"]}
+    job = server.wait(server.ask(asked)["id"])
+    assert job["status"] == "done", job
+    found = server.json("result", id=job["id"])
+    assert found["values"] == pytest.approx([1.0])
+    assert found["same_in"] == [1]
+    answer = server.post("jobs", {**body, "seeds": ["run/net@2"], "layers": ["frozen"]})
+    status, kind, message = error_of(answer)
+    assert (status, kind) == (422, "ActivationError")
+    assert "run/net@2 has the very activations" in message
 
 
 @pytest.mark.parametrize(

@@ -74,6 +74,33 @@ def test_a_layer_that_is_constant_in_one_training_has_the_ceiling_of_the_others(
     assert alone["first"] > 0.5
 
 
+@pytest.mark.parametrize(
+    ("name", "itself"), [("linear_cka", 1.0), ("unbiased_linear_cka", 1.0), ("shape_metric", 0.0)]
+)
+def test_a_layer_that_training_has_not_changed_is_as_similar_as_to_itself(
+    name: str, itself: float
+) -> None:
+    model, one, other = training(0), training(1), training(2)
+    one["first"] = model["first"].copy()
+    found = seed_ceiling(model, [one], name, groups=IMAGE)
+    assert found["first"] == pytest.approx(itself, abs=1e-6)
+    assert found["last"] == seed_ceiling(training(0), [training(1)], name, groups=IMAGE)["last"]
+    both = seed_ceiling(model, [one, other], name, groups=IMAGE)["first"]
+    alone = seed_ceiling(model, [other], name, groups=IMAGE)["first"]
+    assert both == pytest.approx((itself + alone) / 2, abs=1e-6)
+
+
+def test_a_comparison_says_which_layer_is_the_same_in_other_trainings() -> None:
+    model, one, other = training(0), training(1), training(2)
+    one["first"] = model["first"].copy()
+    found = compare(model, training(3), groups=IMAGE, seeds=[one, other])
+    assert [note for note in found.warnings if "very same" in note] == [
+        "Layer 'first' is the very same in 1 of 2 other trainings, where its ceiling is what the "
+        "measure gives a layer with itself."
+    ]
+    assert not any("very same" in n for n in compare(model, other, groups=IMAGE).warnings)
+
+
 def test_what_is_no_other_training() -> None:
     model = training(0)
     with pytest.raises(ActivationError, match="very activations of the model"):

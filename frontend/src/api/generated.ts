@@ -609,11 +609,14 @@ export interface NullResult {
 /**
  * For each of `layers`, the mean over the other trainings.
  *
- * It is null where the layer is constant in the model, or in all of the others.
+ * It is null where the layer is constant in the model, or in all of the others. `same_in` has the
+ * number of other trainings in which the layer has the very activations of the model, as a frozen
+ * layer has: there the measure is that of the layer with itself.
  */
 export interface SeedCeilingResult {
   layers: string[];
   values: (number | null)[];
+  same_in: number[];
 }
 
 /**
