@@ -73,6 +73,11 @@ def prediction_r2(
     OptionError
         If `folds` or `ridge` has a value that it does not take.
 
+    Notes
+    -----
+    Where units of `target` outnumber rows, the fits are made in as many coordinates as there are
+    rows (the dual form of ridge regression), which gives the same values in less time.
+
     Examples
     --------
     >>> import numpy as np

@@ -68,6 +68,10 @@ class Fit:
 class Folds:
     """Predictors (rows, d), the rows of each fold, and the squares of each about zero.
 
+    `extremes` has the lowest and the highest value of each unit in each fold, (2, units): they tell
+    which units vary. Where units outnumber rows, `values` has the rows in as many coordinates as
+    there are rows, so that there are fewer predictors than units. See `in_folds`.
+
     A fit without a fold is summed over the other folds. Subtracting the fold from the sum over all
     rows would leave nothing but rounding where the fold holds a row far longer than all others.
     For the same reason values are best centred near most rows, and not on the mean.
@@ -76,6 +80,7 @@ class Folds:
     values: Matrix
     rows: Sequence[npt.NDArray[np.intp]]
     squares: Sequence[Matrix]
+    extremes: Sequence[Matrix]
 
     def without(self, folds: Sequence[int], ridges: Sequence[float]) -> Fit:
         """Fits on the other folds. Ridges are shares of the mean variance of the predictors that
@@ -93,7 +98,9 @@ class Folds:
         covariance /= count
         covariance -= np.outer(mean, mean)
         variance = np.diagonal(covariance).copy()
-        level = float(variance.sum()) / max(int(np.count_nonzero(variance)), 1)
+        low, high = np.stack([self.extremes[fold] for fold in kept], axis=1)
+        varying = int(np.count_nonzero(high.max(axis=0) > low.min(axis=0)))
+        level = float(variance.sum()) / varying if varying else 0.0
         factors = []
         for ridge in ridges if level > 0.0 else ():
             np.fill_diagonal(covariance, variance + ridge * level)
@@ -151,7 +158,18 @@ def ridge_factor(covariance: Matrix, ridge: float) -> Matrix:
 
 
 def in_folds(layer: Layer, groups: npt.ArrayLike | None, folds: int) -> Folds:
-    """A layer as predictors, its rows in folds of whole images."""
+    """A layer as predictors, its rows in folds of whole images.
+
+    The error of a ridge regression depends on the predictors by the products of their rows alone.
+    With X' = QR these are those of the rows of R', which has a column for each row of X. So a fit
+    of more units than rows costs what a fit of as many units as rows does. This is the dual form;
+    R has the products without their being squared, so that one row far from all others costs
+    the rest no digits.
+    """
     values = about_median(layer).centred(slice(0, layer.rows))
     rows = folds_of_rows(groups, layer.rows, folds)
-    return Folds(values, rows, spread(lambda one: values[one].T @ values[one], rows))
+    extremes = [np.stack([values[one].min(axis=0), values[one].max(axis=0)]) for one in rows]
+    if values.shape[1] > len(values):
+        values = scipy.linalg.qr(values.T, mode="r", check_finite=False)[0][: len(values)].T
+    squares = spread(lambda one: values[one].T @ values[one], rows)
+    return Folds(values, rows, squares, extremes)

@@ -200,18 +200,38 @@ def test_a_row_far_from_all_others_costs_no_precision(layers, row, factor):
     np.testing.assert_allclose(narrow, wide, rtol=1e-9)
 
 
-def test_the_choice_of_a_ridge_never_sees_the_rows_that_are_scored():
-    """Every fold by hand: the best ridge within the others, then fitted to these."""
+@pytest.mark.parametrize("row", [0, 40])
+def test_a_row_far_from_all_others_costs_no_precision_where_units_outnumber_rows(row):
+    random = np.random.default_rng(3)
+    X, Y = random.standard_normal((60, 150)), random.standard_normal((60, 4))
+    without = prediction_r2(np.delete(X, row, axis=0), np.delete(Y, row, axis=0), ridge=0.1)
+    assert np.abs(without).max() < 1.0
+    far = X.astype(np.float32)
+    far[row] *= np.float32(1e6)
+    again = far[:, random.permutation(150)].astype(np.float64)  # the same in exact arithmetic
+    np.testing.assert_allclose(
+        prediction_r2(far, Y, ridge=0.1), prediction_r2(again, Y, ridge=0.1), rtol=1e-8
+    )
+
+
+@pytest.mark.parametrize("units", [25, 61, 200])
+def test_the_choice_of_a_ridge_never_sees_the_rows_that_are_scored(units):
+    """Every fold by hand: the best ridge within the others, then fitted to these.
+
+    Of more units than rows as well, by fits of all units.
+    """
     random = np.random.default_rng(5)
-    X = random.standard_normal((60, 25))
-    Y = X[:, :2] + 3 * random.standard_normal((60, 2))
+    X = random.standard_normal((60, units))
+    X[:, :2], X[50:, 2] = 7.0, 7.0  # constant
+    Y = X[:, 3:5] + 3 * random.standard_normal((60, 2))
     held = [np.array(rows) for rows in folds_of_rows(None, 60, 4)]
     error, deviation = np.zeros(2), np.zeros(2)
 
     def misses(train, test, ridge):
         mean, about = X[train].mean(axis=0), Y[train].mean(axis=0)
         covariance = (X[train] - mean).T @ (X[train] - mean) / len(train)
-        covariance += ridge * np.trace(covariance) / 25 * np.eye(25)
+        level = np.trace(covariance) / np.count_nonzero(np.ptp(X[train], axis=0))
+        covariance += ridge * level * np.eye(units)
         cross = (X[train] - mean).T @ (Y[train] - about) / len(train)
         fitted = (X[test] - mean) @ np.linalg.solve(covariance, cross) + about
         return ((Y[test] - fitted) ** 2).sum(axis=0)
@@ -229,7 +249,7 @@ def test_the_choice_of_a_ridge_never_sees_the_rows_that_are_scored():
         best = np.argmin(inner, axis=0)
         error += [misses(train, held[outer], RIDGES[b])[k] for k, b in enumerate(best)]
         deviation += ((Y[held[outer]] - Y[train].mean(axis=0)) ** 2).sum(axis=0)
-    np.testing.assert_allclose(prediction_r2(X, Y, folds=4), 1 - error / deviation, rtol=1e-8)
+    np.testing.assert_allclose(prediction_r2(X, Y, folds=4), 1 - error / deviation, rtol=1e-6)
     with pytest.raises(ActivationError, match="3 or more"):
         prediction_r2(X, Y, folds=2)
     assert np.isfinite(prediction_r2(X, Y, folds=2, ridge=0.1)).all()
