@@ -22,8 +22,8 @@ IMAGES = 4
 
 
 class Request(AnyRequest, frozen=True, tag="layer_pair"):
-    """The unit pairs of a layer of `a` and one of `b` that correlate most, and the images of the
-    probe on which these layers agree most and least.
+    """The unit pairs of a layer of `a` and one of `b` that correlate most on many images, and the
+    images of the probe on which these layers agree most and least.
     """
 
     a: SnapshotId
@@ -43,11 +43,16 @@ class Inputs:
 
 
 class UnitPairInfo(msgspec.Struct):
-    """A unit of each layer, and the correlation of their activations over the probe's rows."""
+    """A unit of each layer, and the correlation of their activations over the probe's rows.
+
+    Pairs are in the order of `trimmed`, for which each unit counts as its mean on the three images
+    on which it deviates most.
+    """
 
     a: int
     b: int
     correlation: float
+    trimmed: float
 
 
 class ImageAgreement(msgspec.Struct):
@@ -103,7 +108,7 @@ def pair_details(inputs: Inputs, follow: Callable[[float, str], None]) -> Result
     layers = read_layers(inputs.a, [inputs.layer_a], inputs.b, [inputs.layer_b])
     x, y = layers.a[inputs.layer_a], layers.b[inputs.layer_b]
     follow(0.2, "best unit pairs")
-    pairs = best_unit_pairs(x, y, UNIT_PAIRS)
+    pairs = best_unit_pairs(x, y, UNIT_PAIRS, groups=layers.images)
     follow(0.6, "images on which they agree")
     images = np.unique(layers.images)
     few = len(images) < LEAST_IMAGES
@@ -115,7 +120,7 @@ def pair_details(inputs: Inputs, follow: Callable[[float, str], None]) -> Result
         return [ImageAgreement(int(images[at]), float(agreement[at])) for at in known]
 
     return Result(
-        [UnitPairInfo(pair.a, pair.b, pair.correlation) for pair in pairs],
+        [UnitPairInfo(pair.a, pair.b, pair.correlation, pair.trimmed) for pair in pairs],
         first(np.argsort(-agreement, kind="stable")),
         first(np.argsort(agreement, kind="stable")),
     )

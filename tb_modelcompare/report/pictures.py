@@ -251,7 +251,12 @@ def _shared_most(
     pairs = []
     if match is not None:
         other, name = match
-        pairs = best_unit_pairs(snapshot.activations(layer.name), other.activations(name), count)
+        pairs = best_unit_pairs(
+            snapshot.activations(layer.name),
+            other.activations(name),
+            count,
+            groups=snapshot.image_of_row(),
+        )
     selective = np.argsort(-np.asarray(layer.stats.selectivity))
     return list(dict.fromkeys([*(pair.a for pair in pairs), *selective.tolist()]))[:count]
 

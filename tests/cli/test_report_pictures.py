@@ -48,7 +48,8 @@ def test_holds_what_it_says_beforehand(
     assert set(data["caricatures"]) == {"a/net@0", "b/net@0"}
 
     a, b = open_snapshot(models, "a"), open_snapshot(models, "b")
-    pairs = best_unit_pairs(a.activations("conv2"), b.activations("conv2"), 3)
+    conv2 = (one.activations("conv2") for one in (a, b))
+    pairs = best_unit_pairs(*conv2, 3, groups=a.image_of_row())
     own = pictures["units"]["a/net@0"]["conv2"]
     assert own["units"] == [pair.a for pair in pairs]
     assert own["crops"].startswith("data:image/jpeg;base64,")

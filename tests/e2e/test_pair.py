@@ -32,12 +32,12 @@ def test_a_pair_shows_its_best_units_and_the_images_on_which_it_agrees(
     card = tab.frame.get_by_test_id("pair")
     units = card.get_by_role("button", name=re.compile(r"^Unit \d+ of "))
     units.first.wait_for(timeout=60_000)
-    expected = best_unit_pairs(x, y)
+    expected = best_unit_pairs(x, y, groups=images)
     assert [one.inner_text() for one in units.all()] == [
         str(unit) for pair in expected for unit in (pair.a, pair.b)
     ]
     for pair in expected:
-        assert f"{pair.correlation:.2f}" in card.inner_text()
+        assert f"{pair.trimmed:.2f}" in card.inner_text()
     sheet = units.first.locator(".crop").evaluate("crop => getComputedStyle(crop).backgroundImage")
     address = re.search(r'url\("(.*)"\)', sheet)
     assert address is not None

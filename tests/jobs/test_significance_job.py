@@ -13,6 +13,7 @@ from serving import Server, error_of, make_probe
 
 from tb_modelcompare import SummaryWriter
 from tb_modelcompare.analogy.prediction import prediction_r2
+from tb_modelcompare.analogy.unit_pairs import best_unit_pairs
 from tb_modelcompare.log.reader import open_snapshot
 from tb_modelcompare.similarity import compare
 
@@ -234,8 +235,11 @@ def test_a_pair_of_layers_has_its_best_units_and_the_images_on_which_it_agrees(
     for pair in found["unit_pairs"]:
         r = np.corrcoef(x[:, pair["a"]], y[:, pair["b"]])[0, 1]
         assert pair["correlation"] == pytest.approx(r, abs=1e-6)
-    correlations = np.nan_to_num(np.corrcoef(x.T, y.T)[: x.shape[1], x.shape[1] :])
-    assert found["unit_pairs"][0]["correlation"] == pytest.approx(correlations.max(), abs=1e-6)
+    expected = best_unit_pairs(x, y, groups=IMAGES)
+    assert [(pair["a"], pair["b"]) for pair in found["unit_pairs"]] == [
+        (pair.a, pair.b) for pair in expected
+    ]
+    assert found["unit_pairs"][0]["trimmed"] == pytest.approx(expected[0].trimmed, abs=1e-6)
     means = [np.stack([one[image == IMAGES].mean(axis=0) for image in range(20)]) for one in (x, y)]
     agreement = [
         scipy.stats.spearmanr(

@@ -78,8 +78,8 @@ export interface CaricaturesRequest {
 }
 
 /**
- * The unit pairs of a layer of `a` and one of `b` that correlate most, and the images of the
- * probe on which these layers agree most and least.
+ * The unit pairs of a layer of `a` and one of `b` that correlate most on many images, and the
+ * images of the probe on which these layers agree most and least.
  */
 export interface LayerPairRequest {
   kind: "layer_pair";
@@ -547,11 +547,17 @@ export interface LayerPairResult {
   differ: ImageAgreement[];
 }
 
-/** A unit of each layer, and the correlation of their activations over the probe's rows. */
+/**
+ * A unit of each layer, and the correlation of their activations over the probe's rows.
+ *
+ * Pairs are in the order of `trimmed`, for which each unit counts as its mean on the three images
+ * on which it deviates most.
+ */
 export interface UnitPairInfo {
   a: number;
   b: number;
   correlation: number;
+  trimmed: number;
 }
 
 /**
