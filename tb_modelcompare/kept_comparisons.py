@@ -113,6 +113,7 @@ def _find(wanted: Wanted, cache: ResultCache) -> Comparison | None:
         measure=wanted.measure,
         warnings=tuple(info["warnings"]),
         distance=MEASURES[wanted.measure].distance,
+        interval_label=info.get("interval_label", ""),
         **arrays,
     )
 
@@ -154,8 +155,7 @@ def _keep(wanted: Wanted, comparison: Comparison, cache: ResultCache) -> None:
             result: msgspec.Struct = similarity.Result(info)
         else:
             kind = significance.KIND.name
-            label = measure.interval_label(wanted.a.probe_record.count)
-            result = significance.kept_result(comparison, wanted.inputs, label, workspace)
+            result = significance.kept_result(comparison, wanted.inputs, workspace)
         cache.store(wanted.key, workspace, {"kind": kind, **msgspec.to_builtins(result)})
     finally:
         cache.discard(workspace)  # unless it has become the result

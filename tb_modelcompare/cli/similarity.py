@@ -52,7 +52,7 @@ def similarity(arguments: argparse.Namespace) -> int:
     distance = ", a distance" if measure.distance else ""
     print(f"{measure.title}{distance}, from {measure.low:g} to {measure.high:g}; {a.rows} rows")
     if comparison.low is not None:
-        print(f"low, high: 95 % {measure.interval_label(a.probe_record.count)}")
+        print(f"low, high: 95 % {comparison.interval_label}")
     if comparison.family_p_value is not None:
         findings = int((comparison.family_p_value <= 0.05).sum())
         print(

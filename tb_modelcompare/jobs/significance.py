@@ -138,7 +138,6 @@ def run(inputs: Inputs, workplace: Workplace) -> Result:
     a, b = inputs.a, inputs.b
     layers = read_layers(a, inputs.layers_a or a.layer_names, b, inputs.layers_b or b.layer_names)
     message = f"{inputs.permutations} permutations and {inputs.resamples} resamples of the images"
-    label = measure.interval_label(int(layers.images[-1]) + 1)
     found: Comparison | None = None
     with cancellable():
         for found in assess(
@@ -156,14 +155,14 @@ def run(inputs: Inputs, workplace: Workplace) -> Result:
             if found.values.size <= MAX_KNOWN:
                 arrays = {name: _as_json(values) for name, values in _arrays(found).items()}
                 job.report["known"] = KnownSignificance(
-                    list(found.rows), list(found.columns), arrays, label
+                    list(found.rows), list(found.columns), arrays, found.interval_label
                 )
                 job.publish(job.fraction, message, force=True)
     assert found is not None
-    return kept_result(found, inputs, label, workplace.directory)
+    return kept_result(found, inputs, workplace.directory)
 
 
-def kept_result(found: Comparison, inputs: Inputs, label: str, directory: Path) -> Result:
+def kept_result(found: Comparison, inputs: Inputs, directory: Path) -> Result:
     """The result, whose arrays it leaves in files."""
     return Result(
         list(found.rows),
@@ -171,7 +170,7 @@ def kept_result(found: Comparison, inputs: Inputs, label: str, directory: Path) 
         save_arrays(_arrays(found), directory),
         inputs.permutations,
         inputs.resamples,
-        label,
+        found.interval_label,
         list(found.warnings),
     )
 

@@ -84,9 +84,9 @@ class Comparison:
         Where permutations were asked for and the measure has a finite best value: how far of the
         way from `null_high` to that value; 0 where it is not beyond the null.
     low, high : array (rows, columns), optional
-        Where resamples were asked for: interval over images; `Measure.interval_label` says what
-        it is for. NaN where a pair has none, which `warnings` says: too few rows for its units, or
-        a measure that is not defined for a layer without some of the images.
+        Where resamples were asked for: interval over images; `interval_label` says what it is for.
+        NaN where a pair has none, which `warnings` says: too few rows for its units, or a measure
+        that is not defined for a layer without some of the images.
     effective_rows : array (rows, columns), optional
         Where either was asked for: independent rows that the pair amounts to, as the positions of
         an image are alike.
@@ -97,6 +97,8 @@ class Comparison:
         the same layer of these, in the mean. It is the same in all columns.
     distance : bool
         Whether small means similar.
+    interval_label : str
+        Where resamples were asked for: what intervals are for, as `Measure.interval_label` says.
     """
 
     values: Matrix
@@ -115,6 +117,7 @@ class Comparison:
     family_p_value: Matrix | None = None
     calibrated: Matrix | None = None
     ceiling: Matrix | None = None
+    interval_label: str = ""
 
     def __getitem__(self, layers: Any) -> Any:
         if isinstance(layers, str):
@@ -252,6 +255,7 @@ class Comparison:
             "measure": self.measure,
             "warnings": self.warnings,
             "distance": self.distance,
+            "interval_label": self.interval_label,
         }
         path = Path(file)
         with path.open("wb") as stream:

@@ -16,6 +16,7 @@ from tb_modelcompare.errors.checks import whole
 from tb_modelcompare.similarity.activations import Matrix, check_model
 from tb_modelcompare.similarity.ceiling import same_in, seed_ceiling
 from tb_modelcompare.similarity.comparison import Comparison
+from tb_modelcompare.similarity.few_images import carried_by_few, note_of_few_images
 from tb_modelcompare.similarity.few_rows import (
     shapes_of,
     warned_of_few_rows,
@@ -247,6 +248,14 @@ def assess(
         return
     image = image_indices(groups, len(a[comparison.rows[0]]))
     units = [[np.shape(layer)[1] for layer in side.values()] for side in (a, b)]
+    if resamples:
+        models = () if measure.debiased else (a,) if same else (a, b)
+        few = tuple(name for model in models for name in carried_by_few(model, image))
+        comparison = replace(
+            comparison,
+            warnings=(*comparison.warnings, *note_of_few_images(few)),
+            interval_label=measure.interval_label(int(image.max()) + 1, bool(few)),
+        )
     none, notes = without_interval(measure, units[0], units[1], len(image))
     if measure.debiased or not resamples:
         notes = ()

@@ -172,16 +172,19 @@ class Measure:
         """Names of the options that `plan` takes, such as `threshold` of SVCCA."""
         return tuple(inspect.signature(self.plan).parameters)
 
-    def interval_label(self, images: int) -> str:
+    def interval_label(self, images: int, few_carry: bool = False) -> str:
         """What the ends of an interval from so many images are for.
 
         A debiased measure estimates the value over all images. The bias of others depends on the
         number of images, so that theirs is for the mean of the value over sets of as many images.
+        It holds this less often where a few images, far from all others, carry a layer.
 
         Parameters
         ----------
         images : int
             How many images the probe has.
+        few_carry : bool
+            Whether a few images carry one of the layers.
 
         Returns
         -------
@@ -190,7 +193,8 @@ class Measure:
         """
         if self.debiased:
             return "interval for the value over all images"
-        return f"repeatability at {images} images"
+        less = " (less than that here, as a few images carry a layer)" if few_carry else ""
+        return f"repeatability at {images} images{less}"
 
     def planned(self, options: Mapping[str, Any]) -> Plan:
         """The way `compare` computes this measure with these options.
