@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -162,12 +162,15 @@ class Framework:
         What its files are called in messages, such as "a .keras file".
     files_take_arrays : bool
         Whether its files can be shown a probe of arrays.
+    not_read : mapping of str to str
+        Endings of files that are never opened, each with what to do instead.
     """
 
     opens: Callable[[Any], bool]
     open: Callable[[Any, Feed], Model]
     files: tuple[str, ...] = ()
     files_take_arrays: bool = False
+    not_read: Mapping[str, str] = field(default_factory=dict)
 
 
 def has_suffix(model: Any, *suffixes: str) -> bool:

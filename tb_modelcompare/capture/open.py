@@ -40,19 +40,34 @@ def open_model(model: Any, probe: Probe) -> Model:
     )
 
 
-def _open_path(path: Path, feed: Feed) -> Model:
+def require_known_file(path: Path) -> Framework:
+    """The framework that opens a file or directory, which is not opened yet.
+
+    Raises
+    ------
+    ModelFileError
+        If there is no such file, or none opens it.
+    """
     accepted = "give " + ", ".join(what for one in frameworks() for what in one.files)
     if not path.exists():
         raise ModelFileError(f"there is no {path}; {accepted}")
     for framework in frameworks():
         if framework.opens(path):
-            if feed.is_image or framework.files_take_arrays:
-                return framework.open(path, feed)
-            raise ModelFileError(
-                f"{path} is shown images alone; for a probe of arrays give a Keras model, a torch "
-                f"module or an .onnx file, or use add_activations"
-            )
+            return framework
+    for framework in frameworks():
+        if path.suffix in framework.not_read:
+            raise ModelFileError(f"{path}: {framework.not_read[path.suffix]}")
     raise ModelFileError(f"{path} is no model file that we know; {accepted}")
+
+
+def _open_path(path: Path, feed: Feed) -> Model:
+    framework = require_known_file(path)
+    if feed.is_image or framework.files_take_arrays:
+        return framework.open(path, feed)
+    raise ModelFileError(
+        f"{path} is shown images alone; for a probe of arrays give a Keras model, a torch module "
+        f"or an .onnx file, or use add_activations"
+    )
 
 
 @functools.cache

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from tqdm import tqdm
 
-from tb_modelcompare.cli.text import printable
+from tb_modelcompare.cli.text import printable, say
 from tb_modelcompare.errors import ModelCompareError
 
 BAR = "{desc} |{bar}| {percentage:3.0f} % {elapsed}"  # tqdm's
+_LINE_SECONDS = 30  # between two lines, where there is no terminal to draw a bar on
 
 
 class OutputError(ModelCompareError):
@@ -56,11 +58,19 @@ def output_directory(path: Path) -> Path:
 
 @contextmanager
 def following(what: str) -> Iterator[Callable[[float, str], None]]:
-    """A bar on a terminal, as a function of the share done and of what is being done."""
+    """How far something is, as a function of the share done and of what is being done.
+
+    It is a bar on a terminal, and a line now and then elsewhere.
+    """
+    said = time.monotonic()
     with tqdm(total=1000, desc=what, bar_format=BAR, disable=None, leave=False) as bar:
 
         def follow(share: float, message: str) -> None:
+            nonlocal said
             bar.set_description(printable(message or what), refresh=False)
             bar.update(int(1000 * share) - bar.n)
+            if bar.disable and time.monotonic() - said >= _LINE_SECONDS:
+                said = time.monotonic()
+                say(f"{what}: {share:.0%}, {message}" if message else f"{what}: {share:.0%}")
 
         yield follow

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tb_modelcompare import zoo
 from tb_modelcompare.capture.contract import compiled_pattern
+from tb_modelcompare.capture.open import require_known_file
 from tb_modelcompare.cli.probe import probe_of
 from tb_modelcompare.cli.serve import serve
 from tb_modelcompare.cli.text import printable, say
@@ -73,16 +74,18 @@ def compare(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _existing(model: str) -> Path:
-    path = Path(model)
-    if not path.exists():
-        raise ModelFileError(f"{path} does not exist; give a model's file or directory")
-    return path
-
-
 def _called(model: str) -> str:
     """What a model is called unless it is said: as its file, or as in its collection."""
-    return zoo.short_name(model) if zoo.is_name(model) else _existing(model).absolute().stem
+    if zoo.is_name(model):
+        return zoo.short_name(model)
+    path = Path(model)
+    if not path.exists():
+        raise ModelFileError(
+            f"{path} does not exist; give a model's file or directory, or a name such as "
+            "keras:ResNet50"
+        )
+    require_known_file(path)
+    return path.absolute().stem
 
 
 def _loaded(model: str, trained: bool = True) -> Path | zoo.ZooModel:
@@ -133,6 +136,8 @@ def _log_model(
         say(f"{name}: no --preprocessing: the model is shown RGB in [0, 1]")
     else:
         say(f"{name}: of a pixel, {in_words(preprocessing)}")
+    if Path(logdir).is_dir() and _find(logdir, name, step):
+        say(f"{name}@{step} is in {logdir} already: the new one takes its place")
     import_tensorflow("auto")
     with SummaryWriter(logdir, probe) as writer:
         writer.add_model(
@@ -144,11 +149,7 @@ def _log_model(
             reduction=arguments.reduction,
             dtype=arguments.dtype,
         )
-    (snapshot,) = (
-        snapshot
-        for snapshot in list_snapshots(logdir).snapshots
-        if (snapshot.run, snapshot.name, snapshot.step) == (".", name, step)
-    )
+    (snapshot,) = _find(logdir, name, step)
     units = sum(layer.units for layer in snapshot.layers)
     pictures = "with" if snapshot.frozen else "without"
     print(
@@ -159,6 +160,15 @@ def _log_model(
         flush=True,
     )
     return snapshot
+
+
+def _find(logdir: str, name: str, step: int) -> list[Snapshot]:
+    """The snapshot of this name and step in a run's directory, if there is one."""
+    return [
+        snapshot
+        for snapshot in list_snapshots(logdir).snapshots
+        if (snapshot.run, snapshot.name, snapshot.step) == (".", name, step)
+    ]
 
 
 def _preprocessing(

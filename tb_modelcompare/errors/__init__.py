@@ -116,8 +116,8 @@ _COMPARED_NAMES, _COMPARED_LETTERS = 2000, 100
 def nearest(name: str, names: tuple[str, ...], limit: int = 5) -> str:
     """A phrase that names what there is, nearest first.
 
-    Names are near that have letters in common or, as "mixed4d" and "inception_4d" do, the words
-    and numbers after the first.
+    Names are near that have letters in common, in all or in a part between slashes, or, as
+    "mixed4d" and "inception_4d" do, the words and numbers after the first.
     """
     import difflib
 
@@ -126,11 +126,14 @@ def nearest(name: str, names: tuple[str, ...], limit: int = 5) -> str:
     wanted = name[:_COMPARED_LETTERS].lower()
     matcher = difflib.SequenceMatcher(b=wanted, autojunk=False)
 
+    def alike(part: str) -> float:
+        matcher.set_seq1(part[:_COMPARED_LETTERS].lower())
+        return matcher.ratio()
+
     def nearness(other: str) -> float:
-        matcher.set_seq1(other[:_COMPARED_LETTERS].lower())
         words, others = _words(wanted), _words(other.lower())
         shared = len(words & others) / max(len(words | others), 1)
-        return max(matcher.ratio(), shared)
+        return max(alike(other), *map(alike, other.split("/")), shared)
 
     values = {other: nearness(other) for other in names[:_COMPARED_NAMES]}
     close = sorted((one for one in values if values[one] >= 0.5), key=lambda one: -values[one])

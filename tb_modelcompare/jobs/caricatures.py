@@ -48,8 +48,9 @@ PhotoDigest = Annotated[
 ]
 
 
-# A picture is drawn at one of these and reduced, so that another size costs no other drawing.
-_DRAWN_SIZES = (CARICATURE_SIZE, 512)
+# A picture is drawn at one of these and reduced, so that another size costs no other drawing. One
+# of all layers is asked for at half the size: it takes less than half the time and shows the same.
+_DRAWN_SIZES = (CARICATURE_SIZE // 2, CARICATURE_SIZE, 512)
 
 
 class Request(AnyRequest, frozen=True, tag="caricatures"):

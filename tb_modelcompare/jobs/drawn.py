@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,7 +16,14 @@ from tb_modelcompare.cache.results import ResultCache
 from tb_modelcompare.errors import ModelCompareError
 from tb_modelcompare.jobs.runtime.executors import local_executor
 from tb_modelcompare.jobs.runtime.queue import JobQueue
-from tb_modelcompare.jobs.runtime.records import RENDERS, JobItem, NamedError, State, Task
+from tb_modelcompare.jobs.runtime.records import (
+    RENDERS,
+    JobItem,
+    Limits,
+    NamedError,
+    State,
+    Task,
+)
 
 _POLL_SECONDS = 0.2
 
@@ -53,19 +61,29 @@ def draw_all(
 ) -> list[list[Drawn]]:
     """Run tasks of pictures one after the other in one worker, as `draw_now` runs one.
 
+    However long it takes: whoever waits can stop it, and finds what was drawn in the cache.
+
     Raises
     ------
     JobFailedError
         If the worker did not finish.
     """
-    queue = JobQueue(ResultCache(), {RENDERS: (local_executor, 1)}, device=device)
+    cache = ResultCache()
+    limits = Limits(job_seconds=math.inf)
+    queue = JobQueue(cache, {RENDERS: (local_executor, 1)}, limits, device=device)
+    counts = [len(task.items) for task in tasks]
+    known = [sum(cache.report(item.picture) is not None for item in task.items) for task in tasks]
+    pace = _Pace(sum(counts) - sum(known))
 
     def draw(at: int, task: Task) -> list[Drawn]:
         status = queue.submit(task)
         while status.state.active:
             time.sleep(_POLL_SECONDS)
             status = queue.status(task.key)
-            follow((at + status.fraction) / len(tasks), status.message)
+            there = sum(counts[:at]) + status.fraction * counts[at]
+            left = pace.left(there - sum(known[: at + 1]))
+            said = f"{math.floor(there)} of {sum(counts)} pictures, {left}" if left else ""
+            follow(there / max(1, sum(counts)), said or status.message)
         if status.state is not State.DONE:
             raise _failure(status.error or NamedError("JobFailedError", status.message))
         return [Drawn(item, _picture(queue, task.key, item)) for item in status.items]
@@ -74,6 +92,31 @@ def draw_all(
         return [draw(at, task) for at, task in enumerate(tasks)]
     finally:
         queue.close()
+
+
+class _Pace:
+    """How long `count` pictures will still take, by those drawn since the first one began."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._began: tuple[float, float] | None = None
+
+    def left(self, drawn: float) -> str | None:
+        """The time left in words; None before a picture's worth of work was seen."""
+        now = time.monotonic()
+        if self._began is None and drawn > 0:
+            self._began = now, drawn
+        if self._began is None or drawn - self._began[1] < 1:
+            return None
+        each = (now - self._began[0]) / (drawn - self._began[1])
+        seconds = each * max(0.0, self._count - drawn)
+        return (
+            f"about {seconds:.0f} s left" if seconds < 90 else f"about {seconds / 60:.0f} min left"
+        )
+
+
+def _in_words(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
 
 
 def _picture(queue: JobQueue, job_id: str, item: JobItem) -> Picture | None:

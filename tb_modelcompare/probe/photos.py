@@ -13,6 +13,7 @@ from tb_modelcompare.errors import ProbeError
 from tb_modelcompare.errors.checks import whole
 
 MAX_PHOTO_SIZE = 4096  # pixels of a side
+_NAMED = 5  # of the files that cannot be decoded
 _SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff"})
 
 
@@ -22,7 +23,7 @@ def photos(path: Any, size: Any, limit: Any) -> tuple[npt.NDArray[np.uint8], lis
     Raises
     ------
     ProbeError
-        If an option is none of these, there is no photo, or one cannot be decoded.
+        If an option is none of these, there is no photo, or some cannot be decoded: it names them.
     """
     if not isinstance(path, (str, os.PathLike)) or not os.fspath(path):
         raise ProbeError(f"path is {path!r:.100}; give a directory that holds images")
@@ -32,8 +33,15 @@ def photos(path: Any, size: Any, limit: Any) -> tuple[npt.NDArray[np.uint8], lis
     root = Path(path)
     files = photo_files(root, limit)
     images = np.empty((len(files), height, width, 3), dtype=np.uint8)
+    broken: list[str] = []
     for i, file in enumerate(files):
-        images[i] = fitted_photo(file, height, width)
+        try:
+            images[i] = fitted_photo(file, height, width)
+        except ProbeError as error:
+            broken.append(str(error))
+    if broken:
+        more = f"; and {len(broken) - _NAMED} more" if len(broken) > _NAMED else ""
+        raise ProbeError("; ".join(broken[:_NAMED]) + more)
     return images, [file.relative_to(root).as_posix() for file in files]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -38,6 +39,9 @@ _CROP, _PHOTO = 64, 128  # pixels
 _DIGITS = 5
 # What the page without pictures, a unit, one of its images and a drawn picture take in the file.
 _PAGE_BYTES, _UNIT_BYTES, _IMAGE_BYTES, _DRAWN_BYTES = 400_000, 3_500, 7_000, 8_500
+
+# Of one core; small networks take less.
+_SECONDS_A_PICTURE = 2.0
 
 Follow = Callable[[float, str], None]
 
@@ -84,9 +88,15 @@ class Plan:
         images = min(self.layers[0][0].probe_record.count, _TOP_IMAGES * units)
         size = units * _UNIT_BYTES + images * _IMAGE_BYTES + len(drawn) * _DRAWN_BYTES
         megabytes = (_PAGE_BYTES + size) / 1e6
-        return (
+        said = (
             f"pictures: {units} units of {len(self.layers)} layers, and {len(drawn)} caricatures "
             f"and renders, {left} of which are still to be drawn; about {megabytes:.1f} MB"
+        )
+        if not left:
+            return said
+        return (
+            f"{said}. For networks such as GoogLeNet, drawing takes about {_in_minutes(left)} of "
+            "processor time. Ctrl-C keeps what is drawn: the same command goes on from there"
         )
 
 
@@ -177,6 +187,11 @@ def held_pictures(plan: Plan, device: str, follow: Follow) -> dict[str, Any]:
             one for request, items in held if request["kind"] == "caricatures" for one in items
         ),
     }
+
+
+def _in_minutes(pictures: int) -> str:
+    minutes = math.ceil(pictures * _SECONDS_A_PICTURE / 60)
+    return f"{minutes} minute{'s' if minutes > 1 else ''}"
 
 
 def _best_matches(

@@ -21,6 +21,8 @@ def fails(command: Run, *arguments: object, naming: tuple[str, ...], **variables
 def test_unknown_snapshot(command: Run, logdir: Path) -> None:
     naming = ("no snapshot 'three'", "/net@0")
     fails(command, "similarity", logdir, "one@0", "three", naming=naming)
+    naming = ("no snapshot 'tow'", "nearest: two/net@0")
+    fails(command, "similarity", logdir, "one@0", "tow", naming=naming)
 
 
 def test_no_such_directory(command: Run, tmp_path: Path) -> None:
@@ -100,9 +102,35 @@ def test_probe_directory_without_photos(command: Run, tmp_path: Path) -> None:
     fails(command, "log", *arguments, naming=("no image", str(tmp_path)))
 
 
+def test_photos_that_are_none_are_named_together(command: Run, tmp_path: Path) -> None:
+    (tmp_path / "model.keras").touch()
+    for number in range(7):
+        (tmp_path / f"{number} of my photos.jpg").write_bytes(b"\xff\xd8\xff")
+    arguments = (tmp_path / "model.keras", "--probe", tmp_path, "--logdir", tmp_path / "run")
+    naming = ("0 of my photos.jpg", "4 of my photos.jpg", "and 2 more", "remove it")
+    fails(command, "log", *arguments, naming=naming)
+
+
 def test_missing_model(command: Run, tmp_path: Path, photos: Path) -> None:
     arguments = (tmp_path / "model.keras", "--probe", photos, "--logdir", tmp_path / "run")
-    fails(command, "log", *arguments, naming=("model.keras", "does not exist"))
+    naming = ("model.keras", "does not exist", "keras:ResNet50")
+    fails(command, "log", *arguments, naming=naming)
+
+
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        ("module.pt", ("PyTorch", "SummaryWriter.add_model", ".onnx")),
+        ("weights.safetensors", ("PyTorch", "SummaryWriter.add_model", ".onnx")),
+        ("notes.txt", ("no model file", ".keras", ".onnx", "SavedModel")),
+    ],
+)
+def test_a_file_that_is_never_opened_is_refused_before_photos_are_read(
+    command: Run, tmp_path: Path, name: str, advice: tuple[str, ...]
+) -> None:
+    (tmp_path / name).write_text("no model")
+    arguments = (tmp_path / name, "--probe", tmp_path / "absent", "--logdir", tmp_path / "run")
+    fails(command, "log", *arguments, naming=(name, *advice))
 
 
 @pytest.mark.parametrize("name", ["model.keras", "model.pb"])

@@ -69,6 +69,11 @@ def test_the_same_options_give_snapshots_that_can_be_compared(
     assert np.abs(difference).max() > 0.01
     assert inside("similarity", tmp_path, "one", "two").returncode == 0
 
+    assert "already" not in done.stderr
+    done = inside("log", *again, "--layers", "logits")
+    assert f"again@0 is in {tmp_path / 'two'} already: the new one takes its place" in done.stderr
+    assert open_snapshot(tmp_path, "two/again@0").layer_names == ("logits",)
+
 
 def test_maps_are_reduced_as_asked(inside: Run, model: Path, photos: Path, tmp_path: Path) -> None:
     options = ("--probe", photos, "--size", 48, "--positions", 2, "--layers", "conv_a")

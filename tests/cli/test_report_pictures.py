@@ -12,6 +12,7 @@ from figure_page import page_data
 from test_report import needs_bundle
 
 from tb_modelcompare.analogy.unit_pairs import best_unit_pairs
+from tb_modelcompare.jobs.runtime.records import Limits
 from tb_modelcompare.log.reader import open_snapshot
 
 pytestmark = needs_bundle
@@ -25,8 +26,14 @@ COUNTED = re.compile(
 
 
 @pytest.fixture
-def report(models: Path, inside: Run, tmp_path: Path) -> tuple[Path, str]:
+def report(
+    models: Path, inside: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> tuple[Path, str]:
     """A report with pictures of three units of a layer, and what the command said."""
+    # A user may wait longer than a server's job may take, and hears how far it is without a bar.
+    queued, _, *others = Limits.__init__.__defaults__  # type: ignore[misc]
+    monkeypatch.setattr(Limits.__init__, "__defaults__", (queued, 0.0, *others))
+    monkeypatch.setattr("tb_modelcompare.cli.files._LINE_SECONDS", 0)
     file = tmp_path / "report.html"
     done = inside("report", models, "a", "b", *ASKED, "--out", file)
     assert done.returncode == 0, done.stderr
@@ -44,6 +51,9 @@ def test_holds_what_it_says_beforehand(
     drawn = [item for one in pictures["analogies"] for item in one["items"]]
     assert (int(counted[1]), int(counted[2])) == (6, 2)
     assert len(drawn) + 2 == int(counted[3]) == 10  # two unit pairs both ways, two caricatures
+    assert "Ctrl-C keeps" in said
+    assert re.search(r"pictures: \d+%, units of conv2", said)
+    assert re.search(r"pictures: \d+%, \d of 10 pictures, about \d+ s left", said)
     assert data["matrix"]["rows"] == data["matrix"]["columns"] == ["conv2"]
     assert set(data["caricatures"]) == {"a/net@0", "b/net@0"}
 

@@ -218,7 +218,7 @@ def test_a_caricature_is_drawn_once_for_all_sizes(
     monkeypatch.setattr(render, "render_caricatures", counting)
     body = {"kind": "caricatures", "snapshot": A, "image": 4, "layers": ["conv1"], "steps": 2}
     pictures = {}
-    for size in (48, 224, 96, 48):
+    for size in (224, 48, 96, 112, 48):
         (item,) = run_here(models, {**body, "size": size}, tmp_path / f"{size}-{len(pictures)}")
         content = ResultCache().read(item["picture"], "picture.png")
         assert content is not None
@@ -227,8 +227,10 @@ def test_a_caricature_is_drawn_once_for_all_sizes(
     assert sizes == [224]
     reduced = np.asarray(Image.fromarray(pictures[224]).resize((96, 64)))
     np.testing.assert_array_equal(pictures[96], reduced)
-    run_here(models, {**body, "size": 48, "cossim_pow": 3.0}, tmp_path / "purer")
-    assert sizes == [224, 224]
+    purer = {**body, "cossim_pow": 3.0}
+    for size in (48, 112, 224, 225):  # a small one does not pay for a large one
+        run_here(models, {**purer, "size": size}, tmp_path / f"{size}-purer")
+    assert sizes == [224, 112, 224, 512]
 
 
 @pytest.mark.parametrize(

@@ -19,4 +19,17 @@ def _open(module: Any, feed: Feed) -> Model:
     return open_model(module, feed)
 
 
-FRAMEWORK = Framework(opens=_is_module, open=_open)
+# To read a pickle is to run it, and weights alone do not say what they are the weights of.
+_INSTEAD = (
+    "files of PyTorch are not read, because they are programs (pickles) or weights without their "
+    "module; load the module in Python and give it to SummaryWriter.add_model, or export it with "
+    "torch.onnx.export and give the .onnx file"
+)
+
+FRAMEWORK = Framework(
+    opens=_is_module,
+    open=_open,
+    not_read=dict.fromkeys(
+        (".pt", ".pth", ".pt2", ".pkl", ".pickle", ".ckpt", ".bin", ".safetensors"), _INSTEAD
+    ),
+)
