@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from live_tab import Board, Tab, probe_images
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 PAIR = {"a": "first/first@0", "b": "second/second@0", "measure": "linear_cka"}
 SCROLLED = "document.querySelector('.figure .scroll').scrollLeft"
@@ -125,6 +125,33 @@ def test_tensorboards_graph_opens_at_the_chosen_node_and_stays_there(
     assert abs(box["y"] + box["height"] / 2 - middle) < 0.25 * frame["height"]
     assert box["height"] > 20
     assert graph.locator('.node.selected[data-name="block_add"]').count() == 1
+
+
+def test_tensorboards_graph_is_the_chosen_one_whichever_comes_last(tab: Tab, board: Board) -> None:
+    """TensorBoard asks for the graph of its first run before, and draws what comes last."""
+
+    def answer(route: Route) -> None:
+        if "graph+of+second" not in route.request.url:
+            tab.page.wait_for_timeout(1500)
+        route.fulfill(response=route.fetch())
+
+    unread = {"second"}
+
+    def listing(route: Route) -> None:
+        runs = route.fetch().json()
+        route.fulfill(json={run: tags for run, tags in runs.items() if run not in unread})
+
+    tab.page.route("**/graphs/graph?*", answer)
+    tab.page.route("**/graphs/info*", listing)
+    tab.open(board.url, **PAIR, side="b", layer="block_add", graphs="b").settle()
+    note = tab.frame.get_by_test_id("graphs").get_by_text("has not read a graph of second yet")
+    expect(note).to_be_visible(timeout=30_000)
+    unread.clear()
+    expect(note).to_have_count(0, timeout=30_000)
+    graph = tab.frame.frame_locator('iframe[title="TensorBoard\'s own graph"]')
+    expect(graph.locator('.node.selected[data-name="block_add"]')).to_be_visible(timeout=60_000)
+    tab.page.wait_for_timeout(2000)
+    expect(graph.locator('.node.selected[data-name="block_add"]')).to_be_visible()
 
 
 def test_what_stands_out_is_said_with_a_number_and_a_click(

@@ -10,10 +10,25 @@ interface Polymer extends HTMLElement {
 
 interface Dashboard extends Polymer {
   _selectedNode?: string | null;
+  _datasetsFetched: boolean;
+  _initialized: boolean;
+  _maybeInitializeDashboard(): void;
 }
 
 interface Controls extends Polymer {
   datasets?: { name: string; tags: { tag: string; conceptualGraph: boolean }[] }[];
+}
+
+interface Chosen {
+  run: string;
+  tag: string;
+}
+
+/** Fetches graphs. What it was asked for first may come last, and is what it draws then. */
+interface Loader extends Polymer {
+  /** What is drawn. */
+  _graphRunTag?: Chosen;
+  progress?: { value: number; error?: boolean } | null;
 }
 
 interface Scene extends HTMLElement {
@@ -29,7 +44,7 @@ interface ZoomTransform {
 }
 
 export interface GraphsPane {
-  /** False where TensorBoard has no graph of that model. */
+  /** False where TensorBoard has no graph of that model yet; it is asked for its list again then. */
   show(run: string, name: string): boolean;
   highlight(node: string | null): void;
   /** The dashboard has a theme of its own, which it reads only when it loads. */
@@ -42,6 +57,13 @@ export const GRAPHS_ADDRESS = '../../../#graphs';
 const PATIENCE_MS = 30_000;
 const PAUSE_MS = 150;
 const CONCEPTUAL = 'conceptual_graph';
+
+function isDashboard(element: Element | null | undefined): element is Dashboard {
+  return (
+    isPolymer(element) &&
+    typeof (element as Partial<Dashboard>)._maybeInitializeDashboard === 'function'
+  );
+}
 
 function isPolymer(element: Element | null | undefined): element is Polymer {
   return typeof (element as Partial<Polymer> | null | undefined)?.set === 'function';
@@ -122,8 +144,9 @@ function take(frame: HTMLIFrameElement, onSelect: (node: string) => void): Graph
   const inner = dashboard?.shadowRoot;
   const controls = inner?.querySelector<Controls>('tf-graph-controls');
   const board = inner?.querySelector('tf-graph-board');
-  if (!page || !inner || !board || !isPolymer(dashboard) || !isPolymer(controls)) return null;
-  if (!controls.datasets?.length) return null;
+  const loader = inner?.querySelector<Loader>('tf-graph-dashboard-loader');
+  if (!page || !inner || !board || !isDashboard(dashboard) || !isPolymer(controls)) return null;
+  if (!isPolymer(loader) || !dashboard._datasetsFetched) return null;
 
   hide(page, 'app-header');
   const layout = inner.querySelector('tf-dashboard-layout')?.shadowRoot;
@@ -133,8 +156,28 @@ function take(frame: HTMLIFrameElement, onSelect: (node: string) => void): Graph
   let theirs: string | null = null;
   let fresh = true;
   let attempt: ReturnType<typeof setTimeout> | undefined;
+  let turn: ReturnType<typeof setTimeout> | undefined;
+  let wanted: Chosen | null = null;
+  const drawn = (): boolean =>
+    loader._graphRunTag?.run === wanted?.run && loader._graphRunTag?.tag === wanted?.tag;
+  /** It fetches its first graph by itself. */
+  const fetching = (): boolean => {
+    if (!controls.datasets?.length || loader.progress?.error) return false;
+    return loader._graphRunTag === undefined || (loader.progress?.value ?? 100) < 100;
+  };
+  const fetch = (run: number, tag: number): void => {
+    if (fetching()) turn = setTimeout(fetch, PAUSE_MS, run, tag);
+    else if (!drawn()) {
+      // A node that is not in the next graph makes the dashboard fail.
+      dashboard.set('_selectedNode', null);
+      controls.set('_selectedRunIndex', run);
+      controls.set('_selectedTagIndex', tag);
+      controls.set('_selectedGraphType', CONCEPTUAL);
+    }
+  };
   /** The scene fails on a node that it has not drawn yet: it is asked first. */
   const drawing = (node: string): Scene | null => {
+    if (!drawn()) return null;
     const graph = board.shadowRoot?.querySelector('tf-graph');
     const scene = graph?.shadowRoot?.querySelector<Scene>('tf-graph-scene');
     return scene?.renderHierarchy?.getRenderNodeByName(node) ? scene : null;
@@ -153,7 +196,7 @@ function take(frame: HTMLIFrameElement, onSelect: (node: string) => void): Graph
   const hold = (node: string, held: ZoomTransform | null, until: number): void => {
     const scene = drawing(node);
     let now = held;
-    if (scene && (dashboard as Dashboard)._selectedNode !== node) {
+    if (scene && dashboard._selectedNode !== node) {
       dashboard.set('_selectedNode', node);
     }
     if (scene && transformOf(scene) !== held) now = approach(scene, node);
@@ -175,11 +218,15 @@ function take(frame: HTMLIFrameElement, onSelect: (node: string) => void): Graph
       const at = datasets.findIndex((dataset) => dataset.name === run);
       const tags = datasets[at]?.tags ?? [];
       const tag = tags.findIndex((one) => one.tag === `graph of ${name}`);
-      if (tag < 0) return false;
+      if (tag < 0) {
+        dashboard._initialized = false;
+        dashboard._maybeInitializeDashboard();
+        return false;
+      }
       fresh = true;
-      controls.set('_selectedRunIndex', at);
-      controls.set('_selectedTagIndex', tag);
-      controls.set('_selectedGraphType', CONCEPTUAL);
+      wanted = { run, tag: tags[tag]!.tag };
+      clearTimeout(turn);
+      fetch(at, tag);
       return true;
     },
     dim(dark) {
