@@ -137,7 +137,9 @@ def run(inputs: Inputs, workplace: Workplace) -> Result:
     job.publish(0.0, "reading activations", force=True)
     a, b = inputs.a, inputs.b
     layers = read_layers(a, inputs.layers_a or a.layer_names, b, inputs.layers_b or b.layer_names)
-    message = f"{inputs.permutations} permutations and {inputs.resamples} resamples of the images"
+    counts = {"permutations": inputs.permutations, "resamples": inputs.resamples}
+    asked = " and ".join(f"{count} {name}" for name, count in counts.items() if count)
+    message = f"{asked} of the images" if asked else "values"
     found: Comparison | None = None
     with cancellable():
         for found in assess(
