@@ -34,8 +34,11 @@ def output_file(name: str | None) -> Path | None:
     if path.is_dir():
         raise OutputError(f"{path} is a directory; give a file")
     output_directory(path.parent)
+    is_new = not path.exists()
     try:
         path.open("ab").close()
+        if is_new:  # a command that is stopped leaves no empty file
+            path.unlink()
     except OSError as error:
         raise OutputError(f"{path} cannot be written: {error.strerror}") from error
     return path

@@ -18,11 +18,14 @@ def fails(command: Run, *arguments: object, naming: tuple[str, ...], **variables
         assert text in line
 
 
-def test_unknown_snapshot(command: Run, logdir: Path) -> None:
+def test_unknown_snapshot(command: Run, logdir: Path, tmp_path: Path) -> None:
     naming = ("no snapshot 'three'", "/net@0")
     fails(command, "similarity", logdir, "one@0", "three", naming=naming)
     naming = ("no snapshot 'tow'", "nearest: two/net@0")
     fails(command, "similarity", logdir, "one@0", "tow", naming=naming)
+    more = ("--csv", tmp_path / "x.csv", "--untrained", "three")
+    fails(command, "similarity", logdir, "one@0", "two", *more, naming=("no snapshot 'three'",))
+    assert not (tmp_path / "x.csv").exists()
 
 
 def test_no_such_directory(command: Run, tmp_path: Path) -> None:
