@@ -110,9 +110,7 @@ class _Pace:
             return None
         each = (now - self._began[0]) / (drawn - self._began[1])
         seconds = each * max(0.0, self._count - drawn)
-        return (
-            f"about {seconds:.0f} s left" if seconds < 90 else f"about {seconds / 60:.0f} min left"
-        )
+        return f"about {_in_words(seconds)} left"
 
 
 def _in_words(seconds: float) -> str:
