@@ -80,6 +80,18 @@ def list_snapshots(logdir: str | Path) -> Listing:
     ------
     LogDirectoryError
         If `logdir` is no directory, or a remote one.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from tb_modelcompare import Probe, SummaryWriter
+    >>> logdir, probe = tempfile.mkdtemp(), Probe(np.zeros((3, 8, 8, 3), np.uint8))
+    >>> with SummaryWriter(f"{logdir}/run", probe) as writer:
+    ...     for step in (0, 10):
+    ...         _ = writer.add_activations("net", {"conv": np.eye(3)}, step=step)
+    >>> [snapshot.id for snapshot in list_snapshots(logdir).snapshots]
+    ['run/net@0', 'run/net@10']
     """
     root = local_directory(logdir)
     if not root.is_dir():
@@ -144,6 +156,18 @@ def open_snapshot(logdir: str | Path, name: str) -> Snapshot:
     ------
     UnknownSnapshotError
         If there is none, or more than one model fits, listing what there is.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from tb_modelcompare import Probe, SummaryWriter
+    >>> logdir, probe = tempfile.mkdtemp(), Probe(np.zeros((3, 8, 8, 3), np.uint8))
+    >>> with SummaryWriter(f"{logdir}/run", probe) as writer:
+    ...     _ = writer.add_activations("net", {"conv": np.eye(3)}, step=7)
+    >>> snapshot = open_snapshot(logdir, "run@7")
+    >>> snapshot.layer_names, snapshot.activations("conv").shape
+    (('conv',), (3, 3))
     """
     return open_steps(logdir, name)[-1]
 

@@ -76,6 +76,17 @@ class SummaryWriter:
 
     A layer that holds NaN or infinity (float16 overflows beyond 65504) is left out of its
     snapshot with a warning, and stays in the graph as a layer without activations.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from tb_modelcompare import Probe, open_snapshot
+    >>> logdir, probe = tempfile.mkdtemp(), Probe(np.zeros((3, 8, 8, 3), np.uint8))
+    >>> with SummaryWriter(f"{logdir}/run", probe) as writer:
+    ...     _ = writer.add_activations("net", {"conv": np.eye(3)}, step=7)
+    >>> open_snapshot(logdir, "run").id
+    'run/net@7'
     """
 
     def __init__(self, logdir: str | Path, probe: Probe) -> None:

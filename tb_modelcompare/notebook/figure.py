@@ -136,10 +136,15 @@ def show(
 
     Examples
     --------
-    ::
-
-        show("logs:googlenet", "logs:mobilenet")
-        show("logs:googlenet", "logs:mobilenet", lines={("conv1", "Conv1"): 0.9})
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from tb_modelcompare import Probe, SummaryWriter
+    >>> logdir, rng = tempfile.mkdtemp(), np.random.default_rng(0)
+    >>> probe = Probe(np.zeros((20, 8, 8, 3), np.uint8))
+    >>> for run in ("first", "second"):
+    ...     with SummaryWriter(f"{logdir}/{run}", probe) as writer:
+    ...         _ = writer.add_activations("net", {"conv": rng.standard_normal((20, 4))})
+    >>> figure = show(f"{logdir}:first", f"{logdir}:second", lines={("conv", "conv"): 0.8})
     """
     whole("height", height, least=200)
     if len(others) > _MOST_MODELS - 2:

@@ -205,6 +205,13 @@ class Probe:
         ------
         ProbeError
             For anything else, saying what to change.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> probe = Probe.from_arrays(np.array([[5, 2, 0], [7, 0, 0]]), positions="all", pad_id=0)
+        >>> probe.rows, probe.image_of_row.tolist()
+        (3, [0, 0, 1])
         """
         probe = cls.__new__(cls)
         items = checked_arrays(arrays)
@@ -232,6 +239,17 @@ class Probe:
         ------
         ProbeError
             If there is none, more than one, or it is damaged.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> import numpy as np
+        >>> from tb_modelcompare import SummaryWriter
+        >>> run, probe = tempfile.mkdtemp(), Probe(np.zeros((3, 8, 8, 3), np.uint8))
+        >>> with SummaryWriter(run, probe) as writer:
+        ...     _ = writer.add_activations("net", {"conv": np.eye(3)})
+        >>> Probe.from_run(run).id == probe.id
+        True
         """
         return read_probe(run, cls)
 
@@ -255,6 +273,13 @@ class Probe:
         ------
         ProbeError
             If they are not one for each image.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> probe = Probe(np.zeros((3, 8, 8, 3), np.uint8))
+        >>> probe.with_labels([0, 1, 1], ["cat", "dog"]).id == probe.id
+        True
         """
         probe = copy.copy(self)
         object.__setattr__(probe, "labels", checked_labels(labels, class_names, len(self)))
@@ -385,6 +410,17 @@ class Probe:
         ProbeError
             If there is no such directory, no image in it, a file that cannot be decoded, or an
             option is none of these.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from PIL import Image
+        >>> photos = tempfile.mkdtemp()
+        >>> for name in ("cat", "dog"):
+        ...     Image.new("RGB", (80, 60)).save(f"{photos}/{name}.png")
+        >>> probe = Probe.from_directory(photos, size=64, positions_per_image=4)
+        >>> probe.images.shape, probe.rows, probe.names
+        ((2, 64, 64, 3), 8, ('cat.png', 'dog.png'))
         """
         # Before thousands of photos are read.
         whole(

@@ -151,6 +151,19 @@ def model_distances(
     Williams, Kunz, Kornblith and Linderman 2021, Generalized Shape Metrics on Neural
     Representations; Lange, Kwok, Matelsky, Wang, Rolnick and Kording 2023, Deep Networks as
     Paths on the Manifold of Neural Representations.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from tb_modelcompare import Probe, SummaryWriter, open_snapshot
+    >>> logdir, rng = tempfile.mkdtemp(), np.random.default_rng(0)
+    >>> with SummaryWriter(f"{logdir}/run", Probe(np.zeros((20, 8, 8, 3), np.uint8))) as writer:
+    ...     for step in (0, 10, 20):
+    ...         _ = writer.add_activations("net", {"conv": rng.standard_normal((20, 4))}, step=step)
+    >>> models = model_distances([open_snapshot(logdir, f"run@{step}") for step in (0, 10, 20)])
+    >>> models.distances.shape, models.embedding.points.shape
+    ((3, 3), (3, 2))
     """
     if metric not in METRICS:
         raise ActivationError(f"no metric {metric!r:.100}; there are {', '.join(METRICS)}")

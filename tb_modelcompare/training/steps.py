@@ -187,6 +187,20 @@ def trend(
     ----------
     Raghu, Gilmer, Yosinski and Sohl-Dickstein 2017, SVCCA (section 4.1: networks converge
     bottom up); there by SVCCA, here by any measure.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from tb_modelcompare import Probe, SummaryWriter
+    >>> from tb_modelcompare.log.reader import open_steps
+    >>> logdir, rng = tempfile.mkdtemp(), np.random.default_rng(0)
+    >>> with SummaryWriter(f"{logdir}/run", Probe(np.zeros((20, 8, 8, 3), np.uint8))) as writer:
+    ...     for step in (0, 10):
+    ...         _ = writer.add_activations("net", {"conv": rng.standard_normal((20, 4))}, step=step)
+    >>> found = trend(open_steps(logdir, "run"))
+    >>> found.layers, found.steps, found.values.shape
+    (('conv',), (0, 10), (1, 2))
     """
     chosen = find_measure(measure)
     work = work or Work(PairValues(None))
@@ -251,6 +265,20 @@ def step_map(
         If they were made on different probes.
     ComparisonCancelled
         As soon as `work.cancelled` says so.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from tb_modelcompare import Probe, SummaryWriter
+    >>> from tb_modelcompare.log.reader import open_steps
+    >>> logdir, rng = tempfile.mkdtemp(), np.random.default_rng(0)
+    >>> with SummaryWriter(f"{logdir}/run", Probe(np.zeros((20, 8, 8, 3), np.uint8))) as writer:
+    ...     for step in (0, 10, 20):
+    ...         _ = writer.add_activations("net", {"conv": rng.standard_normal((20, 4))}, step=step)
+    >>> run = open_steps(logdir, "run")
+    >>> step_map(run, "conv", run, "conv").values.shape
+    (3, 3)
     """
     chosen = find_measure(measure)
     work = work or Work(PairValues(None))
@@ -310,6 +338,11 @@ def freezing_threshold(low: float, high: float, *, distance: bool = False) -> fl
     ------
     ActivationError
         If the measure has no bounds.
+
+    Examples
+    --------
+    >>> freezing_threshold(0.0, 1.0), freezing_threshold(0.0, 2.0, distance=True)
+    (0.9, 0.2)
     """
     if not (math.isfinite(low) and math.isfinite(high)):
         raise ActivationError("a measure without bounds has no usual threshold; give one")

@@ -30,6 +30,11 @@ def is_name(model: str) -> bool:
     Returns
     -------
     bool
+
+    Examples
+    --------
+    >>> is_name("keras:ResNet50"), is_name("models/net.keras")
+    (True, False)
     """
     return model.partition(":")[0] in COLLECTIONS and ":" in model
 

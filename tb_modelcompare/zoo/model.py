@@ -44,6 +44,11 @@ def short_name(name: str) -> str:
     Returns
     -------
     str
+
+    Examples
+    --------
+    >>> short_name("keras:ResNet50")
+    'ResNet50'
     """
     last = name.partition("#")[0].rstrip("/").replace(":", "/").rpartition("/")[2]
     return last.removesuffix(".pb") or "model"

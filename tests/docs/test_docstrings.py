@@ -101,6 +101,21 @@ def test_functions_on_arrays_say_what_they_raise_and_show_an_example(name: str) 
         assert ">>> " in text
 
 
+# They draw, or fetch, and stand in `docs/how-to/`.
+WITHOUT_EXAMPLES = {"analogies", "caricatures", "behaviour", "load", "accumulate_shards"}
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_public_functions_show_an_example(module: str) -> None:
+    public = importlib.import_module(module)
+    functions = {
+        name: value
+        for name, value in ((name, getattr(public, name)) for name in public.__all__)
+        if inspect.isfunction(value) and name not in WITHOUT_EXAMPLES
+    }
+    assert [name for name, value in functions.items() if ">>> " not in (value.__doc__ or "")] == []
+
+
 def with_examples() -> dict[str, Any]:
     modules = {name: importlib.import_module(name) for name in MODULES}
     return {
