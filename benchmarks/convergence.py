@@ -10,6 +10,7 @@ correlation of that with depth. `tensorboard --logdir LOGDIR` shows them.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 from scipy.stats import spearmanr
@@ -38,7 +39,7 @@ def main() -> None:
             print(f"  {layer:24} {step}")
 
 
-def log(root: Path, steps: int) -> None:
+def log(root: Path, steps: int, chosen: Sequence[tuple[str, str, int]] = NETWORKS) -> None:
     import keras
 
     from tb_modelcompare import Preprocessing, Probe, SummaryWriter
@@ -54,7 +55,7 @@ def log(root: Path, steps: int) -> None:
     probe = Probe(test.images[shown], positions_per_image=4, names=names)
     early = (0, 5, 10, 15, 20, 30, 40, 50, 60, 80)
     history = sorted({step for step in early if step < steps} | {*range(100, steps, 25), steps})
-    for run, network, seed in NETWORKS:
+    for run, network, seed in chosen:
         keras.utils.set_random_seed(seed)
         model = getattr(networks, network)(keras)
         with SummaryWriter(root / run, probe) as writer:

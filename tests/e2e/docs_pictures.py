@@ -1,4 +1,4 @@
-"""The pictures of the README and of the tutorial: `./run screenshots --docs OUT` runs this.
+"""The pictures of the README and of the docs: `./run screenshots --docs OUT` runs this.
 
 They go into docs/images, and logs into OUT, where a later run finds them again (see `pairs.py`).
 GoogLeNet and MobileNetV2 are shown parts of scikit-image's photographs, which may be published.
@@ -7,10 +7,14 @@ GoogLeNet and MobileNetV2 are shown parts of scikit-image's photographs, which m
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import io
 import os
 import re
-from collections.abc import Sequence
+import shlex
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +41,10 @@ FILM_LAYERS, UNIT = ("inception_3b", "inception_4b"), 123  # eyes in black fur, 
 THUMBNAILS = (4, 9)  # in order of depth, after the unit's own
 PARTS = 24  # of each photograph
 
+TRAINED, TRAINED_STEPS = ("mobile", "seed0"), 400
+CONVERGENCE = ROOT / "benchmarks" / "convergence.py"
+TUTORIAL = ROOT / "docs" / "tutorial.md"
+
 # Where a pointer is drawn, as a browser does not draw it into a screenshot.
 ARROW = ((0, 0), (0, 17), (4, 13), (7, 20), (10, 19), (7, 12), (12, 12))
 
@@ -61,6 +69,18 @@ def log_for_readme(logdir: Path) -> None:
     from tb_modelcompare import Probe
 
     log_trained(logdir, Probe(photographs(), positions_per_image=8))
+
+
+def log_training(logdir: Path) -> None:
+    """Two networks of the demo at many steps, as `benchmarks/convergence.py` logs them."""
+    spec = importlib.util.spec_from_file_location("convergence", CONVERGENCE)
+    assert spec is not None
+    assert spec.loader is not None
+    convergence = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(convergence)
+    if not any(logdir.iterdir()):
+        chosen = [one for one in convergence.NETWORKS if one[0] in TRAINED]
+        convergence.log(logdir, TRAINED_STEPS, chosen)
 
 
 class Film:
@@ -142,9 +162,8 @@ def opened(
     tab.frame.locator(".legend .count").filter(has_text=re.compile(r"^\s*[1-9]")).wait_for(
         timeout=LATE
     )
-    if tab.frame.locator("progress").count():
-        tab.frame.locator("progress").first.wait_for(state="detached", timeout=LATE)
-    tab.page.wait_for_timeout(1000)
+    tab.page.wait_for_timeout(2000)  # what costs something starts after a moment
+    quiet(tab)
     return tab
 
 
@@ -156,6 +175,34 @@ def still(browser: Any, url: str, theme: str) -> None:
     picture = pointed.picture().quantize(255, dither=Image.Dither.NONE)
     picture.save(IMAGES / f"tab-{theme}.png", optimize=True)
     tab.page.context.close()
+
+
+def training(browser: Any, url: str) -> None:
+    """Two networks over their training, and a layer of each at all steps of both."""
+    a, b = (f"{run}/{run}@{TRAINED_STEPS // 2}" for run in TRAINED)
+    tab = Tab(browser.new_page(viewport={"width": 1300, "height": 1130}))
+    layers = {"side": "a", "layer": "block2_project", "with": "mixed3a_3x3"}
+    tab.open(url, a=a, b=b, view="training", measure="linear_cka", **layers)
+    for one in ("trend-a", "trend-b"):
+        tab.frame.get_by_test_id(one).get_by_role("application").wait_for(timeout=LATE)
+    tab.page.wait_for_timeout(2000)  # what costs something starts after a moment
+    quiet(tab)
+    picture = picture_of(tab.page).quantize(128, dither=Image.Dither.NONE)
+    picture.save(IMAGES / "training.png", optimize=True)
+    tab.page.close()
+
+
+def unit_sheet(logdir: Path, out: Path, environ: Mapping[str, str]) -> None:
+    """What the tutorial's command on one unit draws."""
+    (command,) = re.findall(
+        r"^tb-modelcompare (analogies .*\n.*)", TUTORIAL.read_text(encoding="utf-8"), re.MULTILINE
+    )
+    arguments = shlex.split(command.replace("\\\n", " "))
+    arguments[1] = str(logdir)
+    arguments[arguments.index("--out") + 1] = str(out)
+    subprocess.run([sys.executable, "-m", "tb_modelcompare", *arguments], env=environ, check=True)
+    sheet = Image.open(out / "contact_sheet.png").convert("RGB")
+    sheet.quantize(255, dither=Image.Dither.NONE).save(IMAGES / "tutorial-unit.png", optimize=True)
 
 
 def tutorial(browser: Any, url: str) -> None:
@@ -206,19 +253,27 @@ def film(browser: Any, url: str, unit: int) -> None:
     tab.page.context.close()
 
 
+# What is logged for each part, and how many snapshots that is.
+PARTS = {
+    "tutorial": (log_demo, 6),
+    "readme": (log_for_readme, 2),
+    "training": (log_training, 46),
+}
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Take the pictures into docs/images."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("out", type=Path, help="where logs and the cache go")
     parser.add_argument("--unit", type=int, default=UNIT, help=f"unit of {FILM_LAYERS[-1]}")
-    parser.add_argument("--only", choices=("readme", "tutorial"), help="one part alone")
+    parser.add_argument("--only", choices=PARTS, help="one part alone")
     options = parser.parse_args(arguments)
     environ = {**os.environ, "TB_MODELCOMPARE_CACHE": str(options.out.resolve() / "cache")}
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=os.environ.get("CHROMIUM", "/usr/bin/chromium"), args=["--no-sandbox"]
         )
-        for part, make, snapshots in (("tutorial", log_demo, 6), ("readme", log_for_readme, 2)):
+        for part, (make, snapshots) in PARTS.items():
             if options.only not in (None, part):
                 continue
             logdir = options.out / "logs" / part
@@ -229,11 +284,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 board.wait("data/plugin/modelcompare/", snapshots)
                 if part == "tutorial":
                     tutorial(browser, board.url)
-                    continue
-                for theme in ("light", "dark"):
-                    still(browser, board.url, theme)
-                render(browser, board.url, options.unit)
-                film(browser, board.url, options.unit)
+                    unit_sheet(logdir, options.out / "analogies", environ)
+                elif part == "training":
+                    training(browser, board.url)
+                else:
+                    for theme in ("light", "dark"):
+                        still(browser, board.url, theme)
+                    render(browser, board.url, options.unit)
+                    film(browser, board.url, options.unit)
             finally:
                 board.end()
     return 0
