@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Table } from './matrix';
-import { holding, leastMatches, standsOut, type Certain } from './standsOut';
+import { holding, leastMatches, spanOf, standsOut, type Certain } from './standsOut';
 
 const NO_BLOCKS = { a: [], b: [] };
 
@@ -131,7 +131,7 @@ describe('what stands out', () => {
     const against =
       (nullMean: number): Certain =>
       (pair) => ({ low: value(pair) - 0.05, high: value(pair) + 0.05, nullMean });
-    const least = leastMatches(table);
+    const least = leastMatches(table, 1);
     expect(holding(least, against(0.2))).toMatchObject([{ side: 'a', layers: [4], usual: 0.2 }]);
     expect(holding(least, against(0.01))).toEqual([]);
     expect(holding(least, against(0.9))).toEqual([]); // unrelated models
@@ -202,6 +202,49 @@ describe('what stands out', () => {
     expect(found.filter(({ kind }) => kind === 'repeat')).toMatchObject([
       { side: 'a', layers: [5, 6, 7] },
     ]);
+  });
+
+  it('names one layer that repeats another, and none among layers that match nothing', () => {
+    const next = numbers(4);
+    const rows = Array.from({ length: 12 }, () => Array.from({ length: 12 }, () => next()));
+    rows[6] = rows[5]!.map((value) => value + 0.01);
+    for (const unrelated of [8, 9, 10]) rows[unrelated] = rows[0]!.map(() => 0.01 * next());
+    const found = standsOut(
+      tableOf(12, 12, (i, j) => rows[i]![j]!),
+      NO_BLOCKS,
+      1,
+    );
+    expect(found.filter(({ kind }) => kind === 'repeat')).toMatchObject([{ layers: [5, 6] }]);
+  });
+
+  it('asks of no layer whether it is above the null that matches nearly as others do', () => {
+    const table = tableOf(12, 12, (i, j) => (i === 4 ? 0.15 : 0.3) - 0.01 * Math.abs(i - j));
+    expect(leastMatches(table, 1)).toEqual([]);
+    expect(leastMatches(table, 0.5).map(({ side, layers }) => [side, ...layers])).toEqual([
+      ['a', 4],
+    ]);
+    const certain: Certain = (pair) => ({
+      low: 0.1,
+      high: pair[0] === 4 ? 0.25 : 0.4,
+      nullMean: 0.2,
+    });
+    const overlapping: Certain = (pair) => ({ ...certain(pair)!, low: pair[0] === 4 ? 0.1 : 0.22 });
+    expect(holding(leastMatches(table, 0.5), overlapping)).toEqual([]);
+  });
+
+  it.each([
+    ['from zero to one', { low: 0, high: 1, distance: false }, 1],
+    ['debiased', { low: -1, high: 1, distance: false }, 1],
+    ['held-out prediction', { low: null, high: 1, distance: false }, 1],
+    ['an angle', { low: 0, high: 1.5, distance: true }, 1.5],
+    ['a distance without a bound', { low: 0, high: null, distance: true }, 0.6],
+  ])('counts in how far related layers can be apart: %s', (_, measure, span) => {
+    expect(
+      spanOf(
+        measure,
+        tableOf(2, 2, (i, j) => 0.2 + 0.3 * (i + j)),
+      ),
+    ).toBeCloseTo(span);
   });
 
   it('says from which depth on similarity falls', () => {

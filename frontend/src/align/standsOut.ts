@@ -34,6 +34,8 @@ export type Certain = (pair: Pair) => { low: number; high: number; nullMean: num
 
 /** Less than this share of what the measure can be is no news, however regular the rest. */
 const LEAST = 0.1;
+/** The same of the step from a layer to the next, which is small in a deep model. */
+const LEAST_STEP = LEAST / 2;
 /** What is not compared with its own noise must be further apart. */
 const CLEAR = 2 * LEAST;
 /** In deviations of values from those beside them: of noise, about no match is so far off. */
@@ -45,9 +47,26 @@ const FEWEST = 4;
 const ABRUPT = 0.75;
 /** Layers repeat the one before if they differ from it by less than this share of what layers do. */
 const ALIKE = 0.2;
+/** The same of one layer that alone repeats another: of many layers, two are alike by accident. */
+const ONE_ALIKE = 0.1;
 const MOST = 5;
 /** A model has some layers that match least in any case. */
 const MOST_ASKED = 3;
+
+/**
+ * How far values of related layers can be apart; where the measure has no bounds, how far they are.
+ * Below zero a similarity is that of unrelated layers, whatever its bound there.
+ */
+export function spanOf(
+  measure: { low: number | null; high: number | null; distance: boolean },
+  table: Table,
+): number {
+  const { low, high, distance } = measure;
+  if (!distance && high !== null && (low === null || low < 0)) return high;
+  if (low !== null && high !== null) return high - low;
+  const values = [...table.values].filter(Number.isFinite);
+  return values.length ? Math.max(...values) - Math.min(...values) : 0;
+}
 
 /** A deviation that single outliers do not change. */
 function deviation(values: readonly number[]): number {
@@ -83,8 +102,11 @@ export function standsOut(
   return found.sort((p, q) => clear(q) - clear(p));
 }
 
-/** Of each model, its layers of which the best match is least, and one that matches as usual. */
-export function leastMatches(table: Table): Finding[] {
+/**
+ * Of each model, its layers of which the best match is least, and one that matches as usual, where
+ * these are clearly apart.
+ */
+export function leastMatches(table: Table, span: number): Finding[] {
   return (['a', 'b'] as const).flatMap((side) => {
     const best = bestOf(table, side);
     const known = best
@@ -92,7 +114,9 @@ export function leastMatches(table: Table): Finding[] {
       .sort((p, q) => best[p]! - best[q]!);
     if (known.length < FEWEST) return [];
     const usual = known[known.length >> 1]!;
-    return known.slice(0, MOST_ASKED).map((layer): Finding => ({
+    const least = known.slice(0, MOST_ASKED);
+    const clear = least.filter((layer) => best[usual]! - best[layer]! >= CLEAR * span);
+    return clear.map((layer): Finding => ({
       kind: 'null',
       side,
       layers: [layer],
@@ -118,9 +142,10 @@ export function holding(found: readonly Finding[], certain: Certain): Finding[] 
         const apart = mine.high < other.low || other.high < mine.low;
         return apart ? [one] : [];
       }
-      // Where layers as usual are not above it either, the whole models are unrelated.
+      // Where layers as usual are not above it either, the whole models are unrelated. Of these,
+      // some layers match a little less than others by accident, so intervals have to be apart.
       const below = mine.low <= mine.nullMean && other.low > other.nullMean;
-      return below ? [{ ...one, usual: mine.nullMean }] : [];
+      return below && mine.high < other.low ? [{ ...one, usual: mine.nullMean }] : [];
     })
     .slice(0, MOST);
 }
@@ -143,48 +168,59 @@ function bestOf(table: Table, side: 'a' | 'b'): number[] {
   });
 }
 
-/** The best matches both ways that are far from where depth would have them, and not by noise. */
+/**
+ * The best matches both ways that are far from where depth would have them, and not by noise.
+ *
+ * Of a layer that stands elsewhere in the other model, it may be the layer here or the one there
+ * that matches none near the same depth: in a deep model, neighbours of either match nearly as well.
+ */
 function offOrder(table: Table, span: number): Finding[] {
-  const { rows, columns, values } = table;
   const noise = roughness(table);
+  const found = new Map<string, Finding>();
+  for (const side of ['a', 'b'] as const) {
+    for (const one of offOrderOf(table, side, Math.max(LEAST * span, SURE * noise))) {
+      const key = one.pairs[0].join();
+      const other = found.get(key);
+      if (!other || one.value - one.usual > other.value - other.usual) found.set(key, one);
+    }
+  }
+  return [...found.values()];
+}
+
+function offOrderOf(table: Table, side: 'a' | 'b', least: number): Finding[] {
+  const { rows, columns, values } = table;
+  const [count, others] = side === 'a' ? [rows, columns] : [columns, rows];
+  const pair = (i: number, j: number): Pair => (side === 'a' ? [i, j] : [j, i]);
+  const at = (i: number, j: number): number => {
+    const [row, column] = pair(i, j);
+    return values[row * columns + column]!;
+  };
   const found: Finding[] = [];
-  for (let i = 0; i < rows; i++) {
-    const j = bestInRow(table, i);
+  for (let i = 0; i < count; i++) {
+    const j = partnerOf(table, side, i);
     // Layers beside it say where depth would have it: models need not have the same proportions.
     const around = [i - 2, i - 1, i + 1, i + 2].flatMap((k) => {
-      const column = k < 0 || k >= rows ? -1 : bestInRow(table, k);
-      return column < 0 ? [] : [column];
+      const partner = k < 0 || k >= count ? -1 : partnerOf(table, side, k);
+      return partner < 0 ? [] : [partner];
     });
     const expected = median(around);
-    if (j < 0 || bestInColumn(table, j) !== i || expected === undefined) continue;
+    const back = j < 0 ? -1 : partnerOf(table, side === 'a' ? 'b' : 'a', j);
+    if (back !== i || expected === undefined) continue;
     const off = (k: number, share: number): boolean =>
-      Math.abs(expected - k) >= share * (columns - 1);
-    const apart = Math.abs(i / (rows - 1) - j / (columns - 1));
+      Math.abs(expected - k) >= share * (others - 1);
+    const apart = Math.abs(i / (count - 1) - j / (others - 1));
     if (apart < OFF_ORDER || !off(j, OFF_ORDER)) continue;
-    const value = values[i * columns + j]!;
+    const value = at(i, j);
     // Against the best of those near the same depth: a flat row has a best match anywhere.
-    const near = Array.from({ length: columns }, (_, k) => k).filter(
-      (k) => !off(k, OFF_ORDER / 2) && Number.isFinite(values[i * columns + k]!),
+    const near = Array.from({ length: others }, (_, k) => k).filter(
+      (k) => !off(k, OFF_ORDER / 2) && Number.isFinite(at(i, k)),
     );
     if (near.length === 0) continue;
-    const beside = near.reduce((p, q) =>
-      values[i * columns + q]! > values[i * columns + p]! ? q : p,
-    );
-    const usual = values[i * columns + beside]!;
-    if (value - usual < Math.max(LEAST * span, SURE * noise)) continue;
-    found.push({
-      kind: 'order',
-      side: 'a',
-      layers: [i],
-      partner: j,
-      block: null,
-      value,
-      usual,
-      pairs: [
-        [i, j],
-        [i, beside],
-      ],
-    });
+    const beside = near.reduce((p, q) => (at(i, q) > at(i, p) ? q : p));
+    const usual = at(i, beside);
+    if (value - usual < least) continue;
+    const pairs: [Pair, Pair] = [pair(i, j), pair(i, beside)];
+    found.push({ kind: 'order', side, layers: [i], partner: j, block: null, value, usual, pairs });
   }
   return found;
 }
@@ -264,6 +300,12 @@ function repeats(table: Table, side: 'a' | 'b', span: number): Finding[] {
     const [row, column] = pair(layer, other);
     return table.values[row * table.columns + column]!;
   };
+  /** How far values of a layer are apart: of one that is related to no other, next to nothing. */
+  const spread = (layer: number): number => {
+    const own = Array.from({ length: others }, (_, other) => at(layer, other));
+    const known = own.filter(Number.isFinite);
+    return known.length ? Math.max(...known) - Math.min(...known) : 0;
+  };
   /** Where a layer and the next one differ most, and by how much. */
   const steps = Array.from({ length: count - 1 }, (_, layer) => {
     let [most, where] = [NaN, 0];
@@ -276,7 +318,7 @@ function repeats(table: Table, side: 'a' | 'b', span: number): Finding[] {
   const known = steps.filter(({ by }) => Number.isFinite(by)).sort((p, q) => p.by - q.by);
   const middle = known[known.length >> 1];
   // In a model of which every layer repeats the one before, that is no news.
-  if (!middle || middle.by < LEAST * span) return [];
+  if (!middle || middle.by < LEAST_STEP * span) return [];
   const pairs: [Pair, Pair] = [
     pair(middle.layer, middle.where),
     pair(middle.layer + 1, middle.where),
@@ -285,11 +327,12 @@ function repeats(table: Table, side: 'a' | 'b', span: number): Finding[] {
   for (let from = 0; from < count - 1; from++) {
     let to = from;
     while (to < count - 1 && steps[to]!.by < ALIKE * middle.by) to += 1;
-    if (to - from >= 2) {
+    const most = Math.max(...steps.slice(from, to).map(({ by }) => by));
+    const enough = to - from >= 2 || (to > from && most < ONE_ALIKE * middle.by);
+    if (enough && spread(from) >= middle.by) {
       const layers = Array.from({ length: to - from + 1 }, (_, k) => from + k);
-      const value = Math.max(...steps.slice(from, to).map(({ by }) => by));
       const about = { layers, partner: null, block: null };
-      found.push({ kind: 'repeat', side, ...about, value, usual: middle.by, pairs });
+      found.push({ kind: 'repeat', side, ...about, value: most, usual: middle.by, pairs });
     }
     from = Math.max(from, to);
   }
@@ -303,6 +346,7 @@ function falls(table: Table, best: readonly number[], side: 'a' | 'b', span: num
     list.reduce((sum, one) => sum + one.value, 0) / list.length;
   const middle = (list: typeof known): number =>
     list.toSorted((p, q) => p.value - q.value)[list.length >> 1]!.layer;
+  const edge = Math.max(2, Math.round(known.length / 10));
   let clearest: Finding | null = null;
   for (let cut = FEWEST; cut <= known.length - FEWEST; cut++) {
     const [before, after] = [known.slice(0, cut), known.slice(cut)];
@@ -313,8 +357,9 @@ function falls(table: Table, best: readonly number[], side: 'a' | 'b', span: num
     );
     const drop = usual - value;
     if (drop < CLEAR * span || drop < 3 * noise) continue;
-    // A slow decline, as of any two networks with depth, is no fall.
-    if (mean(before.slice(-2)) - mean(after.slice(0, 2)) < ABRUPT * drop) continue;
+    // A slow decline, as of any two networks with depth, is no fall. In a deep model, the layers
+    // beside a step are like those on its other side, so that the step takes several layers.
+    if (mean(before.slice(-edge)) - mean(after.slice(0, edge)) < ABRUPT * drop) continue;
     if (clearest && drop <= clearest.usual - clearest.value) continue;
     const layers = after.map(({ layer }) => layer);
     const about = { layers, partner: null, block: null };
