@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from tb_modelcompare.render import resize
 from tb_modelcompare.render.frozen import FrozenModel, pruned_graph, subgraph
+from tb_modelcompare.render.leaving import leaving_early
 from tb_modelcompare.render.plan import (
     LayerBatch,
     SizedLayer,
@@ -208,8 +209,9 @@ def _program(job: Job, graph_def: Any, batch: LayerBatch, *, keep: int) -> Progr
     if program is None:
         tensors = [model.tensor(layer) for layer in batch.layers]
         part, names = simplified(subgraph(graph_def, tensors), model.input, tensors)
+        part, places = leaving_early(part, model.input, names)
         simple = replace(model, tensors=dict(zip(batch.layers, names, strict=True)))
-        program = Program(simple, part, recipe)
+        program = Program(simple, part, recipe, places)
     _programs[key] = program
     while len(_programs) > keep:
         _programs.popitem(last=False)[1].close()

@@ -50,9 +50,13 @@ class Program:
     graph_def : tensorflow GraphDef
         The checked part of the model's graph that the layers need.
     recipe : Recipe
+    places : sequence of int
+        Where in the batch of its layer each picture is (`leaving_early`).
     """
 
-    def __init__(self, model: FrozenModel, graph_def: Any, recipe: Recipe) -> None:
+    def __init__(
+        self, model: FrozenModel, graph_def: Any, recipe: Recipe, places: Sequence[int]
+    ) -> None:
         import tensorflow
 
         tf = tensorflow.compat.v1
@@ -77,13 +81,13 @@ class Program:
             self._targets: Any
             if recipe.kind == "caricature":
                 self._targets = tf.placeholder(tf.float32, (1, *picture.shape[1:]), "photo")
-                seen = tf.concat([self._targets, picture], 0)
+                seen = tf.concat([picture, self._targets], 0)
             else:
                 self._targets = [
                     tf.placeholder(tf.float32, (None,), "direction") for _ in recipe.layers
                 ]
             self._subject = _lucid_model(tf, lucid, model, graph_def)
-            self._objectives = _objectives(tf, model, recipe, self._targets)
+            self._objectives = _objectives(tf, model, recipe, self._targets, places)
             self._seen = seen
             self._adam = tf.train.AdamOptimizer(_LEARNING_RATE)
             with redirectable(tf, self._graph) as self._redirect:
@@ -232,7 +236,8 @@ def warm_up() -> None:
         tf.nn.max_pool2d(graph.get_tensor_by_name("layer:0"), 3, 1, "SAME", name="pool")
     tensors = {"layer": "pool"}
     model = FrozenModel(Path(), "", "image", (None, None, 3), tensors, Preprocessing())
-    program = Program(model, graph.as_graph_def(), Recipe(("layer",), 32, 32, "direction", 0.0))
+    recipe = Recipe(("layer",), 32, 32, "direction", 0.0)
+    program = Program(model, graph.as_graph_def(), recipe, [0])
     program.start(0, [np.ones(4, np.float32)])
     program.step(random_warps(0, 1, 32, 32)[0])
     program.pictures()
@@ -286,13 +291,13 @@ def _warp(tensorflow: Any, matrix: Any, recipe: Recipe) -> Callable[[Any], Any]:
 
 
 def _objectives(
-    tf: Any, model: FrozenModel, recipe: Recipe, targets: Any
+    tf: Any, model: FrozenModel, recipe: Recipe, targets: Any, places: Sequence[int]
 ) -> Callable[[Callable[[str], Any]], list[Any]]:
     """From lucid's T, which gives a layer's tensor, to one scalar per picture."""
 
     def towards_direction(T: Callable[[str], Any]) -> list[Any]:
         values = []
-        for i, (layer, direction) in enumerate(zip(recipe.layers, targets, strict=True)):
+        for i, layer, direction in zip(places, recipe.layers, targets, strict=True):
             activations = tf.cast(T(model.tensor(layer)), tf.float32)
             # Of all pictures at once, then one: a slice of the activations has a slow gradient.
             dot = tf.tensordot(activations, direction, 1)[i]
@@ -308,9 +313,9 @@ def _objectives(
         # different one at each position. The cosine leaves out the photo's norm, which is
         # constant.
         values = []
-        for i, layer in enumerate(recipe.layers, start=1):
+        for i, layer in zip(places, recipe.layers, strict=True):
             activations = tf.cast(T(model.tensor(layer)), tf.float32)
-            photo, seen = tf.stop_gradient(activations[0]), activations[i]
+            photo, seen = tf.stop_gradient(activations[-1]), activations[i]
             dot = tf.reduce_sum(photo * seen)
             cosine = tf.maximum(dot / (1e-6 + tf.norm(seen)), 0.1)
             values.append(dot * cosine**recipe.cossim_pow)

@@ -1,0 +1,94 @@
+"""A batch of pictures, each of which goes through the network only as far as its own layer."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tb_modelcompare.render.frozen import readers_of
+
+# Ops that treat the pictures of a batch one by one, and keep the batch as the first axis.
+_BY_PICTURE = frozenset(
+    """
+    Placeholder PlaceholderWithDefault Identity
+    Conv2D DepthwiseConv2dNative BiasAdd BiasAddV1 FusedBatchNorm FusedBatchNormV2
+    FusedBatchNormV3 LRN MaxPool AvgPool Mean Pad PadV2 MirrorPad ConcatV2 Split
+    Add AddV2 AddN Sub Mul RealDiv Maximum Minimum SquaredDifference
+    Relu Relu6 Elu Selu LeakyRelu Sigmoid Tanh Softplus Exp Pow Square Sqrt Rsqrt
+    """.split()  # noqa: SIM905 (hundreds of quotes would hide the names)
+)
+_INT32 = 3  # DT_INT32
+
+
+def leaving_early(graph_def: Any, source: str, targets: Sequence[str]) -> tuple[Any, list[int]]:
+    """`graph_def` in which every picture leaves the batch behind its own layer.
+
+    Layers behind that one would compute it in vain, and its gradient, which is 0. A graph with
+    an op that may mix the pictures of a batch, or move its axis, stays as it is.
+
+    Parameters
+    ----------
+    graph_def : GraphDef
+    source : str
+        The node of the batch. Pictures that it has after those of the targets go everywhere.
+    targets : sequence of str
+        The tensor of each picture. No tensor depends on one that comes later.
+
+    Returns
+    -------
+    GraphDef, list of int
+        And where in the batch of its own tensor each picture is.
+    """
+    nodes = {node.name: node for node in graph_def.node}
+    seeing = readers_of(graph_def, source)
+    if not all(nodes[name].op in _BY_PICTURE for name in seeing):
+        return graph_def, list(range(len(targets)))
+    first = _first_needing(nodes, targets)
+    changed = type(graph_def)()
+    changed.CopyFrom(graph_def)
+    cuts: dict[tuple[str, int], str] = {}
+    for node in changed.node:
+        for k, tensor in enumerate(node.input):
+            name = _node_of(tensor)
+            if name in seeing and first.get(node.name, 0) > first[name]:
+                leave = first[node.name] - first[name]
+                node.input[k] = cuts.setdefault((tensor, leave), f"{node.name}/leave_{k}")
+    for (tensor, leave), name in cuts.items():
+        _add_cut(changed, name, tensor, leave)
+    places = [i - first[_node_of(target)] for i, target in enumerate(targets)]
+    return changed, places
+
+
+def _first_needing(nodes: Mapping[str, Any], targets: Sequence[str]) -> dict[str, int]:
+    """For each node, the first picture whose target depends on it."""
+    first: dict[str, int] = {}
+    for i, target in enumerate(targets):
+        waiting = [_node_of(target)]
+        while waiting:
+            name = waiting.pop()
+            if name not in first:
+                first[name] = i
+                waiting += map(_node_of, nodes[name].input)
+    return first
+
+
+def _add_cut(graph_def: Any, name: str, tensor: str, leave: int) -> None:
+    """Add `tensor[leave:]`."""
+    bounds = []
+    for what, value in (("begin", leave), ("end", 0), ("step", 1)):
+        constant = graph_def.node.add(name=f"{name}/{what}", op="Const")
+        constant.attr["dtype"].type = _INT32
+        constant.attr["value"].tensor.dtype = _INT32
+        constant.attr["value"].tensor.tensor_shape.dim.add().size = 1
+        constant.attr["value"].tensor.tensor_content = struct.pack("<i", value)
+        bounds.append(constant.name)
+    cut = graph_def.node.add(name=name, op="StridedSlice")
+    cut.input.extend([tensor, *bounds])
+    cut.attr["T"].type = 1  # DT_FLOAT
+    cut.attr["Index"].type = _INT32
+    cut.attr["end_mask"].i = 1  # up to the end
+
+
+def _node_of(tensor: str) -> str:
+    return tensor.removeprefix("^").partition(":")[0]
