@@ -36,6 +36,7 @@ from tb_modelcompare.jobs.pictures import (
     draw,
     first_picture,
     items_of_strip,
+    keep_stage,
     layers_to_render,
     picture_key,
     recall_picture,
@@ -128,7 +129,7 @@ class Inputs:
 
     The first layer of `strip` is the source. `direction` has pairs (unit, weight), `predictions`
     the key of the predicted direction in each layer, `renderings` how each picture is drawn, and
-    `smaller` the keys of smaller pictures that it can continue from, the largest first.
+    `smaller` the sizes of the pictures that it can continue from, and their keys, the largest first.
     """
 
     strip: Strip
@@ -137,7 +138,7 @@ class Inputs:
     residual_of: tuple[Snapshot, str] | None
     predictions: list[str]
     renderings: list[Rendering]
-    smaller: list[list[str]]
+    smaller: list[dict[int, str]]
     items: list[JobItem]
 
 
@@ -180,7 +181,7 @@ def prepare(request: Request, find: FindSnapshot) -> Inputs:
 
     pictures = [key(i, rendering) for i, rendering in enumerate(renderings)]
     smaller = [
-        [key(i, replace(one, size=size)) for size in former_sizes(one.size)]
+        {size: key(i, replace(one, size=size)) for size in former_sizes(one.size)}
         for i, one in enumerate(renderings)
     ]
     items = items_of_strip(strip, pictures, "analogy")
@@ -259,12 +260,19 @@ def run(inputs: Inputs, workplace: Workplace) -> Result:
         from tb_modelcompare.render import FrozenModel, render_directions_at
 
         sizes = [min(inputs.renderings[i].size, largest) for i in batch]
+        former = [inputs.smaller[i] if inputs.renderings[i].size <= largest else {} for i in batch]
         smaller = {
             k: known
-            for k, i in enumerate(batch)
-            if sizes[k] == inputs.renderings[i].size
-            and (known := first_picture(cache, inputs.smaller[i])) is not None
+            for k, keys in enumerate(former)
+            if (known := first_picture(cache, list(keys.values()))) is not None
         }
+
+        def on_stage(pictures: dict[int, Pixels]) -> None:
+            """A job that has to make way continues from what it had so far."""
+            for k, picture in pictures.items():
+                if (stage := former[k].get(len(picture))) is not None:
+                    keep_stage(cache, stage, picture)
+
         return render_directions_at(
             FrozenModel.from_snapshot(strip.layers[batch[0]][0]),
             [(items[i].layer, directions[i]) for i in batch],
@@ -274,6 +282,7 @@ def run(inputs: Inputs, workplace: Workplace) -> Result:
             seed=rendering.seed,
             cossim_pow=rendering.cossim_pow,
             preview_steps=PREVIEW_STEPS,
+            on_stage=on_stage,
             **callbacks,
         )
 

@@ -295,13 +295,23 @@ def keep_picture(
     cache.put(key, {PICTURE: encoded_png(image)}, report)
 
 
+def keep_stage(cache: ResultCache, key: str, image: Pixels) -> None:
+    """Put the picture of this key into the cache as the stage of a larger one: not yet measured."""
+    cache.put(_stage_key(key), {PICTURE: encoded_png(image)}, {"kind": "stage"})
+
+
 def first_picture(cache: ResultCache, keys: Sequence[str]) -> Pixels | None:
-    """The first of these pictures that the cache has."""
+    """The first of these pictures that the cache has, finished or as a stage."""
     for key in keys:
-        content = cache.read(key, PICTURE)
-        if content is not None:
-            return decode_photo(content)
+        for one in (key, _stage_key(key)):
+            content = cache.read(one, PICTURE)
+            if content is not None:
+                return decode_photo(content)
     return None
+
+
+def _stage_key(key: str) -> str:
+    return result_key("stage", {"picture": key})
 
 
 def recall_picture(item: JobItem, steps: int, cache: ResultCache) -> bool:

@@ -28,6 +28,7 @@ from tb_modelcompare.render.simplify import simplified
 Pixels = npt.NDArray[np.uint8]
 OnStep = Callable[[int, int], None]
 OnImages = Callable[[int, dict[int, Pixels]], None]
+OnStage = Callable[[dict[int, Pixels]], None]
 Cancelled = Callable[[], bool]
 
 # Programs kept compiled between jobs, and the most that one job interleaves: so many, and
@@ -52,6 +53,7 @@ class Watch:
     on_step: OnStep | None
     on_images: OnImages | None
     cancelled: Cancelled | None
+    on_stage: OnStage | None = None
 
     def check(self) -> None:
         if self.cancelled is not None and self.cancelled():
@@ -176,6 +178,8 @@ def _optimise(
                 found.update(seen)
                 if watch.on_images is not None:
                     watch.on_images(stage.first + end, seen)
+                if watch.on_stage is not None and end == stage.steps:
+                    watch.on_stage(seen)
     return done
 
 

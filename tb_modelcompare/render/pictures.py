@@ -16,6 +16,7 @@ from tb_modelcompare.render.loop import (
     Cancelled,
     Job,
     OnImages,
+    OnStage,
     OnStep,
     Pixels,
     Watch,
@@ -119,6 +120,7 @@ def render_directions_at(
     preview_steps: Sequence[int] = DEFAULT_PREVIEW_STEPS,
     on_step: OnStep | None = None,
     on_images: OnImages | None = None,
+    on_stage: OnStage | None = None,
     cancelled: Cancelled | None = None,
 ) -> list[Pixels]:
     """Pictures as of `render_directions`, each of a size of its own.
@@ -132,6 +134,9 @@ def render_directions_at(
     smaller : mapping, optional
         By the number of a direction, a picture of it that was drawn with the same options at half
         its size or a quarter. The picture then continues from it. It is the same as without it.
+    on_stage : callable ({index: picture}), optional
+        Called for every batch of layers that reached the end of a size, with its pictures, which
+        may be among `smaller` of a later call.
     steps, seed, cossim_pow, preview_steps, on_step, on_images, cancelled
         As of `render_directions`.
 
@@ -154,7 +159,7 @@ def render_directions_at(
                 f"the smaller picture of direction {i} has shape {picture.shape}; one of "
                 f"{sizes[i]} pixels continues from RGB pictures of {former or 'no other size'}"
             )
-    watch = Watch(preview_steps, on_step, on_images, cancelled)
+    watch = Watch(preview_steps, on_step, on_images, cancelled, on_stage)
     layers = [layer for layer, _ in directions]
 
     def target(i: int, layer: SizedLayer) -> npt.NDArray[np.float32]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import io
+import json
+import re
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -162,6 +164,29 @@ def test_a_render_is_cancelled_and_its_worker_stays_warm(server: Server) -> None
     cancelled = server.wait(asked["id"], seconds=9)
     assert cancelled["status"] == "cancelled"
     assert all(item["image"] is None for item in cancelled["items"])
+
+
+def test_a_sharp_picture_makes_way_and_goes_on_from_the_size_that_it_had_reached(
+    server: Server,
+) -> None:
+    def at(status: dict[str, Any]) -> tuple[int, int]:
+        """The step that a job is at, and how many it takes."""
+        found = re.fullmatch(r"step (\d+) of (\d+)", status["message"])
+        return (int(found[1]), int(found[2])) if found else (0, 0)
+
+    body = analogies(unit=4, targets=[], size=384, steps=80)  # 80 steps at 96 px, 30 at 192, 15
+    answer = server.post("jobs?background=1", body)
+    sharp = json.loads(answer.data)["id"]
+    first = server.wait(sharp, until=lambda status: at(status)[0] > 82, seconds=120)
+    assert at(first)[1] == 125
+    small = server.ask(analogies(unit=5, targets=[], steps=2))["id"]
+    assert server.wait(small, seconds=60)["status"] == "done"
+    assert server.json("job", id=sharp)["status"] in ("queued", "running")  # not yet done
+    again = server.wait(sharp, until=lambda status: at(status)[0] > 0, seconds=60)
+    assert at(again)[1] == 45
+    done = server.wait(sharp, seconds=120)
+    assert (done["status"], done["items"][0]["step"]) == ("done", 80)
+    assert picture(server, done["items"][0]).shape == (384, 384, 3)
 
 
 def test_caricatures_keep_the_photos_proportions(server: Server) -> None:
