@@ -18,7 +18,7 @@ _BY_PICTURE = frozenset(
     Relu Relu6 Elu Selu LeakyRelu Sigmoid Tanh Softplus Exp Pow Square Sqrt Rsqrt
     """.split()  # noqa: SIM905 (hundreds of quotes would hide the names)
 )
-_INT32 = 3  # DT_INT32
+_FLOAT32, _INT32 = 1, 3  # DT_FLOAT, DT_INT32
 
 
 def leaving_early(graph_def: Any, source: str, targets: Sequence[str]) -> tuple[Any, list[int]]:
@@ -53,7 +53,8 @@ def leaving_early(graph_def: Any, source: str, targets: Sequence[str]) -> tuple[
             name = _node_of(tensor)
             if name in seeing and first.get(node.name, 0) > first[name]:
                 leave = first[node.name] - first[name]
-                node.input[k] = cuts.setdefault((tensor, leave), f"{node.name}/leave_{k}")
+                cut = cuts.setdefault((tensor, leave), f"{node.name}/leave_{k}")
+                node.input[k] = f"{cut}:1"
     for (tensor, leave), name in cuts.items():
         _add_cut(changed, name, tensor, leave)
     places = [i - first[_node_of(target)] for i, target in enumerate(targets)]
@@ -74,20 +75,27 @@ def _first_needing(nodes: Mapping[str, Any], targets: Sequence[str]) -> dict[str
 
 
 def _add_cut(graph_def: Any, name: str, tensor: str, leave: int) -> None:
-    """Add `tensor[leave:]`."""
-    bounds = []
-    for what, value in (("begin", leave), ("end", 0), ("step", 1)):
-        constant = graph_def.node.add(name=f"{name}/{what}", op="Const")
-        constant.attr["dtype"].type = _INT32
-        constant.attr["value"].tensor.dtype = _INT32
-        constant.attr["value"].tensor.tensor_shape.dim.add().size = 1
-        constant.attr["value"].tensor.tensor_content = struct.pack("<i", value)
-        bounds.append(constant.name)
-    cut = graph_def.node.add(name=name, op="StridedSlice")
-    cut.input.extend([tensor, *bounds])
-    cut.attr["T"].type = 1  # DT_FLOAT
-    cut.attr["Index"].type = _INT32
-    cut.attr["end_mask"].i = 1  # up to the end
+    """Add `tensor[leave:]` as the second part of a split, whose gradient only copies."""
+    sizes = _integers(graph_def, f"{name}/sizes", leave, -1)
+    axis = _integers(graph_def, f"{name}/axis", 0)
+    cut = graph_def.node.add(name=name, op="SplitV")
+    cut.input.extend([tensor, sizes, axis])
+    cut.attr["T"].type = _FLOAT32
+    cut.attr["Tlen"].type = _INT32
+    cut.attr["num_split"].i = 2
+
+
+def _integers(graph_def: Any, name: str, *values: int) -> str:
+    """Add a constant; of one value, a scalar."""
+    constant = graph_def.node.add(name=name, op="Const")
+    constant.attr["dtype"].type = _INT32
+    tensor = constant.attr["value"].tensor
+    tensor.dtype = _INT32
+    tensor.tensor_shape.SetInParent()
+    if len(values) > 1:
+        tensor.tensor_shape.dim.add().size = len(values)
+    tensor.tensor_content = struct.pack(f"<{len(values)}i", *values)
+    return name
 
 
 def _node_of(tensor: str) -> str:

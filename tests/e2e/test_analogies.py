@@ -128,6 +128,21 @@ def test_what_was_drawn_is_there_after_a_reload_without_a_job(tab: Tab, board: B
 def test_a_picture_looked_at_in_large_becomes_sharp_with_its_own_number(
     tab: Tab, board: Board
 ) -> None:
+    asked: list[dict[str, Any]] = []
+    held: list[Any] = []
+    rest: list[Any] = []
+
+    def hold(route: Any) -> None:
+        """One sharp picture is asked for once the small one was looked at, the rest behind it."""
+        body = json.loads(route.request.post_data)
+        if body["kind"] != "analogies" or body["size"] != "auto":
+            return route.continue_()
+        if "background=1" in route.request.url:
+            return rest.append(route)
+        asked.append(body)
+        return held.append(route)
+
+    tab.page.route(re.compile(r"/jobs\?"), hold)
     tab.open(board.url, **PAIR, **UNIT).settle()
     pictures = drawn(tab)
     # A layer of which every position sees the whole image is drawn larger than the others.
@@ -136,18 +151,6 @@ def test_a_picture_looked_at_in_large_becomes_sharp_with_its_own_number(
     expect(strength).to_have_text(re.compile(r"^stronger than (all|\d+ % of the) images$"))
     assert "less than this picture does" in strength.get_attribute("aria-description")
     width = "image => image.decode().then(() => image.naturalWidth)"
-    asked: list[dict[str, Any]] = []
-    held: list[Any] = []
-
-    def hold(route: Any) -> None:
-        """The sharp picture is asked for only once the small one was looked at."""
-        body = json.loads(route.request.post_data)
-        if body["kind"] != "analogies":
-            return route.continue_()
-        asked.append(body)
-        return held.append(route)
-
-    tab.page.route(re.compile(r"/jobs\?"), hold)
     own = small.locator("img")
     assert own.evaluate(width) == 96
     own.click()
@@ -177,6 +180,13 @@ def test_a_picture_looked_at_in_large_becomes_sharp_with_its_own_number(
     tab.settle()
     expect(own).to_have_js_property("naturalWidth", 192, timeout=LATE)
     assert len(asked) == 1
+
+    # A row that nobody looks at in large becomes sharp by itself, after all its small pictures.
+    assert {json.loads(one.request.post_data)["size"] for one in rest} == {"auto"}
+    tab.page.unroute(re.compile(r"/jobs\?"))
+    tab.frame.get_by_label("steps", exact=True).select_option("64")
+    expect(own).to_have_js_property("naturalWidth", 96, timeout=LATE)
+    expect(own).to_have_js_property("naturalWidth", 192, timeout=LATE)
 
 
 def test_a_model_is_added_and_stays_in_the_address(

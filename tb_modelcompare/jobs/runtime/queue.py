@@ -89,7 +89,7 @@ class JobQueue:
 
         Asking again for a queued job moves it to the front. `watcher` names who wants the result.
         A job in the background runs after all others, and makes way for one that is asked for
-        while it runs; it then begins anew.
+        while it runs; it then begins anew, with what it has left in the cache.
 
         Raises
         ------
