@@ -129,7 +129,7 @@ class Inputs:
 
     The first layer of `strip` is the source. `direction` has pairs (unit, weight), `predictions`
     the key of the predicted direction in each layer, `renderings` how each picture is drawn, and
-    `smaller` the sizes of the pictures that it can continue from, and their keys, the largest first.
+    `smaller` those that it can continue from, the largest first: their sizes and keys.
     """
 
     strip: Strip

@@ -148,7 +148,8 @@ def test_a_picture_looked_at_in_large_becomes_sharp_with_its_own_number(
     # A layer of which every position sees the whole image is drawn larger than the others.
     small = pictures.filter(has=tab.frame.get_by_title("pool", exact=True)).first
     strength = small.get_by_test_id("strength")
-    expect(strength).to_have_text(re.compile(r"^stronger than (all|\d+ % of the) images$"))
+    number_of_small = re.compile(r"^stronger than (all|\d+ % of the) images$")
+    expect(strength).to_have_text(number_of_small, timeout=LATE)
     assert "less than this picture does" in strength.get_attribute("aria-description")
     width = "image => image.decode().then(() => image.naturalWidth)"
     own = small.locator("img")
