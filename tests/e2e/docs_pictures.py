@@ -26,6 +26,7 @@ from playwright.sync_api import sync_playwright
 from states import quiet
 
 LATE = 600_000  # large networks, perhaps on a busy machine
+PAUSE = 4_000  # after which another job has begun, if there is one
 RENDERING = 1_800_000  # on a busy machine
 
 IMAGES = ROOT / "docs" / "images"
@@ -157,14 +158,22 @@ def opened(
     tab.open(f"{url}?darkMode={str(theme == 'dark').lower()}", **{**PAIR, **address})
     if address.get("view") == "matrix":
         tab.frame.get_by_test_id("matrix").locator("canvas").first.wait_for(timeout=LATE)
-        quiet(tab)
+        settle(tab)
         return tab
     tab.frame.locator(".legend .count").filter(has_text=re.compile(r"^\s*[1-9]")).wait_for(
         timeout=LATE
     )
-    tab.page.wait_for_timeout(2000)  # what costs something starts after a moment
-    quiet(tab)
+    settle(tab)
     return tab
+
+
+def settle(tab: Tab) -> None:
+    """Wait until nothing is computed, nor has begun after a while: one job follows another."""
+    while True:
+        tab.page.wait_for_timeout(PAUSE)
+        if tab.frame.locator("progress").count() == 0:
+            return
+        quiet(tab)
 
 
 def still(browser: Any, url: str, theme: str) -> None:
@@ -185,8 +194,7 @@ def training(browser: Any, url: str) -> None:
     tab.open(url, a=a, b=b, view="training", measure="linear_cka", **layers)
     for one in ("trend-a", "trend-b"):
         tab.frame.get_by_test_id(one).get_by_role("application").wait_for(timeout=LATE)
-    tab.page.wait_for_timeout(2000)  # what costs something starts after a moment
-    quiet(tab)
+    settle(tab)
     picture = picture_of(tab.page).quantize(128, dither=Image.Dither.NONE)
     picture.save(IMAGES / "training.png", optimize=True)
     tab.page.close()
@@ -210,7 +218,6 @@ def tutorial(browser: Any, url: str) -> None:
     pair = {"a": "seed0/seed0@400", "b": "seed1/seed1@400", "measure": "unbiased_linear_cka"}
     for view in ("graph", "matrix"):
         tab = opened(browser, url, "light", **pair, view=view)
-        tab.page.wait_for_timeout(1500)
         picture = picture_of(tab.page).quantize(128, dither=Image.Dither.NONE)
         picture.save(IMAGES / f"tutorial-{view}.png", optimize=True)
         tab.page.context.close()
