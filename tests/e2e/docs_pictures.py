@@ -14,6 +14,7 @@ import re
 import shlex
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,10 +24,11 @@ from live_tab import ROOT, Board, Tab
 from pairs import log_demo, log_trained
 from PIL import Image, ImageDraw
 from playwright.sync_api import sync_playwright
-from states import quiet
 
 LATE = 600_000  # large networks, perhaps on a busy machine
-PAUSE = 4_000  # after which another job has begun, if there is one
+# After a pause, another job has begun if there is one.
+PAUSE, STEP = 4_000, 500  # milliseconds
+LONGEST = 600  # seconds
 RENDERING = 1_800_000  # on a busy machine
 
 IMAGES = ROOT / "docs" / "images"
@@ -168,12 +170,15 @@ def opened(
 
 
 def settle(tab: Tab) -> None:
-    """Wait until nothing is computed, nor has begun after a while: one job follows another."""
-    while True:
-        tab.page.wait_for_timeout(PAUSE)
-        if tab.frame.locator("progress").count() == 0:
-            return
-        quiet(tab)
+    """Wait until nothing is computed, nor has begun after a while: one job follows another.
+
+    A busy machine may take too long; its pictures then show that something is computed.
+    """
+    end = time.monotonic() + LONGEST
+    still_for = 0
+    while still_for < PAUSE and time.monotonic() < end:
+        tab.page.wait_for_timeout(STEP)
+        still_for = 0 if tab.frame.locator("progress").count() else still_for + STEP
 
 
 def still(browser: Any, url: str, theme: str) -> None:
