@@ -185,7 +185,7 @@ def test_a_picture_looked_at_in_large_becomes_sharp_with_its_own_number(
     # A row that nobody looks at in large becomes sharp by itself, after all its small pictures.
     assert {json.loads(one.request.post_data)["size"] for one in rest} == {"auto"}
     tab.page.unroute(re.compile(r"/jobs\?"))
-    tab.frame.get_by_label("steps", exact=True).select_option("64")
+    tab.frame.get_by_test_id("analogies").get_by_label("steps").select_option("64")
     expect(own).to_have_js_property("naturalWidth", 96, timeout=LATE)
     expect(own).to_have_js_property("naturalWidth", 192, timeout=LATE)
 
