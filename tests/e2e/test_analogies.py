@@ -27,11 +27,12 @@ def drawn(tab: Tab) -> Any:
 
 
 def asked_jobs(tab: Tab) -> list[str]:
-    """The kinds of the jobs that the tab asks for from now on."""
+    """The kinds of the jobs that the tab asks for from now on, except in the background."""
     kinds: list[str] = []
 
     def hear(request: Any) -> None:
-        if request.method == "POST" and "/jobs?" in request.url:
+        is_asked = request.method == "POST" and "/jobs?" in request.url
+        if is_asked and "background=1" not in request.url:
             kinds.append(json.loads(request.post_data)["kind"])
 
     tab.page.on("request", hear)
