@@ -15,9 +15,14 @@ export function createDrawing(session: Pick<Session, 'view' | 'data'>, place: Pl
   let zoom = $state(1);
   let dark = $state(false);
 
+  /** As the worker takes them: without what tells of changes, which costs more than the layout. */
+  const graphs = $derived({
+    a: $state.snapshot(data.graphs.a),
+    b: $state.snapshot(data.graphs.b),
+  });
   for (const side of SIDES) {
     $effect(() => {
-      const graph = data.graphs[side];
+      const graph = graphs[side];
       const [folded, unfolded] = [[...view.folded[side]], [...view.unfolded[side]]];
       const [w, z] = [width, zoom];
       if (!graph || w === 0) {
@@ -25,7 +30,7 @@ export function createDrawing(session: Pick<Session, 'view' | 'data'>, place: Pl
         return;
       }
       let stale = false;
-      place({ graph: $state.snapshot(graph), folded, unfolded, width: w, zoom: z }).then(
+      place({ graph, folded, unfolded, width: w, zoom: z }).then(
         (layout) => {
           if (stale) return;
           error = null;
@@ -73,7 +78,7 @@ export function createDrawing(session: Pick<Session, 'view' | 'data'>, place: Pl
     /** Both models as they would be drawn on this width; null while there are no graphs. */
     async at(room: number): Promise<Record<Side, Layout> | null> {
       const placed = SIDES.map((side) => {
-        const graph = $state.snapshot(data.graphs[side]);
+        const graph = graphs[side];
         const [folded, unfolded] = [[...view.folded[side]], [...view.unfolded[side]]];
         return graph && place({ graph, folded, unfolded, width: room, zoom: 1 });
       });
