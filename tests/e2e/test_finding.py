@@ -164,7 +164,8 @@ def test_what_stands_out_is_said_with_a_number_and_a_click(
     layer = "expanded_convolution_layer"
     layers = {f"{layer}{k}": steps[: k + 1].sum(axis=0) for k in range(10)}
     moved = {**layers, f"{layer}1": layers[f"{layer}9"] + 0.01 * steps[0]}
-    moved[f"{layer}9"] = rng.standard_normal((160, 30)).astype(np.float32)
+    for alone in (4, 6, 9):
+        moved[f"{layer}{alone}"] = rng.standard_normal((160, 30)).astype(np.float32)
     probe = Probe(probe_images(0), positions_per_image=4)
     for run, logged in (("plain", layers), ("moved", moved)):
         with SummaryWriter(tmp_path / run, probe) as writer:
@@ -178,6 +179,14 @@ def test_what_stands_out_is_said_with_a_number_and_a_click(
     assert f"A’s {layer}1 matches B’s {layer}9" in off
     expect(found.filter(has_text=off[:60])).to_have_attribute("title", f"{layer}1, {layer}9")
     assert "1.000" in off
+    (alone,) = [text for text in found.all_inner_texts() if f"A’s {layer}4 has no" in text]
+    assert "while layers beside it reach" in alone
+    found.filter(has_text="One other layer of A has none either").click()
+    section = tab.frame.get_by_test_id("stands-out")
+    section.get_by_role("button", name=f"{layer}6", exact=True).click()
+    tab.page.wait_for_timeout(300)
+    assert tab.parameters["layer"] == f"{layer}6"
+    tab.frame.get_by_role("button", name="Close", exact=True).click()
     tab.frame.get_by_test_id("stands-out").get_by_text("at another depth").click()
     tab.frame.get_by_test_id("pair").wait_for()
     tab.page.wait_for_timeout(300)

@@ -37,6 +37,7 @@ export const HINTS = {
   match: 'Goes to this layer. Pointing at it shows its lines.',
   allMatches: 'Lists all matches, or the strongest alone.',
   testAll: 'Permutes the images of B, and compares each pair with the largest of all pairs.',
+  otherLayers: 'Lists these layers, each with a click to it, or closes the list.',
   finding: 'Goes to the layers that the sentence is about.',
   pairImage: 'Chooses this image: below, each of the two layers can show what it keeps of it.',
   seeds:
