@@ -344,7 +344,7 @@ def test_a_first_look_is_drawn_marked_and_replaced_in_place(tab: Tab, board: Boa
     tab.page.route(re.compile(r"/(jobs?(\?.*)?|matrix_info.*)$"), look_first)
     tab.page.route(re.compile(r"/matrix\?.*which="), ends)
     tab.open(board.url, **PAIR).settle()
-    mark = tab.frame.locator(".legend").get_by_text("progressive estimate, exact values follow")
+    mark = tab.frame.get_by_test_id("progress").get_by_text("exact values follow")
     mark.wait_for()
     tab.box("b", "stem").hover()
     best = tab.frame.get_by_role("tooltip").locator(".match").first.inner_text()
@@ -354,7 +354,7 @@ def test_a_first_look_is_drawn_marked_and_replaced_in_place(tab: Tab, board: Boa
         pytest.approx(value + 0.01, abs=2e-3),
     )
     assert mark.get_attribute("title") == "Made from 40 of 160 rows."
-    tab.frame.locator(".legend").get_by_role("progressbar").wait_for()
+    tab.frame.get_by_test_id("progress").get_by_role("progressbar").wait_for()
     tab.box("a", "module_3x3").click()
     tab.frame.get_by_text(", estimated").wait_for()
     right = "getBoundingClientRect().right"

@@ -90,6 +90,40 @@ def test_the_former_figure_stays_until_the_next_is_there(tab: Tab, board: Board)
     assert tab.frame.get_by_test_id("row-b").inner_text().split()[:2] == ["B", "first"]
 
 
+def test_a_job_in_the_background_moves_nothing(tab: Tab, board: Board) -> None:
+    """Neither when it comes nor when it goes."""
+    running, tests = True, []
+
+    def tested(route: Any) -> None:
+        """As the server answers for the null of all pairs, but late."""
+        answer = route.fetch()
+        job = answer.json()
+        asked = route.request.post_data_json or {}
+        if asked.get("permutations") == 19:
+            tests.append(job["id"])
+        if running and job["id"] in tests:
+            job |= {"status": "running", "fraction": 0.4}
+        route.fulfill(response=answer, json=job)
+
+    tab.page.route(re.compile(r"/jobs?\?"), tested)
+    tab.open(board.url, **PAIR, view="both").settle()
+    parts = [
+        tab.frame.get_by_test_id("matrix").locator("canvas"),
+        tab.box("b", "stem"),
+        tab.frame.locator(".legend").first,
+    ]
+    before = [part.bounding_box() for part in parts]
+    progress = tab.frame.get_by_test_id("progress").get_by_role("progressbar")
+    progress.wait_for()
+    assert [part.bounding_box() for part in parts] == before
+    running = False
+    expect(progress).to_have_count(0)
+    tab.page.wait_for_timeout(300)
+    assert [part.bounding_box() for part in parts] == before
+    tab.frame.get_by_role("button", name="Matrix", exact=True).click()
+    assert parts[0].bounding_box()["y"] < 400
+
+
 def test_a_server_that_was_away_is_said_once_and_what_failed_loads_by_itself(
     tab: Tab, board: Board
 ) -> None:

@@ -11,19 +11,38 @@ export const HATCH: Record<Doubt, string> = {
   null: `hatched thinly: ${MEANING.null}`,
 };
 export const DASHED = `dashed: ${MEANING.null}`;
+/** What is said instead of hatching everything. */
+export const ALL: Record<Doubt, string> = {
+  rows: `all pairs of layers: ${MEANING.rows}`,
+  null: 'no pair of layers is above its null, the 95 % quantile of what permuted images give',
+};
+/** The same beside a sample, in a few words. */
+export const KEY: Record<Doubt, string> = { rows: 'biased here', null: 'not above the null' };
+export const KEY_OF_ALL: Record<Doubt, string> = {
+  rows: 'all pairs are biased here',
+  null: 'no layer pair is above its null',
+};
+
+export const asSentence = (said: string): string => `${said[0]!.toUpperCase()}${said.slice(1)}.`;
 
 /** Direction and width of the lines, so that the two can be told apart without colour. */
 const LOOKS: Record<Doubt, { turn: number; width: number }> = {
-  rows: { turn: 45, width: 1.6 },
-  null: { turn: -45, width: 0.8 },
+  rows: { turn: 45, width: 1.3 },
+  null: { turn: -45, width: 0.7 },
 };
+const [PITCH, OPACITY] = [6, 0.6];
 
-/** Oblique lines as a pattern that a drawing refers to by its id. */
-export function hatchPattern(id: string, colour: string, doubt: Doubt): string {
+/**
+ * Oblique lines as a pattern that a drawing refers to by its id. What they cover shows through;
+ * `shade` runs beside them, for where the ground may have their own colour.
+ */
+export function hatchPattern(id: string, colour: string, doubt: Doubt, shade = 'none'): string {
   const { turn, width } = LOOKS[doubt];
+  const line = (x: number, stroke: string): string =>
+    `<path d="M${x} 0V${PITCH}" stroke="${stroke}" stroke-opacity="${OPACITY}" stroke-width="${width}"/>`;
   return (
-    `<pattern id="${id}" width="5" height="5" patternUnits="userSpaceOnUse" ` +
-    `patternTransform="rotate(${turn})"><path d="M0 0V5" stroke="${colour}" stroke-width="${width}"/></pattern>`
+    `<pattern id="${id}" width="${PITCH}" height="${PITCH}" patternUnits="userSpaceOnUse" ` +
+    `patternTransform="rotate(${turn})">${line(2, colour)}${line(2 + width, shade)}</pattern>`
   );
 }
 

@@ -2,7 +2,7 @@ import { bestInRow, type Table } from '../align/matrix';
 import type { Matrix } from '../api/types';
 import { heat, readableTicks, type Encoding } from './encode';
 import { escape, type Colours, type Side } from './figure';
-import { cellsPath, HATCH, hatchPattern, type Doubt } from './hatch';
+import { asSentence, cellsPath, HATCH, hatchPattern, type Doubt } from './hatch';
 import { tablePicture } from './heat';
 import { leastFont, sizeOn, unitsOf, type Paper } from './paper';
 import { LETTER, wrap } from './wrap';
@@ -15,6 +15,8 @@ const MARGIN = 16;
 const TITLE = 56;
 const BAR = { width: 12, gap: 26, stops: 24, ticks: 40 };
 const LEAST_WIDTH = 420;
+/** Beside white hatching, which bright cells would hide. */
+export const SHADE = '#0006';
 
 export interface MatrixFigure {
   matrix: Pick<Matrix, 'rows' | 'columns' | 'warnings'>;
@@ -53,7 +55,7 @@ export function matrixSvg(figure: MatrixFigure, colours: Colours): string {
   const notes = [
     ...caption,
     'Rows are layers of A and columns layers of B, the input first. A white dot marks the best match of each row.',
-    ...doubted.map(([why]) => `${HATCH[why][0]!.toUpperCase()}${HATCH[why].slice(1)}.`),
+    ...doubted.map(([why]) => asSentence(HATCH[why])),
     ...matrix.warnings,
   ].flatMap((note) => wrap(note, whole, font));
   const barHeight = Math.max(height, 60);
@@ -97,7 +99,7 @@ export function matrixSvg(figure: MatrixFigure, colours: Colours): string {
     `${sizeOn(paper, whole + 2 * MARGIN, bottom + 2 * MARGIN)} viewBox="${-MARGIN} ${-MARGIN} ${whole + 2 * MARGIN} ` +
     `${bottom + 2 * MARGIN}" fill="${colours('--soft')}" ` +
     `font-family="Roboto, system-ui, Helvetica, Arial, sans-serif" font-size="${font}">` +
-    `<defs>${doubted.map(([why]) => hatchPattern(`matrix-hatch-${why}`, '#fff', why)).join('')}</defs>` +
+    `<defs>${doubted.map(([why]) => hatchPattern(`matrix-hatch-${why}`, '#fff', why, SHADE)).join('')}</defs>` +
     `<rect x="${-MARGIN}" y="${-MARGIN}" width="100%" height="100%" fill="${colours('--page')}"/>` +
     `<text class="title" x="0" y="12" font-size="14" fill="${colours('--text')}">` +
     `${escape(title)}</text>` +

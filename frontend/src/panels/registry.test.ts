@@ -7,8 +7,14 @@ import { PANELS } from './registry';
 
 const TABLE = { rows: 1, columns: 1, values: new Float64Array(1) };
 
-function titles(parameters: Record<string, string>, live = true, laidOut = true): string[] {
-  const session = { source: { live }, view: readView(parameters), shown: TABLE, table: TABLE };
+function titles(
+  parameters: Record<string, string>,
+  live = true,
+  laidOut = true,
+  matrix: object | null = null,
+): string[] {
+  const view = readView(parameters);
+  const session = { source: { live }, view, shown: TABLE, table: TABLE, matrix };
   const drawing = { layouts: laidOut ? {} : null };
   return PANELS.filter(({ shown }) =>
     shown(session as unknown as Session, drawing as unknown as Drawing),
@@ -20,7 +26,7 @@ const WARNED = ['What is drawn', 'Warnings'];
 describe('panels', () => {
   it.each<[View['pane'], string[]]>([
     ['graph', [...WARNED, 'Alignment graph', 'Inspector']],
-    ['matrix', [...WARNED, 'Progress', 'Matrix', 'Inspector']],
+    ['matrix', [...WARNED, 'Matrix', 'Progress', 'Inspector']],
     ['both', [...WARNED, 'Alignment graph', 'Matrix', 'Inspector']],
     ['models', ['Models']],
     ['training', ['Training']],
@@ -30,6 +36,12 @@ describe('panels', () => {
 
   it('show how far a comparison is while there is no drawing', () => {
     expect(titles({}, true, false)).toEqual([...WARNED, 'Progress', 'Inspector']);
+  });
+
+  it('show it below the figure, last, once there are lines', () => {
+    const drawn = [...WARNED, 'Alignment graph'];
+    expect(titles({}, true, true, {})).toEqual([...drawn, 'Progress', 'Inspector']);
+    expect(titles({}, false, true, {})).not.toContain('Progress');
   });
 
   it('show what a chosen unit is in the other model, and keep the warnings', () => {

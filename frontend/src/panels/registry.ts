@@ -6,12 +6,12 @@ const ORDER = [
   'What is drawn',
   'Warnings',
   'Alignment graph',
-  'Progress',
   'Matrix',
   'Analogies',
   "TensorBoard's own graph",
   'Models',
   'Training',
+  'Progress',
 ];
 
 interface Module {

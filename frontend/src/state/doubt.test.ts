@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { node } from '../layout/fixture';
 import { cellsPath } from '../draw/hatch';
-import { biasedLayers, doubtOf, doubtOfLayer, spreadOut } from './doubt';
+import { biasedLayers, doubtOf, doubtOfAll, markOf, markOfLayer, spreadOut } from './doubt';
 
 describe('layers of which a measure says little', () => {
   const nodes = [16, 17, 400, null].map((units, k) => node(`layer${k}`, [], { units }));
@@ -38,15 +38,31 @@ describe('pairs that the measure cannot tell', () => {
   });
 
   it('make a doubtful layer where they are all that there is of it', () => {
-    const doubts = { biased: none, pValues };
-    expect([0, 1].map((row) => doubtOfLayer(doubts, 'a', row))).toEqual([null, null]);
-    const columns = [0, 1, 2].map((column) => doubtOfLayer(doubts, 'b', column));
+    const doubts = { biased: none, pValues, all: null };
+    expect([0, 1].map((row) => markOfLayer(doubts, 'a', row))).toEqual([null, null]);
+    const columns = [0, 1, 2].map((column) => markOfLayer(doubts, 'b', column));
     expect(columns).toEqual([null, null, 'null']);
     const biased = { ...none, a: [true, false] };
-    expect(doubtOfLayer({ ...doubts, biased }, 'a', 0)).toBe('rows');
-    expect(doubtOfLayer({ biased: none, pValues: null }, 'a', 0)).toBeNull();
+    expect(markOfLayer({ ...doubts, biased }, 'a', 0)).toBe('rows');
+    expect(markOfLayer({ ...doubts, pValues: null }, 'a', 0)).toBeNull();
     const nothing = Float64Array.from({ length: 6 }, () => NaN);
-    expect(doubtOfLayer({ biased: none, pValues: nothing }, 'a', 0)).toBeNull();
+    expect(markOfLayer({ ...doubts, pValues: nothing }, 'a', 0)).toBeNull();
+  });
+
+  it('are not marked where they are all that there is, for one reason', () => {
+    const high = Float64Array.of(0.2, 1, 0.1, NaN, 0.3, 0.2);
+    expect(doubtOfAll({ biased: none, pValues: high }, [1, 2, 3, NaN, 4, 5])).toBe('null');
+    expect(doubtOfAll({ biased: none, pValues }, [1, 2, 3, NaN, 4, 5])).toBeNull();
+    expect(doubtOfAll({ biased: none, pValues: null }, [1, 2, 3, NaN, 4, 5])).toBeNull();
+    const biased = { ...none, a: [true, false] };
+    expect(doubtOfAll({ biased, pValues: null }, [1, 2, 3, NaN, NaN, NaN])).toBe('rows');
+    expect(doubtOfAll({ biased, pValues: high }, [1, 2, 3, NaN, 4, 5])).toBeNull();
+    expect(doubtOfAll({ biased: none, pValues: high }, [])).toBeNull();
+    const doubts = { biased: none, pValues: high, all: 'null' } as const;
+    expect(doubtOf(doubts, 0, 0)).toBe('null');
+    expect(markOf(doubts, 0, 0)).toBeNull();
+    expect(markOfLayer(doubts, 'a', 0)).toBeNull();
+    expect(markOf({ ...doubts, all: null }, 0, 0)).toBe('null');
   });
 
   it('are asked of some layers, and found where these stand among all', () => {

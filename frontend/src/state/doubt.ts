@@ -28,18 +28,43 @@ export interface Doubts {
   biased: Record<Side, readonly boolean[]>;
   /** Of each pair, row after row: how often permuted images give as much. Null until it is known. */
   pValues: ArrayLike<number> | null;
+  /** The reason that all compared pairs share: it is said once, and no pair is marked. */
+  all: Doubt | null;
+}
+
+/** Whether all pairs that have a value are in doubt for one reason, and for which. */
+export function doubtOfAll(doubts: Omit<Doubts, 'all'>, values: ArrayLike<number>): Doubt | null {
+  const columns = doubts.biased.b.length;
+  let shared: Doubt | null = null;
+  for (let at = 0; at < values.length; at++) {
+    if (Number.isNaN(values[at]!)) continue;
+    const one = doubtOf(doubts, Math.floor(at / columns), at % columns);
+    if (one === null || (shared !== null && one !== shared)) return null;
+    shared = one;
+  }
+  return shared;
 }
 
 /** Why the measure cannot tell how alike two layers are; null where it can. */
-export function doubtOf({ biased, pValues }: Doubts, row: number, column: number): Doubt | null {
+export function doubtOf(
+  { biased, pValues }: Omit<Doubts, 'all'>,
+  row: number,
+  column: number,
+): Doubt | null {
   if (biased.a[row] || biased.b[column]) return 'rows';
   const at = row * biased.b.length + column;
   return pValues && pValues[at]! > LEVEL + 1e-9 ? 'null' : null;
 }
 
+/** Whether that is to be marked in a figure. */
+export function markOf(doubts: Doubts, row: number, column: number): Doubt | null {
+  return doubts.all === null ? doubtOf(doubts, row, column) : null;
+}
+
 /** The same of a layer: it is in doubt where each pair that has a value is. */
-export function doubtOfLayer(doubts: Doubts, side: Side, index: number): Doubt | null {
-  const { biased, pValues } = doubts;
+export function markOfLayer(doubts: Doubts, side: Side, index: number): Doubt | null {
+  const { biased, pValues, all } = doubts;
+  if (all !== null) return null;
   if (biased[side][index]) return 'rows';
   const others = biased[side === 'a' ? 'b' : 'a'].length;
   let compared = 0;

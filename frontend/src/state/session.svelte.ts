@@ -21,7 +21,7 @@ import { domain, format, type Encoding } from '../draw/encode';
 import type { Side } from '../draw/figure';
 import type { Parameters } from '../host/hash';
 import { LETTERS, shortNames } from '../layout/names';
-import { biasedLayers, PERMUTATIONS, spreadOut, type Doubts } from './doubt';
+import { biasedLayers, doubtOfAll, PERMUTATIONS, spreadOut, type Doubts } from './doubt';
 import { OTHER, readView, SIDES, type Selection, type View } from './address';
 import { asNamedError, createDwell, createFollower } from './jobs.svelte';
 import { createReader, type Logs } from './logs.svelte';
@@ -206,7 +206,8 @@ export function createSession(source: Source, parameters: Parameters) {
   const doubts = $derived.by<Doubts>(() => {
     const found = stale ? null : nullTest.found;
     const tested = found && spreadOut(found, layerNames('a'), layerNames('b'));
-    return { biased: bias, pValues: drawn?.p_values ?? tested };
+    const known = { biased: bias, pValues: drawn?.p_values ?? tested };
+    return { ...known, all: doubtOfAll(known, table?.values ?? []) };
   });
 
   function select(selection: Selection | null): void {
@@ -360,7 +361,7 @@ export function createSession(source: Source, parameters: Parameters) {
       select({ side: 'a', layer: a });
       view.pair = b;
     },
-    /** Of what the measure cannot tell how alike it is: read it with `doubtOf`. */
+    /** Of what the measure cannot tell how alike it is: read it with `doubtOf` and `markOf`. */
     get doubts(): Doubts {
       return doubts;
     },

@@ -1,10 +1,10 @@
 import { choose, indicesOf, NO_TABLE, withoutIdentity, type Table } from '../../align/matrix';
 import { candidates, reaching } from '../../align/select';
 import type { Side } from '../../draw/figure';
-import { DASHED, HATCH, type Doubt } from '../../draw/hatch';
+import { ALL, DASHED, HATCH, type Doubt } from '../../draw/hatch';
 import { MOST_LINES } from '../../draw/lines';
 import type { Layout, PlacedBox } from '../../layout/place';
-import { doubtOf, doubtOfLayer } from '../../state/doubt';
+import { markOf, markOfLayer } from '../../state/doubt';
 import { keptNames } from '../../state/filter';
 import { SIDES } from '../../state/address';
 import type { Session } from '../../state/session.svelte';
@@ -84,7 +84,7 @@ export function createBoxLines(
   function doubtOfBox(side: Side, box: PlacedBox): Doubt | null {
     if (box.layers.length === 0) return null;
     const index = session.layerNames(side).indexOf(speaker(side, box));
-    return index < 0 ? null : doubtOfLayer(session.doubts, side, index);
+    return index < 0 ? null : markOfLayer(session.doubts, side, index);
   }
   const doubted = $derived(
     SIDES.flatMap((side) => boxes[side].map((box) => doubtOfBox(side, box))),
@@ -93,26 +93,34 @@ export function createBoxLines(
   function isAsNull(pair: number): boolean {
     const row = indices.a[Math.floor(pair / boxes.b.length)]!;
     const column = indices.b[pair % boxes.b.length]!;
-    return row >= 0 && column >= 0 && doubtOf(session.doubts, row, column) === 'null';
+    return row >= 0 && column >= 0 && markOf(session.doubts, row, column) === 'null';
   }
-  const notes = $derived([
+  const counted = $derived([
     count,
     ...(itself ? ['none from a layer to itself'] : []),
     ...(encoding.open ? ['none at the null or below'] : []),
     ...(session.view.filter ? [`filter: ${session.view.filter}`] : []),
-    ...(doubted.includes('rows') ? [HATCH.rows] : []),
-    ...(doubted.includes('null') ? [HATCH.null] : []),
-    ...(session.doubts.pValues && lines.some(isAsNull) ? [DASHED] : []),
     ...(SIDES.some((side) => layouts()[side].boxes.some((box) => box.outline === 'block'))
       ? ['a folded block by its last layer']
       : []),
+  ]);
+  const notes = $derived([
+    ...counted,
+    ...(session.doubts.all === null ? [] : [ALL[session.doubts.all]]),
+    ...(doubted.includes('rows') ? [HATCH.rows] : []),
+    ...(doubted.includes('null') ? [HATCH.null] : []),
+    ...(session.doubts.pValues && lines.some(isAsNull) ? [DASHED] : []),
   ]);
 
   return {
     speaker,
     doubtOfBox,
     isAsNull,
-    /** How many lines there are, and what is to be known of them, in words. */
+    /** How many lines there are, and what is left out. */
+    get counted() {
+      return counted;
+    },
+    /** The same with all that is to be known of lines and boxes, for a caption. */
     get notes() {
       return notes;
     },

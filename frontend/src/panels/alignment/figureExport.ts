@@ -1,6 +1,7 @@
 import { NO_TABLE } from '../../align/matrix';
 import { anchors } from '../../draw/anchors';
 import { composeFigure, figureSvg } from '../../draw/figure';
+import { ALL, asSentence } from '../../draw/hatch';
 import { unitsOf, type Paper } from '../../draw/paper';
 import { paperColour } from '../../host/theme';
 import type { Layout } from '../../layout/place';
@@ -24,6 +25,11 @@ export function captionOf(session: Pick<Session, 'exact' | 'snapshot' | 'title'>
   const estimate = session.exact ? '' : ', a progressive estimate from part of them';
   const items = about?.of_images === false ? 'items' : 'images';
   return `${session.title} between layers, over ${images} ${items} (${rows} rows) of one probe${estimate}`;
+}
+
+/** What is to be said of all pairs of layers, as a sentence. */
+export function saidOfAll({ doubts }: Pick<Session, 'doubts'>): string[] {
+  return doubts.all === null ? [] : [asSentence(ALL[doubts.all])];
 }
 
 /** The alignment graph as a document of its own, with all that is to be known of its lines. */
