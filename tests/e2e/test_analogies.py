@@ -144,7 +144,7 @@ def test_a_picture_looked_at_in_large_becomes_sharp_with_its_own_number(
         return held.append(route)
 
     tab.page.route(re.compile(r"/jobs\?"), hold)
-    tab.open(board.url, **PAIR, **UNIT).settle()
+    tab.open(board.url, **PAIR, **{**UNIT, "unit": 3}).settle()  # not drawn by another test
     pictures = drawn(tab)
     # A layer of which every position sees the whole image is drawn larger than the others.
     small = pictures.filter(has=tab.frame.get_by_title("pool", exact=True)).first
