@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import io
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+import numpy as np
+import numpy.typing as npt
 
+from tb_modelcompare.cache.results import ResultCache
 from tb_modelcompare.jobs.arrays import cancellable, read_layers, save_arrays, settings
 from tb_modelcompare.jobs.kind import (
     FindSnapshot,
@@ -16,6 +21,7 @@ from tb_modelcompare.jobs.kind import (
     find_pair,
     identity,
     known_measure,
+    result_key,
 )
 from tb_modelcompare.jobs.kind import Request as AnyRequest
 from tb_modelcompare.jobs.runtime.work import Workplace
@@ -23,6 +29,8 @@ from tb_modelcompare.log.snapshot import Snapshot
 
 PERMUTATIONS = 5
 """Of all layers of two models: each costs about as much as comparing them."""
+
+_FILE = "values.npy"
 
 
 class Request(AnyRequest, frozen=True, tag="chance"):
@@ -71,8 +79,11 @@ def content(inputs: Inputs) -> dict[str, Any]:
 def run(inputs: Inputs, workplace: Workplace) -> Result:
     """The mean of the null, in the file of the array `null_mean`."""
     from tb_modelcompare.similarity import MEASURES
-    from tb_modelcompare.similarity.engine import null_means
+    from tb_modelcompare.similarity.null_means import null_means
 
+    cache, keys = workplace.cache, _keys_of_permutations(inputs)
+    done = list(_kept(cache, keys))
+    left = iter(keys[len(done) :])
     job = workplace.progress
     job.publish(0.0, "reading activations", force=True)
     layers = read_layers(inputs.a, inputs.a.layer_names, inputs.b, inputs.b.layer_names)
@@ -84,9 +95,35 @@ def run(inputs: Inputs, workplace: Workplace) -> Result:
             groups=layers.images,
             permutations=PERMUTATIONS,
             settings=settings(job, "the mean of the null"),
+            done=done,
+            keep=lambda values: _keep(cache, next(left), values),
         )
     arrays = save_arrays({"null_mean": found.values}, workplace.directory)
     return Result(list(found.rows), list(found.columns), arrays, permutations)
+
+
+def _keys_of_permutations(inputs: Inputs) -> list[str]:
+    """Under which the cache keeps what each permutation gives, so that a job that had to make way
+    goes on from there."""
+    return [
+        result_key("null of one permutation", {**content(inputs), "permutation": number})
+        for number in range(PERMUTATIONS)
+    ]
+
+
+def _kept(cache: ResultCache, keys: list[str]) -> Iterator[npt.NDArray[np.float64]]:
+    """The values of the first permutations, up to the first that is not there."""
+    for key in keys:
+        stored = cache.read(key, _FILE)
+        if stored is None:
+            return
+        yield np.load(io.BytesIO(stored), allow_pickle=False)
+
+
+def _keep(cache: ResultCache, key: str, values: npt.NDArray[np.float64]) -> None:
+    stored = io.BytesIO()
+    np.save(stored, values, allow_pickle=False)
+    cache.put(key, {_FILE: stored.getvalue()}, {})
 
 
 KIND = Kind(Request, prepare, content, run, Result)

@@ -22,17 +22,15 @@ from tb_modelcompare.similarity.few_rows import (
     warned_of_few_rows,
     without_interval,
 )
-from tb_modelcompare.similarity.images import all_different, image_indices, require_images
+from tb_modelcompare.similarity.images import image_indices, require_images
 from tb_modelcompare.similarity.inputs import (
     Constant,
     check_inputs,
     find_measure,
-    open_both,
     renamed,
 )
 from tb_modelcompare.similarity.jackknife import jackknife_interval, variance_of_image_pairs
-from tb_modelcompare.similarity.kernel_resampling import Resampling, mean_of_permutations
-from tb_modelcompare.similarity.labelled import labelled, names_of
+from tb_modelcompare.similarity.kernel_resampling import Resampling
 from tb_modelcompare.similarity.registry import KernelPlan, Measure, VectorPlan
 from tb_modelcompare.similarity.resampling import resampling
 from tb_modelcompare.similarity.settings import (
@@ -44,16 +42,15 @@ from tb_modelcompare.similarity.settings import (
 )
 from tb_modelcompare.similarity.significance import (
     BLOCKS,
-    MOST_PAIRS,
     Indices,
     Layers,
     are_permuted_as_wholes,
     effective_rows_of_pairs,
     interval_of,
+    is_over_one_position,
     null_of,
     permutations_of,
     resamples_of,
-    tables_of_images,
 )
 from tb_modelcompare.similarity.values import Part, of_one_position, values_alone, where_known
 
@@ -279,27 +276,27 @@ def assess(
     permuted: list[Matrix] = []
     resampled: list[Matrix] = []
     whole = null = Part(a, b, comparison, image)
-    if permutations and not all_different(image):
-        as_wholes, many = are_permuted_as_wholes(image), comparison.values.size > MOST_PAIRS
-        if many or not as_wholes:
-            null = of_one_position(whole, measure, options, seed, settings_of(0))
-            why = (
-                "Compare fewer layers for a null over all rows."
-                if as_wholes
-                else "Too few images have as many rows as others to be permuted as wholes."
-            )
-            note = (
-                f"Null, p-values and calibrated scores of {comparison.values.size:,} pairs are "
-                f"over one position of each image, {len(null.image):,} rows, where a biased "
-                f"measure is higher than over all rows. {why}"
-            )
-            comparison = replace(comparison, warnings=(*comparison.warnings, note))
+    if permutations and is_over_one_position(image, comparison.values.size):
+        null = of_one_position(whole, measure, options, seed, settings_of(0))
+        why = (
+            "Compare fewer layers for a null over all rows."
+            if are_permuted_as_wholes(image)
+            else "Too few images have as many rows as others to be permuted as wholes."
+        )
+        note = (
+            f"Null, p-values and calibrated scores of {comparison.values.size:,} pairs are "
+            f"over one position of each image, {len(null.image):,} rows, where a biased "
+            f"measure is higher than over all rows. {why}"
+        )
+        comparison = replace(comparison, warnings=(*comparison.warnings, note))
 
     def known() -> Comparison:
         added: dict[str, Any] = {}
         if permuted:
             of_null = null_of(permuted, null.comparison.values, measure)
-            added |= {name: where_known(one, null, whole) for name, one in of_null.items()}
+            added |= {
+                name: where_known(one, null.names, whole.names) for name, one in of_null.items()
+            }
         if len(resampled) >= LEAST_RESAMPLES or len(resampled) == resamples > 0:
             ends = interval_of(resampled, comparison.values, level, blocks, of_pairs)
             within = {name: np.clip(one, measure.low, measure.high) for name, one in ends.items()}
@@ -333,45 +330,3 @@ def assess(
             yield known()
             told = time.monotonic()
     yield known()
-
-
-def null_means(
-    a: Layers,
-    b: Layers,
-    measure: Measure,
-    *,
-    groups: npt.ArrayLike | None,
-    permutations: int,
-    settings: Settings,
-) -> tuple[Comparison, int | None]:
-    """The mean of a measure when images of the second model are permuted, as a comparison.
-
-    Of linear CKA the mean over all orders, exactly and in no time; of others, and where images
-    have different numbers of rows, over so many, whose number is the second of what is returned.
-    Layers that do not vary are left out.
-    """
-    plan = measure.plan()
-    image = image_indices(groups, len(next(iter(a.values()))))
-    of_one_size = len(tables_of_images(image)) == 1
-    if isinstance(plan, KernelPlan) and (measure.debiased or of_one_size):
-        xs, ys, notes = open_both(a, b, "drop")
-        xs[0].require_rows(plan.least_rows, measure.title)
-        if measure.debiased:  # its mean over independent images is 0: that is what debiased says
-            mean = np.zeros((len(xs), len(ys)))
-        else:
-            mean = mean_of_permutations(plan, xs, ys, image, settings)
-        return labelled(measure, mean, names_of(xs), names_of(ys), notes), None
-    found = assess(
-        a,
-        b,
-        measure,
-        groups=groups,
-        permutations=permutations,
-        resamples=0,
-        constant="drop",
-        settings=settings,
-        options={},
-    )
-    comparison = next(found)
-    assert comparison.null_mean is not None
-    return replace(comparison, values=comparison.null_mean), permutations

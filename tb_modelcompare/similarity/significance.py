@@ -11,7 +11,7 @@ import scipy.special
 
 from tb_modelcompare.errors import ActivationError
 from tb_modelcompare.similarity.activations import Array, Matrix, open_layer
-from tb_modelcompare.similarity.images import image_indices
+from tb_modelcompare.similarity.images import all_different, image_indices
 from tb_modelcompare.similarity.registry import Measure
 
 Layers: TypeAlias = Mapping[str, Any]
@@ -77,6 +77,11 @@ def calibrated(true: Matrix, high: Matrix, best: float) -> Matrix:
     room = best - high
     score = (true - high) / np.where(room == 0.0, 1.0, room)
     return np.where(room == 0.0, 0.0, np.clip(score, 0.0, None))
+
+
+def is_over_one_position(image: Indices, pairs: int) -> bool:
+    """Whether the null of so many pairs of layers is over one position of each image."""
+    return not all_different(image) and (pairs > MOST_PAIRS or not are_permuted_as_wholes(image))
 
 
 def one_position(image: Indices, seed: int) -> Indices:

@@ -11,7 +11,7 @@ import numpy as np
 from tb_modelcompare.similarity.activations import Matrix
 from tb_modelcompare.similarity.comparison import Comparison
 from tb_modelcompare.similarity.inputs import Constant, open_both
-from tb_modelcompare.similarity.labelled import labelled, names_of
+from tb_modelcompare.similarity.labelled import Names, labelled, names_of
 from tb_modelcompare.similarity.pairs import all_pairs, undefined_layers
 from tb_modelcompare.similarity.registry import Measure
 from tb_modelcompare.similarity.settings import Settings
@@ -44,6 +44,11 @@ class Part:
     comparison: Comparison
     image: Indices
 
+    @property
+    def names(self) -> tuple[Names, Names]:
+        """Of the layers of both."""
+        return self.comparison.rows, self.comparison.columns
+
 
 def of_one_position(
     whole: Part, measure: Measure, options: Mapping[str, Any], seed: int, settings: Settings
@@ -57,12 +62,11 @@ def of_one_position(
     return Part(left, right, found, np.arange(len(rows)))
 
 
-def where_known(values: Matrix, part: Part, whole: Part) -> Matrix:
+def where_known(values: Matrix, known: tuple[Names, Names], whole: tuple[Names, Names]) -> Matrix:
     """The values of some layers in the matrix of all, which has none of the others."""
-    if part is whole:
+    if known == whole:
         return values
-    rows = [whole.comparison.rows.index(name) for name in part.comparison.rows]
-    columns = [whole.comparison.columns.index(name) for name in part.comparison.columns]
-    found = np.full(whole.comparison.values.shape, np.nan)
-    found[np.ix_(rows, columns)] = values
+    at = [[every.index(name) for name in some] for some, every in zip(known, whole, strict=True)]
+    found = np.full([len(every) for every in whole], np.nan)
+    found[np.ix_(*at)] = values
     return found

@@ -9,7 +9,7 @@ import pytest
 
 from tb_modelcompare.errors import ActivationError
 from tb_modelcompare.similarity import MEASURES, compare, effective_rows
-from tb_modelcompare.similarity.engine import null_means
+from tb_modelcompare.similarity.null_means import null_means
 from tb_modelcompare.similarity.settings import Settings
 from tb_modelcompare.similarity.significance import permutations_of, resamples_of
 
