@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import bisect
 import math
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +18,8 @@ _FONT_SIZE = 13
 _INK = (32, 33, 36)
 # Signs that labels like ours hold and that Pillow's own font lacks.
 PLAIN = str.maketrans({"²": "2", "×": "x", "–": "-", "−": "-", "→": ">"})
+
+_WORD = re.compile(r".+?(?:[_/: ]|\.(?!\d)|-(?=[^\W\d])|$)")
 
 
 def contact_sheet(
@@ -35,7 +37,8 @@ def contact_sheet(
     ----------
     images : sequence of (height, width, 3) uint8
     labels : sequence of str
-        One per image; "\\n" starts a new line, and what is too wide for its picture is broken.
+        One per image; "\\n" starts a new line, and what is too wide for its picture goes on in
+        the next line, and a word that is too wide loses its middle.
     columns : int, optional
         Pictures per row; about a square sheet if left out.
     rows : sequence of str, optional
@@ -89,18 +92,35 @@ def contact_sheet(
 
 
 def wrapped(label: str, font: Any, width: int) -> list[str]:
-    """Lines of a label that fit in a width, broken after a separator where there is one."""
+    """Lines of a label that fit in a width. No word is broken: one too long loses its middle."""
+
+    def fits(text: str) -> bool:
+        return bool(font.getlength(text.rstrip()) <= width)
+
     lines = []
     for paragraph in label.split("\n"):
-        rest = paragraph
-        while font.getlength(rest) > width and len(rest) > 1:
-            lengths = range(1, len(rest))
-            fits = bisect.bisect_right(lengths, width, key=lambda n: font.getlength(rest[:n]))
-            cut = max(fits, 1)
-            # Prefer to break after a separator in the second half of what fits.
-            soft = max(rest.rfind(mark, cut // 2, cut) for mark in "_/ .-")
-            cut = soft + 1 if soft > 0 else cut
-            lines.append(rest[:cut])
-            rest = rest[cut:]
-        lines.append(rest)
+        line = ""
+        for word in words_of(paragraph):
+            if line and not fits(line + word):
+                lines.append(line.rstrip())
+                line = ""
+            line += without_middle(word, fits)
+        lines.append(line.rstrip())
     return lines
+
+
+def words_of(label: str) -> list[str]:
+    """Parts of a label between which a line may end: each with the separator that it ends with.
+    A number is one word."""
+    return _WORD.findall(label)
+
+
+def without_middle(word: str, fits: Callable[[str], bool]) -> str:
+    """A word, or as much of its beginning and end as fits, with dots in between."""
+    if fits(word):
+        return word
+    for letters in range(len(word) - 1, 1, -1):
+        short = f"{word[: (letters + 1) // 2]}…{word[len(word) - letters // 2 :]}"
+        if fits(short):
+            return short
+    return word[:1]

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tb_modelcompare.errors import OptionError
-from tb_modelcompare.render.contact_sheet import PLAIN, wrapped
+from tb_modelcompare.render.contact_sheet import PLAIN, without_middle, words_of, wrapped
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -24,6 +24,7 @@ Picture = npt.NDArray[np.uint8]
 
 _GAP, _FONT_SIZE, _MARGIN = 8, 13, 130
 _LINE = _FONT_SIZE + 4
+_LETTER = 7  # pixels that a letter takes in a page, on average
 _INK, _EMPTY = (32, 33, 36), (232, 234, 237)
 _STYLE = (
     "font: 13px system-ui, sans-serif; color: #202124; background: #fff; padding: 8px; "
@@ -86,8 +87,8 @@ class Sheet:
         """
         rows = "".join(
             '<div style="display: flex; gap: 8px; align-items: flex-end; margin-top: 10px">'
-            f'<b style="flex: none; width: {_MARGIN}px; overflow-wrap: anywhere; '
-            f'align-self: center">{html.escape(row.label)}</b>'
+            f'<b style="flex: none; width: {_MARGIN}px; align-self: center" '
+            f'title="{html.escape(row.label, quote=True)}">{_breakable(row.label, _MARGIN)}</b>'
             f"{''.join(map(self._figure, row.cells))}</div>"
             for row in self.rows
         )
@@ -175,7 +176,7 @@ class Sheet:
 
     def _figure(self, cell: Cell) -> str:
         side = self._side()
-        caption = "<br>".join(map(html.escape, cell.lines))
+        caption = "<br>".join(_breakable(line, side) for line in cell.lines)
         about = html.escape(cell.about or " ".join(cell.lines), quote=True)
         if cell.picture is None:
             drawn = (
@@ -191,8 +192,18 @@ class Sheet:
             )
         return (
             f'<figure style="flex: none; width: {side}px; margin: 0" title="{about}">'
-            f'<figcaption style="overflow-wrap: anywhere">{caption}</figcaption>{drawn}</figure>'
+            f"<figcaption>{caption}</figcaption>{drawn}</figure>"
         )
+
+
+def _breakable(text: str, width: int) -> str:
+    """Text as HTML, which a browser breaks between words alone; one too long loses its middle."""
+    letters = width // _LETTER
+    short = (
+        without_middle(word, lambda part: len(part.rstrip(" _/.:-")) <= letters)
+        for word in words_of(text)
+    )
+    return "<wbr>".join(map(html.escape, short))
 
 
 def short_names(names: Sequence[str]) -> list[str]:

@@ -70,8 +70,9 @@ def test_two_classifiers_of_the_same_classes_say_how_alike_they_answer(
     found = behaviour(*(open_snapshot(logs, PAIR[side]) for side in "ab"))
     tab.open(board.url, **PAIR).settle()
     line = tab.frame.get_by_test_id("answers")
-    expect(line).to_contain_text(f"disagreement {100 * found.disagreement:.1f} % of 40 images")
-    expect(line).to_contain_text(f"divergence {found.jensen_shannon_divergence:.3f} bits.")
+    expect(line).to_contain_text(re.compile(f"{found.classes} classes, on\\s+40 images"))
+    numbers = [f"{100 * found.disagreement:.1f} %", f"{found.jensen_shannon_divergence:.3f} bits"]
+    expect(line.locator("dd")).to_have_text(numbers)
     line.get_by_role("button", name="disagreement").hover()
     expect(tab.frame.get_by_role("tooltip")).to_contain_text("name different classes")
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import html
+
 import numpy as np
 import pytest
+from PIL import ImageFont
 
 from tb_modelcompare.render import contact_sheet
+from tb_modelcompare.render.contact_sheet import wrapped
 from tb_modelcompare.render.sheet import Cell, Row, Sheet
 
 COLOURS = [(250, 10, 10), (10, 250, 10), (10, 10, 250), (250, 250, 10), (10, 250, 250)]
@@ -41,6 +45,28 @@ def test_labels_are_drawn_and_long_ones_do_not_overlap_the_next_picture() -> Non
     gaps = [u for u in range(sheet.shape[1]) if (sheet[-20:, u] == 255).all()]
     assert dark.any()
     assert not dark[:, gaps].any()
+
+
+def test_names_in_sheets_of_small_pictures_break_between_words_alone() -> None:
+    name, number = "expanded_conv_16/depthwise_fully_convolutionalised", "r -0.39"
+    picture = np.full((64, 64, 3), 90, np.uint8)
+    page = Sheet("t", (Row("a row", (Cell((name, number), picture, about=name),)),)).html()
+    caption = page.partition("<figcaption>")[2].partition("</figcaption>")[0]
+    name_shown, number_shown = caption.split("<br>")
+    words = [html.unescape(word) for word in name_shown.split("<wbr>")]
+    assert words[:4] == ["expanded_", "conv_", "16/", "depthwise_"]
+    assert words[-1] == "conv…ised"
+    assert number_shown.replace("<wbr>", "") == number
+    assert "0.<wbr>" not in number_shown
+    assert f'title="{name}"' in page
+    assert "overflow-wrap" not in page
+    font = ImageFont.load_default(13)
+    lines = wrapped(f"{name}\n{number}", font, 72)
+    assert all(font.getlength(line) <= 72 for line in lines)
+    assert lines[:4] == ["expanded_", "conv_16/", "depthwise_", "fully_"]
+    assert lines[-1] == number
+    assert len(lines) == 6
+    assert "…" in lines[4]
 
 
 def test_one_label_per_picture() -> None:

@@ -1,6 +1,15 @@
 import { describe, expect, it } from 'vitest';
 import type { MeasureInfo } from '../api/types';
-import { domain, format, fraction, heat, readableTicks, stroke, lineTicks } from './encode';
+import {
+  domain,
+  format,
+  fraction,
+  heat,
+  percent,
+  readableTicks,
+  stroke,
+  lineTicks,
+} from './encode';
 
 describe('encoding', () => {
   const encoding = { low: 0.2, high: 0.8, sign: 1 as const };
@@ -11,6 +20,11 @@ describe('encoding', () => {
     expect(middle!.width).toBeCloseTo((low!.width + high!.width) / 2);
     expect(middle!.opacity).toBeCloseTo((low!.opacity + high!.opacity) / 2);
     expect(stroke(5, encoding)).toEqual(high);
+  });
+
+  it('never leaves a share apart from its sign', () => {
+    expect(percent(0.256)).toBe('26\u00a0%');
+    expect(percent(0.256, 1)).toBe('25.6\u00a0%');
   });
 
   it('prints ticks with as many digits as tell them apart', () => {

@@ -73,6 +73,11 @@ export function format(value: number): string {
   return text.replaceAll('-', '−');
 }
 
+/** A share in per cent; the number and its sign are never on two lines. */
+export function percent(share: number, digits = 0): string {
+  return `${(100 * share).toFixed(digits)}\u00a0%`;
+}
+
 /** Ticks of what is drawn as lines: the faintest of all is not to be seen as a sample. */
 export function lineTicks(encoding: Encoding): { value: number; text: string }[] {
   return readableTicks(encoding).filter(({ value }) => value > encoding.low);

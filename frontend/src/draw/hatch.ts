@@ -3,7 +3,7 @@ export type Doubt = 'rows' | 'null';
 
 export const MEANING: Record<Doubt, string> = {
   rows: 'this measure makes unrelated layers look alike here; its note says why',
-  null: 'not above the null, the 95 % quantile of what permuted images give',
+  null: 'not above the null, the 95\u00a0% quantile of what permuted images give',
 };
 /** What hatching means, wherever it is drawn, and what dashes of lines do. */
 export const HATCH: Record<Doubt, string> = {

@@ -10,4 +10,9 @@ describe('lines of a caption', () => {
     for (const line of lines) expect(line.length * 10 * LETTER).toBeLessThanOrEqual(200);
     expect(wrap('', 200, 10)).toEqual([]);
   });
+  it('keeps a number with its unit', () => {
+    const lines = wrap('by intervals of 95\u00a0% each', 18 * LETTER, 1);
+    expect(lines.some((line) => line.includes('95\u00a0%'))).toBe(true);
+    expect(lines.some((line) => /95$|^%/.test(line))).toBe(false);
+  });
 });

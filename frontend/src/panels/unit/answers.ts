@@ -1,5 +1,5 @@
 import type { DrawnDirection, JobItem } from '../../api/types';
-import { format } from '../../draw/encode';
+import { format, percent } from '../../draw/encode';
 
 export type Answer = DrawnDirection['direction'];
 
@@ -24,9 +24,11 @@ export const ANSWERS: Record<Answer, { name: string; meaning: string }> = {
 };
 
 /** The interval of the correlation, and its null where there is one. */
-export function spread({ low, high, null: null_ }: DrawnDirection): string {
-  const interval = `[${format(low)}, ${format(high)}]`;
-  return null_ === null ? interval : `${interval}, null ${format(null_)}`;
+export function spread({ low, high, null: null_ }: DrawnDirection): string[] {
+  return [
+    `[${format(low)}, ${format(high)}]`,
+    ...(null_ === null ? [] : [`null ${format(null_)}`]),
+  ];
 }
 
 /** Whether the direction follows the unit no better than it follows permuted images. */
@@ -39,14 +41,23 @@ const ROLES: Partial<Record<JobItem['role'], string>> = {
   difference: 'residual direction',
 };
 
+interface Strength {
+  text: string;
+  /** As it stands under a picture. */
+  brief: string;
+  meaning: string;
+}
+
 /** How a picture ranks among the probe's images, and what that means; null where it is not known. */
-export function strengthOf({ stronger_than: share }: JobItem): [string, string] | null {
+export function strengthOf({ stronger_than: share }: JobItem): Strength | null {
   if (share === null) return null;
-  const text = share === 1 ? 'all images' : `${Math.floor(100 * share)} % of the images`;
-  return [
-    `stronger than ${text}`,
-    'So many of the probe’s images excite the direction that is drawn less than this picture does.',
-  ];
+  const part = share === 1 ? 'all' : `${percent(Math.floor(100 * share) / 100)} of`;
+  return {
+    text: `stronger than ${part}${share === 1 ? '' : ' the'} images`,
+    brief: `> ${part} images`,
+    meaning:
+      'So many of the probe’s images excite the direction that is drawn less than this picture does.',
+  };
 }
 
 /** A picture's numbers, a line each. */
@@ -55,7 +66,7 @@ export function numbersOf({ role, drawn, r2, best_unit, step }: JobItem): string
     ROLES[role] ?? role,
     ...(drawn
       ? [
-          `${ANSWERS[drawn.direction].name}: r ${format(drawn.correlation)} ${spread(drawn)}`,
+          `${ANSWERS[drawn.direction].name}: r ${format(drawn.correlation)} ${spread(drawn).join(', ')}`,
           ...(showsElse(drawn) ? ['its interval includes the null: it shows something else'] : []),
         ]
       : []),
@@ -69,10 +80,10 @@ export function numbersOf({ role, drawn, r2, best_unit, step }: JobItem): string
 export function explained(drawn: DrawnDirection, r2: number | null): string {
   const sentences = [
     `Correlation of the activity along the ${ANSWERS[drawn.direction].name}, which is drawn, with ` +
-      "the unit's, on images that it was not fitted to, and its 95 % interval over images.",
+      "the unit's, on images that it was not fitted to, and its 95\u00a0% interval over images.",
   ];
   if (drawn.null !== null)
-    sentences.push('Null: the 95 % quantile of the correlation when images are permuted.');
+    sentences.push('Null: the 95\u00a0% quantile of the correlation when images are permuted.');
   if (r2 !== null)
     sentences.push(`All units of the layer together predict the unit with an R² of ${format(r2)}.`);
   return sentences.join(' ');

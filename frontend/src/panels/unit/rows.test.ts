@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { JobItem, SnapshotInfo } from '../../api/types';
 import { shortNames } from '../../layout/names';
-import { evenly, rowsOf, type Model } from './rows';
+import { columnsOf, evenly, rowsOf, type Model } from './rows';
 
 function model(id: string, ...layers: string[]): Model {
   const snapshot = { id, name: id } as SnapshotInfo;
@@ -42,5 +42,29 @@ describe('some of the layers', () => {
     expect(evenly(names, 1)).toEqual(['0']);
     expect(evenly(names, Infinity)).toEqual(names);
     expect(evenly([], 6)).toEqual([]);
+  });
+});
+
+describe('columns of pictures', () => {
+  const columns = (count: number, most: number): number =>
+    columnsOf(count, most * 114 - 10, 104, 10);
+
+  it('leave none alone where more fit in a row than would follow', () => {
+    expect(columns(12, 9)).toBe(6);
+    expect(columns(13, 12)).toBe(7);
+    expect(columns(9, 4)).toBe(3);
+    expect(columns(12, 12)).toBe(12);
+  });
+  it('are one at least', () => {
+    expect(columnsOf(5, 0, 104, 10)).toBe(1);
+    expect(columnsOf(0, 500, 104, 10)).toBe(1);
+  });
+  it('are at most what fits', () => {
+    for (let most = 1; most < 14; most++)
+      for (let count = 1; count < 40; count++) {
+        const found = columns(count, most);
+        expect(found).toBeLessThanOrEqual(most);
+        expect(Math.ceil(count / found)).toBe(Math.ceil(count / most));
+      }
   });
 });

@@ -40,6 +40,15 @@ function sorted(items: readonly JobItem[], order: Order): readonly JobItem[] {
   return items.toSorted((p, q) => number(q) - number(p));
 }
 
+/**
+ * How many pictures stand side by side in a width, so that rows are equally long, or nearly, and none
+ * is left alone in the last.
+ */
+export function columnsOf(count: number, width: number, size: number, gap: number): number {
+  const most = Math.max(1, Math.floor((width + gap) / (size + gap)));
+  return Math.max(1, Math.ceil(count / Math.max(1, Math.ceil(count / most))));
+}
+
 /** So many of some names, evenly from the first to the last. */
 export function evenly(names: readonly string[], count: number): string[] {
   if (names.length <= count) return [...names];
