@@ -200,7 +200,7 @@ def training(browser: Any, url: str) -> None:
     for one in ("trend-a", "trend-b"):
         tab.frame.get_by_test_id(one).get_by_role("application").wait_for(timeout=LATE)
     settle(tab)
-    picture = picture_of(tab.page).quantize(128, dither=Image.Dither.NONE)
+    picture = picture_of(tab.page).quantize(255, dither=Image.Dither.NONE)
     picture.save(IMAGES / "training.png", optimize=True)
     tab.page.close()
 
