@@ -57,8 +57,8 @@ def leaving_early(graph_def: Any, source: str, targets: Sequence[str]) -> tuple[
                 node.input[k] = f"{cut}:1"
     for (tensor, leave), name in cuts.items():
         _add_cut(changed, name, tensor, leave)
-    places = [i - first[_node_of(target)] for i, target in enumerate(targets)]
-    return changed, places
+    indices = [i - first[_node_of(target)] for i, target in enumerate(targets)]
+    return changed, indices
 
 
 def _first_needing(nodes: Mapping[str, Any], targets: Sequence[str]) -> dict[str, int]:

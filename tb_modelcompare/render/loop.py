@@ -213,9 +213,9 @@ def _program(job: Job, graph_def: Any, batch: LayerBatch, *, keep: int) -> Progr
     if program is None:
         tensors = [model.tensor(layer) for layer in batch.layers]
         part, names = simplified(subgraph(graph_def, tensors), model.input, tensors)
-        part, places = leaving_early(part, model.input, names)
+        part, indices = leaving_early(part, model.input, names)
         simple = replace(model, tensors=dict(zip(batch.layers, names, strict=True)))
-        program = Program(simple, part, recipe, places)
+        program = Program(simple, part, recipe, indices)
     _programs[key] = program
     while len(_programs) > keep:
         _programs.popitem(last=False)[1].close()

@@ -50,12 +50,12 @@ class Program:
     graph_def : tensorflow GraphDef
         The checked part of the model's graph that the layers need.
     recipe : Recipe
-    places : sequence of int
+    indices : sequence of int
         Where in the batch of its layer each picture is (`leaving_early`).
     """
 
     def __init__(
-        self, model: FrozenModel, graph_def: Any, recipe: Recipe, places: Sequence[int]
+        self, model: FrozenModel, graph_def: Any, recipe: Recipe, indices: Sequence[int]
     ) -> None:
         import tensorflow
 
@@ -87,7 +87,7 @@ class Program:
                     tf.placeholder(tf.float32, (None,), "direction") for _ in recipe.layers
                 ]
             self._subject = _lucid_model(tf, lucid, model, graph_def)
-            self._objectives = _objectives(tf, model, recipe, self._targets, places)
+            self._objectives = _objectives(tf, model, recipe, self._targets, indices)
             self._seen = seen
             self._adam = tf.train.AdamOptimizer(_LEARNING_RATE)
             with redirectable(tf, self._graph) as self._redirect:
@@ -291,13 +291,13 @@ def _warp(tensorflow: Any, matrix: Any, recipe: Recipe) -> Callable[[Any], Any]:
 
 
 def _objectives(
-    tf: Any, model: FrozenModel, recipe: Recipe, targets: Any, places: Sequence[int]
+    tf: Any, model: FrozenModel, recipe: Recipe, targets: Any, indices: Sequence[int]
 ) -> Callable[[Callable[[str], Any]], list[Any]]:
     """From lucid's T, which gives a layer's tensor, to one scalar per picture."""
 
     def towards_direction(T: Callable[[str], Any]) -> list[Any]:
         values = []
-        for i, layer, direction in zip(places, recipe.layers, targets, strict=True):
+        for i, layer, direction in zip(indices, recipe.layers, targets, strict=True):
             activations = tf.cast(T(model.tensor(layer)), tf.float32)
             # Of all pictures at once, then one: a slice of the activations has a slow gradient.
             dot = tf.tensordot(activations, direction, 1)[i]
@@ -313,7 +313,7 @@ def _objectives(
         # different one at each position. The cosine leaves out the photo's norm, which is
         # constant.
         values = []
-        for i, layer in zip(places, recipe.layers, strict=True):
+        for i, layer in zip(indices, recipe.layers, strict=True):
             activations = tf.cast(T(model.tensor(layer)), tf.float32)
             photo, seen = tf.stop_gradient(activations[-1]), activations[i]
             dot = tf.reduce_sum(photo * seen)
