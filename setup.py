@@ -69,7 +69,7 @@ setup(
         ],
         "test": [
             "pytest>=8",
-            "pytest-xdist>=3.6",  # one worker per core: the tests take half the time
+            "pytest-xdist>=3.7",  # one worker per core: the tests take half the time
             "hypothesis>=6.100",  # invariances of the measures as properties
             "playwright>=1.45",  # drives the machine's Chromium on the real tab
             "ruff>=0.17,<0.18",  # a formatter that changes with each minor release

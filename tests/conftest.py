@@ -20,11 +20,22 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--all", action="store_true", help="run the slow tests as well")
 
 
+# Processes that share the tests take whole files. The files that take long come first, so that no
+# process is left alone with one of them at the end.
+LONG_FILES = ("e2e", "cli", "capture", "docs", "zoo", "render", "jobs", "server")
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out slow tests unless asked for."""
+    """Leave out slow tests unless asked for, and begin with what takes long."""
+    if hasattr(config, "workerinput"):  # a process of pytest-xdist
+        items.sort(key=lambda item: _turn(item.path.parent.name))
     for item in items:
         if item.get_closest_marker("slow") and not config.getoption("--all"):
             item.add_marker(pytest.mark.skip(reason="slow; ./run test --all runs it"))
+
+
+def _turn(folder: str) -> int:
+    return LONG_FILES.index(folder) if folder in LONG_FILES else len(LONG_FILES)
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from patience import HANG
 
 import tb_modelcompare
 from tb_modelcompare.cache.results import ResultCache, default_directory
@@ -141,7 +142,7 @@ for round in range(60):
     assert found in (None, other.encode() * 5_000), "half a result"
 """
     commands = [subprocess.Popen([sys.executable, "-c", program]) for _ in range(2)]
-    assert [command.wait(timeout=60) for command in commands] == [0, 0]
+    assert [command.wait(timeout=HANG) for command in commands] == [0, 0]
     assert list((cache_directory / "work").iterdir()) == []
     size = sum(f.stat().st_size for f in (cache_directory / "results").rglob("*") if f.is_file())
     assert size <= 2 * 60_000

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from patience import HANG
 
 from tb_modelcompare.capture.chief import is_chief
 
@@ -41,7 +42,7 @@ def _answers(program: str, meeting: str) -> list[str]:
         )
         for rank in (0, 1)
     ]
-    return [process.communicate(timeout=120)[0].strip() for process in processes]
+    return [process.communicate(timeout=HANG)[0].strip() for process in processes]
 
 
 def test_of_torchs_processes(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from patience import HANG
 
 from tb_modelcompare import Probe
 from tb_modelcompare.log.reader import list_snapshots
@@ -54,7 +55,7 @@ def test_callback_on_another_backend(tmp_path: Path, backend: str) -> None:
         },
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=HANG,
     )
     assert done.returncode == 0, done.stderr
     snapshots = list_snapshots(tmp_path).snapshots

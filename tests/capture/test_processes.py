@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from patience import HANG
 
 from tb_modelcompare import Probe
 from tb_modelcompare.log.reader import list_snapshots
@@ -55,7 +56,7 @@ def test_torchs_processes_log_once(tmp_path: Path) -> None:
         for rank in (0, 1)
     ]  # fmt: skip
     try:
-        said = [process.communicate(timeout=240)[1] for process in processes]
+        said = [process.communicate(timeout=HANG)[1] for process in processes]
     finally:
         for process in processes:
             process.kill()

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from patience import HANG
 
 pytest.importorskip("torch")
 pytest.importorskip("tensorflow")
@@ -65,6 +66,6 @@ def test_gpus_are_hidden_before_tensorflows_first_operation(tmp_path: Path, case
         capture_output=True,
         text=True,
         env={**os.environ, "KERAS_BACKEND": "torch"},
-        timeout=300,
+        timeout=HANG,
     )
     assert done.stdout.strip().endswith("frozen"), done.stderr[-2000:]

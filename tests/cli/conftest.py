@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from command_line import COMMAND, DEMO_STEPS, Run, write_logs
 from once import made_once
+from patience import HANG
 from rendered import models  # noqa: F401
 
 from tb_modelcompare.cli import main
@@ -47,7 +48,7 @@ def command(environ: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -
             cwd=elsewhere,
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=HANG,
             check=False,
         )
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from command_line import COMMAND, Run
+from patience import HANG
 from PIL import Image
 
 from tb_modelcompare import behaviour, open_snapshot
@@ -145,7 +146,7 @@ def test_a_browser_opens_on_the_pair(
         start_new_session=True,
     )
     try:
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + HANG
         while not (seen.exists() and seen.read_text()) and time.monotonic() < deadline:
             assert process.poll() is None
             time.sleep(0.1)
@@ -156,4 +157,4 @@ def test_a_browser_opens_on_the_pair(
         assert sorted([*state["a"], *state["b"]]) == sorted(there)
     finally:
         os.killpg(process.pid, signal.SIGTERM)
-        process.wait(timeout=30)
+        process.wait(timeout=HANG)

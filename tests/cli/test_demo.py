@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from command_line import COMMAND, DEMO_STEPS, Run
+from patience import HANG
 from PIL import Image
 
 from tb_modelcompare.demo.photographs import CLASSES, cut_windows, load_photographs
@@ -124,7 +125,7 @@ def test_serves_until_ctrl_c(demo: Path, environ: dict[str, str]) -> None:
             assert {state["a"][0], state["b"][0]} <= there
 
         process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=30) == 130
+        assert process.wait(timeout=HANG) == 130
         boards = (line for line in _command_lines() if "tensorboard" in line)
         assert not any(str(demo) in line for line in boards)
         with pytest.raises(OSError, match="refused"):
@@ -177,7 +178,7 @@ def test_ctrl_c_during_training_is_no_traceback(
         assert process.stderr is not None
         assert any(line in printed for printed in process.stderr)
         os.kill(process.pid, signal.SIGINT)
-        _, rest = process.communicate(timeout=60)
+        _, rest = process.communicate(timeout=HANG)
     finally:
         process.kill()
     assert process.returncode == 130

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from command_line import Run, make_layers
 from figure_page import page_data
+from patience import LATE
 
 import tb_modelcompare
 from tb_modelcompare import Probe, SummaryWriter
@@ -84,7 +85,7 @@ def test_opens_in_a_browser(
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("request", lambda request: asked.append(request.url))
     page.goto(file.as_uri())
-    page.locator("svg text").filter(has_text="middle").first.wait_for(timeout=30_000)
+    page.locator("svg text").filter(has_text="middle").first.wait_for(timeout=LATE)
     page.get_by_text("Kornblith").first.wait_for()  # the paper, beside the figure
     assert page.title() == "one/net@0 and two/net@0: Linear CKA"
     page.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from live_tab import (
     HOSTILE,
     PREFIX,
     ROOT,
+    SIZE,
     Board,
     Tab,
     activations,
@@ -21,6 +23,8 @@ from live_tab import (
     probe_images,
     wide_activations,
 )
+from once import made_once
+from patience import LATE
 from rendered import models  # noqa: F401
 from skipping import missing
 
@@ -47,11 +51,14 @@ def environ(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def logs(tmp_path_factory: pytest.TempPathFactory, browser: Any) -> Path:
-    from tb_modelcompare import Preprocessing, Probe, SummaryWriter
-
     if not (ROOT / "tb_modelcompare/static/index.js").is_file():
         missing("the tab is not built: run `npm ci && npm run build` in frontend/")
-    root = tmp_path_factory.mktemp("logs")
+    return made_once(tmp_path_factory, "e2e", _write_logs)
+
+
+def _write_logs(root: Path) -> None:
+    from tb_modelcompare import Preprocessing, Probe, SummaryWriter
+
     probe = Probe(probe_images(0), positions_per_image=4)
     scale = Preprocessing.range(-1, 1)
     with SummaryWriter(root / "first", probe) as writer:
@@ -79,42 +86,81 @@ def logs(tmp_path_factory: pytest.TempPathFactory, browser: Any) -> Path:
     orphan = next((root / "damaged").rglob("snapshots/*")).with_name("net-9-01234567")
     orphan.mkdir()  # of a writer that was killed long ago
     os.utime(orphan, (1e9, 1e9))
-    return root
 
 
 @pytest.fixture(scope="session")
+def ending() -> Iterator[list[Board]]:
+    """Those that were told to end, which takes seconds each: all are awaited together."""
+    boards: list[Board] = []
+    yield boards
+    for board in boards:
+        board.end()
+
+
+@pytest.fixture(scope="module")
 def start_board(
-    environ: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+    environ: dict[str, str], tmp_path_factory: pytest.TempPathFactory, ending: list[Board]
+) -> Iterator[Callable[..., Board]]:
+    """Starts a board that ends with the tests of the file."""
+    with _starting(environ, tmp_path_factory, ending) as start:
+        yield start
+
+
+@contextmanager
+def _starting(
+    environ: dict[str, str], factory: pytest.TempPathFactory, ending: list[Board]
 ) -> Iterator[Callable[..., Board]]:
     running: list[Board] = []
 
     def start(logdir: Path, *options: str, prefix: str = "", snapshots: int = 0) -> Board:
-        log = tmp_path_factory.mktemp("board") / "tensorboard.log"
-        board = Board(logdir, environ, log, *options)
+        board = Board(logdir, environ, factory.mktemp("board") / "tensorboard.log", *options)
         running.append(board)
         board.wait(f"{prefix}{PREFIX}/", snapshots)
         return board
 
     yield start
     for board in running:
-        board.end()
+        board.process.terminate()
+    ending += running
 
 
 @pytest.fixture(scope="session")
-def board(logs: Path, start_board: Callable[..., Board]) -> Board:
-    return start_board(logs, snapshots=9)
+def board(
+    logs: Path,
+    environ: dict[str, str],
+    tmp_path_factory: pytest.TempPathFactory,
+    ending: list[Board],
+) -> Iterator[Board]:
+    with _starting(environ, tmp_path_factory, ending) as start:
+        yield start(logs, snapshots=9)
+
+
+@pytest.fixture(scope="session")
+def pages(browser: Any) -> Iterator[list[Any]]:
+    """The page that rests between two tests, if there is one."""
+    from playwright.sync_api import expect
+
+    expect.set_options(timeout=LATE)
+    resting: list[Any] = []
+    yield resting
+    for page in resting:
+        page.context.close()
 
 
 @pytest.fixture
-def tab(browser: Any, board: Board, request: pytest.FixtureRequest) -> Iterator[Tab]:
-    context = browser.new_context(viewport={"width": 1300, "height": 800})
-    context.set_default_timeout(20_000)
-    tab = Tab(context.new_page())
+def tab(
+    browser: Any, board: Board, pages: list[Any], request: pytest.FixtureRequest
+) -> Iterator[Tab]:
+    if not pages:
+        context = browser.new_context(viewport=SIZE)
+        context.set_default_timeout(LATE)
+        pages.append(context.new_page())
+    tab = Tab(pages.pop())
     yield tab
     shots = os.environ.get("TB_MODELCOMPARE_SHOTS")
     if shots:
         tab.page.screenshot(path=f"{shots}/{request.node.name}.png")
-    context.close()
+    pages.append(tab.rest())
     assert tab.complaints == []
     assert len(tab.hosts) <= 1, f"requests went to {tab.hosts}"
 

@@ -15,10 +15,33 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from patience import HANG
 
 ROOT = Path(__file__).parents[2]
 PREFIX = "data/plugin/modelcompare"
 HOSTILE = "<img src=x onerror=window.top.hacked=1>"
+SIZE = {"width": 1300, "height": 800}
+MEDIA = {
+    "color_scheme": "light",
+    "contrast": "no-preference",
+    "forced_colors": "none",
+    "reduced_motion": "no-preference",
+}
+
+# TensorBoard's own page stays from test to test, as it takes most of the time of a short one.
+REST = """() => {
+  document.body.classList.remove('dark-mode');
+  const frame = document.querySelector('iframe');
+  window.rests = Boolean(frame);
+  frame?.contentWindow.location.replace('about:blank');
+  return window.rests;
+}"""
+WAKE = """() => {
+  if (!window.rests) return;
+  window.rests = false;
+  const frame = document.querySelector('iframe');
+  frame.contentWindow.location.replace(frame.src);
+}"""
 
 
 def network(seed: int, width: int) -> Any:
@@ -63,6 +86,13 @@ def wide_activations() -> dict[str, np.ndarray]:
     return {**wide, "constant": np.ones((160, 3))}
 
 
+def loaded_widths(images: Any) -> list[int]:
+    """How many pixels wide the images of a locator are, once each has arrived."""
+    return images.evaluate_all(
+        "all => Promise.all(all.map(image => image.decode().then(() => image.naturalWidth)))"
+    )
+
+
 class Board:
     """A running `tensorboard` process."""
 
@@ -98,14 +128,14 @@ class Board:
         """After its end, at the same address."""
         self.process = self._started()
 
-    def wait(self, path: str, snapshots: int, seconds: float = 90) -> None:
+    def wait(self, path: str, snapshots: int) -> None:
         """Until the plugin lists that many snapshots."""
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + HANG
         while time.monotonic() < deadline:
             assert self.process.poll() is None, self.log.read_text()
             with (
                 contextlib.suppress(OSError),
-                urllib.request.urlopen(f"{self.url}{path}snapshots", timeout=30) as answer,
+                urllib.request.urlopen(f"{self.url}{path}snapshots", timeout=HANG) as answer,
             ):
                 if len(json.load(answer)["snapshots"]) >= snapshots:
                     return
@@ -132,9 +162,25 @@ class Tab:
         self.file = ""
         self._allowed: set[tuple[int, str]] = set()
         self._fonts_of_the_host: set[str] = set()
-        page.on("console", self._heard)
-        page.on("pageerror", lambda error: self.complaints.append(f"uncaught: {error}"))
-        page.on("request", self._requested)
+        self._listeners = {
+            "console": self._heard,
+            "pageerror": lambda error: self.complaints.append(f"uncaught: {error}"),
+            "request": self._requested,
+        }
+        for event, listener in self._listeners.items():
+            page.on(event, listener)
+
+    def rest(self) -> Any:
+        """The page for the next test, without the tab and what this test changed."""
+        for event, listener in self._listeners.items():
+            self.page.remove_listener(event, listener)
+        self.page.unroute_all(behavior="ignoreErrors")
+        if not self.page.evaluate(REST):  # the tab on its own, which would go on asking
+            self.page.goto("about:blank")
+        self.page.mouse.move(0, 0)
+        self.page.set_viewport_size(SIZE)
+        self.page.emulate_media(**MEDIA)
+        return self.page
 
     def _requested(self, request: Any) -> None:
         address = urllib.parse.urlsplit(request.url)
@@ -167,7 +213,8 @@ class Tab:
             f"&{k}={urllib.parse.quote(str(v), safe='')}" for k, v in parameters.items()
         )
         self.page.goto(f"{url}#modelcompare{pairs}")
-        self.frame.locator(".app").wait_for(timeout=60_000)
+        self.page.evaluate(WAKE)
+        self.frame.locator(".app").wait_for()
         return self
 
     @property
@@ -215,7 +262,7 @@ class Tab:
         """Until the lines are drawn, and the figure has grown into the room that it has."""
         some = re.compile(r"^\s*[1-9]")
         count = self.frame.locator(".legend .count").filter(has_text=some)
-        count.wait_for(timeout=60_000)
+        count.wait_for()
         last, place = None, count.bounding_box()
         while place != last:
             self.page.wait_for_timeout(150)

@@ -13,8 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from live_tab import Tab
-
-LATE = 120_000
+from patience import LATE
 
 
 @dataclass(frozen=True)

@@ -15,14 +15,13 @@ FIRST, SECOND = "first/first@0", "second/second@0"
 PAIR = {"a": FIRST, "b": SECOND, "measure": "linear_cka"}
 UNIT = {"side": "a", "layer": "module_3x3", "unit": 2}
 DEPTH = ["stem", "module_1x1", "module_3x3", "module_output", "block_conv", "block_add", "pool"]
-LATE = 120_000
 
 
 def drawn(tab: Tab) -> Any:
     """The pictures in the panel, all of them there."""
     panel = tab.frame.get_by_test_id("analogies")
-    panel.get_by_test_id("picture").locator("img").first.wait_for(timeout=LATE)
-    expect(panel.get_by_test_id("budget")).to_have_count(0, timeout=LATE)
+    panel.get_by_test_id("picture").locator("img").first.wait_for()
+    expect(panel.get_by_test_id("budget")).to_have_count(0)
     return panel.get_by_test_id("picture")
 
 
@@ -109,8 +108,8 @@ def test_what_was_drawn_is_there_after_a_reload_without_a_job(tab: Tab, board: B
     count = drawn(tab).count()
     caricatures = tab.frame.get_by_test_id("caricature")
     tab.frame.get_by_role("button", name="Draw caricatures").click()
-    expect(caricatures).to_have_count(2, timeout=LATE)
-    tab.frame.locator("progress").first.wait_for(state="detached", timeout=LATE)
+    expect(caricatures).to_have_count(2)
+    tab.frame.locator("progress").first.wait_for(state="detached")
 
     asked = asked_jobs(tab)
     tab.page.reload()
@@ -150,7 +149,7 @@ def test_a_picture_looked_at_in_large_becomes_sharp_with_its_own_number(
     small = pictures.filter(has=tab.frame.get_by_title("pool", exact=True)).first
     strength = small.get_by_test_id("strength")
     number_of_small = re.compile(r"^> (all|\d+ % of) images$")
-    expect(strength).to_have_text(number_of_small, timeout=LATE)
+    expect(strength).to_have_text(number_of_small)
     assert "less than this picture does" in strength.get_attribute("aria-description")
     width = "image => image.decode().then(() => image.naturalWidth)"
     own = small.locator("img")
@@ -172,7 +171,7 @@ def test_a_picture_looked_at_in_large_becomes_sharp_with_its_own_number(
     ]
     held.pop().continue_()
     dialog.get_by_text("a sharper picture is being drawn").wait_for()
-    expect(image).to_have_js_property("naturalWidth", 192, timeout=LATE)
+    expect(image).to_have_js_property("naturalWidth", 192)
     assert image.evaluate("() => [...window.seen]") == [96, 192]  # never blank in between
     expect(dialog.get_by_text("a sharper picture is being drawn")).to_have_count(0)
     expect(number).to_have_count(1)
@@ -181,15 +180,15 @@ def test_a_picture_looked_at_in_large_becomes_sharp_with_its_own_number(
 
     tab.page.reload()  # it was kept
     tab.settle()
-    expect(own).to_have_js_property("naturalWidth", 192, timeout=LATE)
+    expect(own).to_have_js_property("naturalWidth", 192)
     assert len(asked) == 1
 
     # A row that nobody looks at in large becomes sharp by itself, after all its small pictures.
     assert {json.loads(one.request.post_data)["size"] for one in rest} == {"auto"}
     tab.page.unroute(re.compile(r"/jobs\?"))
     tab.frame.get_by_test_id("analogies").get_by_label("steps").select_option("64")
-    expect(own).to_have_js_property("naturalWidth", 96, timeout=LATE)
-    expect(own).to_have_js_property("naturalWidth", 192, timeout=LATE)
+    expect(own).to_have_js_property("naturalWidth", 96)
+    expect(own).to_have_js_property("naturalWidth", 192)
 
 
 def test_a_model_is_added_and_stays_in_the_address(
@@ -217,7 +216,7 @@ def test_a_model_is_added_and_stays_in_the_address(
     assert violations(tab) == []
 
     tab.page.reload()
-    expect(rows).to_have_count(3, timeout=LATE)
+    expect(rows).to_have_count(3)
     rows.nth(2).get_by_role("button", name=f"Leave out {SECOND}").press("Enter")
     expect(rows).to_have_count(2)
     expect(add).to_be_enabled()

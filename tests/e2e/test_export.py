@@ -69,7 +69,7 @@ def test_captions_have_the_interval_of_the_chosen_pair_and_what_it_is_for(
     tab.open(board.url, **chosen).settle()
     card = tab.frame.get_by_test_id("pair")
     ends = card.locator("dd").nth(1)
-    expect(ends).to_have_text(re.compile(r"\d to "), timeout=60_000)
+    expect(ends).to_have_text(re.compile(r"\d to "))
     expect(card.get_by_text(meaning, exact=True)).to_be_visible()
     said = f"({meaning}: {ends.inner_text()})"
     tab.frame.get_by_role("button", name="Export…").click()

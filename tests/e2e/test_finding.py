@@ -116,7 +116,7 @@ def test_tensorboards_graph_opens_at_the_chosen_node_and_stays_there(
     tab.open(board.url, **PAIR, side="a", layer="block_add", graphs="a").settle()
     graph = tab.frame.frame_locator('iframe[title="TensorBoard\'s own graph"]')
     node = graph.locator('.node[data-name="block_add"]')
-    node.wait_for(timeout=60_000)
+    node.wait_for()
     tab.page.wait_for_timeout(6000)  # it moves the graph about after it was drawn
     frame = tab.frame.locator('iframe[title="TensorBoard\'s own graph"]').bounding_box()
     box = node.bounding_box()
@@ -147,7 +147,7 @@ def test_tensorboards_graph_is_the_chosen_one_whichever_comes_last(tab: Tab, boa
     note = tab.frame.get_by_test_id("graphs").get_by_text("has not read a graph of second yet")
     expect(note).to_be_visible(timeout=30_000)
     unread.clear()
-    expect(note).to_have_count(0, timeout=30_000)
+    expect(note).to_have_count(0)
     graph = tab.frame.frame_locator('iframe[title="TensorBoard\'s own graph"]')
     expect(graph.locator('.node.selected[data-name="block_add"]')).to_be_visible(timeout=60_000)
     tab.page.wait_for_timeout(2000)
@@ -194,4 +194,4 @@ def test_what_stands_out_is_said_with_a_number_and_a_click(
 
     tab.open(board.url, **{**pair, "a": pair["b"]}).settle()
     nothing = tab.frame.get_by_test_id("stands-out")
-    expect(nothing).to_contain_text("Nothing stands out", timeout=30_000)
+    expect(nothing).to_contain_text("Nothing stands out")

@@ -60,11 +60,11 @@ def test_bars_say_how_well_the_other_layer_of_the_pair_predicts_each_unit(
     tab: Tab, board: Board
 ) -> None:
     tab.open(board.url, **PAIR, side="a", layer="module_output").settle()
-    tab.frame.get_by_test_id("shared").wait_for(timeout=60_000)
+    tab.frame.get_by_test_id("shared").wait_for()
     tracks = tab.frame.locator(".tile .track")
     assert tracks.count() == 0  # no bar without a pair
     tab.open(board.url, **PAIR, side="a", layer="module_output", pair="block_add").settle()
-    tracks.first.wait_for(timeout=60_000)
+    tracks.first.wait_for()
     said = tab.frame.get_by_test_id("shared").inner_text()
     assert "block_add in B predicts each unit" in said
     titles = tab.frame.locator(".tile").evaluate_all("all => all.map(one => one.title)")

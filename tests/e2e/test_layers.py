@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 import numpy as np
 import pytest
-from live_tab import Board, Tab
+from live_tab import Board, Tab, loaded_widths
 
 PAIR = {"a": "first/first@0", "b": "second/second@0", "measure": "linear_cka"}
 COUNT = ".legend .count"
@@ -38,7 +38,7 @@ def test_an_interval_says_what_it_is_for_and_is_left_out_where_it_says_nothing(
     wide = {"a": "wide/wide@0", "b": "wide/wide@0", "side": "a", "layer": "big"}
     tab.open(board.url, **wide, measure=measure, pair="high").settle()
     certainty = tab.frame.get_by_test_id("certainty")
-    certainty.wait_for(timeout=60_000)
+    certainty.wait_for()
     assert said in certainty.inner_text()
     row = tab.frame.get_by_test_id("matches").locator("li").filter(has_text="high")
     assert ("no interval" not in row.inner_text()) is has
@@ -52,7 +52,7 @@ def test_matches_come_with_intervals_and_units_with_how_far_they_are_shared(
     tab: Tab, board: Board
 ) -> None:
     tab.open(board.url, **PAIR, side="a", layer="module_output").settle()
-    tab.frame.get_by_test_id("certainty").wait_for(timeout=60_000)
+    tab.frame.get_by_test_id("certainty").wait_for()
     first = tab.frame.get_by_test_id("matches").locator("li").first
     value, low, high = map(float, re.findall(r"\d\.\d+", first.inner_text()))
     assert low < value < high
@@ -60,7 +60,7 @@ def test_matches_come_with_intervals_and_units_with_how_far_they_are_shared(
 
     assert "repeatability at" in tab.frame.get_by_test_id("certainty").inner_text()
 
-    tab.frame.get_by_test_id("shared").wait_for(timeout=60_000)
+    tab.frame.get_by_test_id("shared").wait_for()
     units = tab.frame.get_by_role("group", name="Units of module_output").get_by_role("button")
     titles = units.evaluate_all("buttons => buttons.map(b => b.title)")
     shares = [
@@ -91,8 +91,8 @@ def test_matches_come_with_intervals_and_units_with_how_far_they_are_shared(
     only = tab.frame.get_by_test_id("without-counterpart")
     only.get_by_role("button").click()
     threshold = only.get_by_label("R² below which")
-    threshold.wait_for(timeout=60_000)
-    only.get_by_text("as estimated").wait_for(state="hidden", timeout=60_000)
+    threshold.wait_for()
+    only.get_by_text("as estimated").wait_for(state="hidden")
     threshold.select_option("0.3")
     many = number(only.locator("p").inner_text())
     assert only.locator(".units button").count() == many
@@ -106,7 +106,7 @@ def test_values_can_be_read_above_the_null(tab: Tab, board: Board) -> None:
     tab.open(board.url, **PAIR, view="both").settle()
     tab.frame.get_by_label("scale").select_option("null")
     title = tab.frame.locator(".legend .scale").first
-    title.get_by_text("above the mean of all permutations").wait_for(timeout=60_000)
+    title.get_by_text("above the mean of all permutations").wait_for()
     tab.page.wait_for_timeout(300)
     assert tab.parameters["scale"] == "null"
     drawn = tab.frame.get_by_test_id("matrix").get_by_text("above the mean of all permutations")
@@ -164,13 +164,13 @@ def test_warnings_stay_above_the_figure_whatever_is_pinned(
 
     def told() -> list[str]:
         """The warnings, which are all above the figure and in sight."""
-        warnings.wait_for(timeout=60_000)
+        warnings.wait_for()
         list_, drawing = warnings.bounding_box(), figure.bounding_box()
         assert 0 < list_["y"] < list_["y"] + list_["height"] <= drawing["y"]
         assert list_["height"] < 80
         return warnings.get_by_role("listitem").all_inner_texts()
 
-    figure.wait_for(timeout=60_000)
+    figure.wait_for()
     first = told()
     assert len(first) == 2
     assert any(
@@ -242,9 +242,9 @@ def test_a_photo_is_drawn_as_both_models_see_it_and_shown_on_hover(tab: Tab, boa
     assert tab.frame.get_by_role("tooltip").locator("img").count() == 0
     panel.get_by_role("button", name="Draw caricatures").click()
     drawn = panel.get_by_test_id("caricature")
-    drawn.nth(1).wait_for(timeout=90_000)
-    panel.get_by_role("progressbar").first.wait_for(state="detached", timeout=90_000)
-    assert drawn.evaluate_all("images => images.map(i => i.naturalWidth)") == [224, 224]
+    drawn.nth(1).wait_for()
+    panel.get_by_role("progressbar").first.wait_for(state="detached")
+    assert loaded_widths(drawn) == [224, 224]
     tab.box("a", "module_3x3").hover()
     tab.frame.get_by_role("tooltip").locator("img").wait_for()
     sheet = tab.download("Caricatures", "svg")
@@ -258,7 +258,7 @@ def test_a_photo_is_drawn_as_both_models_see_it_and_shown_on_hover(tab: Tab, boa
     count = number(everywhere.inner_text())
     everywhere.click()
     panel.get_by_role("progressbar").first.wait_for()
-    panel.get_by_role("progressbar").first.wait_for(state="detached", timeout=120_000)
+    panel.get_by_role("progressbar").first.wait_for(state="detached")
     for side, layer in (("b", "stem"), ("a", "block_add")):
         tab.box(side, layer).hover()
         tab.frame.get_by_role("tooltip").get_by_role("img", name=f"as {layer} sees it").wait_for()
@@ -385,7 +385,7 @@ def test_works_in_the_frame_of_a_notebook(tab: Tab, board: Board, tmp_path: Path
         tab.page.goto(f"http://localhost:{server.server_port}/notebook.html")
         inside = tab.page.frame_locator("iframe").frame_locator("iframe")
         some = re.compile(r"^\s*[1-9]")
-        inside.locator(COUNT).filter(has_text=some).wait_for(timeout=60_000)
+        inside.locator(COUNT).filter(has_text=some).wait_for()
         inside.locator(".model.a [data-layer]").first.click()
         inside.get_by_test_id("matches").locator("li").first.wait_for()
         server.shutdown()

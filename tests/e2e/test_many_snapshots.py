@@ -211,7 +211,8 @@ with SummaryWriter({run!r}, Probe(probe_images(0), positions_per_image=4)) as wr
 def test_it_follows_a_training_that_writes(
     tab: Tab, tmp_path: Path, start_board: Callable[..., Board], environ: dict[str, str]
 ) -> None:
-    code = LOGGER.format(path=[str(Path(__file__).parent), str(ROOT)], run=str(tmp_path / "live"))
+    path = [str(ROOT / "tests" / folder) for folder in ("e2e", "support")]
+    code = LOGGER.format(path=[*path, str(ROOT)], run=str(tmp_path / "live"))
     writer = subprocess.Popen(
         [sys.executable, "-c", code],
         stdin=subprocess.PIPE,
@@ -241,7 +242,7 @@ def test_it_follows_a_training_that_writes(
             .get_by_text("6", exact=True)
             .first
         )
-        last.wait_for(timeout=60_000)
+        last.wait_for()
         chart(tab, "trend-a")
     finally:
         writer.kill()

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from copies import PACKAGE, ROOT, copy_tree, drop, run, run_node
 from live_tab import PREFIX, Board, Tab
+from patience import LATE
 from skipping import missing
 
 from tb_modelcompare import open_snapshot
@@ -37,13 +38,14 @@ def board(changed: Path, environ: dict[str, str], tmp_path: Path) -> Iterator[Bo
     paths = environ["PYTHONPATH"].replace(str(ROOT), str(changed))
     log = tmp_path / "tensorboard.log"
     board = Board(LOGS, {**environ, "PYTHONPATH": paths}, log, folder=changed)
-    board.wait(f"{PREFIX}/", 3, seconds=180)  # it imports the whole package anew
+    board.wait(f"{PREFIX}/", 3)
     yield board
     board.end()
 
 
 def test_a_new_job_shows_its_panel_and_what_it_found(board: Board, browser: Any) -> None:
     context = browser.new_context(viewport={"width": 1300, "height": 800})
+    context.set_default_timeout(LATE)
     tab = Tab(context.new_page())
     snapshot, other = (open_snapshot(LOGS, one) for one in ("first@0", "second/nested"))
     tab.open(board.url, a=snapshot.id, b=other.id)
@@ -52,7 +54,7 @@ def test_a_new_job_shows_its_panel_and_what_it_found(board: Board, browser: Any)
         rows = snapshot.activations(name).astype(np.float64)
         length = np.sqrt((rows**2).sum(axis=1).mean())
         value = panel.locator(f"dt:text-is('{name}') + dd")
-        value.wait_for(timeout=60_000)
+        value.wait_for()
         assert float(value.inner_text()) == pytest.approx(length, rel=5e-3)
     assert tab.complaints == []
     context.close()

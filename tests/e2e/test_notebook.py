@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 from figure_page import page_data
-from live_tab import HOSTILE, activations, probe_images
+from live_tab import HOSTILE, activations, loaded_widths, probe_images
+from patience import LATE
 
 from tb_modelcompare import Probe, SummaryWriter, open_snapshot, show
 from tb_modelcompare.errors import (
@@ -59,7 +60,7 @@ def in_a_cell(browser: Any, tmp_path: Path, *figures: Figure) -> list[int]:
     inked = []
     for frame in page.frames[1:]:
         frame.frame_element().scroll_into_view_if_needed()  # others are not painted
-        frame.locator(".legend .count").wait_for(timeout=30_000)
+        frame.locator(".legend .count").wait_for(timeout=LATE)
         for _ in range(100):
             if frame.evaluate(DRAWN):
                 break
@@ -133,7 +134,7 @@ def test_three_models_are_drawn_pair_by_pair(browser: Any, logdir: Path, tmp_pat
     assert len(page.frames) == 1 + 3
     for frame in page.frames[1:]:
         frame.frame_element().scroll_into_view_if_needed()
-        frame.locator(".legend .count").wait_for(timeout=30_000)
+        frame.locator(".legend .count").wait_for(timeout=LATE)
     titles = [frame.title() for frame in page.frames[1:]]
     assert titles[0] == "one/net@0 and two:half/net@0: Linear CKA"
     page.close()
@@ -152,7 +153,7 @@ def test_the_pair_is_drawn_in_the_order_that_was_asked_for(
     page = browser.new_page(viewport={"width": 1200, "height": 900})
     figure = show(newer, older, lines={("one", "two"): 1.0})
     page.goto(figure.save(tmp_path / "figure.html").as_uri())
-    page.locator(".legend .count").wait_for(timeout=30_000)
+    page.locator(".legend .count").wait_for(timeout=LATE)
     assert page.title().startswith("two:half/net@0 and one/net@0")
     page.close()
 
@@ -169,11 +170,11 @@ def test_caricatures_are_shown_beside_the_pointer(
     }
     page = browser.new_page(viewport={"width": 1200, "height": 900})
     page.goto(figure.save(tmp_path / "figure.html").as_uri())
-    page.locator(".model.a [data-layer='conv1']").hover(timeout=30_000)
+    page.locator(".model.a [data-layer='conv1']").hover(timeout=LATE)
     picture = page.get_by_role("tooltip").locator("img")
-    picture.wait_for(timeout=10_000)
+    picture.wait_for(timeout=LATE)
     assert picture.get_attribute("src") == pictures["a/net@0"]["conv1"]
-    assert picture.evaluate("one => one.naturalWidth") == 112
+    assert loaded_widths(picture) == [112]
     page.close()
 
 
@@ -181,7 +182,7 @@ def test_it_is_saved_as_a_page(browser: Any, logdir: Path, tmp_path: Path) -> No
     file = show(f"{logdir}:one", f"{logdir}:two:half").save(tmp_path / "figure.html")
     page = browser.new_page()
     page.goto(file.as_uri())
-    page.get_by_text("Kornblith").first.wait_for(timeout=30_000)
+    page.get_by_text("Kornblith").first.wait_for(timeout=LATE)
     page.close()
 
 

@@ -31,7 +31,7 @@ def test_a_pair_shows_its_best_units_and_the_images_on_which_it_agrees(
     tab.open(board.url, **PAIR, side="a", layer=LAYERS["a"], pair=LAYERS["b"]).settle()
     card = tab.frame.get_by_test_id("pair")
     units = card.get_by_role("button", name=re.compile(r"^Unit \d+ of "))
-    units.first.wait_for(timeout=60_000)
+    units.first.wait_for()
     expected = best_unit_pairs(x, y, groups=images)
     assert [one.inner_text() for one in units.all()] == [
         str(unit) for pair in expected for unit in (pair.a, pair.b)
@@ -87,7 +87,7 @@ def test_all_pairs_are_tested_together(tab: Tab, board: Board, logs: Path) -> No
     test = tab.frame.get_by_test_id("family-test")
     test.get_by_role("button", name="Test all pairs (199 permutations)").click()
     p, findings = found.family_p_value[0, 1], int((found.family_p_value <= 0.05).sum())
-    expect(test).to_contain_text(f"p = {p:.3f} for all pairs together", timeout=60_000)
+    expect(test).to_contain_text(f"p = {p:.3f} for all pairs together")
     expect(test).to_contain_text(f"{findings} of 4 pairs")
     expect(test.get_by_role("button", name="Test all pairs")).to_have_count(0)
     tab.frame.get_by_role("button", name="Close the pair").click()
@@ -139,7 +139,7 @@ def test_a_pair_shows_what_other_seeds_of_a_model_reach(
     assert violations(tab) == []
     expect(tab.frame.get_by_test_id("answers")).to_have_count(0)
     tab.page.reload()
-    expect(card.get_by_test_id("ceiling-a")).to_have_text(f"{ceiling:.3f}", timeout=60_000)
+    expect(card.get_by_test_id("ceiling-a")).to_have_text(f"{ceiling:.3f}")
 
 
 def overlapping(places: list[dict[str, float]], side: str, size: str) -> int:
@@ -155,7 +155,7 @@ def test_no_names_of_a_crowded_matrix_overlap_and_it_fills_its_room(
     tab.open(crowded.url, view="matrix", measure="linear_cka")
     matrix = tab.frame.get_by_test_id("matrix")
     cells = matrix.locator("canvas")
-    cells.wait_for(timeout=60_000)
+    cells.wait_for()
 
     def check() -> None:
         for side, start, size in (("a", "y", "height"), ("b", "x", "width")):

@@ -22,7 +22,7 @@ INKED = """(() => [...document.querySelectorAll('.lines.all canvas')].some(canva
 def test_the_panel_of_a_unit_opens_in_sight_and_moves_nothing(tab: Tab, board: Board) -> None:
     tab.open(board.url, **PAIR, side="a", layer="module_output").settle()
     units = tab.frame.get_by_role("group", name="Units of module_output").get_by_role("button")
-    tab.frame.get_by_test_id("shared").wait_for(timeout=60_000)
+    tab.frame.get_by_test_id("shared").wait_for()
     last = units.nth(11)
     last.scroll_into_view_if_needed()
     before = last.bounding_box()
@@ -39,7 +39,7 @@ def test_the_panel_of_a_unit_opens_in_sight_and_moves_nothing(tab: Tab, board: B
 def test_what_slides_beneath_a_resting_pointer_is_not_pointed_at(tab: Tab, board: Board) -> None:
     tab.open(board.url, **PAIR, side="a", layer="module_output").settle()
     matches = tab.frame.get_by_test_id("matches").get_by_role("button")
-    tab.frame.get_by_test_id("certainty").wait_for(timeout=60_000)
+    tab.frame.get_by_test_id("certainty").wait_for()
     focus = tab.frame.locator("svg.lit .focus")
     assert "a" in focus.get_attribute("class").split()
     matches.nth(4).hover()
@@ -83,7 +83,7 @@ def test_the_former_figure_stays_until_the_next_is_there(tab: Tab, board: Board)
     goes_on.set()
     for route in waiting:
         route.continue_()
-    expect(figure).to_have_attribute("aria-busy", "false", timeout=60_000)
+    expect(figure).to_have_attribute("aria-busy", "false")
     tab.settle()
     assert tab.run(INKED)
     assert "Debiased linear CKA" in tab.frame.locator(".legend").first.inner_text()
@@ -137,7 +137,7 @@ def test_a_server_that_was_away_is_said_once_and_what_failed_loads_by_itself(
     tab.page.route("**/plugin/modelcompare/**", fail)
     tab.frame.get_by_role("combobox", name="measure").select_option("rsa_pearson")
     away = tab.frame.get_by_role("alert")
-    expect(away).to_have_count(1, timeout=20_000)
+    expect(away).to_have_count(1)
     expect(away).to_contain_text("TensorBoard does not answer")
     assert tab.box("a", "stem").is_visible()  # what is drawn stays
 
@@ -147,8 +147,8 @@ def test_a_server_that_was_away_is_said_once_and_what_failed_loads_by_itself(
     assert len(asked) > before
     expect(away).to_have_count(1)
     tab.page.unroute("**/plugin/modelcompare/**")
-    expect(away).to_have_count(0, timeout=15_000)
-    expect(tab.frame.locator(".legend")).to_contain_text("RSA, Pearson", timeout=30_000)
+    expect(away).to_have_count(0)
+    expect(tab.frame.locator(".legend")).to_contain_text("RSA, Pearson")
     tab.settle()
     tab.complaints[:] = [one for one in tab.complaints if "ERR_FAILED" not in one]
 
@@ -162,11 +162,11 @@ def test_a_tensorboard_that_stops_and_starts_again_is_noticed(
     board.end()
     tab.frame.get_by_role("combobox", name="measure").select_option("rsa_pearson")
     away = tab.frame.get_by_role("alert")
-    expect(away).to_have_count(1, timeout=20_000)
+    expect(away).to_have_count(1)
     expect(away).to_contain_text("TensorBoard does not answer")
     assert tab.box("a", "stem").is_visible()
     board.start_again()
-    expect(away).to_have_count(0, timeout=90_000)
-    expect(tab.frame.locator(".legend")).to_contain_text("RSA, Pearson", timeout=60_000)
+    expect(away).to_have_count(0)
+    expect(tab.frame.locator(".legend")).to_contain_text("RSA, Pearson")
     tab.settle()
     tab.complaints[:] = [one for one in tab.complaints if "ERR_CONNECTION" not in one]

@@ -84,7 +84,7 @@ def test_long_names_stay_distinct_and_are_whole_where_they_are_pointed_at(
     matrix = tab.frame.get_by_test_id("matrix")
     for side, names in (("a", LONG), ("b", OTHERS)):
         shown = matrix.locator(f"text.name.{side}")
-        shown.first.wait_for(timeout=60_000)
+        shown.first.wait_for()
         short = short_and_whole(shown)
         assert set(short) == set(names)
         assert len(set(short.values())) == len(names)
@@ -122,7 +122,7 @@ def test_a_cell_says_its_value_at_the_pointer_and_a_click_chooses_the_pair(
     tab.open(board.url, **pair, view="matrix")
     matrix = tab.frame.get_by_test_id("matrix")
     canvas = matrix.locator("canvas")
-    canvas.wait_for(timeout=60_000)
+    canvas.wait_for()
     cells = canvas.bounding_box()
     at = {"x": cells["width"] - 3, "y": 3}
     canvas.hover(position=at)
@@ -188,7 +188,7 @@ def test_what_is_not_above_its_null_is_hatched_and_dashed_and_exports_say_so(
     tab.open(board.url, **pair, view="both", lines="all").settle()
     matrix = tab.frame.get_by_test_id("matrix")
     hatched = matrix.locator("path.hatch.null")
-    hatched.wait_for(timeout=60_000, state="attached")
+    hatched.wait_for(state="attached")
     wide = open_snapshot(logs, pair["a"])
     layers = {name: wide.activations(name) for name in wide.layer_names if name != "constant"}
     images = np.arange(wide.rows) // wide.probe_record.positions_per_image
@@ -211,7 +211,7 @@ def test_what_is_not_above_its_null_is_hatched_and_dashed_and_exports_say_so(
     # Of unrelated models one sentence says so, and the values are left to be read.
     tab.open(board.url, **{**pair, "a": "first/first@0"}, view="both", lines="all").settle()
     for legend in (tab.frame.locator(".legend").first, matrix):
-        expect(legend).to_contain_text("no layer pair is above its null", timeout=60_000)
+        expect(legend).to_contain_text("no layer pair is above its null")
     expect(tab.frame.locator("path.hatch")).to_have_count(0)
     assert "no pair of layers is above its null" in " ".join(svg_texts(tab.figure("graph", "svg")))
 
@@ -228,7 +228,7 @@ def test_a_click_on_a_line_shows_its_pair_with_interval_and_null(tab: Tab, board
     card.wait_for()
     assert (tab.parameters["layer"], tab.parameters["pair"]) == ("stem", "stem")
     null = card.locator("dd").nth(2)
-    expect(null).to_have_text(re.compile(r"\d\.\d{3}"), timeout=60_000)
+    expect(null).to_have_text(re.compile(r"\d\.\d{3}"))
     value = float(card.locator("dd").nth(0).inner_text())
     low, high = map(float, re.findall(r"\d\.\d{3}", card.locator("dd").nth(1).inner_text()))
     assert low < value < high

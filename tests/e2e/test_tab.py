@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from live_tab import HOSTILE, PREFIX, Board, Tab, activations, probe_images
+from live_tab import HOSTILE, PREFIX, Board, Tab, activations, loaded_widths, probe_images
 from PIL import Image
 
 PAIR = {"a": "first/first@0", "b": "second/second@0", "measure": "linear_cka"}
@@ -81,11 +81,9 @@ def test_a_unit_shows_its_images_and_its_analogies(tab: Tab, board: Board) -> No
     images.first.wait_for()
     assert images.count() == 9
     pictures = tab.frame.get_by_test_id("analogies").get_by_test_id("picture")
-    pictures.locator("img").first.wait_for(timeout=90_000)
-    tab.frame.get_by_test_id("analogies").get_by_role("progressbar").wait_for(
-        state="detached", timeout=90_000
-    )
-    shown = pictures.locator("img").evaluate_all("images => images.map(i => i.naturalWidth)")
+    pictures.locator("img").first.wait_for()
+    tab.frame.get_by_test_id("analogies").get_by_role("progressbar").wait_for(state="detached")
+    shown = loaded_widths(pictures.locator("img"))
     assert len(shown) > 3
     assert all(width == 96 for width in shown)
     assert "the unit itself" in pictures.first.inner_text()
@@ -116,8 +114,8 @@ def test_a_unit_shows_its_images_and_its_analogies(tab: Tab, board: Board) -> No
     before = pictures.nth(1).locator("img").get_attribute("src")
     tab.frame.get_by_label("as its").select_option("decoder")
     tab.frame.get_by_test_id("answer").get_by_text("predict the unit best").wait_for()
-    pictures.nth(1).get_by_text("decoder: r ").wait_for(timeout=90_000)
-    pictures.nth(1).locator("img").wait_for(timeout=90_000)
+    pictures.nth(1).get_by_text("decoder: r ").wait_for()
+    pictures.nth(1).locator("img").wait_for()
     assert pictures.nth(1).locator("img").get_attribute("src") != before
     assert tab.frame.get_by_text("regression: r ").count() == 0
     top = tab.download("Where the unit is most active", "csv")
@@ -156,7 +154,7 @@ def test_a_photo_of_ones_own_is_drawn_through_both(tab: Tab, board: Board, tmp_p
     assert shown.evaluate("image => image.decode().then(() => image.naturalWidth)") == 80
     tab.frame.get_by_role("button", name="Draw caricatures").click()
     drawn = tab.frame.get_by_test_id("caricature")
-    drawn.nth(1).wait_for(timeout=90_000)
+    drawn.nth(1).wait_for()
     assert drawn.count() == 2
 
     tab.page.reload()
@@ -180,7 +178,7 @@ def test_a_missing_asset_is_named(tab: Tab, board: Board) -> None:
     tab.allow(410, "layer")
     tab.open(board.url, a="first/first@0", b="damaged/damaged@0", measure="linear_cka")
     alert = tab.frame.get_by_role("alert").first
-    alert.wait_for(timeout=60_000)
+    alert.wait_for()
     assert ".bin" in alert.inner_text()
 
 
@@ -243,7 +241,7 @@ def test_dark_mode_follows_the_host(tab: Tab, board: Board) -> None:
 def test_matrix_reads_values_and_selects(tab: Tab, board: Board) -> None:
     tab.open(board.url, **PAIR, view="matrix")
     canvas = tab.frame.get_by_test_id("matrix").locator("canvas")
-    canvas.wait_for(timeout=60_000)
+    canvas.wait_for()
     canvas.hover(position={"x": 3, "y": 3})
     output = tab.frame.get_by_test_id("matrix").locator("output")
     assert output.inner_text().startswith("stem and stem: 0.")
@@ -254,7 +252,7 @@ def test_matrix_reads_values_and_selects(tab: Tab, board: Board) -> None:
 def test_matrix_is_read_with_keys(tab: Tab, board: Board) -> None:
     tab.open(board.url, **PAIR, view="matrix")
     matrix = tab.frame.get_by_test_id("matrix")
-    matrix.locator("canvas").wait_for(timeout=60_000)
+    matrix.locator("canvas").wait_for()
     drawing = matrix.get_by_role("application")
     drawing.focus()
     drawing.press("ArrowDown")
@@ -324,7 +322,7 @@ def test_a_run_that_goes_on_is_followed_without_a_word(
         assert slider.get_attribute("max") == "1"
         tab.run("window.same = true")
         writer.add_activations("net", activations(2), step=2)
-        expect(slider).to_have_attribute("max", "2", timeout=40_000)
+        expect(slider).to_have_attribute("max", "2")
     assert tab.run("window.same")
     assert {key: tab.parameters[key] for key in chosen} == chosen
     assert matches.first.locator(".who").inner_text() == best
@@ -366,7 +364,7 @@ def test_tensorboards_own_graph_is_linked_both_ways(tab: Tab, board: Board) -> N
     own = tab.frame.get_by_test_id("graphs").frame_locator("iframe")
     # The card of the highlighted node lists its inputs.
     inputs = own.locator("tf-node-info tf-node-list-item")
-    inputs.get_by_text("stem", exact=True).first.wait_for(timeout=60_000)
+    inputs.get_by_text("stem", exact=True).first.wait_for()
     tab.box("a", "block_add").click()
     inputs.get_by_text("block_conv", exact=True).first.wait_for()
     tab.page.wait_for_timeout(1500)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from patience import HANG
 from serving import Server, activations
 
 from tb_modelcompare import Probe, SummaryWriter, similarity
@@ -72,7 +73,7 @@ def test_a_worker_that_is_killed_fails_its_job_by_name(
         slow = {**REQUEST, "a": "wide/net@0", "b": "wide/net@1", "measure": "whitened_correlation"}
         job_id = server.ask(slow)["id"]
         killed: set[int] = set()
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + HANG
         while (status := server.json("job", id=job_id))["status"] in ("queued", "running"):
             assert time.monotonic() < deadline, (status, killed)
             busy = [address for address, keys in client.processing().items() if keys]
@@ -122,7 +123,7 @@ def test_pictures_are_drawn_on_a_cluster_and_kept_for_both(
     }
     server = serve(tmp_path / "logs", modelcompare_scheduler=scheduler)
     assert server.post("warm_up", {"snapshot": "run/net@0", "layer": "conv"}).status_code == 200
-    done = server.wait(server.ask(request)["id"], seconds=120)
+    done = server.wait(server.ask(request)["id"])
     assert (done["status"], done["error"]) == ("done", None)
     here = serve(tmp_path / "logs").ask(request)
     assert (here["status"], here["cached"], here["items"]) == ("done", True, done["items"])

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from patience import HANG
 from queues import Queues, alive, computing, idle_task, quick_task, slow_task, wait_for, worker_pid
 from serving import Server, error_of
 
@@ -23,13 +24,13 @@ from tb_modelcompare.jobs.similarity import MATRIX
 
 
 def test_a_running_job_is_cancelled_within_a_step(slow_logs: Path, queue: Queues) -> None:
-    jobs = queue()
+    jobs = queue(grace_seconds=HANG)
     job_id = jobs.submit(slow_task(slow_logs)).id
     running = computing(jobs, job_id)
     assert running.position is None
     pid = worker_pid(jobs)
     jobs.cancel(job_id)
-    cancelled = wait_for(jobs, job_id, State.CANCELLED, seconds=8)  # less than the grace period
+    cancelled = wait_for(jobs, job_id, State.CANCELLED)
     assert cancelled.error is None
     assert alive(pid)  # it stopped by itself: the worker stays warm
     with pytest.raises(UnknownJobError):
@@ -60,7 +61,7 @@ def test_a_job_goes_on_as_long_as_one_tab_waits_for_it(
     leave("two")
     assert server.json("job", id=job_id)["message"] != "nobody waits for it"
     leave("one")
-    assert server.wait(job_id, seconds=9)["message"] == "nobody waits for it"
+    assert server.wait(job_id)["message"] == "nobody waits for it"
     assert error_of(server.post("cancel?watcher=<b>", {"id": job_id}))[0] == 400
 
 
@@ -73,7 +74,7 @@ def test_who_comes_back_while_a_job_stops_gets_a_new_one(session_logs: Path, que
     assert jobs.submit(task, "one").status == "queued"
     computing(jobs, task.key)
     assert jobs.cancel(task.key).status == "running"
-    wait_for(jobs, task.key, State.CANCELLED, seconds=8)
+    wait_for(jobs, task.key, State.CANCELLED)
 
 
 def test_waiting_jobs_run_latest_first_and_are_cancelled_at_once(
@@ -126,7 +127,7 @@ def test_a_job_in_the_background_makes_way_and_begins_anew(
     time.sleep(0.3)
     assert jobs.status(background.key).status == "running"
     jobs.cancel(background.key)
-    wait_for(jobs, background.key, State.CANCELLED, seconds=8)
+    wait_for(jobs, background.key, State.CANCELLED)
 
 
 def test_a_job_that_makes_way_can_be_cancelled(session_logs: Path, queue: Queues) -> None:
@@ -137,7 +138,7 @@ def test_a_job_that_makes_way_can_be_cancelled(session_logs: Path, queue: Queues
     os.kill(worker_pid(jobs), signal.SIGSTOP)  # so that it stops late
     jobs.submit(asked_for)
     jobs.cancel(background.key)
-    wait_for(jobs, background.key, State.CANCELLED, seconds=10)
+    wait_for(jobs, background.key, State.CANCELLED)
     computing(jobs, asked_for.key)
 
 
@@ -194,7 +195,7 @@ def test_a_job_that_does_not_stop_is_ended(session_logs: Path, queue: Queues) ->
     pid = worker_pid(jobs)
     os.kill(pid, signal.SIGSTOP)  # as one that hangs inside a library
     jobs.cancel(job_id)
-    wait_for(jobs, job_id, State.CANCELLED, seconds=10)
+    wait_for(jobs, job_id, State.CANCELLED)
     assert not alive(pid)
 
 
@@ -205,7 +206,7 @@ def test_a_job_that_nobody_asks_about_is_cancelled(session_logs: Path, queue: Qu
     wait_for(jobs, running.key, State.RUNNING)
     jobs.submit(waiting)
     time.sleep(1.0)
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + HANG
     while time.monotonic() < deadline:
         by_id = {status.id: status for status in jobs.overview()}  # which is no question
         if by_id[waiting.key].status == "cancelled":
@@ -216,12 +217,13 @@ def test_a_job_that_nobody_asks_about_is_cancelled(session_logs: Path, queue: Qu
 
 
 def test_a_running_similarity_ends_when_its_tab_is_gone(session_logs: Path, queue: Queues) -> None:
-    jobs = queue(abandoned_seconds=2.0)
-    for number, watcher, state in ((1, "a tab", State.CANCELLED), (2, "", State.RUNNING)):
+    jobs = queue(abandoned_seconds=1.0)
+    cases = ((1, "a tab", State.CANCELLED, HANG), (2, "", State.RUNNING, 3))
+    for number, watcher, state, seconds in cases:
         task = idle_task(session_logs, number)
         jobs.submit(task, watcher)
         computing(jobs, task.key)
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             (status,) = (one for one in jobs.overview() if one.id == task.key)  # no question
             if status.state is not State.RUNNING:

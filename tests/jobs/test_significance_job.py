@@ -81,7 +81,7 @@ def test_the_result_says_what_an_interval_is_for_and_has_family_wise_p_values(
         ("unbiased_linear_cka", "interval for the value over all images"),
     ):
         asked = server.ask({**body, "measure": measure, "resamples": 20})
-        job = server.wait(asked["id"], seconds=60)
+        job = server.wait(asked["id"])
         assert job["status"] == "done", job
         found = server.json("result", id=job["id"])
         assert found["interval_label"] == label
@@ -99,7 +99,7 @@ def test_a_test_of_all_pairs_has_the_null_level_of_every_pair(
     """As the tab asks for it: no layers are named, and nothing is resampled."""
     server = serve(session_logs)
     body = {"kind": "significance", "a": A, "b": B, "measure": "linear_cka", "permutations": 199}
-    job = server.wait(server.ask(body)["id"], seconds=60)
+    job = server.wait(server.ask(body)["id"])
     assert job["status"] == "done", job
     found = server.json("result", id=job["id"])
     a, b = (open_snapshot(session_logs, name) for name in (A, B))

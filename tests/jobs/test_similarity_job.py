@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+from patience import HANG
 from queues import A, B, Queues, children, quick_task, wait_for
 from serving import Server, activations, error_of, make_probe
 
@@ -61,7 +62,7 @@ def test_a_first_look_is_there_before_the_exact_matrix(
         "id"
     ]
     assert server.get("matrix_info", id=job_id).status_code == 404
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + HANG
     while (status := server.json("job", id=job_id))["look"] is None:
         assert status["revision"] == 0
         assert time.monotonic() < deadline

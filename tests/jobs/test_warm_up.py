@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from patience import HANG
 from queues import children, hang, wait_for
 from rendered import PLAIN, A, analogies
 from serving import Server, error_of
@@ -31,12 +32,12 @@ def test_the_renderer_is_warmed_up_for_a_layer_that_can_be_rendered(
     refused = error_of(server.post("warm_up", {"snapshot": PLAIN, "layer": "conv1"}))
     assert refused[:2] == (422, "NotRenderableError")
     assert server.post("warm_up", {"snapshot": A, "layer": "conv1"}).status_code == 200
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + HANG
     while children() <= before:
         assert time.monotonic() < deadline
         time.sleep(0.05)
     assert server.json("jobs") == {"jobs": []}
-    done = server.wait(server.ask(analogies(steps=4))["id"], seconds=120)
+    done = server.wait(server.ask(analogies(steps=4))["id"])
     assert done["status"] == "done"
 
 
@@ -46,12 +47,12 @@ def test_a_warm_up_that_hangs_makes_way(models: Path, monkeypatch: pytest.Monkey
     before = children()
     try:
         jobs.warm_up(hang, 600.0)
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + HANG
         while children() <= before:
             assert time.monotonic() < deadline
             time.sleep(0.05)
         task = task_from_request(analogies(steps=2), functools.partial(open_snapshot, models))
         jobs.submit(task)
-        wait_for(jobs, task.key, State.DONE, seconds=120)
+        wait_for(jobs, task.key, State.DONE)
     finally:
         jobs.close()

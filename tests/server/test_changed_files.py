@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from patience import HANG
 from serving import Server, error_of, make_probe
 
 from tb_modelcompare import SummaryWriter
@@ -61,7 +62,7 @@ def test_files_that_are_cut_off_end_no_server(tmp_path: Path) -> None:
         env={**os.environ, "PYTHONPATH": os.pathsep.join(path)},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=HANG,
         check=False,
     )
     assert done.returncode == 0, (done.returncode, done.stderr)  # a SIGBUS would be -7

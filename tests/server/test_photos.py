@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from patience import HANG
 from PIL import Image
 from serving import PREFIX, Server, error_of
 
@@ -193,7 +194,7 @@ def test_a_full_disk_is_named_and_nothing_is_left(
         },
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=HANG,
         check=False,
     )
     assert done.returncode == 0, done.stderr

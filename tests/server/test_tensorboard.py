@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from patience import HANG
 from serving import PREFIX
 
 ROOT = Path(__file__).parents[2]
@@ -58,17 +59,17 @@ class TensorBoard:
             )
 
     def get(self, path: str) -> bytes:
-        with urllib.request.urlopen(self.url + path, timeout=30) as response:
+        with urllib.request.urlopen(self.url + path, timeout=HANG) as response:
             content: bytes = response.read()
             return content
 
     def post(self, path: str, body: dict[str, Any]) -> Any:
         headers = {"Content-Type": "application/json", "X-Modelcompare": "1"}
         request = urllib.request.Request(self.url + path, json.dumps(body).encode(), headers)
-        with urllib.request.urlopen(request, timeout=30) as response:
+        with urllib.request.urlopen(request, timeout=HANG) as response:
             return json.load(response)
 
-    def until(self, path: str, accept: Callable[[Any], bool], seconds: float = 60) -> Any:
+    def until(self, path: str, accept: Callable[[Any], bool], seconds: float = HANG) -> Any:
         """The JSON at `path`, once `accept` holds of it."""
         deadline = time.monotonic() + seconds
         answer: Any = None
@@ -88,7 +89,7 @@ class TensorBoard:
     def end(self) -> None:
         self.process.terminate()
         try:
-            self.process.wait(timeout=15)
+            self.process.wait(timeout=60)
         except subprocess.TimeoutExpired:
             self.process.kill()
             raise
@@ -161,8 +162,8 @@ def test_the_tab_is_there_and_computes_and_its_workers_end_with_tensorboard(
     workers = children(board.process.pid)
     assert workers
     board.process.send_signal(ended_by)
-    board.process.wait(timeout=30)
-    deadline = time.monotonic() + 30
+    board.process.wait(timeout=HANG)
+    deadline = time.monotonic() + HANG
     while any(Path(f"/proc/{pid}").exists() for pid in workers):
         assert time.monotonic() < deadline, "a worker outlived its TensorBoard"
         time.sleep(0.1)

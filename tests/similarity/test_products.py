@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from patience import HANG
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from tb_modelcompare.similarity import ComparisonCancelled, compare, products
@@ -137,7 +138,7 @@ ours = sum(spent.get(one.native_id, 0) for one in threading.enumerate())
 print(ours, sum(spent.values()) - ours)
 """
     done = subprocess.run(
-        [sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=300
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=HANG
     )
     ours, others = map(int, done.stdout.split())
     assert ours >= 10

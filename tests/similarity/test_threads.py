@@ -10,6 +10,7 @@ import time
 
 import numpy as np
 import pytest
+from patience import HANG
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from tb_modelcompare.errors import ActivationError
@@ -90,7 +91,7 @@ def test_a_forked_process_has_threads_of_its_own() -> None:
         "    os._exit(spread(lambda item: item + 1, range(5))[-1])\n"
         "assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 5\n"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=HANG)
 
 
 def test_what_runs_has_ended_when_it_is_cancelled() -> None:

@@ -11,6 +11,8 @@ from concurrent.futures import Executor
 from pathlib import Path
 from typing import NoReturn
 
+from patience import HANG
+
 from tb_modelcompare.cache.results import ResultCache
 from tb_modelcompare.jobs.registry import task_from_request
 from tb_modelcompare.jobs.runtime.executors import WorkerProcess
@@ -65,7 +67,7 @@ def _wait_to_be_stopped(inputs: object, workplace: Workplace) -> NoReturn:
         time.sleep(0.02)
 
 
-def wait_for(jobs: JobQueue, job_id: str, *states: State, seconds: float = 60) -> Job:
+def wait_for(jobs: JobQueue, job_id: str, *states: State, seconds: float = HANG) -> Job:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         job = jobs.status(job_id)

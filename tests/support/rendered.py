@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from once import made_once
 from serving import activations, make_probe
 
 from tb_modelcompare import SummaryWriter
@@ -16,8 +17,13 @@ A, B, PLAIN = "a/net@0", "b/net@0", "plain/net@0"
 @pytest.fixture(scope="session")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two small convolutional networks with weights of their own, and one without its graph."""
-    keras = pytest.importorskip("keras")
-    root = tmp_path_factory.mktemp("models")
+    pytest.importorskip("keras")
+    return made_once(tmp_path_factory, "models", _write_models)
+
+
+def _write_models(root: Path) -> None:
+    import keras
+
     probe = make_probe(count=20)
     for run, seed in (("a", 1), ("b", 2)):
         keras.utils.set_random_seed(seed)
@@ -37,7 +43,6 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
             writer.add_model("net", model, step=0, progress=False)
     with SummaryWriter(root / "plain", probe) as writer:
         writer.add_activations("net", activations(1), step=0)
-    return root
 
 
 def analogies(**changes: Any) -> dict[str, Any]:

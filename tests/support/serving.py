@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from patience import HANG
 from tensorboard.backend import application
 from tensorboard.backend.event_processing import data_provider, plugin_event_multiplexer
 from tensorboard.plugins import base_plugin
@@ -101,7 +102,7 @@ class Server:
         self,
         job_id: str,
         until: Callable[[dict[str, Any]], bool] | None = None,
-        seconds: float = 60,
+        seconds: float = HANG,
     ) -> dict[str, Any]:
         """Poll as the tab does, until the job ended or `until` holds."""
         deadline = time.monotonic() + seconds
