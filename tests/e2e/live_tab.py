@@ -11,11 +11,12 @@ import sys
 import time
 import urllib.parse
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from patience import HANG
+from patience import HANG, LATE
 
 ROOT = Path(__file__).parents[2]
 PREFIX = "data/plugin/modelcompare"
@@ -263,11 +264,23 @@ class Tab:
         some = re.compile(r"^\s*[1-9]")
         count = self.frame.locator(".legend .count").filter(has_text=some)
         count.wait_for()
-        last, place = None, count.bounding_box()
+        self.still(count)
+        return self
+
+    def still(self, locator: Any) -> dict[str, float]:
+        """Where something is, once it has stayed there for a moment."""
+        last, place = None, locator.bounding_box()
         while place != last:
             self.page.wait_for_timeout(150)
-            last, place = place, count.bounding_box()
-        return self
+            last, place = place, locator.bounding_box()
+        return place
+
+    def becomes(self, expression: str, right: Callable[[Any], bool]) -> None:
+        """Wait until the value of an expression in the tab is right."""
+        deadline = time.monotonic() + LATE / 1000
+        while not right(value := self.run(expression)):
+            assert time.monotonic() < deadline, f"{expression} stays {value!r}"
+            self.page.wait_for_timeout(50)
 
     def box(self, side: str, layer: str) -> Any:
         return self.frame.locator(f".model.{side} [data-layer='{layer}']")

@@ -15,6 +15,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 from live_tab import HOSTILE, ROOT, Board, Tab, probe_images
+from playwright.sync_api import expect
 
 STEPS = 12
 LAYERS = ("one", "two", HOSTILE)
@@ -127,7 +128,7 @@ def test_pointing_reads_what_is_beneath(tab: Tab, training: Board, width: int) -
     # Without the reference itself, which is the last step.
     wide, tall = cells["width"] / (STEPS - 1), cells["height"] / len(LAYERS)
     tab.page.mouse.move(cells["x"] + 7.5 * wide, cells["y"] + 1.5 * tall)
-    assert figure.locator("output").inner_text().startswith(f"{LAYERS[1]}, step 7: ")
+    expect(figure.locator("output")).to_have_text(re.compile(f"^{LAYERS[1]}, step 7: "))
 
     curves = chart(tab, "lines")
     drawing = curves.get_by_role("application")

@@ -166,15 +166,16 @@ def test_no_names_of_a_crowded_matrix_overlap_and_it_fills_its_room(
             assert len(boxes) > 15
             assert overlapping(boxes, start, size) == 0
 
+    tab.still(matrix.locator("text.axis").first)
     check()
-    box = cells.bounding_box()
+    box = tab.still(cells)
     assert box["y"] + box["height"] < height
     assert box["y"] + box["height"] > height - 110
     room = matrix.bounding_box()["width"]
     assert box["width"] > room - 210  # without names of rows and the margin
     title = matrix.locator("text.axis").first.bounding_box()
     highest = min(name.bounding_box()["y"] for name in matrix.locator("text.name.b").all())
-    assert 0 < highest - title["y"] - title["height"] < 16
+    assert 0 < highest - title["y"] - title["height"] < 20
     # What is pointed at is named, in place of those that it would touch.
     cells.hover(position={"x": 0.37 * box["width"], "y": 0.61 * box["height"]})
     expect(matrix.locator("text.name.marked")).to_have_count(2)

@@ -49,14 +49,12 @@ def test_pointing_at_a_layer_leaves_only_its_lines(tab: Tab, board: Board) -> No
     tip.wait_for()
     assert "module_3x3" in tip.inner_text()
     assert "Conv2D" in tip.inner_text()
-    tab.page.wait_for_timeout(300)
-    opacity = "getComputedStyle(document.querySelector('.lines.all')).opacity"
-    assert float(tab.run(opacity)) < 0.2
-    assert tab.run(INKED % "lit") > 200
+    opacity = "Number(getComputedStyle(document.querySelector('.lines.all')).opacity)"
+    tab.becomes(opacity, lambda value: value < 0.2)
+    tab.becomes(INKED % "lit", lambda ink: ink > 200)
     tab.page.mouse.move(5, 400)
-    tab.page.wait_for_timeout(300)
-    assert float(tab.run(opacity)) == 1
-    assert tab.run(INKED % "lit") == 0
+    tab.becomes(opacity, lambda value: value == 1)
+    tab.becomes(INKED % "lit", lambda ink: ink == 0)
 
 
 def test_a_click_lists_the_strongest_matches(tab: Tab, board: Board) -> None:
@@ -356,7 +354,7 @@ def test_works_behind_a_path_prefix(
 ) -> None:
     board = start_board(logs, "--path_prefix=/behind/proxy", prefix="behind/proxy/", snapshots=9)
     tab.open(f"{board.url}behind/proxy/", **PAIR).settle()
-    assert tab.run(INKED % "all") > 1000
+    tab.becomes(INKED % "all", lambda ink: ink > 1000)
 
 
 def test_tensorboards_own_graph_is_linked_both_ways(tab: Tab, board: Board) -> None:
