@@ -126,6 +126,8 @@ def test_names_that_tensorflow_refuses_are_a_named_error(tmp_path: Path, probe: 
         pytest.raises(ModelFileError, match="not a valid scope name"),
     ):
         log(tmp_path, probe, keras.Model(image, x))
+    # Keras leaves the scope of a layer open whose name TensorFlow refuses.
+    keras.utils.clear_session()
 
 
 def test_progress_bar_can_be_silenced(

@@ -83,8 +83,8 @@ def test_the_frozen_graph_is_not_read(
     assert top.positions[0]["box"] is not None
 
 
-def test_as_many_are_logged_as_a_units_panel_shows() -> None:
+def test_no_fewer_are_logged_than_a_units_panel_shows() -> None:
     """Were more asked for, the panel would show sampled positions in place of the strongest."""
     panel = Path(__file__).parents[2] / "frontend/src/panels/unit/UnitPanel.svelte"
     (shown,) = re.findall(r"const LIMIT = (\d+);", panel.read_text())
-    assert int(shown) == PER_UNIT
+    assert int(shown) <= PER_UNIT
