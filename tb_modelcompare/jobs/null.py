@@ -24,6 +24,7 @@ from tb_modelcompare.jobs.kind import (
     result_key,
 )
 from tb_modelcompare.jobs.kind import Request as AnyRequest
+from tb_modelcompare.jobs.runtime.progress import npy_bytes
 from tb_modelcompare.jobs.runtime.work import Workplace
 from tb_modelcompare.log.snapshot import Snapshot
 
@@ -96,7 +97,7 @@ def run(inputs: Inputs, workplace: Workplace) -> Result:
             permutations=PERMUTATIONS,
             settings=settings(job, "the mean of the null"),
             done=done,
-            keep=lambda values: _keep(cache, next(left), values),
+            keep=lambda values: cache.put(next(left), {_FILE: npy_bytes(values)}, {}),
         )
     arrays = save_arrays({"null_mean": found.values}, workplace.directory)
     return Result(list(found.rows), list(found.columns), arrays, permutations)
@@ -118,12 +119,6 @@ def _kept(cache: ResultCache, keys: list[str]) -> Iterator[npt.NDArray[np.float6
         if stored is None:
             return
         yield np.load(io.BytesIO(stored), allow_pickle=False)
-
-
-def _keep(cache: ResultCache, key: str, values: npt.NDArray[np.float64]) -> None:
-    stored = io.BytesIO()
-    np.save(stored, values, allow_pickle=False)
-    cache.put(key, {_FILE: stored.getvalue()}, {})
 
 
 KIND = Kind(Request, prepare, content, run, Result)

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tb_modelcompare.cache.results import ResultCache
+from tb_modelcompare.jobs.runtime.progress import npy_bytes
 from tb_modelcompare.jobs.runtime.records import BestUnit, DrawnDirection, JobItem
 from tb_modelcompare.jobs.runtime.work import Workplace
 from tb_modelcompare.log.snapshot import Snapshot
@@ -140,9 +141,7 @@ class Regression:
             assert item.drawn is not None  # `directions` told it
             assert item.best_unit is not None
             known = Prediction(item.drawn, item.r2, item.best_unit, item.problem)
-            stream = io.BytesIO()
-            np.save(stream, direction, allow_pickle=False)
-            cache.put(self.keys[i], {_DIRECTION: stream.getvalue()}, msgspec.to_builtins(known))
+            cache.put(self.keys[i], {_DIRECTION: npy_bytes(direction)}, msgspec.to_builtins(known))
 
     def _answers(self, targets: Sequence[npt.NDArray[np.float32]]) -> list[Vector]:
         """The direction of each target that answers."""

@@ -174,7 +174,7 @@ def pruned_graph(model: FrozenModel, layers: Sequence[str], graph_def_type: Any)
     seeing = readers_of(flat, model.input)
     followed = readers_of(flat, model.input, _stops_gradients)
     for layer in layers:
-        name = _node_name(model.tensor(layer))
+        name = node_name(model.tensor(layer))
         if name not in seeing:
             raise NotRenderableError(f"layer {layer!r} does not depend on the image")
         if name not in followed:
@@ -182,7 +182,7 @@ def pruned_graph(model: FrozenModel, layers: Sequence[str], graph_def_type: Any)
     if nodes[model.input].op not in ("Placeholder", "PlaceholderWithDefault"):
         raise NotRenderableError(f"the frozen graph's input {model.input!r} is not a placeholder")
 
-    needed = _ancestors(nodes, [_node_name(model.tensor(layer)) for layer in layers])
+    needed = _ancestors(nodes, [node_name(model.tensor(layer)) for layer in layers])
     kept = graph_def_type()
     kept.versions.CopyFrom(whole.versions)
     for node in flat.node:
@@ -207,7 +207,7 @@ def pruned_graph(model: FrozenModel, layers: Sequence[str], graph_def_type: Any)
 
 def subgraph(graph_def: Any, tensors: Sequence[str]) -> Any:
     """The nodes of `graph_def` that `tensors` depend on, with its functions."""
-    needed = _ancestors({node.name: node for node in graph_def.node}, map(_node_name, tensors))
+    needed = _ancestors({node.name: node for node in graph_def.node}, map(node_name, tensors))
     part = type(graph_def)()
     part.versions.CopyFrom(graph_def.versions)
     part.library.CopyFrom(graph_def.library)
@@ -228,7 +228,8 @@ def _read(model: FrozenModel) -> bytes:
     return content
 
 
-def _node_name(tensor: str) -> str:
+def node_name(tensor: str) -> str:
+    """The node that a tensor or a control input of a graph comes from."""
     return tensor.removeprefix("^").partition(":")[0]
 
 
@@ -236,7 +237,7 @@ def _refuse_without_gradient(
     nodes: Mapping[str, Any], model: FrozenModel, layer: str, seeing: Set[str]
 ) -> NoReturn:
     """Of a layer that no gradient leads from to the image: where it ends."""
-    reached = _ancestors(nodes, [_node_name(model.tensor(layer))], _stops_gradients)
+    reached = _ancestors(nodes, [node_name(model.tensor(layer))], _stops_gradients)
     ends = [
         f"{nodes[name].op} (node {name!r})"
         for name in sorted(reached & seeing)
@@ -268,7 +269,7 @@ def require_ordered(nodes: Iterable[Any]) -> None:
             raise NotRenderableError(
                 f"the frozen graph has more than {MAX_FROZEN_NODES} nodes or {_MAX_INPUTS} inputs"
             )
-        inputs[node.name] = [_node_name(name) for name in node.input]
+        inputs[node.name] = [node_name(name) for name in node.input]
     try:
         TopologicalSorter(inputs).prepare()
     except CycleError as error:
@@ -286,7 +287,7 @@ def readers_of(
     readers: dict[str, list[Any]] = {}
     for node in graph.node:
         for name in node.input:
-            readers.setdefault(_node_name(name), []).append(node)
+            readers.setdefault(node_name(name), []).append(node)
     seen, waiting = {source}, [source]
     while waiting:
         for node in readers.get(waiting.pop(), []):
@@ -319,7 +320,7 @@ def _ancestors(
             raise CorruptSnapshotError(f"the frozen graph lacks the node {name!r}")
         seen.add(name)
         if not stop(nodes[name]):
-            waiting += map(_node_name, nodes[name].input)
+            waiting += map(node_name, nodes[name].input)
     return seen
 
 

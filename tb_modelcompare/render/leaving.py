@@ -6,7 +6,7 @@ import struct
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tb_modelcompare.render.frozen import readers_of
+from tb_modelcompare.render.frozen import node_name, readers_of
 
 # Ops that treat the pictures of a batch one by one, and keep the batch as the first axis.
 _BY_PICTURE = frozenset(
@@ -50,14 +50,14 @@ def leaving_early(graph_def: Any, source: str, targets: Sequence[str]) -> tuple[
     cuts: dict[tuple[str, int], str] = {}
     for node in changed.node:
         for k, tensor in enumerate(node.input):
-            name = _node_of(tensor)
+            name = node_name(tensor)
             if name in seeing and first.get(node.name, 0) > first[name]:
                 leave = first[node.name] - first[name]
                 cut = cuts.setdefault((tensor, leave), f"{node.name}/leave_{k}")
                 node.input[k] = f"{cut}:1"
     for (tensor, leave), name in cuts.items():
         _add_cut(changed, name, tensor, leave)
-    indices = [i - first[_node_of(target)] for i, target in enumerate(targets)]
+    indices = [i - first[node_name(target)] for i, target in enumerate(targets)]
     return changed, indices
 
 
@@ -65,12 +65,12 @@ def _first_needing(nodes: Mapping[str, Any], targets: Sequence[str]) -> dict[str
     """For each node, the first picture whose target depends on it."""
     first: dict[str, int] = {}
     for i, target in enumerate(targets):
-        waiting = [_node_of(target)]
+        waiting = [node_name(target)]
         while waiting:
             name = waiting.pop()
             if name not in first:
                 first[name] = i
-                waiting += map(_node_of, nodes[name].input)
+                waiting += map(node_name, nodes[name].input)
     return first
 
 
@@ -96,7 +96,3 @@ def _integers(graph_def: Any, name: str, *values: int) -> str:
         tensor.tensor_shape.dim.add().size = len(values)
     tensor.tensor_content = struct.pack(f"<{len(values)}i", *values)
     return name
-
-
-def _node_of(tensor: str) -> str:
-    return tensor.removeprefix("^").partition(":")[0]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tb_modelcompare.similarity.activations import open_layer, row_blocks
-from tb_modelcompare.similarity.few_rows import NAMED
+from tb_modelcompare.similarity.few_rows import listed
 from tb_modelcompare.similarity.images import Indices
 
 LEAST_SHARE = 0.25
@@ -50,9 +50,8 @@ def note_of_few_images(names: tuple[str, ...]) -> tuple[str, ...]:
     """What to say of the intervals of a biased measure: nothing, or a sentence."""
     if not names:
         return ()
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
     return (
-        f"A few images, far from all others, carry {', '.join(names[:NAMED])}{more}. In simulated "
+        f"A few images, far from all others, carry {listed(names)}. In simulated "
         "layers of that kind, 95 % intervals of biased measures held their value in 82 to 92 % of "
         "probes. Use unbiased_linear_cka, or look at these images.",
     )

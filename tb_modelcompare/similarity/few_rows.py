@@ -18,11 +18,17 @@ if TYPE_CHECKING:
     from tb_modelcompare.similarity.registry import Measure
 
 _HERE = os.path.dirname(__file__)
-NAMED = 4
+_NAMED = 4
 """Layers that are named in a warning; the others are counted."""
 
 Shape = tuple[str, int, int]
 """Name of a layer, its rows and its units."""
+
+
+def listed(layers: Sequence[str]) -> str:
+    """The first of some layers by name, and how many more there are."""
+    more = f" and {len(layers) - _NAMED} more" if len(layers) > _NAMED else ""
+    return f"{', '.join(layers[:_NAMED])}{more}"
 
 
 def few_rows(measure: Measure, shapes: Sequence[Shape]) -> tuple[str, ...]:
@@ -37,10 +43,9 @@ def few_rows(measure: Measure, shapes: Sequence[Shape]) -> tuple[str, ...]:
     few = list(dict.fromkeys(few))
     if not few:
         return ()
-    more = f" and {len(few) - NAMED} more" if len(few) > NAMED else ""
     each = "the units" if bound == 1 else f"{bound:g} for each unit"
     return (
-        f"{shapes[0][1]} rows are fewer than {each} of {', '.join(few[:NAMED])}{more}: "
+        f"{shapes[0][1]} rows are fewer than {each} of {listed(few)}: "
         f"{measure.title} makes unrelated layers look alike there. Use {measure.instead}, or a "
         "probe with more images.",
     )

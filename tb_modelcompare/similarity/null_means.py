@@ -41,7 +41,7 @@ def null_means(
     permutations: int,
     settings: Settings,
     done: Sequence[Matrix] = (),
-    keep: Callable[[Matrix], None] = lambda values: None,
+    keep: Callable[[Matrix], object] = lambda values: None,
 ) -> tuple[Comparison, int | None]:
     """The mean of a measure when images of the second model are permuted, as a comparison.
 

@@ -72,9 +72,14 @@ class Progress:
 
 def write_array(file: Path, values: npt.NDArray[Any]) -> None:
     """Leave an array in a .npy file. Unlike `numpy.save`, this says why it cannot."""
+    file.write_bytes(npy_bytes(values))
+
+
+def npy_bytes(values: npt.NDArray[Any]) -> bytes:
+    """What a .npy file of an array holds."""
     stream = io.BytesIO()
     np.save(stream, values, allow_pickle=False)
-    file.write_bytes(stream.getvalue())
+    return stream.getvalue()
 
 
 def read_progress(directory: Path) -> dict[str, Any] | None:
