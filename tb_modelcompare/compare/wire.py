@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
+import numpy as np
+import numpy.typing as npt
 
 from tb_modelcompare.log.alignments import Alignment
 from tb_modelcompare.log.snapshot import Snapshot
@@ -131,10 +134,16 @@ class MatrixInfo(msgspec.Struct):
     interval: bool
 
 
-class OwnMatrix(MatrixInfo):
-    """A user's own alignment. `values` are float64, little-endian, row after row, in base64."""
+class MatrixValues(MatrixInfo):
+    """A matrix with its values, which are float64, little-endian, row after row, in base64.
+
+    `interval_low` and `interval_high`, of the same form, are the ends of the interval of each
+    value, and null if there is no interval.
+    """
 
     values: str
+    interval_low: str | None = None
+    interval_high: str | None = None
 
 
 def snapshot_info(snapshot: Snapshot) -> SnapshotInfo:
@@ -208,6 +217,25 @@ def matrix_info(
         revision=revision,
         interval=comparison.low is not None,
     )
+
+
+def with_values(
+    info: MatrixInfo,
+    values: npt.NDArray[np.float64],
+    low: npt.NDArray[np.float64] | None = None,
+    high: npt.NDArray[np.float64] | None = None,
+) -> MatrixValues:
+    """The matrix with its values and, where it has an interval, the ends of that."""
+    return MatrixValues(
+        **msgspec.structs.asdict(info),
+        values=_base64(values),
+        interval_low=None if low is None else _base64(low),
+        interval_high=None if high is None else _base64(high),
+    )
+
+
+def _base64(values: npt.NDArray[np.float64]) -> str:
+    return base64.b64encode(values.astype("<f8").tobytes()).decode()
 
 
 def own_measure(name: str, title: str, low: float, high: float) -> MeasureInfo:

@@ -29,7 +29,7 @@ MATRIX = "matrix.npy"
 
 
 class Request(AnyRequest, frozen=True, tag="similarity"):
-    """Compare all layers of `a` with all of `b`. Read the values with `matrix`."""
+    """Compare all layers of `a` with all of `b`. Read the values with `similarity`."""
 
     a: SnapshotId
     b: SnapshotId

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import functools
 import http.server
@@ -324,25 +325,22 @@ def test_a_first_look_is_drawn_marked_and_replaced_in_place(tab: Tab, board: Boa
     held = True
 
     def look_first(route: Any) -> None:
-        if "matrix_info" not in route.request.url and route.request.method == "GET" and not held:
+        if "/similarity" not in route.request.url and route.request.method == "GET" and not held:
             return route.continue_()
         answer = route.fetch()
         body = answer.json()
         if body.get("kind") == "similarity" and body["status"] == "done":
             body |= {"status": "running", "fraction": 0.4, "look": "first", "revision": 1}
         if "rows" in body and held:
+            values = np.frombuffer(base64.b64decode(body["values"]), "<f8")
+            low, high = (
+                base64.b64encode((values + beside).tobytes()).decode() for beside in (-0.01, 0.01)
+            )
             body |= {"look": "first", "interval": True, "warnings": ["Made from 40 of 160 rows."]}
+            body |= {"interval_low": low, "interval_high": high}
         return route.fulfill(response=answer, json=body)
 
-    def ends(route: Any) -> None:
-        """As far as 0.01 from the values on either side."""
-        address = re.sub(r"&which=\w+", "", route.request.url)
-        values = np.frombuffer(route.fetch(url=address).body(), "<f8")
-        sign = 1 if "which=high" in route.request.url else -1
-        return route.fulfill(body=(values + 0.01 * sign).astype("<f8").tobytes())
-
-    tab.page.route(re.compile(r"/(jobs?(\?.*)?|matrix_info.*)$"), look_first)
-    tab.page.route(re.compile(r"/matrix\?.*which="), ends)
+    tab.page.route(re.compile(r"/(jobs?(\?.*)?|similarity\?.*)$"), look_first)
     tab.open(board.url, **PAIR).settle()
     mark = tab.frame.get_by_test_id("progress").get_by_text("exact values follow")
     mark.wait_for()

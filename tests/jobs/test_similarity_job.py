@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,11 +17,16 @@ from serving import Server, activations, error_of, make_probe
 
 from tb_modelcompare import SummaryWriter, similarity
 from tb_modelcompare.cli import main
+from tb_modelcompare.jobs.runtime.queue import JobQueue
 from tb_modelcompare.jobs.runtime.records import State
 from tb_modelcompare.jobs.similarity import MATRIX
 from tb_modelcompare.log.reader import open_snapshot
 
 QUICK = {"kind": "similarity", "a": A, "b": B, "measure": "linear_cka"}
+
+
+def decoded(values: str) -> npt.NDArray[np.float64]:
+    return np.frombuffer(base64.b64decode(values), "<f8")
 
 
 def test_similarity_over_http_equals_the_library(
@@ -80,6 +86,10 @@ def test_a_first_look_is_there_before_the_exact_matrix(
 
     values, low, high = (matrix(which=which) for which in ("values", "low", "high"))
     assert (matrix(revision="1") == values).all()
+    whole = server.json("similarity", id=job_id)
+    for name, expected in (("values", values), ("interval_low", low), ("interval_high", high)):
+        assert (decoded(whole.pop(name)) == expected.ravel()).all()
+    assert whole == info
     assert (low <= values).all()
     assert (values <= high).all()
     assert server.get("matrix", id=job_id, revision="2").status_code == 404
@@ -87,6 +97,22 @@ def test_a_first_look_is_there_before_the_exact_matrix(
     server.post("cancel", {"id": job_id})
     assert server.wait(job_id)["look"] is None
     assert server.get("matrix", id=job_id).status_code == 404
+
+
+def test_values_that_replace_an_estimate_meanwhile_are_answered(
+    slow_logs: Path, serve: Callable[..., Server], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server knew of the estimate when it was asked, and finds its files removed."""
+    server = serve(slow_logs)
+    job_id = server.ask({**QUICK, "a": "wide/net@0", "b": "wide/net@1"})["id"]
+    server.wait(job_id)
+    exact = server.json("similarity", id=job_id)
+    read, before = JobQueue.report, {**exact, "look": "first", "interval": True}
+    reports = iter([{"matrix": before}])
+    monkeypatch.setattr(JobQueue, "report", lambda *one: next(reports, None) or read(*one))
+    assert server.json("similarity", id=job_id) == exact
+    assert next(reports, None) is None
+    assert exact["interval_low"] is None
 
 
 def test_a_second_request_is_answered_at_once_also_after_a_restart(

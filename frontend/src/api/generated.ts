@@ -168,7 +168,7 @@ export interface SignificanceRequest {
   resamples?: number;
 }
 
-/** Compare all layers of `a` with all of `b`. Read the values with `matrix`. */
+/** Compare all layers of `a` with all of `b`. Read the values with `similarity`. */
 export interface SimilarityRequest {
   kind: "similarity";
   /** id of a snapshot */
@@ -344,6 +344,29 @@ export interface MatrixInfo {
 }
 
 /**
+ * A matrix with its values, which are float64, little-endian, row after row, in base64.
+ *
+ * `interval_low` and `interval_high`, of the same form, are the ends of the interval of each
+ * value, and null if there is no interval.
+ */
+export interface MatrixValues {
+  a: string;
+  b: string;
+  measure: string;
+  rows: string[];
+  columns: string[];
+  low: number | null;
+  high: number | null;
+  warnings: string[];
+  look: "exact" | "first";
+  revision: number;
+  interval: boolean;
+  values: string;
+  interval_low: string | null;
+  interval_high: string | null;
+}
+
+/**
  * All snapshots of a log directory, and what is wrong with it.
  *
  * `supported` is false where the log directory cannot be read at all; `message` says why.
@@ -429,22 +452,6 @@ export interface MeasureInfo {
 export interface Measures {
   measures: MeasureInfo[];
   default: string;
-}
-
-/** A user's own alignment. `values` are float64, little-endian, row after row, in base64. */
-export interface OwnMatrix {
-  a: string;
-  b: string;
-  measure: string;
-  rows: string[];
-  columns: string[];
-  low: number | null;
-  high: number | null;
-  warnings: string[];
-  look: "exact" | "first";
-  revision: number;
-  interval: boolean;
-  values: string;
 }
 
 /**
@@ -724,9 +731,10 @@ export interface Answers {
   unit_renders: { query: { snapshot: string | number; layer: string | number }; answer: UnitRenders };
   job: { query: { id: string | number; watcher?: string | number }; answer: Job };
   matrix_info: { query: { id: string | number }; answer: MatrixInfo };
+  similarity: { query: { id: string | number }; answer: MatrixValues };
   snapshots: { query: Record<string, never>; answer: Listing };
   measures: { query: Record<string, never>; answer: Measures };
-  alignment: { query: { a: string | number; b: string | number; name: string | number }; answer: OwnMatrix };
+  alignment: { query: { a: string | number; b: string | number; name: string | number }; answer: MatrixValues };
   layer: { query: { snapshot: string | number; layer: string | number }; answer: LayerInfo };
   unit: { query: { snapshot: string | number; layer: string | number; unit: string | number; limit?: string | number }; answer: UnitInfo };
 }

@@ -1,6 +1,6 @@
 import { decode, done, isOwn, nameOfOwn } from './own';
 import { ApiError, type Source, UNREACHABLE } from './source';
-import type { Known, OwnMatrix } from './generated';
+import type { Known, MatrixValues } from './generated';
 import type {
   Cells,
   CellsInfo,
@@ -9,7 +9,6 @@ import type {
   LayerInfo,
   Listing,
   Matrix,
-  MatrixInfo,
   Measures,
   UnitInfo,
 } from './types';
@@ -66,24 +65,26 @@ function send<T>(route: string, body: unknown): Promise<T> {
   return post<T>(route, 'application/json', JSON.stringify(body));
 }
 
-/** A table's description and its values, which have routes of their own. */
-async function withValues<T extends { rows: string[]; columns: string[] }>(
-  route: string,
-  id: string,
-): Promise<T & { values: Float64Array }> {
-  const [info, bytes] = await Promise.all([
-    read<T>(`${route}_info`, { id }),
-    request(address(route, { id })).then((response) => response.arrayBuffer()),
-  ]);
-  const expected = 8 * info.rows.length * info.columns.length;
-  if (bytes.byteLength !== expected) {
-    throw new ApiError(
-      'BrokenMatrix',
-      `The server sent ${bytes.byteLength} bytes for a matrix of ${info.rows.length} × ` +
-        `${info.columns.length}; expected ${expected}. Reload the page.`,
-    );
-  }
-  return { ...info, values: new Float64Array(bytes) };
+/** The values of a table, if they are as many as it has cells. */
+function ofTable(values: Float64Array, rows: string[], columns: string[]): Float64Array {
+  if (values.length === rows.length * columns.length) return values;
+  throw new ApiError(
+    'BrokenMatrix',
+    `The server sent ${values.length} values for a matrix of ${rows.length} × ` +
+      `${columns.length}. Reload the page.`,
+  );
+}
+
+/** A matrix with its values and the ends of their interval, all of one estimate. */
+async function matrix(route: string, query: Query = {}): Promise<Matrix> {
+  const found = await read<MatrixValues>(route, query);
+  const numbers = (coded: string) => ofTable(decode(coded), found.rows, found.columns);
+  const { interval_low, interval_high } = found;
+  const ends =
+    interval_low && interval_high
+      ? { low: numbers(interval_low), high: numbers(interval_high) }
+      : null;
+  return { ...found, values: numbers(found.values), ends };
 }
 
 let listed: { tag: string | null; listing: Listing } | null = null;
@@ -136,20 +137,13 @@ export const httpSource: Source = {
     const response = await request(address('array', { id, name }));
     return new Float64Array(await response.arrayBuffer());
   },
-  async matrix(id): Promise<Matrix> {
-    if (id.startsWith('alignment?')) {
-      const own = await read<OwnMatrix>(id);
-      return { ...own, values: decode(own.values) };
-    }
-    const matrix = await withValues<MatrixInfo>('matrix', id);
-    if (!matrix.interval) return matrix;
-    const [low, high] = await Promise.all(
-      ['low', 'high'].map(async (which) => {
-        const response = await request(address('matrix', { id, which }));
-        return new Float64Array(await response.arrayBuffer());
-      }),
-    );
-    return { ...matrix, ends: { low: low!, high: high! } };
+  // A user's own alignment has a route of its own as the id of its job.
+  matrix: (id) => (id.startsWith('alignment?') ? matrix(id) : matrix('similarity', { id })),
+  async cells(id): Promise<Cells> {
+    const [info, bytes] = await Promise.all([
+      read<CellsInfo>('cells_info', { id }),
+      request(address('cells', { id })).then((response) => response.arrayBuffer()),
+    ]);
+    return { ...info, values: ofTable(new Float64Array(bytes), info.rows, info.columns) };
   },
-  cells: (id): Promise<Cells> => withValues<CellsInfo>('cells', id),
 };

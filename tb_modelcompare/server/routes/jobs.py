@@ -10,7 +10,7 @@ import numpy as np
 from werkzeug.wrappers import Request, Response
 
 from tb_modelcompare.compare.photos import decode_in_turn, keep_photo
-from tb_modelcompare.compare.wire import MatrixInfo
+from tb_modelcompare.compare.wire import MatrixInfo, MatrixValues, with_values
 from tb_modelcompare.errors import NotRenderableError, RequestError, UnknownJobError
 from tb_modelcompare.jobs import warm_up as warming
 from tb_modelcompare.jobs.arrays import array_file
@@ -123,6 +123,27 @@ def matrix_info(server: Server, request: Request) -> Response:
     return respond_json(request, _matrix_of(server, query.text(request, "id")))
 
 
+def similarity(server: Server, request: Request) -> Response:
+    """A similarity matrix with its values, and the ends of their interval if it has one."""
+    job_id = query.text(request, "id")
+    info = _matrix_of(server, job_id)
+    while True:
+        names = ("values", "low", "high") if info.interval else ("values",)
+        try:
+            arrays = [_array(server.queue.file(job_id, matrix_file(info, one))[0]) for one in names]
+        except UnknownJobError:
+            # The job may have removed the files of an estimate, since it has a newer matrix.
+            newer = _matrix_of(server, job_id)
+            if newer == info:
+                raise
+            info = newer
+        else:
+            break
+    return respond_json(
+        request, with_values(info, *arrays), expires=_DAY if info.estimate == "exact" else 0
+    )
+
+
 def result(server: Server, request: Request) -> Response:
     """What a finished job found."""
     job_id = query.text(request, "id")
@@ -174,6 +195,7 @@ ROUTES = (
     Route("cancel", cancel, "POST", takes=("watcher",), body=CancelRequest, answers=Job),
     Route("matrix", matrix, needs=_ID, takes=("which", "revision"), answers=_BYTES),
     Route("matrix_info", matrix_info, needs=_ID, answers=MatrixInfo),
+    Route("similarity", similarity, needs=_ID, answers=MatrixValues),
     Route("result", result, needs=_ID),
     Route("array", array, needs=("id", "name"), answers=_BYTES),
     Route("job_image", job_image, needs=("id", "name"), answers="image/png"),
@@ -191,7 +213,10 @@ def _matrix_of(server: Server, job_id: str) -> MatrixInfo:
 
 def _float64(request: Request, content: bytes, *, expires: int) -> Response:
     """The values of a .npy file as little-endian float64 in C order."""
+    values = _array(content).astype("<f8").tobytes()
+    return respond(request, values, "application/octet-stream", expires=expires)
+
+
+def _array(content: bytes) -> np.ndarray[Any, Any]:
     values: np.ndarray[Any, Any] = np.load(io.BytesIO(content), allow_pickle=False)
-    return respond(
-        request, values.astype("<f8").tobytes(), "application/octet-stream", expires=expires
-    )
+    return values

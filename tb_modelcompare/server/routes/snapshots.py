@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import json
 import re
@@ -23,13 +22,14 @@ from tb_modelcompare.compare.described import (
 from tb_modelcompare.compare.photos import cropped, shown_png
 from tb_modelcompare.compare.wire import (
     Listing,
+    MatrixValues,
     Measures,
-    OwnMatrix,
     Problem,
     alignment_info,
     measure_info,
     own_matrix,
     snapshot_info,
+    with_values,
 )
 from tb_modelcompare.errors import PhotoError, RequestError, UnknownSnapshotError
 from tb_modelcompare.log.snapshot import Snapshot
@@ -138,8 +138,7 @@ def alignment(server: Server, request: Request) -> Response:
     first, second = (server.finder(request)(one) for one in (a, b))
     measure = alignment_info(found).measure
     info = own_matrix(first, second, measure, first.layer_names, second.layer_names)
-    coded = base64.b64encode(values.astype("<f8").tobytes()).decode()
-    return respond_json(request, OwnMatrix(**msgspec.structs.asdict(info), values=coded))
+    return respond_json(request, with_values(info, values))
 
 
 _LAYER = ("snapshot", "layer")
@@ -147,7 +146,7 @@ _LAYER = ("snapshot", "layer")
 ROUTES = (
     Route("snapshots", snapshots, answers=Listing),
     Route("measures", measures, answers=Measures),
-    Route("alignment", alignment, needs=("a", "b", "name"), answers=OwnMatrix),
+    Route("alignment", alignment, needs=("a", "b", "name"), answers=MatrixValues),
     Route("graph", graph, needs=("snapshot",)),
     Route("layer", layer, needs=_LAYER, answers=LayerInfo),
     Route("unit", unit, needs=(*_LAYER, "unit"), takes=("limit",), answers=UnitInfo),
