@@ -5,7 +5,7 @@
 Builds the page that `tb-modelcompare report` writes, of two made-up models with names as real ones
 have and some layers hatched, and measures the time between frames, and the processor time that the
 page's main thread takes for one, while the threshold is dragged, while the pointer moves over
-layers, and while the drawing is moved. Then starts TensorBoard on two logged models of 100 layers
+layers, while the drawing is moved, and while a wheel turns. Then starts TensorBoard on two logged models of 100 layers
 and measures how long after opening the page the lines are there, the matrix being cached. Needs
 playwright and Chromium, and a built tab (`npm run build` in frontend/).
 """
@@ -67,6 +67,11 @@ FRAMES = """async ([what, frames]) => {
     pan: (k) => {
       const far = scroll.scrollWidth - scroll.clientWidth;
       scroll.scrollLeft = far * (0.5 - 0.5 * Math.cos(k / 60));
+    },
+    zoom: (k) => {
+      const at = { clientX: left + 400, deltaY: k % 40 < 20 ? -60 : 60 };
+      const turn = new WheelEvent('wheel', { bubbles: true, cancelable: true, ...at });
+      document.querySelector('svg.front').dispatchEvent(turn);
     },
     nothing: () => {},
   };
@@ -188,7 +193,7 @@ def measure_frames(browser: Any, layers: int, directory: Path) -> None:
     seconds = time.perf_counter() - began
     print(f"{layers} × {layers}: {shown}; first lines {seconds:.2f} s after opening")
     tab.wait_for_timeout(4000)
-    for what in ("nothing", "threshold", "hover", "pan"):
+    for what in ("nothing", "threshold", "hover", "pan", "zoom"):
         frame_times(tab, what, 240)
         tab.wait_for_timeout(1500)
     tab.close()

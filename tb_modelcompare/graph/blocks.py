@@ -153,6 +153,7 @@ def _stages(
     """Runs of drawn nodes, outside other blocks, whose labels begin alike."""
     run: list[Node] = []
     stem = ""
+    node: Node | None
     for node in (*nodes.values(), None):
         if node is not None and node.group is not None:
             continue
@@ -163,6 +164,8 @@ def _stages(
             if longer and (not stem or len(run) == 1 or longer == stem):
                 run, stem = [*run, node], longer
                 continue
+            if same_scope and len(run) > 1 and node.label == stem:
+                run, node = [*run, node], None  # block3 closes block3_expand, block3_depthwise
         if len(run) > 1:
             names = {n.name for n in run}
             members = tuple(n.name for n in nodes.values() if (n.group or n.name) in names)

@@ -110,6 +110,42 @@ def test_the_wheel_enlarges_what_is_at_the_pointer_and_a_map_shows_where_one_is(
     expect(here).to_have_count(0)
 
 
+# Turns a wheel at the middle of a box in every frame, and notes each time how wide the drawing was
+# laid out and where the box is.
+TURNS = """async ([layer, turns]) => {
+  const box = document.querySelector(`.model.b [data-layer='${layer}']`);
+  const stage = document.querySelector('.stage');
+  const middle = () => {
+    const { left, width } = box.getBoundingClientRect();
+    return left + width / 2;
+  };
+  const at = middle();
+  const turn = { bubbles: true, cancelable: true, clientX: at, deltaY: -40 };
+  const seen = [];
+  for (let k = 0; k < turns; k++) {
+    box.dispatchEvent(new WheelEvent('wheel', turn));
+    await new Promise(requestAnimationFrame);
+    await new Promise(requestAnimationFrame);
+    seen.push({ width: stage.style.width, off: middle() - at, stretch: stage.style.transform });
+  }
+  return seen;
+}"""
+STRETCHED = "document.querySelector('.stage').style.transform"
+
+
+def test_a_turning_wheel_stretches_the_drawing_which_is_laid_out_once_it_pauses(
+    tab: Tab, board: Board
+) -> None:
+    tab.open(board.url, **PAIR).settle()
+    seen = tab.run(f"({TURNS})(['module_3x3', 20])")
+    assert len({one["width"] for one in seen}) <= 3  # as it was, after the first turn, once more
+    assert "scaleX" in seen[-1]["stretch"]
+    assert max(abs(one["off"]) for one in seen) < 8
+    tab.becomes(STRETCHED, lambda transform: transform == "")
+    assert tab.run("document.querySelector('.stage').style.width") != seen[-1]["width"]
+    assert tab.run(SCROLLED) > 100
+
+
 def test_tensorboards_graph_opens_at_the_chosen_node_and_stays_there(
     tab: Tab, board: Board
 ) -> None:

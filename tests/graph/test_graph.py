@@ -180,6 +180,15 @@ def test_inception_module_fire_module_and_named_stage() -> None:
     assert blocks["stem"].nodes == ("stem_conv1", "stem_conv2")
 
 
+def test_a_layer_that_has_the_name_of_a_stage_alone_closes_it() -> None:
+    names = ["block3_expand", "block3_depthwise", "block3", "block4_expand", "block4_depthwise"]
+    blocks = {block.name: block for block in annotate(chain(*["Conv2D"] * 5, names=names)).blocks}
+    assert list(blocks) == ["block3", "block4"]
+    assert blocks["block3"].nodes == tuple(names[:3])
+    assert blocks["block3"].output == "block3"
+    assert blocks["block4"].nodes == tuple(names[3:])
+
+
 def test_numbered_layers_are_no_stage() -> None:
     graph = chain("Conv2D", "Conv2D", "Conv2D", names=["conv2d", "conv2d_1", "conv2d_2"])
     assert annotate(graph).blocks == ()

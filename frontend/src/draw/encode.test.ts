@@ -70,5 +70,8 @@ describe('the legend of lines', () => {
     const scale = { low: 0, high: 0.4, sign: 1 as const };
     expect(lineTicks(scale).map((tick) => tick.value)).toEqual([0.1, 0.2, 0.3, 0.4]);
     expect(lineTicks({ ...scale, low: 0.15 })[0]!.value).toBe(0.2);
+    // Of a distance the largest are faint: 1.4 of 1.414 can hardly be seen.
+    const distances = lineTicks({ low: -Math.SQRT2, high: 0, sign: -1 });
+    expect(distances[0]!.text).toBe('1.2');
   });
 });

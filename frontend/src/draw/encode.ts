@@ -47,6 +47,8 @@ const THICKEST = 4.5;
 const FAINTEST = 0.08;
 const STRONGEST = 0.95;
 const TICKS = 5;
+/** Of the range: a line below that can hardly be seen alone. */
+const LEAST_SEEN = 0.05;
 
 export function fraction(value: number, { low, high }: Omit<Encoding, 'sign'>): number {
   return high > low ? Math.min(1, Math.max(0, (value - low) / (high - low))) : 1;
@@ -80,7 +82,7 @@ export function percent(share: number, digits = 0): string {
 
 /** Ticks of what is drawn as lines: the faintest of all is not to be seen as a sample. */
 export function lineTicks(encoding: Encoding): { value: number; text: string }[] {
-  return readableTicks(encoding).filter(({ value }) => value > encoding.low);
+  return readableTicks(encoding).filter(({ value }) => fraction(value, encoding) > LEAST_SEEN);
 }
 
 /** Round values between the ends, with as many digits as tell them apart. */

@@ -61,6 +61,33 @@ describe('figure', () => {
     expect(svg.match(/class="hatch"/g)).toHaveLength(layouts.a.boxes.length);
   });
 
+  it('keeps titles a line away from names and from the legend, on narrow paper too', () => {
+    const wide = { a: layouts.a, b: place(chain(...'abcdefghijklmnopq'), NOTHING, 300, 1) };
+    for (const on of [null, { mm: 120 }, { mm: 60 }]) {
+      const drawn = composeFigure(wide, 190);
+      const svg = figureSvg(
+        drawn,
+        { ...scene, rows: anchors(drawn, 'a', wide.a.boxes), columns: [] },
+        pairs,
+        { a: 'title A', b: 'title B' },
+        ['caption'],
+        () => '#123456',
+        undefined,
+        on,
+      );
+      const font = Number(/font-size="([\d.]+)"/.exec(svg)![1]);
+      const at = new Map(
+        [...svg.matchAll(/<text x="[^"]*" y="([^"]*)"[^>]*>([^<]*)</g)].map(
+          ([, y, content]) => [content!, Number(y)] as const,
+        ),
+      );
+      expect(at.get('one')! - at.get('title A')!).toBeGreaterThan(1.3 * font);
+      expect(at.get('title B')! - at.get('a')!).toBeGreaterThan(1.3 * font);
+      expect(at.get('0.2')! - at.get('title B')!).toBeGreaterThan(1.3 * font);
+      expect(at.get('caption')! - at.get('0.2')!).toBeGreaterThan(1.3 * font);
+    }
+  });
+
   it('keeps the exported document well formed whatever a name holds', () => {
     expect(escape('\u0000"<&>\u0007')).toBe('\ufffd&quot;&lt;&amp;&gt;\ufffd');
   });

@@ -73,7 +73,7 @@ export function labelLine({ tops, layouts }: Figure, side: Side, row: number): n
 export type Colours = (name: string) => string;
 
 const MARGIN = 24;
-const CAPTION = 44;
+const [LEGEND_ROW, CAPTION] = [20, 36];
 const FONT = 10.5;
 const LINE = 1.43;
 
@@ -92,7 +92,11 @@ export function figureSvg(
   const font = paper ? leastFont(width, paper) : FONT;
   const leading = LINE * font;
   const caption = captions.flatMap((one) => wrap(one, figure.width, font));
-  const height = figure.height + 2 * MARGIN + CAPTION + leading * Math.max(1, caption.length);
+  // Titles stand a line away from the names, however wide the drawing is on its paper.
+  const [first, last, away] = [LABEL_ROW - 3, figure.height - 4, Math.max(LABEL_ROW + 1, leading)];
+  const base = last + away + LEGEND_ROW;
+  const below = CAPTION + leading * Math.max(1, caption.length);
+  const height = base + below + MARGIN;
   const out: string[] = [];
   const sides = ['a', 'b'] as const;
   for (const side of sides) {
@@ -141,7 +145,6 @@ export function figureSvg(
       if (label.text) out.push(text(label.x, labelLine(figure, side, label.row), label.text));
     }
   }
-  const base = figure.height + MARGIN + 8;
   let x = 0;
   const ticks = lineTicks(scene.encoding);
   const step = Math.min(70, figure.width / Math.max(1, ticks.length));
@@ -156,7 +159,7 @@ export function figureSvg(
     x += step;
   }
   caption.forEach((line, at) => out.push(text(0, base + 16 + font + at * leading, line, 'start')));
-  out.push(text(0, -6, titles.a, 'start'), text(0, figure.height + 10, titles.b, 'start'));
+  out.push(text(0, first - away, titles.a, 'start'), text(0, last + away, titles.b, 'start'));
   return (
     `<svg xmlns="http://www.w3.org/2000/svg" ${sizeOn(paper, width, height)} ` +
     `viewBox="${-MARGIN} ${-MARGIN} ${n(width)} ${n(height)}" ` +

@@ -1,3 +1,4 @@
+import { group } from 'd3-array';
 import { elide, sharedBeginning } from '../layout/names';
 import type { Layout, PlacedBox } from '../layout/place';
 
@@ -17,6 +18,8 @@ export const LETTER_WIDTH = 6.3;
 const SPACE = 8;
 /** As few letters of a block's name as still say something. */
 const SHORTEST = [9, 6];
+/** So far beside its block a name may stand where the middle is taken. */
+const SLIDES = [0, -2, 2, -4, 4, -6, 6];
 /** Room for the mark that says whether a block is folded. */
 export const MARK_WIDTH = 10;
 
@@ -26,43 +29,42 @@ export const MARK_WIDTH = 10;
  * outermost that touch even so stand in a further row.
  */
 export function placeLabels(layout: Layout): Label[] {
-  const deepest = Math.max(0, ...layout.frames.map((frame) => frame.depth));
   const folded = layout.boxes.filter((box) => box.block !== null);
   // A group drawn as its one operation: its name matters less than those of blocks.
   const [blocks, groups] = [
     folded.filter((box) => box.outline === 'block'),
     folded.filter((box) => box.outline !== 'block'),
   ];
-  const shorten = shortener([
-    ...layout.frames.map((frame) => ({
-      name: withoutParent(frame.name, frame.parent),
-      room: frame.right - frame.left,
-    })),
-    ...blocks.map((box) => ({
-      name: withoutParent(box.label, box.frame),
-      room: box.width + SPACE,
-    })),
-  ]);
-  const ofFolded = (box: PlacedBox, text: string): Label => ({
+  const depths = new Map(layout.frames.map((frame) => [frame.name, frame.depth]));
+  const depthOf = (box: PlacedBox): number =>
+    box.frame === null ? 0 : (depths.get(box.frame) ?? -1) + 1;
+  const deepest = Math.max(0, ...depths.values(), ...blocks.map(depthOf));
+  const ofFolded = (box: PlacedBox, row: number): Label => ({
     key: box.id,
-    text,
+    text: withoutParent(box.label, box.frame),
     full: box.label,
     x: box.x,
-    row: 0,
+    row,
     block: box.block,
     folded: true,
   });
-  const wanted: Label[] = [
+  const named: Label[] = [
     ...layout.frames.map((frame) => ({
       key: `frame:${frame.name}`,
-      text: shorten(withoutParent(frame.name, frame.parent)),
-      full: frame.name,
+      text: withoutParent(frame.label, frame.parent),
+      full: frame.label,
       x: (frame.left + frame.right) / 2,
       row: deepest - frame.depth,
       block: frame.name,
       folded: false,
     })),
-    ...blocks.map((box) => ofFolded(box, shorten(withoutParent(box.label, box.frame)))),
+    ...blocks.map((box) => ofFolded(box, deepest - depthOf(box))),
+  ];
+  // What is around a block is written in another row, and shortened by what is beside it there.
+  const rows = group(named, (label) => label.row);
+  const shorteners = new Map([...rows].map(([row, labels]) => [row, shortener(labels)]));
+  const wanted: Label[] = [
+    ...named.map((label) => ({ ...label, text: shorteners.get(label.row)!(label.text) })),
     ...layout.boxes
       .filter((box) => box.block === null && box.frame === null)
       .sort((p, q) => importance(q) - importance(p))
@@ -75,7 +77,7 @@ export function placeLabels(layout: Layout): Label[] {
         block: null,
         folded: false,
       })),
-    ...groups.map((box) => ofFolded(box, box.label)),
+    ...groups.map((box) => ofFolded(box, 0)),
   ];
   const taken = new Map<number, [number, number][]>();
   const within = (x: number, half: number): [number, number] => {
@@ -84,7 +86,7 @@ export function placeLabels(layout: Layout): Label[] {
   };
   // A block keeps at least the mark that folds it; other names are left out where they touch.
   const marks = new Map<string, [number, number]>();
-  for (const { key, x, row } of wanted.slice(0, layout.frames.length + blocks.length)) {
+  for (const { key, x, row } of named) {
     const mark = within(x, MARK_WIDTH / 2);
     marks.set(key, mark);
     taken.set(row, [...(taken.get(row) ?? []), mark]);
@@ -95,27 +97,35 @@ export function placeLabels(layout: Layout): Label[] {
     const mark = marks.get(label.key);
     const further = label.block !== null && label.row === deepest ? [deepest + 1] : [];
     const texts = label.block === null ? [label.text] : [label.text, ...shorter(label.text)];
-    const ways = texts.flatMap((text) => [label.row, ...further].map((row) => ({ text, row })));
+    const slides = label.block === null ? [0] : SLIDES;
+    const ways = texts.flatMap((text) =>
+      [label.row, ...further].flatMap((row) => slides.map((slide) => ({ text, row, slide }))),
+    );
     // What can be folded has a mark at least, a group where there is room for one.
-    if (mark === undefined && label.block !== null) ways.push({ text: '', row: label.row });
-    const extent = (text: string): [number, number] => {
+    if (mark === undefined && label.block !== null)
+      ways.push({ text: '', row: label.row, slide: 0 });
+    const extent = (text: string, slide: number): [number, number] => {
       const letters = text.length * LETTER_WIDTH;
-      return within(label.x, (letters + (label.block === null ? 0 : MARK_WIDTH) + SPACE) / 2);
+      return within(
+        label.x + slide,
+        (letters + (label.block === null ? 0 : MARK_WIDTH) + SPACE) / 2,
+      );
     };
-    const way = ways.find(({ text, row }) => {
-      const [left, right] = extent(text);
+    const way = ways.find(({ text, row, slide }) => {
+      const [left, right] = extent(text, slide);
       return (taken.get(row) ?? []).every(
         (one) => one === mark || right <= one[0] || one[1] <= left,
       );
     });
     if (way) {
-      const [left, right] = extent(way.text);
+      const { text, row, slide } = way;
+      const [left, right] = extent(text, slide);
       taken.set(
         label.row,
         (taken.get(label.row) ?? []).filter((one) => one !== mark),
       );
-      taken.set(way.row, [...(taken.get(way.row) ?? []), [left, right]]);
-      labels.set(label.key, { ...label, ...way, x: (left + right) / 2 });
+      taken.set(row, [...(taken.get(row) ?? []), [left, right]]);
+      labels.set(label.key, { ...label, text, row, x: (left + right) / 2 });
     } else if (mark !== undefined) {
       labels.set(label.key, { ...label, text: '', x: (mark[0] + mark[1]) / 2 });
     }
@@ -151,15 +161,23 @@ function importance(box: PlacedBox): number {
 }
 
 /**
- * One way of shortening for all blocks of a model, so that their names stay comparable: not at
+ * One way of shortening for all blocks in a row, so that their names stay comparable: not at
  * all; without what all share, but for its last word; without that too; or, where that does not fit
  * either and still tells them apart, only what follows the last separator.
  */
-function shortener(blocks: readonly { name: string; room: number }[]): (name: string) => string {
-  const fits = ({ room }: { room: number }, text: string): boolean =>
-    text.length * LETTER_WIDTH + MARK_WIDTH <= room;
-  if (blocks.every((block) => fits(block, block.name))) return (name) => name;
-  const names = blocks.map((block) => block.name);
+function shortener(row: readonly Label[]): (name: string) => string {
+  const sorted = row.toSorted((p, q) => p.x - q.x);
+  /** Whether each has room in the middle between its neighbours. */
+  const fits = (write: (name: string) => string): boolean => {
+    const halves = sorted.map(
+      ({ text }) => (write(text).length * LETTER_WIDTH + MARK_WIDTH + SPACE) / 2,
+    );
+    return sorted.every(
+      ({ x }, at) => at === 0 || x - sorted[at - 1]!.x >= halves[at]! + halves[at - 1]!,
+    );
+  };
+  if (fits((name) => name)) return (name) => name;
+  const names = row.map(({ text }) => text);
   // What is a part of a block says so by its number alone.
   const whole = names.filter((name) => !name.startsWith('('));
   const shared = sharedBeginning(whole);
@@ -167,9 +185,7 @@ function shortener(blocks: readonly { name: string; room: number }[]): (name: st
   const from = (start: number) => (name: string) =>
     name.startsWith('(') ? name : name.slice(start) || name;
   const brief = from(shared);
-  const way = [from(words), brief].find((one) =>
-    blocks.every((block) => fits(block, one(block.name))),
-  );
+  const way = [from(words), brief].find(fits);
   if (way) return way;
   const end = (name: string): string => name.split(/[_./-]/).at(-1) ?? name;
   // What follows the last separator may not tell them apart: conv2_block1, conv3_block1.

@@ -1,4 +1,5 @@
 import type { LayerGraph } from '../api/types';
+import { isSmallGroup } from './condense';
 import { place, type Layout } from './place';
 
 export interface Request {
@@ -10,17 +11,13 @@ export interface Request {
   zoom: number;
 }
 
-// A handful of operations that one name covers (a local response norm) is one thing to a reader.
-const SMALL_GROUP = 6;
 // Of more boxes than this in one drawing none can be made out.
 const LEGIBLE = 200;
 
 /** Lay out as much detail as fits: everything, else with inner blocks folded, else with outer. */
 export function arrange({ graph, folded, unfolded, width, zoom }: Request): Layout {
-  const parents = new Set(graph.blocks.map((block) => block.parent));
-  const small = graph.blocks.filter(
-    (block) => block.kind === 'group' && block.nodes.length <= SMALL_GROUP,
-  );
+  const small = graph.blocks.filter(isSmallGroup);
+  const parents = new Set(graph.blocks.flatMap((one) => (isSmallGroup(one) ? [] : one.parent)));
   const levels = [
     small,
     [...small, ...graph.blocks.filter((block) => !parents.has(block.name))],

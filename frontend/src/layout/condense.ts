@@ -1,4 +1,5 @@
 import type { GraphNode, LayerGraph } from '../api/types';
+import { namesOfBlocks } from './parts';
 
 /** What a box looks like: its outline, not its operation. */
 export type Outline = 'box' | 'pool' | 'concat' | 'add' | 'terminal' | 'block';
@@ -23,6 +24,7 @@ export interface Box {
 /** An expanded block: drawn as a background behind its boxes. */
 export interface Frame {
   name: string;
+  label: string;
   kind: string;
   parent: string | null;
   boxes: string[];
@@ -116,6 +118,7 @@ function gather(graph: LayerGraph, boxOf: Map<string, string>, blocks: Blocks): 
     else members.set(id, [node]);
   }
   const passed = passedThrough(members);
+  const names = namesOfBlocks(graph);
   const boxes: Box[] = [];
   for (const [id, nodes] of members) {
     if (passed.has(id)) continue;
@@ -131,11 +134,12 @@ function gather(graph: LayerGraph, boxOf: Map<string, string>, blocks: Blocks): 
     const main = nodes.find((node) => `node:${node.name}` === id) ?? last;
     const speaker = nodes.findLast((node) => node.logged) ?? last;
     const block = id.startsWith('block:') ? id.slice('block:'.length) : null;
+    const isOperation = block === null || isSmallGroup(blocks.get(block)!);
     const inside = home.get(main.name);
     boxes.push({
       id,
-      outline: block === null || blocks.get(block)?.kind === 'group' ? outlineOf(main) : 'block',
-      label: block ?? (speaker.label || speaker.name),
+      outline: isOperation ? outlineOf(main) : 'block',
+      label: names.get(block ?? '') ?? (speaker.label || speaker.name),
       op: block !== null ? (blocks.get(block)?.kind ?? 'block') : nodes.map((n) => n.op).join(', '),
       layers: nodes.filter((node) => node.logged).map((node) => node.name),
       nodes: nodes.map((node) => node.name),
@@ -158,6 +162,13 @@ function gather(graph: LayerGraph, boxOf: Map<string, string>, blocks: Blocks): 
     }
     return result;
   }
+}
+
+// A handful of operations that one name covers (a local response norm) is one thing to a reader.
+const SMALL_GROUP = 6;
+
+export function isSmallGroup({ kind, nodes }: LayerGraph['blocks'][number]): boolean {
+  return kind === 'group' && nodes.length <= SMALL_GROUP;
 }
 
 const OUTLINES: Record<string, Outline> = {
@@ -213,10 +224,12 @@ function frames(
       inside.set(name, [...(inside.get(name) ?? []), box.id]);
     }
   }
+  const names = namesOfBlocks(graph);
   return graph.blocks
     .filter((block) => !collapsed.has(block.name) && (inside.get(block.name)?.length ?? 0) > 0)
     .map((block) => ({
       name: block.name,
+      label: names.get(block.name)!,
       kind: block.kind,
       parent: block.parent,
       boxes: inside.get(block.name)!,

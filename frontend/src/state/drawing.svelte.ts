@@ -13,6 +13,7 @@ export function createDrawing(session: Pick<Session, 'view' | 'data'>, place: Pl
   /** Of the room for the drawing. */
   let width = $state(0);
   let zoom = $state(1);
+  let zoomed = $state(1);
   let dark = $state(false);
 
   /** As the worker takes them: without what tells of changes, which costs more than the layout. */
@@ -20,31 +21,33 @@ export function createDrawing(session: Pick<Session, 'view' | 'data'>, place: Pl
     a: $state.snapshot(data.graphs.a),
     b: $state.snapshot(data.graphs.b),
   });
-  for (const side of SIDES) {
-    $effect(() => {
-      const graph = graphs[side];
-      const [folded, unfolded] = [[...view.folded[side]], [...view.unfolded[side]]];
-      const [w, z] = [width, zoom];
-      if (!graph || w === 0) {
-        layouts = { ...untrack(() => layouts), [side]: null };
-        return;
-      }
-      let stale = false;
-      place({ graph, folded, unfolded, width: w, zoom: z }).then(
-        (layout) => {
-          if (stale) return;
-          error = null;
-          layouts = { ...layouts, [side]: layout };
-        },
-        (thrown: unknown) => {
-          if (!stale) error = asNamedError(thrown).message;
-        },
-      );
-      return () => {
-        stale = true;
-      };
+  $effect(() => {
+    const [w, z] = [width, zoom];
+    const requests = SIDES.map((side) => {
+      const [graph, folded, unfolded] = [graphs[side], view.folded[side], view.unfolded[side]];
+      const asked = { folded: [...folded], unfolded: [...unfolded], width: w, zoom: z };
+      return graph && w > 0 ? { graph, ...asked } : null;
     });
-  }
+    const kept = (at: number): Layout | null =>
+      requests[at] ? untrack(() => layouts[SIDES[at]!]) : null;
+    layouts = { a: kept(0), b: kept(1) };
+    let stale = false;
+    // Both at once: each change draws all lines anew, which start in one model and end in the other.
+    Promise.all(requests.map((request) => request && place(request))).then(
+      ([a, b]) => {
+        if (stale) return;
+        error = null;
+        layouts = { a: a!, b: b! };
+        zoomed = z;
+      },
+      (thrown: unknown) => {
+        if (!stale) error = asNamedError(thrown).message;
+      },
+    );
+    return () => {
+      stale = true;
+    };
+  });
 
   const complete = $derived(
     layouts.a && layouts.b ? ({ a: layouts.a, b: layouts.b } as Record<Side, Layout>) : null,
@@ -96,6 +99,10 @@ export function createDrawing(session: Pick<Session, 'view' | 'data'>, place: Pl
     },
     set zoom(next: number) {
       zoom = next;
+    },
+    /** At which the layouts were made; they follow a change of `zoom` a moment later. */
+    get zoomed() {
+      return zoomed;
     },
     get dark() {
       return dark;
