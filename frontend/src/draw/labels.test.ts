@@ -98,4 +98,51 @@ describe('labels', () => {
     const labels = placeLabels(place(graph, NOTHING, 120, 1)).filter((l) => l.row === 0);
     expect(labels.filter((l) => l.block !== null)).toHaveLength(4); // marks at least
   });
+
+  it('of folded blocks stand beside their drawing, those of stages in the row beyond', () => {
+    const [stages, perStage] = [
+      ['conv2', 'conv3', 'conv4'],
+      [1, 2, 3, 4, 5],
+    ];
+    const names = stages.map((stage) => perStage.map((k) => `${stage}_block${k}`));
+    const graph = {
+      ...chain(...names.flat().flatMap((name) => [`${name}_a`, `${name}_b`])),
+      blocks: stages.flatMap((stage, at) => {
+        const nodes = (all: string[]): string[] => all.flatMap((b) => [`${b}_a`, `${b}_b`]);
+        const block = (name: string, kind: string, of: string[], parent: string | null) => ({
+          ...{ name, kind, nodes: nodes(of), parent, output: `${of.at(-1)!}_b` },
+        });
+        return [
+          block(stage, 'stage', names[at]!, null),
+          ...names[at]!.map((name) => block(name, 'residual', [name], stage)),
+        ];
+      }),
+    };
+    const texts = (width: number): string[][] => {
+      const labels = placeLabels(place(graph, new Set(names.flat()), width, 1));
+      return [0, 1].map((row) =>
+        labels
+          .filter((label) => label.row === row)
+          .sort((p, q) => p.x - q.x)
+          .map((label) => label.text),
+      );
+    };
+    const all = (word: string): string[] => stages.flatMap(() => perStage.map((k) => word + k));
+    expect(texts(1600)).toEqual([all('block'), stages]);
+    // All alike, instead of every second one.
+    expect(texts(500)).toEqual([all(''), stages]);
+  });
+
+  it('of which one is too long for its block stand in one row with the others', () => {
+    const cells = ['net_conv', ...Array.from({ length: 12 }, (_, k) => `net_conv_${k + 1}`)];
+    const graph = {
+      ...chain(...cells),
+      blocks: cells.map((name) => ({
+        ...{ name, kind: 'residual', nodes: [name], output: name, parent: null },
+      })),
+    };
+    const labels = placeLabels(place(graph, new Set(cells), 420, 1));
+    expect(new Set(labels.map((label) => label.row))).toEqual(new Set([0]));
+    expect(labels.map((label) => label.text).slice(0, 4)).toEqual(['conv', '1', '2', '3']);
+  });
 });

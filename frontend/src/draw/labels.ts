@@ -63,8 +63,11 @@ export function placeLabels(layout: Layout): Label[] {
   // What is around a block is written in another row, and shortened by what is beside it there.
   const rows = group(named, (label) => label.row);
   const shorteners = new Map([...rows].map(([row, labels]) => [row, shortener(labels)]));
-  const wanted: Label[] = [
-    ...named.map((label) => ({ ...label, text: shorteners.get(label.row)!(label.text) })),
+  const written = named.map((label) => ({
+    ...label,
+    text: shorteners.get(label.row)!(label.text),
+  }));
+  const others: Label[] = [
     ...layout.boxes
       .filter((box) => box.block === null && box.frame === null)
       .sort((p, q) => importance(q) - importance(p))
@@ -92,11 +95,19 @@ export function placeLabels(layout: Layout): Label[] {
     taken.set(row, [...(taken.get(row) ?? []), mark]);
   }
   const labels = new Map<string, Label>();
-  for (const label of wanted) {
+  // No name of a block gives way to one that loses its middle.
+  const tries = [
+    ...written.map((label) => ({ label, texts: [label.text] })),
+    ...written.map((label) => ({ label, texts: shorter(label.text) })),
+    ...others.map((label) => ({
+      label,
+      texts: label.block === null ? [label.text] : [label.text, ...shorter(label.text)],
+    })),
+  ];
+  for (const { label, texts } of tries) {
     if (labels.has(label.key)) continue;
     const mark = marks.get(label.key);
     const further = label.block !== null && label.row === deepest ? [deepest + 1] : [];
-    const texts = label.block === null ? [label.text] : [label.text, ...shorter(label.text)];
     const slides = label.block === null ? [0] : SLIDES;
     const ways = texts.flatMap((text) =>
       [label.row, ...further].flatMap((row) => slides.map((slide) => ({ text, row, slide }))),
@@ -126,9 +137,12 @@ export function placeLabels(layout: Layout): Label[] {
       );
       taken.set(row, [...(taken.get(row) ?? []), [left, right]]);
       labels.set(label.key, { ...label, text, row, x: (left + right) / 2 });
-    } else if (mark !== undefined) {
-      labels.set(label.key, { ...label, text: '', x: (mark[0] + mark[1]) / 2 });
     }
+  }
+  for (const label of written) {
+    const [left, right] = marks.get(label.key)!;
+    if (!labels.has(label.key))
+      labels.set(label.key, { ...label, text: '', x: (left + right) / 2 });
   }
   return [...labels.values()];
 }
