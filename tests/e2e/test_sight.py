@@ -77,6 +77,17 @@ def test_a_single_snapshot_is_shown_against_itself(
     expect(tab.frame.get_by_role("button", name="Draw caricatures")).to_be_enabled()
 
 
+def test_two_models_that_are_not_there_are_said_once_without_a_toolbar(
+    tab: Tab, board: Board
+) -> None:
+    tab.open(board.url, a="gone/gone@1", b="left/left@2")
+    alert = tab.frame.get_by_role("alert")
+    expect(alert).to_have_count(1)
+    expect(alert).to_contain_text("Choose others above")
+    expect(alert).to_contain_text("gone/gone@1 and left/left@2")
+    expect(tab.frame.get_by_role("toolbar", name="What is drawn")).to_have_count(0)
+
+
 def test_long_names_stay_distinct_and_are_whole_where_they_are_pointed_at(
     tab: Tab, named: Board
 ) -> None:
