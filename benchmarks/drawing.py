@@ -5,9 +5,9 @@
 Builds the page that `tb-modelcompare report` writes, of two made-up models with names as real ones
 have and some layers hatched, and measures the time between frames, and the processor time that the
 page's main thread takes for one, while the threshold is dragged, while the pointer moves over
-layers, while the drawing is moved, and while a wheel turns. Then starts TensorBoard on two logged models of 100 layers
-and measures how long after opening the page the lines are there, the matrix being cached. Needs
-playwright and Chromium, and a built tab (`npm run build` in frontend/).
+layers, while the drawing is moved, and while a wheel turns. Then starts TensorBoard on two logged
+models of 100 layers and measures how long after opening the page the lines are there, the matrix
+being cached. Needs playwright and Chromium, and a built tab (`npm run build` in frontend/).
 """
 
 from __future__ import annotations
