@@ -12,9 +12,11 @@ function titles(
   live = true,
   laidOut = true,
   matrix: object | null = null,
+  logged = true,
 ): string[] {
   const view = readView(parameters);
-  const session = { source: { live }, view, shown: TABLE, table: TABLE, matrix };
+  const snapshot = (): object | null => (logged ? {} : null);
+  const session = { source: { live }, view, shown: TABLE, table: TABLE, matrix, snapshot };
   const drawing = { layouts: laidOut ? {} : null };
   return PANELS.filter(({ shown }) =>
     shown(session as unknown as Session, drawing as unknown as Drawing),
@@ -36,6 +38,10 @@ describe('panels', () => {
 
   it('show how far a comparison is while there is no drawing', () => {
     expect(titles({}, true, false)).toEqual([...WARNED, 'Progress', 'Inspector']);
+  });
+
+  it('have no toolbar for models that are not there', () => {
+    expect(titles({}, true, false, null, false)).not.toContain('What is drawn');
   });
 
   it('show it below the figure, last, once there are lines', () => {
