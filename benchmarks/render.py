@@ -8,11 +8,17 @@ direction. For each layer the benchmark tells when ours has reached what lucid r
 All layers of a job are optimised side by side, so the time of a layer is that of the job until
 then.
 
-By default these are four layers, which takes some two minutes of CPU time. With `--full` they are
-the twelve of the notebook. CPU seconds are those of this process with all its threads. They hardly
-change with what else the machine does, as seconds by the clock do.
+Pictures begin at random, and how much of the objective they get varies. So each side draws several
+times. The aim of a layer is the mean of what lucid's pictures reach, and the time of ours is the
+mean of the times at which they have it.
 
-    python benchmarks/render.py MODEL.keras --photos DIRECTORY [--full]
+By default these are four layers and three seeds, which takes some six minutes of CPU time. With
+`--full` they are the twelve layers of the notebook. CPU seconds are those of this process with all
+its threads. They hardly change with what else the machine does, as seconds by the clock do. Most
+stable are those of one thread:
+
+    OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1 \
+        python benchmarks/render.py MODEL.keras --photos DIRECTORY [--full] [--seeds 3]
 """
 
 from __future__ import annotations
@@ -44,6 +50,7 @@ from tb_modelcompare.render import (
     warm_up,
 )
 from tb_modelcompare.render.frozen import pruned_graph
+from tb_modelcompare.render.loop import forget_programs
 from tb_modelcompare.render.lucid_bridge import load_lucid
 
 FOUR_LAYERS = r"^(conv2_3x3|inception_(3b|4d|5a))$"
@@ -75,25 +82,42 @@ def main() -> None:
     measure = objective(model, directions)
 
     warm_up()
-    looks = (1, 16, *range(64, LUCID_STEPS + 1, 64))
-    begun, *_, theirs = lucid_render(model, directions, SIZE, looks)
-    first, reached, last = our_render(model, directions, measure(theirs.pictures), measure)
+    looks = (1, LUCID_STEPS)
+    theirs = [lucid_render(model, directions, SIZE, looks, k) for k in range(arguments.seeds)]
+    finals = np.array([measure(last.pictures) for _, last in theirs])
+    goal = finals.mean(0)
+    spread = finals.std(0) / goal
+    ours = [our_render(model, directions, goal, measure, k) for k in range(arguments.seeds)]
 
-    say(f"\nlucid: {LUCID_STEPS} steps in {theirs.cpu:.1f} s of CPU, {theirs.wall:.1f} s of wall")
-    say(f"up to the first step, of this: lucid {begun.cpu:.1f} s of CPU, ours {first.cpu:.1f} s")
-    say("until ours has lucid's objective   steps    CPU  clock   less CPU   by the clock")
+    lucid = mean_seconds([last for _, last in theirs])
+    say(f"\nlucid: {LUCID_STEPS} steps in {lucid[1]:.1f} s of CPU, {lucid[0]:.1f} s of wall")
+    begun = [mean_seconds(first)[1] for first in ([one for one, _ in theirs], [o[0] for o in ours])]
+    say(f"up to the first step, of this: lucid {begun[0]:.1f} s of CPU, ours {begun[1]:.1f} s")
+    say("lucid's objective varies between its seeds by " + ", ".join(map("{:.0%}".format, spread)))
+    say(f"ours has it, mean of {len(ours)} seeds   steps    CPU  clock   less CPU   by the clock")
+    ratios = []
     for layer in layers:
-        if (point := reached.get(layer)) is None:
-            say(f"  {layer:32s} not reached in {last.step} steps")
-        else:
-            seconds = f"{point.step:5d} {point.cpu:5.1f}s {point.wall:5.1f}s"
-            say(f"  {layer:32s} {seconds}    {times_less(theirs, point)}")
-    if len(reached) == len(layers):
-        ratios = [theirs.cpu / point.cpu for point in reached.values()]
+        points = [reached[layer] for _, reached, _ in ours if layer in reached]
+        if len(points) < len(ours):
+            say(f"  {layer:30s} not reached by {len(ours) - len(points)} seeds")
+            continue
+        wall, cpu = mean_seconds(points)
+        step = np.mean([point.step for point in points])
+        ratios.append((lucid[1] / cpu, lucid[0] / wall))
         say(
-            f"less CPU: {np.mean(ratios):.1f} × in the mean of layers, {min(ratios):.1f} × at worst"
+            f"  {layer:30s} {step:5.0f} {cpu:5.1f}s {wall:5.1f}s    "
+            f"{ratios[-1][0]:5.1f} × {ratios[-1][1]:7.1f} ×"
         )
-    save(arguments.out, layers, theirs, last)
+    if len(ratios) == len(layers):
+        for what, values in zip(("CPU", "time by the clock"), np.transpose(ratios), strict=True):
+            say(f"less {what}: {values.mean():.1f} × in the mean, {min(values):.1f} × at worst")
+    save(arguments.out, layers, theirs[0][1], ours[0][2])
+
+
+def mean_seconds(points: Sequence[Point]) -> tuple[float, float]:
+    """Of wall and of CPU."""
+    wall, cpu = np.mean([(point.wall, point.cpu) for point in points], axis=0).tolist()
+    return wall, cpu
 
 
 def parse() -> argparse.Namespace:
@@ -102,6 +126,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--photos", type=Path, required=True)
     parser.add_argument("--count", type=int, default=100, help="photos to regress on")
     parser.add_argument("--full", action="store_true", help="twelve layers instead of four")
+    parser.add_argument("--seeds", type=int, default=3, help="pictures of each layer, of each side")
     parser.add_argument("--out", type=Path, default=Path("render-benchmark"))
     return parser.parse_args()
 
@@ -190,7 +215,7 @@ class Thresholds(tuple[int, ...]):
 
 
 def lucid_render(
-    model: FrozenModel, directions: Directions, size: int, steps: Sequence[int]
+    model: FrozenModel, directions: Directions, size: int, steps: Sequence[int], seed: int = 0
 ) -> list[Point]:
     """lucid's `render_vis` as it is: pictures and seconds after each of `steps`."""
     import tensorflow
@@ -209,7 +234,7 @@ def lucid_render(
         lucid.objectives.direction(model.tensor(layer), np.asarray(vector, np.float32), batch=i)
         for i, (layer, vector) in enumerate(directions)
     ]
-    np.random.seed(0)
+    np.random.seed(seed)
     thresholds = Thresholds(step - 1 for step in steps)  # lucid counts from 0
     thresholds.clock, thresholds.seconds = Clock(), {}
     images = lucid.render.render_vis(
@@ -226,10 +251,11 @@ def lucid_render(
 
 
 def our_render(
-    model: FrozenModel, directions: Directions, goal: np.ndarray, measure: Measure
+    model: FrozenModel, directions: Directions, goal: np.ndarray, measure: Measure, seed: int
 ) -> tuple[Point, dict[str, Point], Point]:
     """The first step, the look at which each layer had reached its goal, and the last one."""
     latest = np.zeros((len(directions), SIZE, SIZE, 3), np.uint8)
+    forget_programs()  # lucid begins anew for each seed as well
     clock = Clock()
     first: list[Point] = []
     reached: dict[str, Point] = {}
@@ -260,16 +286,13 @@ def our_render(
             directions,
             size=SIZE,
             steps=LOOKS[-1],
+            seed=seed,
             preview_steps=LOOKS,
             on_step=on_step,
             on_images=on_images,
             cancelled=lambda: len(reached) == len(directions),
         )
     return first[0], reached, last
-
-
-def times_less(theirs: Point, ours: Point) -> str:
-    return f"{theirs.cpu / ours.cpu:5.1f} × {theirs.wall / ours.wall:7.1f} ×"
 
 
 def say(what: str) -> None:

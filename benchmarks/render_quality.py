@@ -1,7 +1,8 @@
-"""How strong pictures are among the photos, ours beside lucid's after equal CPU time.
+"""How strong pictures are among the photos: ours, lucid's and MaCo's after equal CPU time.
 
-For each layer:unit of a logged snapshot, ours is drawn at a size, and then lucid's `render_vis` at
-the same size until it has taken the same CPU time. Both are drawn in one job each. The rank of a
+For each layer:unit of a logged snapshot, ours is drawn at a size, and then lucid's `render_vis` and
+MaCo (`render_maco.py`) at the same size until they have taken the same CPU time. Each draws all
+pictures in one job. The rank of a
 picture is the share of the probe's images that it exceeds, and its strength is its activity over
 the 99 % quantile of theirs. It is seen as `picture_activities` tells: at the size of the model's
 input, and moved to four sides.
@@ -13,12 +14,14 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import numpy as np
 from render import Clock, Point, lucid_render, say
+from render_maco import MacoPictures, maco_render, photo_magnitudes
 
 from tb_modelcompare.compare.strength import share_of_weaker_images
 from tb_modelcompare.log.reader import open_snapshot
@@ -51,20 +54,31 @@ def main() -> None:
     *_, theirs = lucid_render(model, directions, arguments.size, (1, count))
     say(f"lucid: {count} steps in {theirs.cpu:.1f} s of CPU")
 
-    pictures = [*ours.pictures, *np.rint(theirs.pictures).astype(np.uint8)]
-    found = picture_activities(model, [*directions, *directions], pictures)
-    say(f"{'':40s} rank: ours  lucid   strength: ours  lucid")
-    both = [measured(snapshot, *along, found[i]) for i, along in enumerate([*directions] * 2)]
-    for name, own, other in zip(arguments.units, both, both[len(directions) :], strict=False):
-        say(f"{name:40s}      {own[0]:5.1%} {other[0]:6.1%}          {own[1]:6.2f} {other[1]:6.2f}")
-    for who, values in (("ours", both[: len(directions)]), ("lucid", both[len(directions) :])):
-        ranks, strengths = np.transpose(values)
-        say(f"mean of {who}: rank {ranks.mean():.1%}, strength {strengths.mean():.2f}")
+    maco = maco_pictures(model, snapshot, directions, ours.cpu, arguments)
+
+    sets = {"ours": ours.pictures, "lucid": theirs.pictures, "MaCo": maco.pictures}
+    pictures = [np.rint(one).astype(np.uint8) for batch in sets.values() for one in batch]
+    found = picture_activities(model, directions * len(sets), pictures).reshape(len(sets), -1)
+    measures = {
+        who: [
+            measured(snapshot, *along, value)
+            for along, value in zip(directions, values, strict=True)
+        ]
+        for who, values in zip(sets, found, strict=True)
+    }
+    say(f"{'rank, strength':40s}" + "".join(f"{who:>16s}" for who in sets))
+    for i, name in enumerate(arguments.units):
+        line(name, [values[i] for values in measures.values()])
+    line("mean", [np.mean(values, axis=0) for values in measures.values()])
     arguments.out.mkdir(parents=True, exist_ok=True)
     sheet = contact_sheet(
-        pictures, [*arguments.units] * 2, columns=len(directions), rows=["ours", "lucid"]
+        pictures, [*arguments.units] * len(sets), columns=len(directions), rows=[*sets]
     )
     sheet.save(arguments.out / f"{arguments.snapshot.replace('/', '-')}.png")
+
+
+def line(name: str, values: Sequence[tuple[float, float]]) -> None:
+    say(f"{name:40s}" + "".join(f"{rank:8.1%} {strength:7.2f}" for rank, strength in values))
 
 
 def parse() -> argparse.Namespace:
@@ -74,6 +88,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("units", nargs="+", metavar="LAYER:UNIT")
     parser.add_argument("--size", type=int, default=96)
     parser.add_argument("--steps", type=int, default=128)
+    parser.add_argument("--crops", type=int, default=4, help="of a picture in a step of MaCo")
     parser.add_argument("--out", type=Path, default=Path("render-benchmark"))
     return parser.parse_args()
 
@@ -98,6 +113,38 @@ def our_render(
         on_images=on_images,
     )
     return previews[-1], Point(arguments.steps, *clock.seconds(), pictures)
+
+
+def maco_pictures(
+    model: FrozenModel,
+    snapshot: Snapshot,
+    directions: list[tuple[str, np.ndarray]],
+    seconds: float,
+    arguments: argparse.Namespace,
+) -> MacoPictures:
+    """MaCo's pictures after about so many CPU seconds, with the photos' mean magnitudes."""
+    magnitudes = photo_magnitudes(snapshot.probe().images, arguments.size)
+    times: list[float] = []
+
+    def render(steps: int) -> MacoPictures:
+        clock = Clock()
+        times.clear()
+        return maco_render(
+            model,
+            directions,
+            magnitudes,
+            arguments.size,
+            steps,
+            arguments.crops,
+            on_step=lambda _: times.append(clock.seconds()[1]),
+        )
+
+    # Crops shrink from the first step to the last, so how many there are is found out before.
+    render(3)
+    steps = max(2, 1 + round((seconds - times[0]) / (times[2] - times[1])))
+    pictures = render(steps)
+    say(f"MaCo: {steps} steps of {arguments.crops} crops in {times[-1]:.1f} s of CPU")
+    return pictures
 
 
 def measured(
