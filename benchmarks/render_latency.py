@@ -4,10 +4,17 @@ TensorBoard is started on a log directory with an empty cache, three clicks foll
 worker running yet, with one warmed up (as it is when a layer has been looked at), and on
 another unit of the same layer. A click asks for one unit and its analogies in a few layers of
 other snapshots. Times are from the request to the moment at which a poll first reports
-the picture.
+the picture. Previews are the first pictures of all analogies. CPU seconds, on Linux, are those of
+TensorBoard and its workers for the whole click, which change less with what else the machine does.
 
     python benchmarks/render_latency.py LOGDIR --a googlenet --layer inception_4d \
         --targets alexnet:conv4,conv5 mobilenet:expanded_conv_10_expand
+
+With layers of four models as targets, this tells how long many previews take:
+
+    python benchmarks/render_latency.py LOGDIR --a googlenet --layer inception_4d --targets \
+        googlenet:inception_3a,inception_4a alexnet:conv4 inception_v3:mixed_6_join \
+        mobilenet_v2:expanded_conv_10_expand,Conv_1
 """
 
 from __future__ import annotations
@@ -24,6 +31,7 @@ import time
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 PREFIX = "/data/plugin/modelcompare/"
@@ -33,14 +41,16 @@ WARM_UP_SECONDS = 20.0
 
 def main() -> None:
     arguments = parse()
-    print("                              first picture   recognisable   first analogy   all")
-    with server(arguments.logdir) as url:
-        click(url, arguments, "no worker yet", arguments.units[0])
-    with server(arguments.logdir) as url:
+    count = sum(len(target.split(",")) for target in arguments.targets)
+    names = ("first picture", "recognisable", "first analogy", f"{count} previews", "all", "CPU")
+    print(" " * 28 + "".join(f"{name:>15s}" for name in names), flush=True)
+    with server(arguments.logdir) as (url, pid):
+        click(url, pid, arguments, "no worker yet", arguments.units[0])
+    with server(arguments.logdir) as (url, pid):
         post(url, "warm_up", {"snapshot": identifier(url, arguments.a), "layer": arguments.layer})
         time.sleep(WARM_UP_SECONDS)
-        click(url, arguments, "warm worker", arguments.units[1])
-        click(url, arguments, "warm, the same layer again", arguments.units[2])
+        click(url, pid, arguments, "warm worker", arguments.units[1])
+        click(url, pid, arguments, "warm, the same layer again", arguments.units[2])
 
 
 def parse() -> argparse.Namespace:
@@ -56,8 +66,8 @@ def parse() -> argparse.Namespace:
 
 
 @contextlib.contextmanager
-def server(logdir: str) -> Iterator[str]:
-    """A TensorBoard with the plugin installed, and nothing in its cache."""
+def server(logdir: str) -> Iterator[tuple[str, int]]:
+    """The URL and process of a TensorBoard with the plugin installed and nothing in its cache."""
     with socket.socket() as free:
         free.bind(("localhost", 0))
         port = free.getsockname()[1]
@@ -71,7 +81,7 @@ def server(logdir: str) -> Iterator[str]:
                 if process.poll() is not None:
                     raise SystemExit("TensorBoard did not start")
                 time.sleep(0.5)
-            yield url
+            yield url, process.pid
         finally:
             process.terminate()
             process.wait()
@@ -101,7 +111,21 @@ def identifier(url: str, name: str) -> str:
     return next(s["id"] for s in get(url, "snapshots")["snapshots"] if s["name"] == name)
 
 
-def click(url: str, arguments: argparse.Namespace, what: str, unit: int) -> None:
+def cpu_seconds(pid: int) -> float:
+    """Of a process and all processes below it, from /proc."""
+    fields = {}
+    for file in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # it has ended meanwhile
+            # After the name in brackets: state, parent, and from the twelfth field on the times.
+            fields[int(file.parent.name)] = file.read_text().rpartition(")")[2].split()
+    family = {pid}
+    while more := {p for p, f in fields.items() if int(f[1]) in family} - family:
+        family |= more
+    ticks = sum(int(t) for p in family if p in fields for t in fields[p][11:15])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def click(url: str, pid: int, arguments: argparse.Namespace, what: str, unit: int) -> None:
     targets = [target.split(":") for target in arguments.targets]
     body = {
         "kind": "analogies",
@@ -117,6 +141,7 @@ def click(url: str, arguments: argparse.Namespace, what: str, unit: int) -> None
         "steps": arguments.steps,
         "seed": 0,
     }
+    before = cpu_seconds(pid)
     start = time.perf_counter()
     job = post(url, "jobs", body)
     first: dict[str, float] = {}
@@ -127,17 +152,18 @@ def click(url: str, arguments: argparse.Namespace, what: str, unit: int) -> None
         source, *others = job["items"]
         if source["image"]:
             first.setdefault("picture", now)
-        if (source["step"] or 0) >= RECOGNISABLE:
+        if (source["step"] or 0) >= min(RECOGNISABLE, arguments.steps):
             first.setdefault("recognisable", now)
         if any(item["image"] for item in others):
             first.setdefault("analogy", now)
+        if all(item["image"] for item in others):
+            first.setdefault("previews", now)
     if job["status"] != "done":
         raise SystemExit(f"the job is {job['status']}: {job['error']}")
     first["all"] = time.perf_counter() - start
-    seconds = "   ".join(
-        f"{first[name]:10.1f} s" for name in ("picture", "recognisable", "analogy", "all")
-    )
-    print(f"{what:28s}{seconds}", flush=True)
+    names = ("picture", "recognisable", "analogy", "previews", "all")
+    print(f"{what:28s}" + "".join(f"{first[name]:13.1f} s" for name in names), end="")
+    print(f"{cpu_seconds(pid) - before:13.1f} s", flush=True)
 
 
 if __name__ == "__main__":
