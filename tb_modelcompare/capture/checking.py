@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tb_modelcompare.errors import ActivationError, SelfCheckWarning
+from tb_modelcompare.errors.checks import first_named
 from tb_modelcompare.probe.sampling import Floats, Mask, Reduction, Sampled
 
 # Two items show whether a batch's items are mixed up.
@@ -168,11 +169,10 @@ def refuse(wrong: Mapping[str, str]) -> None:
     ActivationError
         Always; it names the layers.
     """
-    named = "; ".join(f"{layer!r} {what}" for layer, what in list(wrong.items())[:_NAMED])
-    more = f"; and {len(wrong) - _NAMED} more" if len(wrong) > _NAMED else ""
+    named = first_named([f"{layer!r} {what}" for layer, what in wrong.items()], _NAMED, "; ")
     raise ActivationError(
         f"nothing is logged, as {CHECKED} items do not agree with the framework's own forward "
-        f"pass: layer {named}{more}; leave these out with layers=, and report it please"
+        f"pass: layer {named}; leave these out with layers=, and report it please"
     )
 
 
@@ -197,5 +197,4 @@ def warn_of_unchecked(layers: Sequence[str]) -> None:
 
 
 def _names(layers: Sequence[str] | Mapping[str, str]) -> str:
-    more = f" and {len(layers) - _NAMED} more" if len(layers) > _NAMED else ""
-    return f"{', '.join(list(layers)[:_NAMED])}{more}"
+    return first_named(list(layers), _NAMED)

@@ -200,6 +200,14 @@ def _bounds(**bounds: float | None) -> str:
     return f" {' and '.join(parts)}" if parts else ""
 
 
+def first_named(names: Sequence[str], most: int, between: str = ", ") -> str:
+    """The first of some names for a message, and how many more there are."""
+    named = between.join(names[:most])
+    if len(names) <= most:
+        return named
+    return f"{named}{' ' if between == ', ' else between}and {len(names) - most} more"
+
+
 def _listed(words: Sequence[str], last: str) -> str:
     if len(words) < 2:
         return "".join(words)

@@ -16,6 +16,7 @@ import numpy as np
 
 from tb_modelcompare.capture.contract import Recording
 from tb_modelcompare.errors import ImplausibleOutputsWarning
+from tb_modelcompare.errors.checks import first_named
 from tb_modelcompare.log.class_outputs import (
     Probabilities,
     are_probabilities,
@@ -157,9 +158,8 @@ class Observed:
         ):
             over = sorted((n for n in shares if shares[n] > least), key=lambda n: -shares[n])
             if over:
-                named = ", ".join(f"{shares[n]:.0%} in {n}" for n in over[:_NAMED])
-                more = f" and {len(over) - _NAMED} more layers" if len(over) > _NAMED else ""
-                yield f"many {what} ({named}{more})"
+                named = first_named([f"{shares[n]:.0%} in {n}" for n in over], _NAMED)
+                yield f"many {what} ({named})"
 
     def _shown(self) -> str:
         preprocessing = self.recording.preprocessing

@@ -14,6 +14,7 @@ import numpy as np
 from tb_modelcompare.capture.contract import FrozenGraph, Recording
 from tb_modelcompare.capture.receptive import ReceptiveField, receptive_fields
 from tb_modelcompare.errors import CorruptSnapshotError, NotRenderableError
+from tb_modelcompare.errors.checks import first_named
 from tb_modelcompare.log.format import Dtype
 from tb_modelcompare.probe.probe import Probe
 from tb_modelcompare.probe.sampling import Sampled
@@ -40,11 +41,9 @@ class LeftOut:
 
 def describe_left_out(left_out: Mapping[str, str]) -> str:
     """Which layers are not finite and from where on, the first ones by name, and what to do."""
-    named = [f"layer {name!r} ({where})" for name, where in list(left_out.items())[:_NAMED]]
-    more = len(left_out) - len(named)
-    also = f" and {more} more" if more else ""
+    named = [f"layer {name!r} ({where})" for name, where in left_out.items()]
     return (
-        f"{', '.join(named)}{also} hold NaN, infinity or values beyond float32; check the "
+        f"{first_named(named, _NAMED)} hold NaN, infinity or values beyond float32; check the "
         f"preprocessing, or compute in float32: float16 ends at 65504"
     )
 
@@ -58,11 +57,9 @@ def warn_of_left_out(name: str, left_out: LeftOut, stacklevel: int) -> None:
             stacklevel=stacklevel,
         )
     if left_out.too_large:
-        named = ", ".join(map(repr, left_out.too_large[:_NAMED]))
-        more = len(left_out.too_large) - _NAMED
+        named = first_named(list(map(repr, left_out.too_large)), _NAMED)
         warnings.warn(
-            f"{name!r}: kept as float32, as float16 ends at 65504: {named}"
-            f"{f' and {more} more' if more > 0 else ''}",
+            f"{name!r}: kept as float32, as float16 ends at 65504: {named}",
             stacklevel=stacklevel,
         )
 

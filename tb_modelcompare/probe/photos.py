@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tb_modelcompare.errors import ProbeError
-from tb_modelcompare.errors.checks import whole
+from tb_modelcompare.errors.checks import first_named, whole
 
 MAX_PHOTO_SIZE = 4096  # pixels of a side
 _NAMED = 5  # of the files that cannot be decoded
@@ -40,8 +40,7 @@ def photos(path: Any, size: Any, limit: Any) -> tuple[npt.NDArray[np.uint8], lis
         except ProbeError as error:
             broken.append(str(error))
     if broken:
-        more = f"; and {len(broken) - _NAMED} more" if len(broken) > _NAMED else ""
-        raise ProbeError("; ".join(broken[:_NAMED]) + more)
+        raise ProbeError(first_named(broken, _NAMED, "; "))
     return images, [file.relative_to(root).as_posix() for file in files]
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from tb_modelcompare.capture.receptive import ReceptiveField
 from tb_modelcompare.errors import CorruptSnapshotError, MissingAssetError, NotRenderableError
+from tb_modelcompare.errors.checks import first_named
 from tb_modelcompare.graph.graph_def import graph_def_class
 from tb_modelcompare.graph.inline import inlined
 from tb_modelcompare.probe.preprocessing import Preprocessing
@@ -345,5 +346,4 @@ def _drop_private(attributes: Any) -> None:
 
 
 def _some(names: Iterable[str]) -> str:
-    listed = sorted(names)
-    return ", ".join(listed[:20]) + (f" and {len(listed) - 20} more" if len(listed) > 20 else "")
+    return first_named(sorted(names), 20)

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tb_modelcompare.errors import RowsFewerThanUnitsWarning
+from tb_modelcompare.errors.checks import first_named
 
 if TYPE_CHECKING:
     from tb_modelcompare.similarity.registry import Measure
@@ -27,8 +28,7 @@ Shape = tuple[str, int, int]
 
 def listed(layers: Sequence[str]) -> str:
     """The first of some layers by name, and how many more there are."""
-    more = f" and {len(layers) - _NAMED} more" if len(layers) > _NAMED else ""
-    return f"{', '.join(layers[:_NAMED])}{more}"
+    return first_named(layers, _NAMED)
 
 
 def few_rows(measure: Measure, shapes: Sequence[Shape]) -> tuple[str, ...]:

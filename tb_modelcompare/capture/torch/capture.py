@@ -24,6 +24,7 @@ from tb_modelcompare.capture.torch.inference import as_batch, inference
 from tb_modelcompare.capture.torch.reference import Origin, torch_references
 from tb_modelcompare.capture.torch.running import Call, Run, run_of
 from tb_modelcompare.errors import ModelCompareError, ModelFileError
+from tb_modelcompare.errors.checks import first_named
 from tb_modelcompare.graph import LayerGraph, Node, kind_of
 from tb_modelcompare.probe.sampling import (
     Floats,
@@ -155,8 +156,7 @@ def _warn_of(lost: Mapping[str, str]) -> None:
         reasons.setdefault(reason, []).append(name)
     parts = []
     for reason, names in reasons.items():
-        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-        parts.append(f"{', '.join(names[:_NAMED])}{more} because {reason}")
+        parts.append(f"{first_named(names, _NAMED)} because {reason}")
     if parts:
         warnings.warn(f"not logged: {'; '.join(parts)}", stacklevel=5)
 
