@@ -47,10 +47,10 @@ def main() -> None:
 
     preview, ours = our_render(model, directions, arguments)
     say(f"ours: previews after {preview:.1f} s of CPU, done after {ours.cpu:.1f} s")
-    # A few steps tell what one takes, and how much comes before.
-    begun, later = lucid_render(model, directions, arguments.size, (1, PREVIEW))
-    step = (later.cpu - begun.cpu) / (PREVIEW - 1)
-    count = max(2, round((ours.cpu - begun.cpu) / step))
+    # A few steps tell what one takes, and how much comes before. The first ones are slower.
+    _, begun, later = lucid_render(model, directions, arguments.size, (1, PREVIEW, 3 * PREVIEW))
+    step = (later.cpu - begun.cpu) / (2 * PREVIEW)
+    count = max(2, PREVIEW + round((ours.cpu - begun.cpu) / step))
     *_, theirs = lucid_render(model, directions, arguments.size, (1, count))
     say(f"lucid: {count} steps in {theirs.cpu:.1f} s of CPU")
 
