@@ -6,3 +6,8 @@ export function byModel(snapshots: readonly SnapshotInfo[]): SnapshotInfo[][] {
   const groups = group(snapshots, (s) => `${s.run}\n${s.name}`);
   return [...groups.values()].map((list) => list.toSorted((p, q) => p.step - q.step));
 }
+
+/** The run that stands beside a model's name: not where it says the same, or is the log directory. */
+export function runBeside({ run, name }: Pick<SnapshotInfo, 'run' | 'name'>): string | null {
+  return run === name || run === '.' ? null : run;
+}
