@@ -114,15 +114,17 @@ def pair_details(inputs: Inputs, follow: Callable[[float, str], None]) -> Result
     few = len(images) < LEAST_IMAGES
     agreement = np.empty(0) if few else image_agreement(x, y, layers.images)
 
-    def first(order: npt.NDArray[np.intp]) -> list[ImageAgreement]:
-        """The first images of this order that have an agreement."""
-        known = order[~np.isnan(agreement[order])][:IMAGES]
-        return [ImageAgreement(int(images[at]), float(agreement[at])) for at in known]
+    order = np.argsort(agreement, kind="stable")
+    order = order[~np.isnan(agreement[order])]
+    count = min(IMAGES, len(order) // 2)  # no image is among both
+
+    def listed(some: npt.NDArray[np.intp]) -> list[ImageAgreement]:
+        return [ImageAgreement(int(images[at]), float(agreement[at])) for at in some]
 
     return Result(
         [UnitPairInfo(pair.a, pair.b, pair.correlation, pair.trimmed) for pair in pairs],
-        first(np.argsort(-agreement, kind="stable")),
-        first(np.argsort(agreement, kind="stable")),
+        listed(order[::-1][:count]),
+        listed(order[:count]),
     )
 
 

@@ -11,9 +11,10 @@ import pytest
 import scipy.stats
 from serving import Server, error_of, make_probe
 
-from tb_modelcompare import SummaryWriter
+from tb_modelcompare import Probe, SummaryWriter
 from tb_modelcompare.analogy.prediction import prediction_r2
 from tb_modelcompare.analogy.unit_pairs import best_unit_pairs
+from tb_modelcompare.jobs.layer_pair import Inputs, pair_details
 from tb_modelcompare.log.reader import open_snapshot
 from tb_modelcompare.similarity import compare
 
@@ -253,3 +254,15 @@ def test_a_pair_of_layers_has_its_best_units_and_the_images_on_which_it_agrees(
     assert found["agree"][0]["agreement"] == pytest.approx(max(agreement), abs=1e-6)
     status, kind, message = error_of(server.post("jobs", {**body, "layer_b": "no"}))
     assert (status, kind) == (404, "UnknownSnapshotError"), message
+
+
+def test_of_few_images_none_is_both_where_layers_agree_most_and_least(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    probe = Probe(rng.integers(0, 255, (7, 8, 8, 3), np.uint8), positions_per_image=4)
+    with SummaryWriter(tmp_path, probe) as writer:
+        writer.add_activations("net", {name: rng.standard_normal((28, 5)) for name in ("x", "y")})
+    snapshot = open_snapshot(tmp_path, "./net@0")
+    found = pair_details(Inputs(snapshot, "x", snapshot, "y"), lambda *_: None)
+    images = [one.image for one in [*found.agree, *found.differ]]
+    assert len(images) == len(set(images)) == 6
+    assert found.agree[-1].agreement > found.differ[-1].agreement

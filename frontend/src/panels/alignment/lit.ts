@@ -26,7 +26,7 @@ export function glowOf(
   return [...lit.subarray(-MOST_GLOW)].flatMap((pair) => {
     const index = side === 'b' ? pair % table.columns : Math.floor(pair / table.columns);
     const box = boxes[side][index];
-    const strength = 0.6 + 0.4 * fraction(table.values[pair]!, encoding);
+    const strength = 0.6 + 0.4 * (fraction(table.values[pair]!, encoding) || 0);
     return box ? [{ side, box, strength }] : [];
   });
 }
