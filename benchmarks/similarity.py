@@ -371,7 +371,7 @@ def main() -> None:
     )
     parser.add_argument("--repeats", type=int, default=3)
     options = parser.parse_args()
-    rates = measure({"sgemm": gemm(), "dgemm": gemm(np.float64)}, 5)
+    rates = measure({"sgemm": gemm(), "dgemm": gemm(np.float64)}, options.repeats)
     for name, found in rates.items():
         print(f"{name} {rate(found):.0f} GFLOP/s at rest")
     head()

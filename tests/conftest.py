@@ -9,8 +9,15 @@ from importlib import util
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
+
+# Processes that share the tests share the processors too. Threads of BLAS and of TensorFlow, which
+# wait for each other in loops that do nothing, would cost as much again as the tests themselves.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS"):
+        os.environ.setdefault(name, "1")
+
+import numpy as np
 from skipping import missing
 
 from tb_modelcompare import Probe, SummaryWriter

@@ -31,16 +31,26 @@ def assessed(a: Model, b: Model, measure: str = "linear_cka", **options: object)
     return compare(a, b, measure, **options)  # type: ignore[arg-type]
 
 
-def test_144_unrelated_pairs_give_a_finding_in_5_percent_of_comparisons() -> None:
-    runs, found, alone = 120, 0, 0
+@pytest.mark.parametrize(
+    ("runs", "most"),
+    [
+        # 2 are expected: 8 or more have a probability of 0.001.
+        (40, 7),
+        # 6 are expected: 15 or more have a probability of 0.001, and none at all one of 0.002.
+        pytest.param(120, 14, marks=pytest.mark.slow),
+    ],
+)
+def test_144_unrelated_pairs_give_a_finding_in_5_percent_of_comparisons(
+    runs: int, most: int
+) -> None:
+    found, alone = 0, 0
     for seed in range(runs):
         random = np.random.default_rng(seed)
         one = assessed(model(random, 12), model(random, 12), seed=seed)
         found += bool((one.family_p_value <= 0.05).any())
         alone += bool((one.p_value <= 0.05).any())
-    # 6 are expected: 15 or more have a probability of 0.001, and none at all one of 0.002.
-    assert 1 <= found <= 14
-    assert alone > 100  # without the correction nearly every comparison has one
+    assert 1 <= found <= most
+    assert alone > 0.83 * runs  # without the correction nearly every comparison has one
 
 
 @pytest.mark.parametrize("measure", ["linear_cka", "procrustes_angle", "unbiased_linear_cka"])
