@@ -29,7 +29,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 # Processes that share the tests take whole files. The files that take long come first, so that no
 # process is left alone with one of them at the end.
-LONG_FILES = ("e2e", "cli", "capture", "docs", "zoo", "render", "jobs", "server")
+LONG_FILES = ("e2e", "cli", "capture", "docs", "zoo", "tests", "render", "jobs", "server")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
