@@ -41,8 +41,10 @@ def environ(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         (info / "entry_points.txt").write_text(
             "[tensorboard_plugins]\nmodelcompare = tb_modelcompare.loader:ModelCompareLoader\n"
         )
+    # A board has as many threads as a user's, and not the one of a process of tests.
+    limits = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
     return {
-        **os.environ,
+        **{name: value for name, value in os.environ.items() if name not in limits},
         "PYTHONPATH": os.pathsep.join([str(site), str(ROOT)]),
         "TB_MODELCOMPARE_CACHE": str(tmp_path_factory.mktemp("cache")),
         "TF_CPP_MIN_LOG_LEVEL": "3",
