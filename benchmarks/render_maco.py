@@ -1,4 +1,4 @@
-"""MaCo, written as Fel et al. (2023) and their library xplique have it, as a peer of our renders.
+"""MaCo, nearly as the library xplique of Fel et al. (2023) has it, as a peer of our renders.
 
 A picture's magnitudes are those of photos and stay; only its phases are optimised. The network sees
 random crops of it with noise, which become smaller from step to step, and the optimiser is Nadam

@@ -258,11 +258,10 @@ def test_a_photo_is_drawn_as_both_models_see_it_and_shown_on_hover(tab: Tab, boa
     everywhere = panel.get_by_role("button", name=re.compile(r"In all \d+ layers"))
     count = number(everywhere.inner_text())
     everywhere.click()
-    panel.get_by_role("progressbar").first.wait_for()
-    panel.get_by_role("progressbar").first.wait_for(state="detached")
     for side, layer in (("b", "stem"), ("a", "block_add")):
         tab.box(side, layer).hover()
         tab.frame.get_by_role("tooltip").get_by_role("img", name=f"as {layer} sees it").wait_for()
+    panel.get_by_role("progressbar").first.wait_for(state="detached")
     sheet = tab.download("Caricatures", "svg")
     assert sheet.count(b"<image ") == count + 1
 

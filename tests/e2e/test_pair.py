@@ -38,10 +38,12 @@ def test_a_pair_shows_its_best_units_and_the_images_on_which_it_agrees(
     ]
     for pair in expected:
         assert f"{pair.trimmed:.2f}" in card.inner_text()
-    sheet = units.first.locator(".crop").evaluate("crop => getComputedStyle(crop).backgroundImage")
-    address = re.search(r'url\("(.*)"\)', sheet)
-    assert address is not None
-    assert tab.page.request.get(address[1]).headers["content-type"] == "image/jpeg"
+    drawn = "image => image.decode().then(() => [image.naturalWidth, image.naturalHeight])"
+    width, height = units.first.locator("img").evaluate(drawn)
+    assert width == len(expected) * height  # the crops of all units, of which one is in sight
+    places = "images => images.map(one => parseFloat(getComputedStyle(one).objectPosition))"
+    of_a = card.get_by_role("button", name=re.compile("^Unit .* of A")).locator("img")
+    assert of_a.evaluate_all(places) == pytest.approx(np.linspace(0, 100, len(expected)), abs=0.1)
 
     order = np.argsort(image_agreement(x, y, images))
     shown = card.get_by_role("button", name=re.compile(r"^Image \d+, agreement"))
