@@ -123,7 +123,7 @@ def test_shows_them_without_a_server(browser: Any, report: tuple[Path, str]) -> 
     assert render.first.evaluate("image => image.decode().then(() => image.naturalWidth)") == 96
 
     page.evaluate("location.hash += '&pair=conv2'")
-    card = page.get_by_test_id("pair").locator(".units .crop")
+    card = page.get_by_test_id("pair").locator(".units img")
     card.first.wait_for()
     assert card.count() > 3
     page.get_by_test_id("pair").get_by_role("button", name="agreement").first.click()
