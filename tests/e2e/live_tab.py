@@ -227,6 +227,10 @@ class Tab:
         hash_part = self.page.url.partition("#modelcompare&")[2]
         return dict(urllib.parse.parse_qsl(hash_part))
 
+    def address(self, **wanted: str | None) -> None:
+        """Wait until the address says this; None stands for what it leaves out."""
+        self.until(lambda: {key: self.parameters.get(key) for key in wanted}, wanted.__eq__)
+
     def run(self, script: str) -> Any:
         """Evaluate in the plugin's frame."""
         for frame in self.page.frames:
@@ -277,10 +281,22 @@ class Tab:
 
     def becomes(self, expression: str, right: Callable[[Any], bool]) -> None:
         """Wait until the value of an expression in the tab is right."""
+        self.until(lambda: self.run(expression), right)
+
+    def until(self, read: Callable[[], Any], right: Callable[[Any], bool] = bool) -> None:
+        """Wait until what is read is right."""
         deadline = time.monotonic() + LATE / 1000
-        while not right(value := self.run(expression)):
-            assert time.monotonic() < deadline, f"{expression} stays {value!r}"
+        while not right(value := read()):
+            assert time.monotonic() < deadline, f"stays {value!r}"
             self.page.wait_for_timeout(50)
+
+    def theme(self, name: str) -> None:
+        """Let TensorBoard be "light" or "dark", and wait until the tab is so too."""
+        self.page.evaluate(f"document.body.classList.toggle('dark-mode', {int(name == 'dark')})")
+        background = {"light": "rgb(255, 255, 255)", "dark": "rgb(48, 48, 48)"}[name]
+        self.becomes("getComputedStyle(document.body).backgroundColor", background.__eq__)
+        changing = "document.getAnimations().filter(one => one instanceof CSSTransition).length"
+        self.becomes(changing, (0).__eq__)
 
     def box(self, side: str, layer: str) -> Any:
         return self.frame.locator(f".model.{side} [data-layer='{layer}']")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import urllib.parse
 from collections.abc import Callable
 from itertools import combinations
 from typing import Any
@@ -165,7 +166,7 @@ def test_a_picture_looked_at_in_large_becomes_sharp_with_its_own_number(
         "image => { window.seen = new Set(); const look = () => {"
         "window.seen.add(image.naturalWidth); requestAnimationFrame(look) }; look() }"
     )
-    tab.page.wait_for_timeout(200)
+    tab.until(lambda: asked)
     assert [(one["size"], one["targets"]) for one in asked] == [
         ("auto", [{"snapshot": SECOND, "layers": ["pool"]}])
     ]
@@ -202,7 +203,7 @@ def test_a_model_is_added_and_stays_in_the_address(
     rows = tab.frame.get_by_test_id("row")
     expect(rows).to_have_count(3)
     drawn(tab)
-    assert tab.parameters["more"].endswith("second%400")
+    tab.address(more=urllib.parse.quote(SECOND, safe=""))
     expect(rows.first.get_by_test_id("picture")).to_have_count(1)  # the unit's own model
     assert "the unit itself" in rows.first.inner_text()
     added = rows.nth(2)
@@ -220,8 +221,7 @@ def test_a_model_is_added_and_stays_in_the_address(
     rows.nth(2).get_by_role("button", name=f"Leave out {SECOND}").press("Enter")
     expect(rows).to_have_count(2)
     expect(add).to_be_enabled()
-    tab.page.wait_for_timeout(300)
-    assert "more" not in tab.parameters
+    tab.address(more=None)
 
 
 # What belongs on one line, and lines that a browser may break between a number and its unit.
@@ -243,7 +243,7 @@ def test_the_heading_of_the_analogies_is_one_line(tab: Tab, board: Board) -> Non
     unit = tab.frame.get_by_test_id("unit")
     for width in (1024, 1440, 2560):
         tab.page.set_viewport_size({"width": width, "height": 800})
-        tab.page.wait_for_timeout(200)
+        tab.still(tab.frame.locator(".strip").last)
         assert tab.run(BROKEN) == []
         assert unit.locator(".images figure").evaluate_all(ROWS) == [4, 4]
         *full, last = tab.frame.locator(".strip").last.locator("figure").evaluate_all(ROWS)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from typing import Any
 
 from live_tab import Board, Tab
 from playwright.sync_api import expect
 
 PAIR = {"a": "first/first@0", "b": "second/second@0", "measure": "linear_cka"}
 WIDE = {"a": "wide/wide@0", "b": "steps/trained@0", "measure": "linear_cka"}
+NAMES = "all => all.map(tile => tile.getAttribute('aria-label'))"
 CROPS = """[...document.querySelectorAll('.tile .crop')].map(crop => crop.style.background)"""
 
 
@@ -101,7 +103,7 @@ def test_a_picture_opens_in_large_with_its_numbers_and_its_neighbours(
     tab.page.keyboard.press("Escape")
     expect(large).to_have_count(0)
     expect(pictures.nth(1)).to_be_focused()
-    assert tab.parameters["layer"] == "module_output"  # nothing beneath heard of the keys
+    tab.address(layer="module_output")  # nothing beneath heard of the keys
     # A unit's tile does so too, and its neighbours are the next units.
     tile = tab.frame.locator(".tile").first
     tile.focus()
@@ -112,5 +114,26 @@ def test_a_picture_opens_in_large_with_its_numbers_and_its_neighbours(
     assert large.get_by_role("heading").inner_text() != unit
     large.get_by_role("button", name="Choose this unit").click()
     expect(large).to_have_count(0)
-    tab.page.wait_for_timeout(300)
-    assert tab.parameters["unit"] != "2"
+    tab.until(lambda: tab.parameters["unit"] != "2")
+
+
+def test_units_do_not_change_places_beneath_a_pointer(tab: Tab, board: Board) -> None:
+    held: list[Any] = []
+
+    def hold(route: Any) -> None:
+        asked = route.request.post_data_json or {}
+        held.append(route) if asked.get("kind") == "shared_units" else route.continue_()
+
+    tab.page.route(re.compile(r"/jobs\?"), hold)
+    tab.open(board.url, **PAIR, side="a", layer="module_output").settle()
+    tiles = tab.frame.get_by_role("group", name="Units of module_output").get_by_role("button")
+    tab.until(lambda: held)
+    tiles.first.hover()
+    before = tiles.evaluate_all(NAMES)
+    for route in held:
+        route.continue_()
+    tab.frame.get_by_test_id("shared").wait_for()
+    assert tiles.evaluate_all(NAMES) == before
+    tab.frame.get_by_role("heading", name="Units", exact=True).hover()
+    tab.until(lambda: tiles.evaluate_all(NAMES), lambda names: names != before)
+    assert sorted(tiles.evaluate_all(NAMES)) == sorted(before)

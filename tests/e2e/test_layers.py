@@ -108,8 +108,7 @@ def test_values_can_be_read_above_the_null(tab: Tab, board: Board) -> None:
     tab.frame.get_by_label("scale").select_option("null")
     title = tab.frame.locator(".legend .scale").first
     title.get_by_text("above the mean of all permutations").wait_for()
-    tab.page.wait_for_timeout(300)
-    assert tab.parameters["scale"] == "null"
+    tab.address(scale="null")
     drawn = tab.frame.get_by_test_id("matrix").get_by_text("above the mean of all permutations")
     assert drawn.count() == 1
     # Pairs that are no more alike than the null are not joined.
@@ -149,8 +148,8 @@ def test_rules_and_threshold_choose_the_lines(tab: Tab, board: Board, measure: s
     for _ in range(20):
         slider.press("PageUp")
     assert number(tab.frame.locator(COUNT).inner_text()) < counts["all"]
-    tab.page.wait_for_timeout(300)
     # More is more alike everywhere: the threshold of a distance is its negative.
+    tab.until(lambda: "min" in tab.parameters)
     assert (float(tab.parameters["min"]) > 0) == (measure == "linear_cka")
 
 
@@ -183,11 +182,12 @@ def test_warnings_stay_above_the_figure_whatever_is_pinned(
     else:
         tab.box("a", "big").click()
     tab.frame.get_by_test_id("matches").locator("li").first.wait_for()
-    assert tab.parameters["layer"] == "big"
+    tab.address(layer="big")
     assert told() == first
+    tab.frame.get_by_label("Order of the units").select_option("index")
     tab.frame.get_by_role("button", name="Unit 3", exact=True).click()
     tab.frame.get_by_test_id("unit").wait_for()
-    assert tab.parameters["unit"] == "3"
+    tab.address(unit="3")
     assert told() == first
     # What is wrong with one measure is not said of another.
     tab.frame.get_by_role("combobox", name="measure").select_option("unbiased_linear_cka")
@@ -208,7 +208,7 @@ def test_dragging_moves_along_depth(tab: Tab, board: Board) -> None:
     tab.page.mouse.move(*middle[1], steps=4)
     tab.page.mouse.up()
     tab.frame.get_by_role("heading", name="block_add").wait_for()
-    assert tab.parameters["layer"] == "block_add"
+    tab.address(layer="block_add")
 
 
 def test_dragging_the_ground_moves_a_drawing_wider_than_the_window(tab: Tab, board: Board) -> None:
@@ -216,7 +216,7 @@ def test_dragging_the_ground_moves_a_drawing_wider_than_the_window(tab: Tab, boa
     for _ in range(4):
         tab.frame.get_by_role("button", name="Zoom in").click()
     scrolled = "document.querySelector('.scroll').scrollLeft"
-    tab.page.wait_for_timeout(500)  # the last zoom has ended
+    tab.still(tab.box("b", "block_add"))  # the last zoom has ended
     before = tab.run(scrolled)  # the middle of the drawing stayed in the middle
     assert before > 300
     ground = tab.frame.get_by_test_id("alignment").bounding_box()
@@ -228,8 +228,7 @@ def test_dragging_the_ground_moves_a_drawing_wider_than_the_window(tab: Tab, boa
     assert tab.run(scrolled) == pytest.approx(before + 300, abs=2)
     assert "layer" not in tab.parameters
     tab.frame.get_by_role("button", name="Fit").click()
-    tab.page.wait_for_timeout(300)
-    assert tab.run(scrolled) == 0
+    tab.becomes(scrolled, lambda left: left == 0)
 
 
 def test_a_photo_is_drawn_as_both_models_see_it_and_shown_on_hover(tab: Tab, board: Board) -> None:
@@ -237,8 +236,7 @@ def test_a_photo_is_drawn_as_both_models_see_it_and_shown_on_hover(tab: Tab, boa
     panel = tab.frame.get_by_test_id("caricatures")
     panel.get_by_role("button", name="Of the probe").click()
     panel.get_by_role("button", name="Next photo").click()
-    tab.page.wait_for_timeout(300)
-    assert tab.parameters["image"] == "1"
+    tab.address(image="1")
     tab.box("a", "module_3x3").hover()
     assert tab.frame.get_by_role("tooltip").locator("img").count() == 0
     panel.get_by_role("button", name="Draw caricatures").click()
@@ -361,7 +359,7 @@ def test_a_first_look_is_drawn_marked_and_replaced_in_place(tab: Tab, board: Boa
     assert max(ends) <= 0.5  # intervals end in sight
     held = False
     mark.wait_for(state="detached")
-    assert tab.parameters["layer"] == "module_3x3"
+    tab.address(layer="module_3x3")
     assert tab.frame.locator(".model.a [aria-selected=true]").count() == 1
     assert tab.frame.get_by_text(", estimated").count() == 0
     tab.box("b", "stem").hover()

@@ -106,8 +106,7 @@ def test_a_cell_chooses_the_layer_and_the_step(tab: Tab, training: Board) -> Non
     tab.frame.get_by_role("slider", name="Step of model B").and_(
         tab.frame.locator("[aria-valuetext='7']")
     ).wait_for()
-    assert tab.parameters["b"] == "q/net@7"
-    assert (tab.parameters["side"], tab.parameters["layer"]) == ("b", "one")
+    tab.address(b="q/net@7", side="b", layer="one")
     tab.page.go_back()
     tab.frame.locator("[aria-label='Step of model B'][aria-valuetext='5']").wait_for()
 
@@ -163,7 +162,7 @@ def test_models_are_on_a_map_and_can_be_chosen_and_pinned(tab: Tab, training: Bo
     model = tab.frame.locator(".model[aria-label^='q/net 0:']")
     model.focus()
     model.press("Enter")
-    assert tab.parameters["a"] == "q/net@0"
+    tab.address(a="q/net@0")
     tab.frame.get_by_role("button", name="Pin p/net 11 as reference").click()
     tab.frame.get_by_text("Nearest to p/net 11 first, which is pinned").wait_for()
     tab.page.wait_for_url(re.compile("ref=p%2Fnet%4011"))  # a moment later
@@ -249,7 +248,7 @@ def test_it_follows_a_training_that_writes(
         writer.kill()
         writer.wait()
     assert tab.run("window.same")  # no reload
-    assert {key: tab.parameters[key] for key in pair} == pair
+    tab.address(**pair)
     trends = [one for one in answers if one["kind"] == "trend"]
     assert trends
     # Each time, only what is new: one value per layer and new step.

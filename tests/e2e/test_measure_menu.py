@@ -28,4 +28,4 @@ def test_six_measures_come_first_with_advice_and_the_others_by_family(
     for name in advised[1]:
         assert MEASURES[name].advice in panel.inner_text()
     panel.get_by_role("button", name=MEASURES["mutual_knn"].title, exact=True).click()
-    assert tab.parameters["measure"] == "mutual_knn"
+    tab.address(measure="mutual_knn")

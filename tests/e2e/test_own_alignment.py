@@ -18,7 +18,7 @@ def test_it_is_chosen_and_drawn_in_graph_and_matrix_without_statistics(
     assert menu.locator("optgroup[label='Your own'] option").all_inner_texts() == ["By hand"]
     menu.select_option("By hand")
     expect(tab.frame.locator(".legend .count")).to_have_text("2 lines")
-    assert tab.parameters["measure"] == "own:By hand"
+    tab.address(measure="own:By hand")
     asked.clear()  # CKA has statistics, and the tab asks for them after a moment
 
     tab.box("a", "stem").click()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import urllib.parse
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -62,7 +63,7 @@ def test_a_pair_shows_its_best_units_and_the_images_on_which_it_agrees(
 
     units.nth(1).click()  # of B
     expect(tab.page).to_have_url(re.compile(f"&unit={expected[0].b}(&|$)"))
-    assert (tab.parameters["side"], tab.parameters["pair"]) == ("b", LAYERS["a"])
+    tab.address(side="b", pair=LAYERS["a"])
     expect(card).to_be_visible()
 
 
@@ -137,7 +138,7 @@ def test_a_pair_shows_what_other_seeds_of_a_model_reach(
     ceiling = seed_ceiling(x, [y], groups=model.image_of_row())[layer]
     expect(card.get_by_test_id("ceiling-a")).to_have_text(f"{ceiling:.3f}")
     expect(card).to_contain_text("as alike as that to itself in another training of its model")
-    assert tab.parameters["seeds"].replace("%2F", "/").replace("%40", "@") == seed
+    tab.address(seeds=urllib.parse.quote(seed, safe=""))
     assert violations(tab) == []
     expect(tab.frame.get_by_test_id("answers")).to_have_count(0)
     tab.page.reload()
@@ -196,7 +197,7 @@ def test_toolbars_stay_in_one_row_with_names_of_forty_characters(
     tab.open(crowded.url, view=view).settle()
     for width, height in ((1280, 900), (1024, 768)):
         tab.page.set_viewport_size({"width": width, "height": height})
-        tab.page.wait_for_timeout(200)
+        tab.still(tab.frame.get_by_role("toolbar"))
         for bar in (tab.frame.locator("header.bar"), tab.frame.get_by_role("toolbar")):
             shown = sorted(bar.evaluate(CONTROLS), key=lambda one: one["x"])
             middles = [one["y"] + one["height"] / 2 for one in shown]
@@ -205,15 +206,17 @@ def test_toolbars_stay_in_one_row_with_names_of_forty_characters(
             assert bar.evaluate("bar => bar.scrollWidth - bar.clientWidth") <= 0
 
 
+LEGEND_ENDS = """document.querySelector('.legend').getBoundingClientRect().bottom
+  + window.frameElement.getBoundingClientRect().top"""
+
+
 def test_the_graph_fills_its_window_as_it_grows_and_shrinks(tab: Tab, board: Board) -> None:
     tab.open(board.url, **{**PAIR, "a": "wide/wide@0"}).settle()  # with a warning above
     frame = "document.querySelector('.first')"
     for width, height in ((1280, 900), (2560, 1440), (1024, 768)):
         tab.page.set_viewport_size({"width": width, "height": height})
-        tab.page.wait_for_timeout(300)
-        legend = tab.frame.locator(".legend").bounding_box()
-        assert height - 120 < legend["y"] + legend["height"] <= height
-        assert tab.run(f"{frame}.scrollHeight <= {frame}.clientHeight")
+        tab.becomes(LEGEND_ENDS, lambda end, height=height: height - 120 < end <= height)
+        tab.becomes(f"{frame}.scrollHeight <= {frame}.clientHeight", bool)
 
 
 def test_lines_of_parallel_branches_do_not_run_behind_boxes(tab: Tab, board: Board) -> None:

@@ -52,7 +52,7 @@ def short_and_whole(texts: Any) -> dict[str, str]:
 
 def test_the_latest_two_models_are_there_at_their_last_steps(tab: Tab, named: Board) -> None:
     tab.open(named.url).settle()
-    assert (tab.parameters["a"], tab.parameters["b"]) == ("beta/beta@500", "alpha/alpha@500")
+    tab.address(a="beta/beta@500", b="alpha/alpha@500")
     for side, name in (("a", "beta"), ("b", "alpha")):
         row = tab.frame.get_by_test_id(f"row-{side}")
         assert row.inner_text().split() == [side.upper(), name, "step", "500"]
@@ -70,7 +70,7 @@ def test_a_single_snapshot_is_shown_against_itself(
         scale = Preprocessing.range(-1, 1)
         writer.add_model("only", network(1, 4), preprocessing=scale, progress=False)
     tab.open(start_board(tmp_path, snapshots=1).url).settle()
-    assert tab.parameters["a"] == tab.parameters["b"] == "only/only@0"
+    tab.address(a="only/only@0", b="only/only@0")
     tab.box("a", "stem").click()
     tab.frame.get_by_role("button", name="Unit 1", exact=True).wait_for()
     tab.frame.get_by_role("button", name="Of the probe").click()
@@ -152,8 +152,7 @@ def test_a_cell_says_its_value_at_the_pointer_and_a_click_chooses_the_pair(
     titles = matrix.locator("text.axis").all_text_contents()
     assert [title.split() for title in titles] == [["B", "second"], ["A", "first"]]
     canvas.click(position=at)
-    assert (tab.parameters["layer"], tab.parameters["pair"]) == ("stem", "classes")
-    assert tab.parameters["side"] == "a"
+    tab.address(layer="stem", pair="classes", side="a")
     tab.page.mouse.move(5, 400)
     expect(bold).to_have_count(2)  # the pair stays marked
 
@@ -237,7 +236,7 @@ def test_a_click_on_a_line_shows_its_pair_with_interval_and_null(tab: Tab, board
     tab.page.mouse.click(sum(x) / 2, sum(y) / 2)
     card = tab.frame.get_by_test_id("pair")
     card.wait_for()
-    assert (tab.parameters["layer"], tab.parameters["pair"]) == ("stem", "stem")
+    tab.address(layer="stem", pair="stem")
     null = card.locator("dd").nth(2)
     expect(null).to_have_text(re.compile(r"\d\.\d{3}"))
     value = float(card.locator("dd").nth(0).inner_text())
@@ -250,7 +249,7 @@ def test_a_click_on_a_line_shows_its_pair_with_interval_and_null(tab: Tab, board
     assert "stem" in card.inner_text()
     card.get_by_role("button", name="Close the pair").click()
     expect(card).to_have_count(0)
-    assert "pair" not in tab.parameters
+    tab.address(pair=None)
 
 
 SIZES = """[...document.querySelectorAll('body *')].filter(e => [...e.childNodes].some(
@@ -280,9 +279,7 @@ def test_text_can_be_read_and_shapes_be_seen(tab: Tab, board: Board, theme: str)
     address = {"a": "first/first@0", "b": "second/second@0", "measure": "linear_cka"}
     tab.open(board.url, **address, view="both", side="a", layer="module_3x3", unit=1).settle()
     tab.frame.get_by_test_id("unit").locator("img").first.wait_for()
-    if theme == "dark":
-        tab.page.evaluate("document.body.classList.add('dark-mode')")
-        tab.page.wait_for_timeout(300)
+    tab.theme(theme)
     assert tab.run(SIZES) == []
     contrasts = tab.run(CONTRASTS)
     for name in ("a", "b", "edge", "control"):

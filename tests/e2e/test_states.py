@@ -48,8 +48,7 @@ def test_every_state_can_be_understood_and_operated(
     enter(tab, state, subject)
     assert tab.run(UNEXPLAINED) == []
     for theme in ("light", "dark"):
-        tab.page.evaluate(f"document.body.classList.toggle('dark-mode', {int(theme == 'dark')})")
-        tab.page.wait_for_timeout(350)
+        tab.theme(theme)
         assert violations(tab) == [], theme
 
 

@@ -68,9 +68,9 @@ def test_a_click_lists_the_strongest_matches(tab: Tab, board: Board) -> None:
     assert float(best[1]) == pytest.approx(1, abs=1e-3)
     values = [float(text.split()[1]) for text in rows.all_inner_texts()]
     assert values == sorted(values, reverse=True)
-    assert tab.parameters["layer"] == "block_add"
+    tab.address(layer="block_add")
     rows.nth(1).get_by_role("button").click()
-    assert tab.parameters["side"] == "b"
+    tab.address(side="b")
 
 
 def test_a_unit_shows_its_images_and_its_analogies(tab: Tab, board: Board) -> None:
@@ -92,7 +92,7 @@ def test_a_unit_shows_its_images_and_its_analogies(tab: Tab, board: Board) -> No
     depth = ["stem", "module_1x1", "module_3x3", "module_output", "block_conv", "block_add", "pool"]
     places = [depth.index(layer) for layer in layers if layer in depth]
     assert places == sorted(places)
-    assert tab.parameters["unit"] == "2"
+    tab.address(unit="2")
 
     listed = json.loads(tab.download("Analogies", "json"))
     assert (listed["layer"], listed["unit"]) == ("module_3x3", "unit 2")
@@ -203,14 +203,13 @@ def test_the_address_holds_the_whole_state(tab: Tab, board: Board) -> None:
         "module_proj"
     )
     assert tab.frame.get_by_test_id("matrix").count() == 1
-    assert tab.parameters["lines"] == "best"
-    assert tab.parameters["scale"] == "rank"
+    tab.address(lines="best", scale="rank")
 
     tab.box("a", "stem").click()
-    assert tab.parameters["layer"] == "stem"
+    tab.address(layer="stem")
     tab.page.go_back()
     tab.frame.get_by_role("heading", name="module_proj").wait_for()
-    assert tab.parameters["layer"] == "module_proj"
+    tab.address(layer="module_proj")
 
 
 def test_keys_move_along_depth_and_across(tab: Tab, board: Board) -> None:
@@ -234,8 +233,7 @@ def test_dark_mode_follows_the_host(tab: Tab, board: Board) -> None:
     tab.open(board.url, **PAIR).settle()
     background = "getComputedStyle(document.body).backgroundColor"
     assert tab.run(background) == "rgb(255, 255, 255)"
-    tab.page.evaluate("document.body.classList.add('dark-mode')")
-    tab.page.wait_for_timeout(200)
+    tab.theme("dark")
     assert tab.run(background) == "rgb(48, 48, 48)"
 
 
@@ -247,7 +245,7 @@ def test_matrix_reads_values_and_selects(tab: Tab, board: Board) -> None:
     output = tab.frame.get_by_test_id("matrix").locator("output")
     assert output.inner_text().startswith("stem and stem: 0.")
     canvas.click(position={"x": 3, "y": 3})
-    assert tab.parameters["layer"] == "stem"
+    tab.address(layer="stem")
 
 
 def test_matrix_is_read_with_keys(tab: Tab, board: Board) -> None:
@@ -263,7 +261,7 @@ def test_matrix_is_read_with_keys(tab: Tab, board: Board) -> None:
     assert first.split(" and ")[0] == second.split(" and ")[0] != ""
     assert first != second
     drawing.press("Enter")
-    assert tab.parameters["layer"] == first.split(" and ")[0]
+    tab.address(layer=first.split(" and ")[0])
 
 
 def test_export_gives_the_figure_and_the_numbers(tab: Tab, board: Board) -> None:
@@ -299,8 +297,7 @@ def test_new_logs_appear_on_reload_without_losing_the_selection(
     tab.page.locator("app-header-reload button").click()
     tab.frame.get_by_role("button", name="Model B").click()
     tab.frame.get_by_role("listbox", name="Snapshots").get_by_text("late").wait_for()
-    assert tab.parameters["layer"] == "two"
-    assert tab.parameters["a"] == "early/early@0"
+    tab.address(layer="two", a="early/early@0")
 
 
 def test_a_run_that_goes_on_is_followed_without_a_word(
@@ -325,7 +322,7 @@ def test_a_run_that_goes_on_is_followed_without_a_word(
         writer.add_activations("net", activations(2), step=2)
         expect(slider).to_have_attribute("max", "2")
     assert tab.run("window.same")
-    assert {key: tab.parameters[key] for key in chosen} == chosen
+    tab.address(**chosen)
     assert matches.first.locator(".who").inner_text() == best
     slider.press("End")
     expect(slider).to_have_attribute("aria-valuetext", "2")
@@ -337,7 +334,7 @@ def test_steps_are_a_slider(tab: Tab, board: Board) -> None:
     assert slider.get_attribute("aria-valuetext") == "0"
     slider.press("ArrowRight")
     tab.settle()
-    assert tab.parameters["a"] == "steps/trained@10"
+    tab.address(a="steps/trained@10")
 
 
 def test_the_empty_state_teaches(
@@ -368,16 +365,20 @@ def test_tensorboards_own_graph_is_linked_both_ways(tab: Tab, board: Board) -> N
     inputs.get_by_text("stem", exact=True).first.wait_for()
     tab.box("a", "block_add").click()
     inputs.get_by_text("block_conv", exact=True).first.wait_for()
-    tab.page.wait_for_timeout(1500)
     # It is brought into sight, and near enough to be read.
     frame = tab.frame.get_by_test_id("graphs").locator("iframe").bounding_box()
-    node = own.locator("tf-graph-scene [data-name='block_add'] .nodeshape").first.bounding_box()
-    assert node["height"] > 8
-    for start, extent in (("x", "width"), ("y", "height")):
-        assert frame[start] < node[start] < frame[start] + frame[extent] - node[extent]
+    node = own.locator("tf-graph-scene [data-name='block_add'] .nodeshape").first
+
+    def in_sight(box: dict[str, float]) -> bool:
+        return box["height"] > 8 and all(
+            frame[start] < box[start] < frame[start] + frame[extent] - box[extent]
+            for start, extent in (("x", "width"), ("y", "height"))
+        )
+
+    tab.until(node.bounding_box, in_sight)
     own.locator("tf-graph-scene [data-name='stem'] .nodeshape").first.dispatch_event("click")
     tab.frame.get_by_role("heading", name="stem", exact=True).wait_for()
-    assert tab.parameters["layer"] == "stem"
+    tab.address(layer="stem")
 
 
 def test_idle_means_idle(tab: Tab, board: Board) -> None:
