@@ -18,14 +18,12 @@ import numpy.typing as npt
 from tb_modelcompare.errors import ActivationError, LimitError, NotRenderableError
 from tb_modelcompare.probe.preprocessing import Preprocessing
 from tb_modelcompare.render.frozen import FrozenModel
+from tb_modelcompare.render.input_gradients import of_inputs_alone
 from tb_modelcompare.render.lucid_bridge import Lucid, load_lucid
 from tb_modelcompare.render.redirected import redirectable
-from tb_modelcompare.render.spectrum import DECAY_POWER, noise_spectrum, picture_spectrum
+from tb_modelcompare.render.spectrum import fourier_image, noise_spectrum, picture_spectrum
 
 Objective = Literal["direction", "caricature"]
-
-# The redirected ReLU acts on as many updates as lucid's, and on those of a silent unit.
-REDIRECTED_STEPS = 17
 
 _LEARNING_RATE = 0.032  # goes with the decay of frequencies
 
@@ -67,15 +65,12 @@ class Program:
         channels = model.input_shape[2]
         edge = margin(recipe.height, recipe.width)
         with self._graph.as_default(), self._session.as_default():
-            state = np.random.get_state()  # lucid draws its initial noise from numpy's global
             shape = (len(recipe.layers), recipe.height + 2 * edge, recipe.width + 2 * edge)
-            values = lucid.param.fft_image((*shape, channels), decay_power=DECAY_POWER)
-            np.random.set_state(state)
+            self._spectrum, values = fourier_image(tf, (*shape, channels))
             if channels == 1:
                 picture = tf.nn.sigmoid(values)
             else:
                 picture = lucid.param.to_valid_rgb(values, decorrelate=True)
-            (self._spectrum,) = tf.trainable_variables()
             self._matrix = tf.placeholder(tf.float32, (1, 8), "warp")
             seen = picture
             self._targets: Any
@@ -89,16 +84,15 @@ class Program:
             self._subject = _lucid_model(tf, lucid, model, graph_def)
             self._objectives = _objectives(tf, model, recipe, self._targets, indices)
             self._seen = seen
-            self._adam = tf.train.AdamOptimizer(_LEARNING_RATE)
-            with redirectable(tf, self._graph) as self._redirect:
-                self._update = self._assembled()
+            with of_inputs_alone(self._graph), redirectable(tf, self._graph) as self._redirect:
+                self._update = self._assembled(_adam(tf))
             self._picture = picture[:, edge : edge + recipe.height, edge : edge + recipe.width]
             self._initialise = tf.global_variables_initializer()
             self._given_spectrum = tf.placeholder(tf.float32, self._spectrum.shape, "spectrum")
             self._set_spectrum = tf.assign(self._spectrum, self._given_spectrum).op
         self._feed: dict[Any, Any] = {}
 
-    def _assembled(self) -> tuple[Any, Any]:
+    def _assembled(self, adam: Any) -> tuple[Any, Any]:
         """The update and the objectives."""
         import tensorflow
 
@@ -115,7 +109,7 @@ class Program:
                 self._subject,
                 lucid.objectives.Objective(total, self.recipe.kind),
                 self._seen,
-                self._adam,
+                adam,
                 [warp],
             )
         except (LookupError, ValueError) as error:  # an op without gradient; no path to the image
@@ -152,13 +146,12 @@ class Program:
                 for placeholder, direction in zip(self._targets, targets, strict=True)
             }
         self._taken = 0
-        self._silent = False
+        self._silent = True  # before the first step nobody knows
 
     def step(self, matrix: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """One update of all pictures, seen through `matrix`; returns each one's objective."""
-        redirect = self._taken < REDIRECTED_STEPS or self._silent
         self._taken += 1
-        feed = {**self._feed, self._matrix: matrix[None], self._redirect: redirect}
+        feed = {**self._feed, self._matrix: matrix[None], self._redirect: self._silent}
         _, values = self._run(self._update, feed)
         # A unit behind a ReLU that no position excites gives exactly 0, and no gradient.
         self._silent = bool((values == 0).any())
@@ -242,6 +235,16 @@ def warm_up() -> None:
     program.step(random_warps(0, 1, 32, 32)[0])
     program.pictures()
     program.close()
+
+
+def _adam(tf: Any) -> Any:
+    """lucid's Adam, without the identities and groups that make gradients wait for each other."""
+
+    class Adam(tf.train.AdamOptimizer):  # type: ignore[misc]
+        def minimize(self, loss: Any, global_step: Any) -> Any:
+            return super().minimize(loss, global_step, gate_gradients=self.GATE_NONE)
+
+    return Adam(_LEARNING_RATE)
 
 
 def margin(height: int, width: int) -> int:

@@ -77,9 +77,10 @@ def _switched(
         output = op.outputs[0]
         switch = op.graph.get_tensor_by_name(f"{_SWITCH}:0")
         ordinary, first = raw.Switch(data=incoming, pred=switch)
-        zero = tensorflow.zeros((), incoming.dtype)
+        zero = tensorflow.constant(0, incoming.dtype)
         through = plain(first, output)
-        axes = tensorflow.range(1, tensorflow.rank(incoming))
+        rank = output.shape.rank
+        axes = tensorflow.range(1, tensorflow.rank(output)) if rank is None else [*range(1, rank)]
         moves = raw.Any(input=raw.NotEqual(x=through, y=zero), axis=axes, keep_dims=True)
         blocked = redirected(first, output, zero)
         chosen = raw.SelectV2(condition=moves, t=through, e=blocked)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -15,6 +17,37 @@ _DIVISOR = 4  # of lucid's `fft_image`
 _DARKEST = 0.02  # what is black or white cannot change
 
 Spectrum = npt.NDArray[np.float32]
+
+
+def fourier_image(tf: Any, shape: tuple[int, int, int, int]) -> tuple[Any, Any]:
+    """lucid's `fft_image`, without its slices of the parameters, which have a slow gradient.
+
+    Parameters
+    ----------
+    tf : module
+        `tensorflow.compat.v1`.
+    shape : (pictures, height, width, channels)
+
+    Returns
+    -------
+    variable (2, pictures, channels, v, u), tensor (pictures, height, width, channels)
+        The parameters, and the picture before it is made one of colours.
+    """
+    count, height, width, channels = shape
+    scale = _scale(height, width) / _DIVISOR
+    spectrum = tf.Variable(np.zeros((2, count, channels, *scale.shape), np.float32))
+    real, imaginary = tf.unstack(spectrum * scale.astype(np.float32))
+    image = tf.transpose(tf.signal.irfft2d(tf.complex(real, imaginary)), (0, 2, 3, 1))
+    # Of an odd width lucid makes one column more.
+    return spectrum, image[:, :, :width] if width % 2 else image
+
+
+def _scale(height: int, width: int) -> npt.NDArray[np.float64]:
+    """How strong each frequency is for a parameter of 1."""
+    frequencies = load_lucid().spatial.rfft2d_freqs(height, width)
+    lowest = 1 / max(width, height)
+    found = np.sqrt(width * height) / np.maximum(frequencies, lowest) ** DECAY_POWER
+    return np.asarray(found)
 
 
 def noise_spectrum(seed: int, shape: tuple[int, ...]) -> Spectrum:
@@ -52,10 +85,9 @@ def picture_spectrum(pictures: npt.NDArray[np.float32], edge: int) -> Spectrum:
         colors = lucid.color.color_correlation_svd_sqrt / lucid.color.max_norm_svd_sqrt
         values = values @ np.linalg.inv(colors.T)
     height, width = (side + 2 * edge for side in pictures.shape[1:3])
-    # Of an odd width lucid makes one column more, and leaves it out.
+    # Of an odd width there is one column more.
     padding = ((0, 0), (edge, edge), (edge, edge + width % 2), (0, 0))
     values = np.pad(values, padding, "reflect")
     spectrum = _DIVISOR * np.fft.rfft2(np.moveaxis(values, -1, 1))
-    frequencies = lucid.spatial.rfft2d_freqs(height, width)
-    scale = np.sqrt(width * height) / np.maximum(frequencies, 1 / max(width, height)) ** DECAY_POWER
-    return np.asarray(np.stack([spectrum.real, spectrum.imag]) / scale, np.float32)
+    parts = np.stack([spectrum.real, spectrum.imag])
+    return np.asarray(parts / _scale(height, width), np.float32)
