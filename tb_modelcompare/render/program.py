@@ -21,7 +21,12 @@ from tb_modelcompare.render.frozen import FrozenModel
 from tb_modelcompare.render.input_gradients import of_inputs_alone
 from tb_modelcompare.render.lucid_bridge import Lucid, load_lucid
 from tb_modelcompare.render.redirected import redirectable
-from tb_modelcompare.render.spectrum import fourier_image, noise_spectrum, picture_spectrum
+from tb_modelcompare.render.spectrum import (
+    fourier_image,
+    noise_spectrum,
+    picture_spectrum,
+    spectrum_shape,
+)
 
 Objective = Literal["direction", "caricature"]
 
@@ -70,12 +75,20 @@ class Program:
         channels = model.input_shape[2]
         edge = margin(recipe.height, recipe.width)
         with self._graph.as_default(), self._session.as_default():
-            shape = (len(recipe.layers), recipe.height + 2 * edge, recipe.width + 2 * edge)
-            self._spectrum, values = fourier_image(tf, (*shape, channels))
-            if channels == 1:
-                picture = tf.nn.sigmoid(values)
-            else:
-                picture = lucid.param.to_valid_rgb(values, decorrelate=True)
+            size = recipe.height + 2 * edge, recipe.width + 2 * edge
+
+            def decoded(spectrum: Any) -> Any:
+                values = fourier_image(tf, spectrum, *size)
+                if channels == 1:
+                    return tf.nn.sigmoid(values)
+                return lucid.param.to_valid_rgb(values, decorrelate=True)
+
+            self._shape = spectrum_shape(len(recipe.layers), *size, channels)
+            self._given = tf.placeholder(tf.float32, self._shape, "spectrum")
+            self._spectrum = tf.Variable(self._given)
+            self._average = tf.Variable(self._given, trainable=False)
+            self._weight = tf.placeholder(tf.float32, (), "weight")
+            picture = decoded(self._spectrum)
             self._matrix = tf.placeholder(tf.float32, (1, 8), "warp")
             seen = picture
             self._targets: Any
@@ -90,11 +103,10 @@ class Program:
             self._objectives = _objectives(tf, model, recipe, self._targets, indices)
             self._seen = seen
             with of_inputs_alone(self._graph), redirectable(tf, self._graph) as self._redirect:
-                self._update = (*self._assembled(_adam(tf)), self._averaged(tf, picture))
-            self._shown = self._average[:, edge : edge + recipe.height, edge : edge + recipe.width]
+                self._update = self._assembled(_adam(tf))
+            average = decoded(self._average)
+            self._shown = average[:, edge : edge + recipe.height, edge : edge + recipe.width]
             self._initialise = tf.global_variables_initializer()
-            self._given_spectrum = tf.placeholder(tf.float32, self._spectrum.shape, "spectrum")
-            self._set_spectrum = tf.assign(self._spectrum, self._given_spectrum).op
         self._feed: dict[Any, Any] = {}
 
     def _assembled(self, adam: Any) -> tuple[Any, Any]:
@@ -121,13 +133,10 @@ class Program:
             raise NotRenderableError(
                 f"the frozen graph has no gradient from its layers to the image: {error}"
             ) from error
-        return T("vis_op"), tensorflow.stack(each)
-
-    def _averaged(self, tf: Any, picture: Any) -> Any:
-        """Move the average, which is what is shown, towards the picture as a step sees it."""
-        self._average = tf.Variable(np.zeros(picture.shape.as_list(), np.float32), trainable=False)
-        self._weight = tf.placeholder(tf.float32, (), "weight")
-        return self._average.assign_add(self._weight * (picture - self._average)).op
+        with tensorflow.control_dependencies([T("vis_op")]):
+            change = self._spectrum.read_value() - self._average
+            update = self._average.assign_add(self._weight * change).op
+        return update, tensorflow.stack(each)
 
     def start(
         self,
@@ -141,13 +150,12 @@ class Program:
         (height, width, channels) in [0, 1]. `pictures` (layers, height, width, channels) have the
         size of the recipe.
         """
-        self._run(self._initialise)
         edge = margin(self.recipe.height, self.recipe.width)
         if pictures is None:
-            spectrum = noise_spectrum(seed, tuple(self._spectrum.shape.as_list()))
+            spectrum = noise_spectrum(seed, self._shape)
         else:
             spectrum = picture_spectrum(pictures, edge)
-        self._run(self._set_spectrum, {self._given_spectrum: spectrum})
+        self._run(self._initialise, {self._given: spectrum})
         if self.recipe.kind == "caricature":
             widened = np.pad(targets[0], ((edge, edge), (edge, edge), (0, 0)), "reflect")
             self._feed = {self._targets: widened[None]}
@@ -168,7 +176,7 @@ class Program:
             self._redirect: self._silent,
             self._weight: 1 / min(max(1, self._taken / 4), _AVERAGED_STEPS),
         }
-        _, values, _ = self._run(self._update, feed)
+        _, values = self._run(self._update, feed)
         # A unit behind a ReLU that no position excites gives exactly 0, and no gradient.
         self._silent = bool((values == 0).any())
         if not np.isfinite(values).all():

@@ -19,27 +19,32 @@ _DARKEST = 0.02  # what is black or white cannot change
 Spectrum = npt.NDArray[np.float32]
 
 
-def fourier_image(tf: Any, shape: tuple[int, int, int, int]) -> tuple[Any, Any]:
+def spectrum_shape(count: int, height: int, width: int, channels: int) -> tuple[int, ...]:
+    """(2, pictures, channels, v, u) of lucid's Fourier parameters: real and imaginary parts."""
+    return 2, count, channels, *_scale(height, width).shape
+
+
+def fourier_image(tf: Any, spectrum: Any, height: int, width: int) -> Any:
     """lucid's `fft_image`, without its slices of the parameters, which have a slow gradient.
 
     Parameters
     ----------
     tf : module
         `tensorflow.compat.v1`.
-    shape : (pictures, height, width, channels)
+    spectrum : tensor
+        Of `spectrum_shape`.
+    height, width : int
 
     Returns
     -------
-    variable (2, pictures, channels, v, u), tensor (pictures, height, width, channels)
-        The parameters, and the picture before it is made one of colours.
+    tensor (pictures, height, width, channels)
+        Before its values are made colours.
     """
-    count, height, width, channels = shape
     scale = _scale(height, width) / _DIVISOR
-    spectrum = tf.Variable(np.zeros((2, count, channels, *scale.shape), np.float32))
     real, imaginary = tf.unstack(spectrum * scale.astype(np.float32))
     image = tf.transpose(tf.signal.irfft2d(tf.complex(real, imaginary)), (0, 2, 3, 1))
     # Of an odd width lucid makes one column more.
-    return spectrum, image[:, :, :width] if width % 2 else image
+    return image[:, :, :width] if width % 2 else image
 
 
 def _scale(height: int, width: int) -> npt.NDArray[np.float64]:
@@ -56,7 +61,7 @@ def noise_spectrum(seed: int, shape: tuple[int, ...]) -> Spectrum:
     Parameters
     ----------
     shape : (2, pictures, channels, v, u)
-        Of lucid's Fourier parameters: real and imaginary parts.
+        As of `spectrum_shape`.
     """
     parts, count, *rest = shape
     noise = np.random.RandomState(seed).normal(scale=_INITIAL_DEVIATION, size=(parts, 1, *rest))
