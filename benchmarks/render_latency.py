@@ -1,8 +1,9 @@
 """From a click to the first picture, over HTTP, as the tab sees it.
 
 TensorBoard is started on a log directory with an empty cache, three clicks follow: with no
-worker running yet, with one warmed up (as it is when a layer has been looked at), and on
-another unit of the same layer. A click asks for one unit and its analogies in a few layers of
+worker running yet, with one warmed up (as it is when a layer has been looked at in the tab, which
+has the layer and the first four of the other model compiled), and on another unit of the same
+layer. A click asks for one unit and its analogies in a few layers of
 other snapshots. Times are from the request to the moment at which a poll first reports
 the picture. Previews are the first pictures of all analogies. CPU seconds, on Linux, are those of
 TensorBoard and its workers for the whole click, which change less with what else the machine does.
@@ -37,6 +38,7 @@ from typing import Any
 PREFIX = "/data/plugin/modelcompare/"
 RECOGNISABLE = 64  # steps
 WARM_UP_SECONDS = 20.0
+WARM_LAYERS = 4  # as of the tab
 
 
 def main() -> None:
@@ -47,10 +49,21 @@ def main() -> None:
     with server(arguments.logdir) as (url, pid):
         click(url, pid, arguments, "no worker yet", arguments.units[0])
     with server(arguments.logdir) as (url, pid):
-        post(url, "warm_up", {"snapshot": identifier(url, arguments.a), "layer": arguments.layer})
+        post(url, "warm_up", warm_up(url, arguments))
         time.sleep(WARM_UP_SECONDS)
         click(url, pid, arguments, "warm worker", arguments.units[1])
         click(url, pid, arguments, "warm, the same layer again", arguments.units[2])
+
+
+def warm_up(url: str, arguments: argparse.Namespace) -> Any:
+    """What the tab asks for as soon as a layer is looked at, beside one other model."""
+    other, layers = arguments.targets[0].split(":")
+    targets = [{"snapshot": identifier(url, other), "layers": layers.split(",")[:WARM_LAYERS]}]
+    return {
+        "snapshot": identifier(url, arguments.a),
+        "layer": arguments.layer,
+        "targets": targets,
+    }
 
 
 def parse() -> argparse.Namespace:
