@@ -61,14 +61,16 @@ def inside(
     tmp_path_factory: pytest.TempPathFactory,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Run:
-    """`command` in this process, for tests of results: TensorFlow is not started each time."""
+    """`command` in this process, for most tests: a start takes seconds of the processor."""
     monkeypatch.setenv("TB_MODELCOMPARE_CACHE", environ["TB_MODELCOMPARE_CACHE"])
     monkeypatch.setattr("tb_modelcompare.jobs.drawn.local_executor", lambda: ThreadPoolExecutor(1))
     monkeypatch.chdir(tmp_path_factory.mktemp("cwd"))
 
-    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+    def run(*arguments: object, **variables: str) -> subprocess.CompletedProcess[str]:
         out, err = io.StringIO(), io.StringIO()
-        with redirect_stdout(out), redirect_stderr(err):
+        with monkeypatch.context() as changed, redirect_stdout(out), redirect_stderr(err):
+            for name, value in variables.items():
+                changed.setenv(name, value)
             try:
                 status = main([*map(str, arguments)])
             except SystemExit as error:  # of argparse
@@ -94,11 +96,13 @@ def own_logdir(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def demo(command: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The demo's logs, after a training of one step."""
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The demo's logs, after one step of training on few windows of each photograph."""
 
     def make(root: Path) -> None:
-        done = command("demo", "--logdir", root, "--no-serve", "--steps", DEMO_STEPS)
-        assert done.returncode == 0, done.stderr
+        with pytest.MonkeyPatch.context() as smaller:
+            for windows, count in (("_TRAIN_WINDOWS", 20), ("_TEST_WINDOWS", 24)):
+                smaller.setattr(f"tb_modelcompare.demo.logs.{windows}", count)
+            assert main(["demo", f"--logdir={root}", "--no-serve", f"--steps={DEMO_STEPS}"]) == 0
 
     return made_once(tmp_path_factory, "demo", make)

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import json
-import os
-import signal
+import contextlib
 import subprocess
-import sys
-import time
 import urllib.parse
-import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from command_line import COMMAND, Run
-from patience import HANG
+from command_line import Run
 from PIL import Image
 
-from tb_modelcompare import behaviour, open_snapshot
+from tb_modelcompare import behaviour, list_snapshots, open_snapshot
 
 OPTIONS = ("--size", 32, "--positions", 2, "--layers", "conv|classes")
 
@@ -129,32 +125,28 @@ def test_a_model_that_is_not_there(inside: Run, models: tuple[Path, Path], photo
     assert "gone.keras does not exist" in done.stderr
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="of displays as on Linux")
-def test_a_browser_opens_on_the_pair(
-    models: tuple[Path, Path], photos: Path, tmp_path: Path, environ: dict[str, str]
-) -> None:
-    seen = tmp_path / "seen"
-    browser = tmp_path / "browser"
-    browser.write_text(f'#!/bin/sh\nprintf %s "$1" > {seen}\n')
-    browser.chmod(0o755)
-    arguments = ["compare", *models, "--probe", photos, "--logdir", tmp_path / "logs", *OPTIONS]
-    process = subprocess.Popen(
-        [*COMMAND, *map(str, arguments), "--port", "0"],
-        env={**environ, "DISPLAY": ":0", "BROWSER": f"{browser} %s"},
-        stdout=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    try:
-        deadline = time.monotonic() + HANG
-        while not (seen.exists() and seen.read_text()) and time.monotonic() < deadline:
-            assert process.poll() is None
-            time.sleep(0.1)
-        base, _, fragment = seen.read_text().partition("#")
-        state = urllib.parse.parse_qs(fragment.partition("&")[2])
-        with urllib.request.urlopen(f"{base}data/plugin/modelcompare/snapshots") as answer:
-            there = [snapshot["id"] for snapshot in json.load(answer)["snapshots"]]
-        assert sorted([*state["a"], *state["b"]]) == sorted(there)
-    finally:
-        os.killpg(process.pid, signal.SIGTERM)
-        process.wait(timeout=HANG)
+def test_tensorboard_shows_the_pair(
+    inside: Run, models: tuple[Path, Path], photos: Path, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """The demo's tests start a real one in this way."""
+    started: list[tuple[str, int]] = []
+
+    @contextlib.contextmanager
+    def tensorboard(logdir: str, port: int) -> Iterator[tuple[str, Any]]:
+        started.append((logdir, port))
+        yield "http://localhost:1/", subprocess.Popen(["true"])
+
+    monkeypatch.setattr("tb_modelcompare.cli.serve.tensorboard", tensorboard)
+    logs = tmp_path / "logs"
+    what = (*models, "--probe", photos, "--logdir", logs, *OPTIONS)
+    done = inside("compare", *what, "--port", 0, "--no-browser")
+    assert started == [(str(logs), 0)]
+    (address,) = (line.split()[-1] for line in done.stdout.splitlines() if "http" in line)
+    base, _, fragment = address.partition("#")
+    assert base == "http://localhost:1/"
+    state = urllib.parse.parse_qs(fragment.partition("&")[2])
+    there = [snapshot.id for snapshot in list_snapshots(logs).snapshots]
+    assert sorted([*state["a"], *state["b"]]) == sorted(there)
+    assert done.returncode == 2  # TensorBoard, which should run until Ctrl-C, has ended
+    assert "TensorBoard ended" in done.stderr

@@ -6,6 +6,8 @@ import json
 import os
 import signal
 import subprocess
+import sys
+import time
 import urllib.parse
 import urllib.request
 from pathlib import Path
@@ -72,9 +74,9 @@ def test_training_changes_the_network(demo: Path) -> None:
     assert not np.allclose(first.activations("conv1"), last.activations("conv1"), atol=1e-3)
 
 
-def test_a_second_run_shows_what_is_there(command: Run, demo: Path) -> None:
+def test_a_second_run_shows_what_is_there(inside: Run, demo: Path) -> None:
     files = {file: file.stat().st_mtime_ns for file in demo.rglob("*") if file.is_file()}
-    done = command("demo", "--logdir", demo, "--no-serve", "--steps", DEMO_STEPS)
+    done = inside("demo", "--logdir", demo, "--no-serve", "--steps", DEMO_STEPS)
     assert done.returncode == 0
     assert "holds this demo already" in done.stderr
     accuracy = dict(line.split() for line in done.stdout.splitlines() if "@" in line)
@@ -83,22 +85,27 @@ def test_a_second_run_shows_what_is_there(command: Run, demo: Path) -> None:
     assert {file: file.stat().st_mtime_ns for file in demo.rglob("*") if file.is_file()} == files
 
 
-def test_a_directory_of_others_is_left_alone(command: Run, tmp_path: Path) -> None:
+def test_a_directory_of_others_is_left_alone(inside: Run, tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("precious")
     for force in ((), ("--force",)):
-        done = command("demo", "--logdir", tmp_path, "--no-serve", *force)
+        done = inside("demo", "--logdir", tmp_path, "--no-serve", *force)
         assert done.returncode == 2
         assert "not made by the demo" in done.stderr
     assert [file.name for file in tmp_path.iterdir()] == ["thesis.txt"]
 
 
-def test_serves_until_ctrl_c(demo: Path, environ: dict[str, str]) -> None:
+@pytest.mark.skipif(sys.platform != "linux", reason="of displays as on Linux")
+def test_serves_until_ctrl_c(demo: Path, environ: dict[str, str], tmp_path: Path) -> None:
+    """And a browser shows the first pair."""
+    seen, browser = tmp_path / "seen", tmp_path / "browser"
+    browser.write_text(f'#!/bin/sh\nprintf %s "$1" > {seen}\n')
+    browser.chmod(0o755)
     process = subprocess.Popen(
         [
             *(*COMMAND, "demo", "--logdir", str(demo), "--steps", str(DEMO_STEPS)),
-            *("--port", "0", "--no-browser"),
+            *("--port", "0"),
         ],
-        env=environ,
+        env={**environ, "DISPLAY": ":0", "BROWSER": f"{browser} %s"},
         stdout=subprocess.PIPE,
         text=True,
         start_new_session=True,
@@ -123,6 +130,11 @@ def test_serves_until_ctrl_c(demo: Path, environ: dict[str, str]) -> None:
             state = urllib.parse.parse_qs(query)
             assert state["measure"] == ["unbiased_linear_cka"]
             assert {state["a"][0], state["b"][0]} <= there
+
+        deadline = time.monotonic() + HANG
+        while not (seen.exists() and seen.read_text()) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert seen.read_text() == addresses[0]
 
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=HANG) == 130
@@ -151,12 +163,12 @@ def _command_lines() -> list[str]:
     return lines
 
 
-def test_a_port_that_is_taken(command: Run, demo: Path) -> None:
+def test_a_port_that_is_taken(inside: Run, demo: Path) -> None:
     import socket
 
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-        done = command("demo", "--logdir", demo, "--steps", DEMO_STEPS, "--port", port)
+        done = inside("demo", "--logdir", demo, "--steps", DEMO_STEPS, "--port", port)
     assert done.returncode == 2
     assert f"port {port} is taken" in done.stderr
 

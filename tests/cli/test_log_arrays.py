@@ -25,11 +25,11 @@ def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
-def test_padding_of_token_ids_has_no_rows(command: Run, encoder: Path, tmp_path: Path) -> None:
+def test_padding_of_token_ids_has_no_rows(inside: Run, encoder: Path, tmp_path: Path) -> None:
     ids = tmp_path / "ids.npy"
     np.save(ids, np.asfortranarray(TOKENS))
     options = ("--probe", ids, "--logdir", tmp_path / "run", "--positions", "all", "--pad-id", 0)
-    done = command("log", encoder, *options)
+    done = inside("log", encoder, *options)
     assert done.returncode == 0, done.stderr
     assert "3 arrays, 8 rows" in done.stderr
     snapshot = open_snapshot(tmp_path, "run")
@@ -38,20 +38,20 @@ def test_padding_of_token_ids_has_no_rows(command: Run, encoder: Path, tmp_path:
         "leave out --size": ("--size", 64),
         "for photos": ("--preprocessing", "tf"),
     }.items():
-        done = command("log", encoder, *options, *more)
+        done = inside("log", encoder, *options, *more)
         assert done.returncode == 2
         assert complaint in done.stderr
 
 
-def test_options_of_arrays_are_not_for_photos(command: Run, encoder: Path, tmp_path: Path) -> None:
+def test_options_of_arrays_are_not_for_photos(inside: Run, encoder: Path, tmp_path: Path) -> None:
     Image.fromarray(np.zeros((9, 9, 3), np.uint8)).save(tmp_path / "a.png")
     for option in (("--pad-id", 0), ("--positions", "all")):
-        done = command("log", encoder, "--probe", tmp_path, "--logdir", tmp_path / "run", *option)
+        done = inside("log", encoder, "--probe", tmp_path, "--logdir", tmp_path / "run", *option)
         assert done.returncode == 2
         assert option[0] in done.stderr
 
 
-def test_folders_are_classes(command: Run, tmp_path: Path) -> None:
+def test_folders_are_classes(inside: Run, tmp_path: Path) -> None:
     import keras
 
     image = keras.Input((8, 8, 3))
@@ -64,7 +64,7 @@ def test_folders_are_classes(command: Run, tmp_path: Path) -> None:
     (tmp_path / "names.txt").write_text("eel\ncat\ndog\n")
     options = ("--probe", tmp_path / "photos", "--size", 8, "--labels", "folders")
     log = ("log", tmp_path / "net.keras", *options, "--logdir", tmp_path / "run")
-    done = command(*log, "--class-names", tmp_path / "names.txt")
+    done = inside(*log, "--class-names", tmp_path / "names.txt")
     assert done.returncode == 0, done.stderr
     assert "3 photos, 12 rows, with labels" in done.stderr
     labels = open_snapshot(tmp_path, "run").labels()

@@ -28,8 +28,8 @@ def golden(version: str) -> Any:
     return json.loads((LOGS / f"{version}.json").read_text())
 
 
-def test_every_snapshot_is_listed(command: Run, version: str, golden: Any) -> None:
-    listed = command("list", str(LOGS / version))
+def test_every_snapshot_is_listed(inside: Run, version: str, golden: Any) -> None:
+    listed = inside("list", str(LOGS / version))
     assert listed.returncode == 0, listed.stderr
     assert listed.stderr == ""  # no problem is reported
     rows = [line.split() for line in listed.stdout.splitlines()[1:]]

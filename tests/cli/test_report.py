@@ -38,12 +38,10 @@ def hostile_logdir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @needs_bundle
-def test_holds_the_graphs_and_the_matrix(
-    command: Run, hostile_logdir: Path, tmp_path: Path
-) -> None:
+def test_holds_the_graphs_and_the_matrix(inside: Run, hostile_logdir: Path, tmp_path: Path) -> None:
     file = tmp_path / "report.html"
     arguments = ("one", "two", "--measure", "mean_cca", "--out", file)
-    done = command("report", hostile_logdir, *arguments)
+    done = inside("report", hostile_logdir, *arguments)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == str(file)
     page = file.read_text()
@@ -57,7 +55,7 @@ def test_holds_the_graphs_and_the_matrix(
     assert set(data["graphs"]) == {"one/net@0", "two/net@0"}
 
     assert data["matrix"]["p_values"] is None
-    permuted = command("report", hostile_logdir, *arguments, "--permutations", 19)
+    permuted = inside("report", hostile_logdir, *arguments, "--permutations", 19)
     assert permuted.returncode == 0, permuted.stderr
     matrix = page_data(file.read_text())["matrix"]
     p_values = np.frombuffer(base64.b64decode(matrix["p_values"]), "<f8")
@@ -65,7 +63,7 @@ def test_holds_the_graphs_and_the_matrix(
     tested = compare(make_layers(1), layers, "mean_cca", groups=images, permutations=19)
     np.testing.assert_allclose(p_values.reshape(3, 4), tested.p_value)
 
-    chosen = command("report", hostile_logdir, *arguments, "--layers", "^(stem|top)$")
+    chosen = inside("report", hostile_logdir, *arguments, "--layers", "^(stem|top)$")
     assert chosen.returncode == 0, chosen.stderr
     matrix = page_data(file.read_text())["matrix"]
     assert (matrix["rows"], matrix["columns"]) == (["stem", "top"], ["stem", "top"])
@@ -73,10 +71,10 @@ def test_holds_the_graphs_and_the_matrix(
 
 @needs_bundle
 def test_opens_in_a_browser(
-    command: Run, browser: Any, hostile_logdir: Path, tmp_path: Path
+    inside: Run, browser: Any, hostile_logdir: Path, tmp_path: Path
 ) -> None:
     file = tmp_path / "report.html"
-    done = command("report", hostile_logdir, "one", "two", "--out", file)
+    done = inside("report", hostile_logdir, "one", "two", "--out", file)
     assert done.returncode == 0, done.stderr
     page = browser.new_page()
     complaints: list[str] = []
@@ -93,9 +91,9 @@ def test_opens_in_a_browser(
     assert [url for url in asked if not url.startswith(("data:", "blob:"))] == [file.as_uri()]
 
 
-def test_snapshots_of_two_probes(command: Run, logdir: Path, tmp_path: Path) -> None:
+def test_snapshots_of_two_probes(inside: Run, logdir: Path, tmp_path: Path) -> None:
     file = tmp_path / "report.html"
-    done = command("report", logdir, "one@0", "other", "--out", file)
+    done = inside("report", logdir, "one@0", "other", "--out", file)
     assert done.returncode == 2
     assert "one/net@0" in done.stderr
     assert not file.exists()

@@ -183,15 +183,15 @@ def test_a_second_identical_comparison_reads_no_activations(
 
 
 def test_a_cache_that_cannot_be_written_loses_no_values(
-    command: Run, logdir: Path, tmp_path: Path
+    inside: Run, logdir: Path, tmp_path: Path
 ) -> None:
     blocked = tmp_path / "file"
     blocked.write_text("in the way")
     asked = ("similarity", logdir, "one@0", "two", "--measure", "r2_cca")
-    done = command(*asked, TB_MODELCOMPARE_CACHE=str(blocked))
+    done = inside(*asked, TB_MODELCOMPARE_CACHE=str(blocked))
     assert done.returncode == 0
     assert "is not kept for the next time" in done.stderr
-    assert done.stdout == command(*asked).stdout
+    assert done.stdout == inside(*asked).stdout
 
 
 def test_another_measure(inside: Run, logdir: Path, tmp_path: Path) -> None:
@@ -243,18 +243,18 @@ def test_too_few_rows_are_warned_of_in_one_line(inside: Run, tmp_path: Path) -> 
     )
 
 
-def test_version_and_help(command: Run) -> None:
+def test_version_and_help(command: Run, inside: Run) -> None:
     assert command("--version").stdout.strip() == f"tb-modelcompare {__version__}"
-    done = command("--help")
+    done = inside("--help")
     assert done.returncode == 0
     for name in ("demo", "log", "list", "similarity", "analogies", "caricature", "report"):
         assert f"    {name}" in done.stdout
-        assert command(name, "--help").returncode == 0
+        assert inside(name, "--help").returncode == 0
 
 
 @pytest.mark.parametrize("arguments", [("list",), ("demo", "--port", "70000"), ("nothing",), ()])
-def test_wrong_usage_exits_2(command: Run, arguments: tuple[str, ...]) -> None:
-    done = command(*arguments)
+def test_wrong_usage_exits_2(inside: Run, arguments: tuple[str, ...]) -> None:
+    done = inside(*arguments)
     assert done.returncode == 2
     assert "usage:" in done.stderr
 
@@ -304,19 +304,19 @@ def test_dynamics_leaves_out_steps_that_were_deleted(inside: Run, own_logdir: Pa
 
 
 def test_values_that_are_known_are_not_computed_again(
-    command: Run, logdir: Path, environ: dict[str, str]
+    inside: Run, logdir: Path, environ: dict[str, str]
 ) -> None:
     """Neither along a run nor between models: values changed in the cache come out changed."""
     asked = [("dynamics", logdir, "one"), ("models", logdir, "one@0", "two", "--metric")]
-    before = [command(*asked[0]).stdout, command(*asked[1], "angular_cka").stdout]
+    before = [inside(*asked[0]).stdout, inside(*asked[1], "angular_cka").stdout]
     file = Path(environ["TB_MODELCOMPARE_CACHE"]) / "pairs.sqlite"
     with contextlib.closing(sqlite3.connect(file)) as known, known:
         known.execute("UPDATE pairs SET value = 0.123456")
-    changed = [command(*asked[0]).stdout, command(*asked[1], "angular_cka").stdout]
+    changed = [inside(*asked[0]).stdout, inside(*asked[1], "angular_cka").stdout]
     file.unlink()
     assert "0.123" in changed[0]
     assert [one != two for one, two in zip(before, changed, strict=True)] == [True, True]
-    assert command(*asked[0]).stdout == before[0]
+    assert inside(*asked[0]).stdout == before[0]
 
 
 def test_models_prints_distances_and_a_map(inside: Run, logdir: Path, tmp_path: Path) -> None:
