@@ -16,6 +16,7 @@ from live_tab import (
     PREFIX,
     ROOT,
     SIZE,
+    UNPREPARED,
     Board,
     Tab,
     activations,
@@ -103,19 +104,23 @@ def ending() -> Iterator[list[Board]]:
 def start_board(
     environ: dict[str, str], tmp_path_factory: pytest.TempPathFactory, ending: list[Board]
 ) -> Iterator[Callable[..., Board]]:
-    """Starts a board that ends with the tests of the file."""
-    with _starting(environ, tmp_path_factory, ending) as start:
+    """Starts a board without TensorFlow, that ends with the tests of the file."""
+    with _starting(environ, tmp_path_factory, ending, bare=True) as start:
         yield start
 
 
 @contextmanager
 def _starting(
-    environ: dict[str, str], factory: pytest.TempPathFactory, ending: list[Board]
+    environ: dict[str, str],
+    factory: pytest.TempPathFactory,
+    ending: list[Board],
+    bare: bool = False,
 ) -> Iterator[Callable[..., Board]]:
     running: list[Board] = []
 
     def start(logdir: Path, *options: str, prefix: str = "", snapshots: int = 0) -> Board:
-        board = Board(logdir, environ, factory.mktemp("board") / "tensorboard.log", *options)
+        log = factory.mktemp("board") / "tensorboard.log"
+        board = Board(logdir, environ, log, *options, bare=bare)
         running.append(board)
         board.wait(f"{prefix}{PREFIX}/", snapshots)
         return board
@@ -138,31 +143,43 @@ def board(
 
 
 @pytest.fixture(scope="session")
-def pages(browser: Any) -> Iterator[list[Any]]:
-    """The page that rests between two tests, if there is one."""
+def pages(browser: Any) -> Iterator[dict[bool, Any]]:
+    """Pages that rest between two tests: one for tests that draw, one for all others."""
     from playwright.sync_api import expect
 
     expect.set_options(timeout=LATE)
-    resting: list[Any] = []
+    resting: dict[bool, Any] = {}
     yield resting
-    for page in resting:
+    for page in resting.values():
         page.context.close()
+
+
+@pytest.fixture(scope="module")
+def draws() -> bool:
+    """Whether TensorBoard prepares to draw the units of a chosen layer, as it does for users."""
+    return False
 
 
 @pytest.fixture
 def tab(
-    browser: Any, board: Board, pages: list[Any], request: pytest.FixtureRequest
+    browser: Any,
+    board: Board,
+    pages: dict[bool, Any],
+    draws: bool,
+    request: pytest.FixtureRequest,
 ) -> Iterator[Tab]:
-    if not pages:
+    if draws not in pages:
         context = browser.new_context(viewport=SIZE)
         context.set_default_timeout(LATE)
-        pages.append(context.new_page())
-    tab = Tab(pages.pop())
+        if not draws:
+            context.add_init_script(UNPREPARED)
+        pages[draws] = context.new_page()
+    tab = Tab(pages.pop(draws))
     yield tab
     shots = os.environ.get("TB_MODELCOMPARE_SHOTS")
     if shots:
         tab.page.screenshot(path=f"{shots}/{request.node.name}.png")
-    pages.append(tab.rest())
+    pages[draws] = tab.rest()
     assert tab.complaints == []
     assert len(tab.hosts) <= 1, f"requests went to {tab.hosts}"
 

@@ -44,6 +44,14 @@ WAKE = """() => {
   frame.contentWindow.location.replace(frame.src);
 }"""
 
+# Where a layer is chosen, TensorBoard imports TensorFlow and prepares to draw its units. That takes
+# longer than most tests, and few of them draw.
+UNPREPARED = """
+const ask = window.fetch;
+window.fetch = (...asked) =>
+  /(^|[/])warm_up$/.test(asked[0]) ? Promise.resolve(new Response('{}')) : ask(...asked);
+"""
+
 
 def network(seed: int, width: int) -> Any:
     """A small network with one module of three branches and one residual block."""
@@ -94,6 +102,15 @@ def loaded_widths(images: Any) -> list[int]:
     )
 
 
+# TensorBoard as it is where TensorFlow is not installed, whose import takes most of its start.
+BARE = """
+import sys
+sys.modules["tensorboard.compat.notf"] = sys
+from tensorboard.main import run_main
+run_main()
+"""
+
+
 class Board:
     """A running `tensorboard` process."""
 
@@ -104,13 +121,15 @@ class Board:
         log: Path,
         *options: str,
         folder: Path = ROOT,
+        bare: bool = False,
     ) -> None:
         with socket.socket() as free:
             free.bind(("localhost", 0))
             port = free.getsockname()[1]
         self.url = f"http://localhost:{port}/"
         self.log = log
-        command = [sys.executable, "-m", "tensorboard.main", "--logdir", str(logdir)]
+        program = ("-c", BARE) if bare else ("-m", "tensorboard.main")
+        command = [sys.executable, *program, "--logdir", str(logdir)]
         self._command = [*command, "--port", str(port), *options]
         self._folder, self._environ = folder, environ
         self.process = self._started()

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from itertools import combinations
 from typing import Any
 
+import pytest
 from live_tab import Board, Tab
 from playwright.sync_api import expect
 
@@ -16,6 +17,11 @@ FIRST, SECOND = "first/first@0", "second/second@0"
 PAIR = {"a": FIRST, "b": SECOND, "measure": "linear_cka"}
 UNIT = {"side": "a", "layer": "module_3x3", "unit": 2}
 DEPTH = ["stem", "module_1x1", "module_3x3", "module_output", "block_conv", "block_add", "pool"]
+
+
+@pytest.fixture(scope="module")
+def draws() -> bool:
+    return True
 
 
 def drawn(tab: Tab) -> Any:

@@ -37,7 +37,7 @@ def board(changed: Path, environ: dict[str, str], tmp_path: Path) -> Iterator[Bo
     """A TensorBoard that runs the copy."""
     paths = environ["PYTHONPATH"].replace(str(ROOT), str(changed))
     log = tmp_path / "tensorboard.log"
-    board = Board(LOGS, {**environ, "PYTHONPATH": paths}, log, folder=changed)
+    board = Board(LOGS, {**environ, "PYTHONPATH": paths}, log, folder=changed, bare=True)
     board.wait(f"{PREFIX}/", 3)
     yield board
     board.end()
