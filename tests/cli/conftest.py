@@ -97,12 +97,22 @@ def own_logdir(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The demo's logs, after one step of training on few windows of each photograph."""
+    """The demo's logs, after one step of training on few windows of each photograph.
+
+    The step is not compiled, which for the three networks would take half a minute.
+    """
 
     def make(root: Path) -> None:
+        import tensorflow as tf
+
         with pytest.MonkeyPatch.context() as smaller:
             for windows, count in (("_TRAIN_WINDOWS", 20), ("_TEST_WINDOWS", 24)):
                 smaller.setattr(f"tb_modelcompare.demo.logs.{windows}", count)
-            assert main(["demo", f"--logdir={root}", "--no-serve", f"--steps={DEMO_STEPS}"]) == 0
+            tf.config.run_functions_eagerly(True)
+            try:
+                status = main(["demo", f"--logdir={root}", "--no-serve", f"--steps={DEMO_STEPS}"])
+            finally:
+                tf.config.run_functions_eagerly(False)
+        assert status == 0
 
     return made_once(tmp_path_factory, "demo", make)

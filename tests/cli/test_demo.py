@@ -18,7 +18,8 @@ from command_line import COMMAND, DEMO_STEPS, Run
 from patience import HANG
 from PIL import Image
 
-from tb_modelcompare.demo.photographs import CLASSES, cut_windows, load_photographs
+from tb_modelcompare.demo.photographs import CLASSES, Windows, cut_windows, load_photographs
+from tb_modelcompare.demo.training import accuracy, train
 from tb_modelcompare.log.reader import list_snapshots
 from tb_modelcompare.log.same_probe import require_same_probe
 
@@ -54,6 +55,32 @@ def test_photographs_come_without_network(monkeypatch: pytest.MonkeyPatch) -> No
     photographs = load_photographs()
     assert len(photographs) == len(CLASSES) == 15
     assert min(min(photograph.size) for photograph in photographs) > 128
+
+
+def test_training_learns_which_photograph_it_is() -> None:
+    """In the compiled step, on two photographs that differ in how fine their pattern is."""
+    import keras
+
+    keras.utils.set_random_seed(0)
+    rows = np.arange(32)
+    fine, coarse = ((rows // width % 2 * 255).astype(np.uint8) for width in (1, 8))
+    images = np.stack([np.broadcast_to(one[:, None, None], (32, 32, 3)) for one in (fine, coarse)])
+    labels = np.arange(40) % 2
+    windows = Windows(images[labels], labels, tuple(map(str, range(40))))
+    model = keras.Sequential(
+        [keras.Input((32, 32, 3)), keras.layers.Conv2D(8, 3, strides=2, activation="relu"),
+         keras.layers.GlobalMaxPooling2D(), keras.layers.Dense(2)]
+    )  # fmt: skip
+    losses: list[float] = []
+    snapshots: list[int] = []
+    train(
+        model, windows, steps=60, seed=0, snapshot_steps={0, 60}, on_snapshot=snapshots.append,
+        on_step=lambda step, loss: losses.append(loss),
+    )  # fmt: skip
+    assert snapshots == [0, 60]
+    assert len(losses) == 60
+    assert accuracy(model, windows) == 1.0
+    assert losses[-1] < losses[0] / 2
 
 
 def test_logs_can_be_compared(demo: Path) -> None:
