@@ -1,9 +1,9 @@
-"""MaCo, nearly as the library xplique of Fel et al. (2023) has it, as a peer of our renders.
+"""MaCo, as the library xplique 2.0 of Fel et al. (2023) has it, as a peer of our renders.
 
 A picture's magnitudes are those of photos and stay; only its phases are optimised. The network sees
 random crops of it with noise, which become smaller from step to step, and the optimiser is Nadam
 with a rate of 1. The published run has 256 steps of 32 crops. Where time is limited there can be
-fewer, which are told as `crops` and `steps`.
+fewer, which are told as `crops` and `steps`. Its transparency changes no picture, and is left out.
 
 Fel et al. 2023, "Unlocking Feature Visualization for Deeper Networks with MAgnitude Constrained
 Optimization", NeurIPS.
@@ -12,7 +12,7 @@ Optimization", NeurIPS.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,19 +24,8 @@ from tb_modelcompare.render.resize import resized
 _FIRST_BOX, _LAST_BOX = 0.5, 0.05  # sides of crops as shares of the picture's, which vary by …
 _BOX_DEVIATION = 0.05
 _CENTRE_DEVIATION = 0.15
-_NOISE = 0.08
+_NOISE = 0.04  # of [0, 1], which is 0.08 of [-1, 1]
 _RATE = 1.0
-
-
-@dataclass(frozen=True)
-class MacoPictures:
-    """Pictures (n, size, size, 3) in [0, 255], and what of each mattered (n, size, size).
-
-    The latter is MaCo's transparency: the sum over all steps of the gradient's absolute value.
-    """
-
-    pictures: np.ndarray
-    importance: np.ndarray
 
 
 def photo_magnitudes(photos: Sequence[np.ndarray], size: int) -> np.ndarray:
@@ -46,6 +35,14 @@ def photo_magnitudes(photos: Sequence[np.ndarray], size: int) -> np.ndarray:
         plain = resized(photo, size, size) @ np.linalg.inv(_colors().T)
         total += np.abs(np.fft.rfft2(np.moveaxis(plain, -1, 0)))
     return np.asarray(total / len(photos), np.float32)
+
+
+def stored_magnitudes(file: Path, size: int) -> np.ndarray:
+    """Those of ImageNet that xplique comes with (`spectrum_decorrelated.npy`), (3, v, u)."""
+    import tensorflow as tf
+
+    stored = np.moveaxis(np.load(file), 0, -1)
+    return np.moveaxis(tf.image.resize(stored, (size, size // 2 + 1)).numpy(), -1, 0)
 
 
 def _colors() -> np.ndarray:
@@ -63,8 +60,8 @@ def maco_render(
     crops: int,
     on_step: Callable[[int], None],
     seed: int = 0,
-) -> MacoPictures:
-    """All pictures of a job side by side, each seen in `crops` crops of its own a step."""
+) -> np.ndarray:
+    """All pictures of a job, each seen in `crops` crops of its own a step, in [0, 255]."""
     import keras
     import tensorflow as tf
 
@@ -72,9 +69,8 @@ def maco_render(
     network = _network(model, [layer for layer, _ in directions], size)
     vectors = [tf.constant(vector, tf.float32) for _, vector in directions]
     count = len(directions)
-    rng = np.random.RandomState(seed)
-    start = rng.uniform(-np.pi, np.pi, (count, *magnitudes.shape))
-    phases = tf.Variable(start, dtype=tf.float32)
+    random = tf.random.Generator.from_seed(seed)
+    phases = tf.Variable(random.normal((count, *magnitudes.shape)))
     optimizer = keras.optimizers.Nadam(_RATE)
     owner = tf.repeat(tf.range(count), crops)
 
@@ -88,29 +84,23 @@ def maco_render(
         return tf.sigmoid(tf.tensordot(image, colors, 1))
 
     @tf.function
-    def gradients(boxes: Any, noise: Any) -> Any:
+    def gradient(side: Any) -> Any:
+        centres = random.normal((len(owner), 2), 0.5, _CENTRE_DEVIATION)
+        sides = tf.clip_by_value(random.normal((len(owner), 1), side, _BOX_DEVIATION), 0.05, 1)
+        boxes = tf.concat([centres - sides / 2, centres + sides / 2], 1)
+        shape = (len(owner), size, size, 3)
+        noise = random.normal(shape, 0, _NOISE) + random.uniform(shape, -_NOISE / 2, _NOISE / 2)
         with tf.GradientTape() as tape:
-            image = pictures()
-            tape.watch(image)
-            seen = tf.image.crop_and_resize(image, boxes, owner, (size, size)) + noise
+            seen = tf.image.crop_and_resize(pictures(), boxes, owner, (size, size)) + noise
             total = 0.0
             for i, (layer, vector) in enumerate(zip(network(seen), vectors, strict=True)):
                 total += tf.reduce_mean(tf.tensordot(layer, vector, 1)[i * crops : (i + 1) * crops])
-        along_phases, along_pixels = tape.gradient(total, [phases, image])
-        return -along_phases, tf.reduce_sum(tf.abs(along_pixels), -1)
+        return -tape.gradient(total, phases)
 
-    importance = np.zeros((count, size, size))
-    shape = (count * crops, size, size, 3)
     for step, side in enumerate(np.linspace(_FIRST_BOX, _LAST_BOX, steps)):
-        centres = rng.normal(0.5, _CENTRE_DEVIATION, (len(owner), 2))
-        half = rng.normal(side, _BOX_DEVIATION, (len(owner), 1)).clip(0.05, 1) / 2
-        boxes = np.concatenate([centres - half, centres + half], 1).astype(np.float32)
-        noise = rng.normal(0, _NOISE, shape) + rng.uniform(-_NOISE / 2, _NOISE / 2, shape)
-        gradient, pixels = gradients(tf.constant(boxes), tf.constant(noise, tf.float32))
-        optimizer.apply([gradient], [phases])
-        importance += pixels.numpy()
+        optimizer.apply([gradient(tf.constant(side, tf.float32))], [phases])
         on_step(step + 1)
-    return MacoPictures(pictures().numpy() * 255, importance)
+    return np.asarray(pictures() * 255)
 
 
 def _network(model: FrozenModel, layers: Sequence[str], size: int) -> Callable[[Any], list[Any]]:

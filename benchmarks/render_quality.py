@@ -21,7 +21,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import numpy as np
 from render import Clock, Point, lucid_render, say
-from render_maco import MacoPictures, maco_render, photo_magnitudes
+from render_maco import maco_render, photo_magnitudes, stored_magnitudes
 
 from tb_modelcompare.compare.strength import share_of_weaker_images
 from tb_modelcompare.log.reader import open_snapshot
@@ -56,7 +56,7 @@ def main() -> None:
 
     maco = maco_pictures(model, snapshot, directions, ours.cpu, arguments)
 
-    sets = {"ours": ours.pictures, "lucid": theirs.pictures, "MaCo": maco.pictures}
+    sets = {"ours": ours.pictures, "lucid": theirs.pictures, "MaCo": maco}
     pictures = [np.rint(one).astype(np.uint8) for batch in sets.values() for one in batch]
     found = picture_activities(model, directions * len(sets), pictures).reshape(len(sets), -1)
     measures = {
@@ -89,6 +89,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--size", type=int, default=96)
     parser.add_argument("--steps", type=int, default=128)
     parser.add_argument("--crops", type=int, default=4, help="of a picture in a step of MaCo")
+    parser.add_argument(
+        "--spectrum", type=Path, help="MaCo's magnitudes, a file of xplique (default: the probe's)"
+    )
     parser.add_argument("--out", type=Path, default=Path("render-benchmark"))
     return parser.parse_args()
 
@@ -121,12 +124,15 @@ def maco_pictures(
     directions: list[tuple[str, np.ndarray]],
     seconds: float,
     arguments: argparse.Namespace,
-) -> MacoPictures:
-    """MaCo's pictures after about so many CPU seconds, with the photos' mean magnitudes."""
-    magnitudes = photo_magnitudes(snapshot.probe().images, arguments.size)
+) -> np.ndarray:
+    """MaCo's pictures after about so many CPU seconds."""
+    if arguments.spectrum is None:
+        magnitudes = photo_magnitudes(snapshot.probe().images, arguments.size)
+    else:
+        magnitudes = stored_magnitudes(arguments.spectrum, arguments.size)
     times: list[float] = []
 
-    def render(steps: int) -> MacoPictures:
+    def render(steps: int) -> np.ndarray:
         clock = Clock()
         times.clear()
         return maco_render(
@@ -140,8 +146,9 @@ def maco_pictures(
         )
 
     # Crops shrink from the first step to the last, so how many there are is found out before.
-    render(3)
-    steps = max(2, 1 + round((seconds - times[0]) / (times[2] - times[1])))
+    render(PREVIEW // 2)
+    step = (times[-1] - times[0]) / (len(times) - 1)
+    steps = max(2, 1 + round((seconds - times[0]) / step))
     pictures = render(steps)
     say(f"MaCo: {steps} steps of {arguments.crops} crops in {times[-1]:.1f} s of CPU")
     return pictures

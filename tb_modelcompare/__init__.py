@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tb_modelcompare.log.reader import list_snapshots, open_snapshot
     from tb_modelcompare.log.snapshot import Snapshot
     from tb_modelcompare.log.writer import SummaryWriter
-    from tb_modelcompare.notebook import analogies, caricatures, show
+    from tb_modelcompare.notebook import analogies, caricatures, draw, show
     from tb_modelcompare.probe.preprocessing import Preprocessing
     from tb_modelcompare.probe.probe import Probe
 
@@ -31,6 +31,7 @@ __all__ = [
     "analogies",
     "behaviour",
     "caricatures",
+    "draw",
     "list_snapshots",
     "open_snapshot",
     "show",
@@ -44,6 +45,7 @@ _HOME = {
     "analogies": "tb_modelcompare.notebook",
     "behaviour": "tb_modelcompare.compare.behaviour",
     "caricatures": "tb_modelcompare.notebook",
+    "draw": "tb_modelcompare.notebook",
     "list_snapshots": "tb_modelcompare.log.reader",
     "open_snapshot": "tb_modelcompare.log.reader",
     "show": "tb_modelcompare.notebook",

@@ -9,12 +9,15 @@ from typing import Any, NoReturn
 from tb_modelcompare.cli.commands import command
 from tb_modelcompare.cli.deleting_commands import prune_command, rm_command
 from tb_modelcompare.cli.logging_commands import compare_command, log_command, serving_options
+from tb_modelcompare.cli.options import SNAPSHOT, device, layers_for_each, snapshots
+from tb_modelcompare.cli.picture_commands import (
+    analogies_command,
+    caricature_command,
+    draw_command,
+)
 from tb_modelcompare.cli.text import complain
-from tb_modelcompare.cli.values import count, count_or, number, path
-from tb_modelcompare.tensorflow_setup.device import DEFAULT_DEVICE, DEVICE_HELP, device_argument
+from tb_modelcompare.cli.values import count, number, path
 from tb_modelcompare.version import __version__
-
-_SNAPSHOT = "RUN, RUN@STEP or RUN/NAME@STEP, as `tb-modelcompare list` shows it"
 
 
 class _Parser(argparse.ArgumentParser):
@@ -57,8 +60,9 @@ def _parsers() -> tuple[argparse.ArgumentParser, Mapping[str, argparse.ArgumentP
         _similarity,
         _dynamics,
         _models,
-        _analogies,
-        _caricature,
+        draw_command,
+        analogies_command,
+        caricature_command,
         _report,
     ):
         define(commands)
@@ -119,9 +123,9 @@ def _similarity(commands: Any) -> None:
         "how similar each layer of one snapshot is to each of another",
         "Prints, for every layer of A, the most similar layer of B.",
     )
-    _snapshots(parser, "A", "B")
+    snapshots(parser, "A", "B")
     _measure(parser)
-    _layers_for_each(parser, "", "", "for A and once for B")
+    layers_for_each(parser, "", "", "for A and once for B")
     _permutations(
         parser,
         "permute the images of B so often, for the null; 199 or more also give p-values for all "
@@ -169,7 +173,7 @@ def _dynamics(commands: Any) -> None:
     parser.add_argument(
         "--reference",
         metavar="A",
-        help=f"what to compare with (default: the last step): {_SNAPSHOT}",
+        help=f"what to compare with (default: the last step): {SNAPSHOT}",
     )
     _measure(parser)
     parser.add_argument(
@@ -197,7 +201,7 @@ def _models(commands: Any) -> None:
         "snapshots",
         metavar="SNAPSHOT",
         nargs="*",
-        help=f"{_SNAPSHOT}; the first is the one that distances are printed to (default: the last "
+        help=f"{SNAPSHOT}; the first is the one that distances are printed to (default: the last "
         "step of every model)",
     )
     parser.add_argument(
@@ -212,67 +216,6 @@ def _models(commands: Any) -> None:
     parser.add_argument("--png", type=path, metavar="F", help="draw the distances to this file")
 
 
-def _analogies(commands: Any) -> None:
-    parser = command(
-        commands,
-        "analogies",
-        "pictures.analogies",
-        "what a unit of one snapshot is in the layers of others",
-        "Renders a unit of A, and in each layer of every B the direction that answers to it, with "
-        "the correlation of the activity along that direction on images that it was not fitted to.",
-    )
-    _snapshots(parser, "A")
-    parser.add_argument(
-        "unit",
-        metavar="LAYER:UNIT",
-        help="such as mixed4a:17, a sum or difference of units such as mixed4a:17+5-3, "
-        "mixed4a:class=cat for the direction of a class by the probe's labels (whitened-class=), "
-        "or mixed4a:FILE.npy, an array with a weight for each unit of the layer",
-    )
-    parser.add_argument("b", metavar="B", nargs="+", help=f"snapshots: {_SNAPSHOT}")
-    parser.add_argument(
-        "--direction",
-        choices=("regression", "pattern", "decoder"),
-        default="regression",
-        help="which direction of B answers: that of linear regression (the default), the pattern "
-        "that varies together with the unit, or the decoder that predicts the unit best",
-    )
-    parser.add_argument(
-        "--less",
-        nargs=2,
-        dest="residual_of",
-        metavar=("SNAPSHOT", "LAYER"),
-        help="render the residual direction: the unit without what this layer has of it",
-    )
-    parser.add_argument(
-        "--negative", action="store_true", help="what the unit is least, instead of most"
-    )
-    _layers_for_each(parser, "of the Bs ", " of which there can be a picture", "for each B")
-    _rendering(parser, size=96, cossim_pow=0, of_photo=False)
-
-
-def _caricature(commands: Any) -> None:
-    parser = command(
-        commands,
-        "caricature",
-        "pictures.caricature",
-        "what each layer of a snapshot makes of a photo",
-        "Renders, for each layer, a picture in which the layer sees what it saw in the photo, "
-        "only more so (feature inversion).",
-    )
-    _snapshots(parser, "A")
-    parser.add_argument(
-        "image", metavar="IMAGE", help="a photo's file, or the name of a photo of the probe"
-    )
-    parser.add_argument(
-        "--layers",
-        metavar="REGEX",
-        help="only layers in whose name this is found (default: all of which there can be a "
-        "picture)",
-    )
-    _rendering(parser, size=224, cossim_pow=1, of_photo=True)
-
-
 def _report(commands: Any) -> None:
     parser = command(
         commands,
@@ -283,9 +226,9 @@ def _report(commands: Any) -> None:
         "TensorBoard, no network. It holds the graphs and the similarities, no weights, and "
         "pictures only with --pictures.",
     )
-    _snapshots(parser, "A", "B")
+    snapshots(parser, "A", "B")
     _measure(parser)
-    _layers_for_each(parser, "", "", "for A and once for B")
+    layers_for_each(parser, "", "", "for A and once for B")
     _permutations(
         parser,
         "permute the images of B so often, and hatch the pairs that are not above this null; 19 "
@@ -308,7 +251,7 @@ def _report(commands: Any) -> None:
         help="what the caricatures are of: a photo's file, or the name of a photo of the probe "
         "(default: its first)",
     )
-    _device(parser)
+    device(parser)
     parser.add_argument(
         "--out", type=path, metavar="FILE.html", required=True, help="the file to write"
     )
@@ -325,63 +268,4 @@ def _measure(parser: Any) -> None:
         default="linear_cka",
         help="linear_cka (the default), whitened_correlation, mean_cca or another name of "
         "similarity.MEASURES",
-    )
-
-
-def _snapshots(parser: Any, *names: str) -> None:
-    parser.add_argument("logdir", type=path, metavar="LOGDIR")
-    for name in names:
-        parser.add_argument(name.lower(), metavar=name, help=f"a snapshot: {_SNAPSHOT}")
-
-
-def _layers_for_each(parser: Any, of: str, which: str, each: str) -> None:
-    parser.add_argument(
-        "--layers",
-        metavar="REGEX",
-        action="append",
-        help=f"only layers {of}in whose name this is found (default: all{which}). Give it once for "
-        f"all, or once {each}, in their order",
-    )
-
-
-def _rendering(parser: Any, size: int, cossim_pow: int, *, of_photo: bool) -> None:
-    parser.add_argument(
-        "--out", type=path, metavar="DIR", help="where to write (default: a new name here)"
-    )
-    parser.add_argument(
-        "--size",
-        metavar="PIXELS" if of_photo else "auto|PIXELS",
-        type=count(1) if of_photo else count_or("auto", 1),
-        default=size,
-        help="height and width of a picture (default: %(default)s)"
-        + ("" if of_photo else "; auto: 96, 192 or 384, by what a layer sees"),
-    )
-    parser.add_argument(
-        "--steps",
-        metavar="N",
-        type=count(1),
-        default=128,
-        help="of optimisation; more is sharper (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--cossim-pow",
-        metavar="P",
-        type=float,
-        default=cossim_pow,
-        help="power of the cosine in the objective, from 0 to 16: more makes a picture purer and "
-        "less strong (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--seed", metavar="N", type=count(0), default=0, help="of the first noise (default: 0)"
-    )
-    _device(parser)
-
-
-def _device(parser: Any) -> None:
-    parser.add_argument(
-        "--device",
-        metavar="DEVICE",
-        type=device_argument,
-        default=DEFAULT_DEVICE,
-        help=f"{DEVICE_HELP} (default: %(default)s)",
     )

@@ -1,6 +1,6 @@
-"""`tb-modelcompare analogies` and `tb-modelcompare caricature`.
+"""`tb-modelcompare draw`, `analogies` and `caricature`.
 
-Both ask for the same jobs as the tab does, in a worker process, and share its cache.
+They ask for the same jobs as the tab does, in a worker process, and share its cache.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from tb_modelcompare.jobs.drawn import Drawn
 from tb_modelcompare.log.assets import slug
 from tb_modelcompare.log.direction import parsed_direction
 from tb_modelcompare.log.reader import open_snapshot
-from tb_modelcompare.notebook import pictures
+from tb_modelcompare.notebook import directions, pictures
+from tb_modelcompare.render.sheet import Sheet
 
 _SHEET = "contact_sheet.png"
 _HEADER = (
@@ -40,6 +41,25 @@ _CORRELATION = (
     "the direction was not fitted to; NULL is its 95 % quantile when images are permuted. STRONGER "
     "THAN is the share of the probe's images that excite the direction less than the picture does."
 )
+
+
+def draw(arguments: argparse.Namespace) -> int:
+    """Render directions, with their facets or those between them."""
+    a = open_snapshot(arguments.logdir, arguments.a)
+    given = [parsed_direction(text, a) for text in arguments.units]
+    for at in range(len(given) - 1, 0, -1):
+        given[at - 1 : at + 1] = given[at - 1].interpolate(given[at], arguments.between + 2)
+    if arguments.facets is not None:
+        given = [one for unit in given for one in (unit, *unit.facets(arguments.facets))]
+    with following("pictures") as follow:
+        found = directions.draw(given, progress=follow, **_rendering(arguments))
+    rows = [
+        (one.name, drawn.item.problem or f"{drawn.item.stronger_than:.0%}")
+        for one, drawn in zip(given, found.drawn, strict=True)
+    ]
+    print(table(("DIRECTION", ">STRONGER THAN"), rows))
+    _save(arguments.out, f"draw-{slug(given[0].name)}", found.drawn, found.sheet())
+    return 0
 
 
 def analogies(arguments: argparse.Namespace) -> int:
@@ -67,12 +87,8 @@ def analogies(arguments: argparse.Namespace) -> int:
     print(_CORRELATION)
     for note in found.notes[1:]:
         print(note)
-    out = _new_directory(arguments.out, f"analogies-{slug(unit.layer)}-{_words(unit.name)}")
-    _write(out, found.drawn)
-    sheet = found.sheet()
-    sheet.save(out / "sheet.html")
-    sheet.image().save(out / _SHEET)
-    print(printable(str(out / _SHEET)))
+    default = f"analogies-{slug(unit.layer)}-{_words(unit.name)}"
+    _save(arguments.out, default, found.drawn, found.sheet())
     return 0
 
 
@@ -87,12 +103,8 @@ def caricature(arguments: argparse.Namespace) -> int:
             progress=follow,
             **_rendering(arguments),
         )
-    out = _new_directory(arguments.out, f"caricature-{slug(Path(arguments.image).stem)}")
-    _write(out, found.drawn)
-    sheet = found.sheet()
-    sheet.save(out / "sheet.html")
-    sheet.image().save(out / _SHEET)
-    print(printable(str(out / _SHEET)))
+    default = f"caricature-{slug(Path(arguments.image).stem)}"
+    _save(arguments.out, default, found.drawn, found.sheet())
     return 0
 
 
@@ -139,6 +151,15 @@ def _new_directory(name: str | None, default: str) -> Path:
     while path.exists():
         path, number = Path(f"{default}-{number}"), number + 1
     return output_directory(path)
+
+
+def _save(name: str | None, default: str, drawn: Sequence[Drawn], sheet: Sheet) -> None:
+    """Pictures, numbers and the sheet, in the directory that is asked for or a new one."""
+    out = _new_directory(name, default)
+    _write(out, drawn)
+    sheet.save(out / "sheet.html")
+    sheet.image().save(out / _SHEET)
+    print(printable(str(out / _SHEET)))
 
 
 def _write(out: Path, drawn: Sequence[Drawn]) -> None:

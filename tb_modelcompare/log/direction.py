@@ -10,10 +10,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from tb_modelcompare.errors import ActivationError, UnknownSnapshotError
+from tb_modelcompare.errors import ActivationError, LimitError, UnknownSnapshotError
+from tb_modelcompare.log.facets import facet_weights
 
 if TYPE_CHECKING:
     from tb_modelcompare.log.snapshot import Snapshot
+
+# Sine of an angle between directions that tells them apart from one, or from opposite ones.
+_FLAT = 1e-6
 
 Matrix = npt.NDArray[np.float64]
 
@@ -73,16 +77,103 @@ class Direction:
 
     __rmul__ = __mul__
 
+    def interpolate(self, other: Direction, count: int) -> list[Direction]:
+        """Directions from this one to another of its layer, at equal angles.
+
+        Parameters
+        ----------
+        other : Direction
+        count : int
+            How many, from 2; the first is this direction and the last the other.
+
+        Returns
+        -------
+        list of Direction
+            Of length 1, but for the first and the last, which stay as they are.
+
+        Raises
+        ------
+        ActivationError
+            If they are of two layers, or one is the other or its opposite.
+        LimitError
+            If `count` is below 2.
+        """
+        if isinstance(count, bool) or not isinstance(count, int | np.integer) or count < 2:
+            raise LimitError(f"count is {count!r:.50}; give the number of directions, from 2")
+        self._require_same_layer(other)
+        start, end = (one.weights / np.linalg.norm(one.weights) for one in (self, other))
+        angle = 2 * np.arctan2(np.linalg.norm(start - end), np.linalg.norm(start + end))
+        if np.sin(angle) < _FLAT:
+            raise ActivationError(
+                f"there is no way from {self.name} to {other.name}: they are one direction, or "
+                "opposite ones"
+            )
+        shares = np.arange(1, count - 1) / (count - 1)
+        between = [
+            _direction(
+                self.snapshot,
+                self.layer,
+                (np.sin((1 - share) * angle) * start + np.sin(share * angle) * end) / np.sin(angle),
+                f"{self.name} to {other.name}, {share:.0%}",
+            )
+            for share in shares
+        ]
+        return [self, *between, other]
+
+    def facets(self, count: int) -> list[Direction]:
+        """The direction, each time together with what else a group of its strongest images has.
+
+        A unit that answers to several things has several kinds of strongest images. The 40 images
+        that excite the direction most are put into groups by the activities of the other units of
+        the layer. Each facet is the direction, plus half its length towards the mean of a group.
+
+        Parameters
+        ----------
+        count : int
+            How many groups, from 2 to 8. There are always as many: see from the pictures whether
+            they differ.
+
+        Returns
+        -------
+        list of Direction
+            That of the largest group first.
+
+        Raises
+        ------
+        ActivationError
+            If fewer images than that excite the direction, or do so in fewer ways.
+        LimitError
+            If `count` is not from 2 to 8.
+        """
+        if (
+            isinstance(count, bool)
+            or not isinstance(count, int | np.integer)
+            or not 2 <= count <= 8
+        ):
+            raise LimitError(f"count is {count!r:.50}; give the number of facets, from 2 to 8")
+        rows = self.snapshot.activations(self.layer)
+        try:
+            found = facet_weights(rows, self.snapshot.image_of_row(), self.weights, int(count))
+        except ActivationError as error:
+            raise ActivationError(f"{self.name} of {self.snapshot.id}: {error}") from error
+        return [
+            _direction(self.snapshot, self.layer, weights, f"{self.name}, facet {number}")
+            for number, weights in enumerate(found, 1)
+        ]
+
     def _joined(self, other: Direction, sign: float, word: str) -> Direction:
         if not isinstance(other, Direction):
             return NotImplemented
+        self._require_same_layer(other)
+        weights = self.weights + sign * other.weights
+        return _direction(self.snapshot, self.layer, weights, f"{self.name} {word} {other.name}")
+
+    def _require_same_layer(self, other: Direction) -> None:
         if (other.snapshot.digest, other.layer) != (self.snapshot.digest, self.layer):
             raise ActivationError(
                 f"{self.name} of {self.snapshot.id} and {other.name} of {other.snapshot.id} are "
-                "directions of two layers; only those of one layer can be added"
+                "directions of two layers; only those of one layer go together"
             )
-        weights = self.weights + sign * other.weights
-        return _direction(self.snapshot, self.layer, weights, f"{self.name} {word} {other.name}")
 
 
 def unit_direction(snapshot: Snapshot, layer: str, unit: int) -> Direction:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -25,6 +24,7 @@ from tb_modelcompare.log.direction import Direction
 from tb_modelcompare.log.layer import Layer
 from tb_modelcompare.log.opening import Named, opened
 from tb_modelcompare.log.snapshot import Snapshot
+from tb_modelcompare.notebook.asking import Follow, asked, finder, following
 from tb_modelcompare.render.sheet import Cell, Row, Sheet, enlarged, short_names
 from tb_modelcompare.tensorflow_setup.device import DEFAULT_DEVICE
 
@@ -32,8 +32,6 @@ PHOTOS = 4
 """Images of the probe that stand above a unit's pictures."""
 
 _ACROSS = 6  # caricatures in a row
-
-Follow = Callable[[float, str], None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -261,17 +259,14 @@ def analogies(
     ]
     snapshots = [own, *given, *([] if residual_of is None else [residual_of.snapshot])]
     request = {
-        "kind": "analogies",
-        "a": own.id,
-        "layer": unit.layer,
+        **asked(unit),
         "answer": answer,
         "minus": residual_of and {"snapshot": residual_of.snapshot.id, "layer": residual_of.name},
         "targets": targets,
-        **({"direction": unit.weights.tolist()} if unit.unit is None else {"unit": unit.unit}),
         **{"size": size, "steps": steps, "seed": seed, "cossim_pow": cossim_pow},
     }
-    task = task_from_request(request, _finder(snapshots))
-    with _following(progress, "analogies") as follow:
+    task = task_from_request(request, finder(snapshots))
+    with following(progress, "analogies") as follow:
         drawn = draw_now(task, device, follow)
     probe = own.probe()
     largest = max((len(one.picture) for one in drawn if one.picture is not None), default=96)
@@ -349,8 +344,8 @@ def caricatures(
         **photo.asked,
         **{"size": size, "steps": steps, "seed": seed, "cossim_pow": cossim_pow},
     }
-    task = task_from_request(request, _finder([snapshot]))
-    with _following(progress, "caricatures") as follow:
+    task = task_from_request(request, finder([snapshot]))
+    with following(progress, "caricatures") as follow:
         drawn = draw_now(task, device, follow)
     return Caricatures(snapshot, photo.name, enlarged(photo.pixels, size), tuple(drawn))
 
@@ -359,33 +354,3 @@ def model_names(models: Sequence[Snapshot]) -> list[str]:
     """Names of snapshots that tell them apart: of runs where these differ, else their ids."""
     runs = [model.run for model in models]
     return runs if len(set(runs)) == len(runs) and "." not in runs else [m.id for m in models]
-
-
-def _finder(snapshots: Sequence[Snapshot]) -> Callable[[str], Snapshot]:
-    """Snapshots by their ids.
-
-    Raises
-    ------
-    OptionError
-        If two of different contents have one id, as in two log directories.
-    """
-    found: dict[str, Snapshot] = {}
-    for snapshot in snapshots:
-        if found.setdefault(snapshot.id, snapshot).digest != snapshot.digest:
-            raise OptionError(
-                f"two snapshots are called {snapshot.id}; open both from one log directory above "
-                "them, where their names differ"
-            )
-    return lambda name: found[name]
-
-
-@contextmanager
-def _following(progress: bool | Follow, what: str) -> Iterator[Follow]:
-    """Who hears how far the pictures are: a bar, a function, or nobody."""
-    if callable(progress):
-        yield progress
-        return
-    from tqdm import tqdm
-
-    with tqdm(total=1000, desc=what, disable=None if progress else True, leave=False) as bar:
-        yield lambda share, message: bar.update(int(1000 * share) - bar.n)

@@ -50,6 +50,7 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
         *((LOG, flag) for flag in ("--step", "--limit", "--positions", "--size", "--seed")),
         (PAIR, "--permutations"), (PAIR, "--resamples"),
         *((DRAWN, flag) for flag in ("--size", "--steps", "--seed")),
+        (("draw", "LOGDIR", "A", "stem:0"), "--between"),
         *((("caricature", "LOGDIR", "A", "cat"), f) for f in ("--size", "--steps", "--seed")),
     ],
 )  # fmt: skip

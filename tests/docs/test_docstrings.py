@@ -102,7 +102,7 @@ def test_functions_on_arrays_say_what_they_raise_and_show_an_example(name: str) 
 
 
 # They draw, or fetch, and stand in `docs/how-to/`.
-WITHOUT_EXAMPLES = {"analogies", "caricatures", "behaviour", "load", "accumulate_shards"}
+WITHOUT_EXAMPLES = {"analogies", "caricatures", "draw", "behaviour", "load", "accumulate_shards"}
 
 
 @pytest.mark.parametrize("module", MODULES)

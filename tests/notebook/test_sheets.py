@@ -63,6 +63,35 @@ def test_a_sheet_has_a_row_for_each_model_its_own_first(models: Path, tmp_path: 
         assert np.array_equal(before.picture, after.picture)  # type: ignore[arg-type]
 
 
+def test_directions_stand_beside_their_own_images(models: Path, tmp_path: Path) -> None:
+    a, b = open_snapshot(models, "a"), open_snapshot(models, "b")
+    way = a.unit("conv2", 3).interpolate(a.unit("conv2", 1), 3)
+    found = tbm.draw([*way, b.unit("conv1", 0)], **QUICK)
+    rows = found.sheet().rows
+    assert [row.label for row in rows] == [
+        "conv2:3",
+        "conv2:3 to conv2:1, 50%",
+        "conv2:1",
+        "conv1:0",
+    ]
+    pictures = [row.cells[0].picture for row in rows]
+    assert len({one.tobytes() for one in pictures if one is not None}) == 4
+    for row, one in zip(rows, found.drawn, strict=True):
+        assert len(row.cells) == 1 + 4
+        assert row.cells[0].lines == (row.label, f"stronger than {one.item.stronger_than:.0%}")
+    activity = way[1].activity().reshape(20, -1).max(axis=1)
+    strongest = [float(cell.lines[1]) for cell in rows[1].cells[1:]]
+    np.testing.assert_allclose(strongest, np.sort(activity)[::-1][:4], rtol=1e-2)
+
+    (without,) = found.sheet(images=False).rows
+    assert len(without.cells) == 4
+    assert Page(found.save(tmp_path / "x.html").read_text()).pictures == 4 * 5
+    alone = tbm.draw(way[0], **QUICK).drawn[0].picture
+    analogy = tbm.analogies(way[0], [b], layers="conv1", **QUICK).drawn[0].picture
+    for again in (alone, analogy):  # one picture, however it is asked for
+        assert np.array_equal(again, pictures[0])  # type: ignore[arg-type]
+
+
 def test_any_direction_is_drawn(models: Path) -> None:
     a = open_snapshot(models, "a")
     difference = a.unit("conv2", 3) - a.unit("conv2", 1)
@@ -125,6 +154,9 @@ def test_what_cannot_be_drawn_is_told(models: Path, tmp_path: Path) -> None:
         (OptionError, "direction is", lambda: tbm.analogies(unit, [a], direction="best")),
         (ModelCompareError, "size", lambda: tbm.analogies(unit, [a], size=5)),
         (ModelCompareError, "snapshot.unit", lambda: tbm.analogies("conv2:3", [a])),
+        (ModelCompareError, "snapshot.unit", lambda: tbm.draw(["conv2:3"])),  # type: ignore[list-item]
+        (ModelCompareError, "snapshot.unit", lambda: tbm.draw([])),
+        (NotRenderableError, "no frozen graph", lambda: tbm.draw(plain.unit("conv2", 1))),
         (ProbeError, "has 0 to 19", lambda: tbm.caricatures(a, 20)),
         (ProbeError, "neither a file", lambda: tbm.caricatures(a, "nowhere.png")),
         (ModelCompareError, "uint8", lambda: tbm.caricatures(a, np.zeros((8, 8, 3)))),
