@@ -58,7 +58,8 @@ def draw(arguments: argparse.Namespace) -> int:
         for one, drawn in zip(given, found.drawn, strict=True)
     ]
     print(table(("DIRECTION", ">STRONGER THAN"), rows))
-    _save(arguments.out, f"draw-{slug(given[0].name)}", found.drawn, found.sheet())
+    names = [one.name for one in given]
+    _save(arguments.out, f"draw-{slug(names[0])}", found.drawn, names, found.sheet())
     return 0
 
 
@@ -88,7 +89,7 @@ def analogies(arguments: argparse.Namespace) -> int:
     for note in found.notes[1:]:
         print(note)
     default = f"analogies-{slug(unit.layer)}-{_words(unit.name)}"
-    _save(arguments.out, default, found.drawn, found.sheet())
+    _save(arguments.out, default, found.drawn, _layers(found.drawn), found.sheet())
     return 0
 
 
@@ -104,7 +105,7 @@ def caricature(arguments: argparse.Namespace) -> int:
             **_rendering(arguments),
         )
     default = f"caricature-{slug(Path(arguments.image).stem)}"
-    _save(arguments.out, default, found.drawn, found.sheet())
+    _save(arguments.out, default, found.drawn, _layers(found.drawn), found.sheet())
     return 0
 
 
@@ -153,17 +154,23 @@ def _new_directory(name: str | None, default: str) -> Path:
     return output_directory(path)
 
 
-def _save(name: str | None, default: str, drawn: Sequence[Drawn], sheet: Sheet) -> None:
+def _layers(drawn: Sequence[Drawn]) -> list[str]:
+    return [one.item.layer for one in drawn]
+
+
+def _save(
+    out: str | None, default: str, drawn: Sequence[Drawn], names: Sequence[str], sheet: Sheet
+) -> None:
     """Pictures, numbers and the sheet, in the directory that is asked for or a new one."""
-    out = _new_directory(name, default)
-    _write(out, drawn)
-    sheet.save(out / "sheet.html")
-    sheet.image().save(out / _SHEET)
-    print(printable(str(out / _SHEET)))
+    directory = _new_directory(out, default)
+    _write(directory, drawn, names)
+    sheet.save(directory / "sheet.html")
+    sheet.image().save(directory / _SHEET)
+    print(printable(str(directory / _SHEET)))
 
 
-def _write(out: Path, drawn: Sequence[Drawn]) -> None:
-    """A PNG per picture, and what is known of each as CSV."""
+def _write(out: Path, drawn: Sequence[Drawn], names: Sequence[str]) -> None:
+    """A PNG per picture, called by its number and name, and what is known of each as CSV."""
     with (out / "pictures.csv").open("w", newline="") as stream:
         writer = csv.writer(stream)
         numbers = ["r2", "best_unit", "correlation"]
@@ -171,10 +178,10 @@ def _write(out: Path, drawn: Sequence[Drawn]) -> None:
         writer.writerow(
             ["file", "snapshot", "layer", "role", *numbers, "problem", *fields, "stronger_than"]
         )
-        for one in drawn:
+        for number, (one, name) in enumerate(zip(drawn, names, strict=True)):
             item, file = one.item, ""
             if one.picture is not None:
-                file = f"{int(item.key):03d}-{slug(item.layer)}.png"
+                file = f"{number:03d}-{slug(name)}.png"
                 Image.fromarray(one.picture).save(out / file)
             best = item.best_unit
             layer_of = (file, csv_text(item.snapshot), csv_text(item.layer), item.role)

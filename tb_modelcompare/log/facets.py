@@ -46,18 +46,21 @@ def facet_weights(
     Raises
     ------
     ActivationError
-        If fewer than `count` images excite the direction, or do so in fewer ways.
+        If fewer than `count` images excite the direction more than the mean, or do so in fewer
+        ways.
     """
     direction = weights / np.linalg.norm(weights)
     along = rows @ direction
     ascending = np.lexsort((along, image_of_row))
     last = np.flatnonzero(np.diff(image_of_row[ascending], append=-1))
     best = ascending[last]  # the strongest row of each image
-    best = best[along[best] > 0]
+    # Above the mean, as all activities of a layer without a ReLU may be below 0.
+    best = best[along[best] > along.mean() + 1e-6 * np.abs(along).max()]
     best = best[np.argsort(-along[best], kind="stable")][:_IMAGES]
     if len(best) < count:
         raise ActivationError(
-            f"images of the probe that excite it: {len(best)}, which is too few for {count} facets"
+            f"images that excite it more than the mean image: {len(best)}, which is too few for "
+            f"{count} facets"
         )
     everywhere = rows.astype(np.float64) - np.outer(along, direction)
     deviation = everywhere.std(axis=0)

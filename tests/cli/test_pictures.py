@@ -85,27 +85,6 @@ def test_analogies(command: Run, demo: Path, tmp_path: Path) -> None:
     assert page.count("<img") == 4 + 3  # images of the unit, then the pictures
 
 
-def test_units_and_what_is_between_them(inside: Run, demo: Path, tmp_path: Path) -> None:
-    out = tmp_path / "out"
-    units = ("mixed4a:5", "mixed4a:3-7")
-    done = inside("draw", demo, "seed0", *units, "--between", 1, "--out", out, *QUICK)
-    assert done.returncode == 0, done.stderr
-    names = ["mixed4a:5", "mixed4a:5 to mixed4a:3-7, 50%", "mixed4a:3-7"]
-    rows = list(csv.DictReader((out / "pictures.csv").open()))
-    for name, row, line in zip(names, rows, done.stdout.splitlines()[1:], strict=False):
-        assert line.startswith(name)
-        assert f"{float(row['stronger_than']):.0%}" in line
-    found = pictures(out)
-    assert list(found) == [row["file"] for row in rows]
-    assert len({picture.tobytes() for picture in found.values()}) == 3
-
-    done = inside("draw", demo, "seed0", units[0], "--facets", 2, "--out", tmp_path / "f", *QUICK)
-    assert done.returncode == 0, done.stderr
-    (alone, *facets) = pictures(tmp_path / "f").values()
-    assert np.array_equal(alone, found["000-mixed4a.png"])
-    assert len(facets) == 2
-
-
 def test_several_snapshots_and_what_only_one_has(inside: Run, demo: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     each = ("--layers", "^block4$", "--layers", "^mixed4a$")

@@ -55,6 +55,15 @@ def test_each_meaning_of_a_unit_is_a_facet(tmp_path: Path) -> None:
     assert np.array_equal(again, [wheels, legs])
 
 
+def test_a_layer_may_be_below_zero_everywhere(tmp_path: Path) -> None:
+    rows = two_meanings()
+    snapshot = logged(tmp_path, relu=rows, linear=rows - 100)
+    for of_relu, of_linear in zip(
+        *(snapshot.unit(one, 0).facets(2) for one in ("relu", "linear")), strict=True
+    ):
+        np.testing.assert_allclose(of_linear.weights, of_relu.weights, atol=1e-4)
+
+
 def test_any_direction_has_facets(tmp_path: Path) -> None:
     snapshot = logged(tmp_path, conv=two_meanings())
     direction = snapshot.direction("conv", [3, 0, 0, 0, 0, 4])
@@ -78,8 +87,8 @@ def test_fewer_meanings_than_asked_for_are_told(tmp_path: Path) -> None:
     for layer, says in (
         ("still", "fewer than 2 groups"),  # nothing else in the layer ever changes
         ("alike", "fewer than 2 groups"),  # the strongest images are all the same
-        ("once", r"excite it: 1, which is too few"),
-        ("silent", r"excite it: 0, which is too few"),
+        ("once", "mean image: 1, which is too few"),
+        ("silent", "mean image: 0, which is too few"),
         ("alone", "fewer than 2 groups"),
     ):
         with pytest.raises(ActivationError, match=rf"^{layer}:0 of \S+: .*{says}"):
