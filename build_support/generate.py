@@ -42,13 +42,19 @@ def generated() -> dict[Path, str]:
 
 def _typescript(named: dict[str, Any]) -> str:
     lines = ["// Written by `./run generate` from the server's records. Do not edit.", ""]
+    answers = [route.answers for route in ROUTES if isinstance(route.answers, type)]
+    bases = {name_of(one): name_of(one.__base__) for one in answers if one.__base__}
     for name, schema in named.items():
         lines += _comment(schema, "")
         if "properties" not in schema:
             lines += [f"export type {name} = {_type(schema)};", ""]
             continue
-        lines.append(f"export interface {name} {{")
+        base = bases.get(name, "")
+        inherited = named[base]["properties"] if base in named else {}
+        lines.append(f"export interface {name} {f'extends {base} ' if inherited else ''}{{")
         for field, kind in schema["properties"].items():
+            if field in inherited:
+                continue
             lines += _comment(kind, "  ")
             mark = "" if field in schema.get("required", ()) else "?"
             lines.append(f"  {field}{mark}: {_type(kind)};")

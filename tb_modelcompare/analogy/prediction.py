@@ -18,7 +18,10 @@ from tb_modelcompare.similarity.activations import (
     row_blocks,
 )
 from tb_modelcompare.similarity.folds import Folds, in_folds
+from tb_modelcompare.similarity.images import image_indices
 from tb_modelcompare.similarity.threads import spread
+
+FOLDS = 5
 
 RIDGES = (1e-6, 1e-2, 1e-1, 1.0, 10.0, 100.0, 1000.0)
 """Ridges that `prediction_r2` chooses from, as shares of the mean variance of the units.
@@ -34,7 +37,7 @@ def prediction_r2(
     target: npt.ArrayLike,
     y: npt.ArrayLike,
     groups: npt.ArrayLike | None = None,
-    folds: int = 5,
+    folds: int | None = None,
     ridge: float | None = None,
 ) -> Matrix:
     """How well the units of `target` predict each column of `y` on images not fitted to.
@@ -52,8 +55,9 @@ def prediction_r2(
     groups : array of int (rows,), optional
         Image of each row. Rows of one image never fall into two folds. By default each row is
         its own.
-    folds : int
-        At least 2, and 3 where the ridge is to be chosen.
+    folds : int, optional
+        At least 2, and 3 where the ridge is to be chosen. By default 5, and of fewer images one
+        for each.
     ridge : float, optional
         As a share of the mean variance of the units, at least 0. By default, for every column
         and fold anew, that of `RIDGES` which predicts each of the other folds best from the rest
@@ -87,7 +91,8 @@ def prediction_r2(
     >>> round(float(held), 3), bool(unrelated < 0.1)
     (1.0, True)
     """
-    whole("folds", folds, least=2)
+    if folds is not None:
+        whole("folds", folds, least=2)
     if ridge is not None:
         ridge = number("ridge", ridge, least=0.0)
     elif folds == 2:
@@ -96,6 +101,8 @@ def prediction_r2(
         )
     x, wanted = open_layer(target, "target"), open_layer(_columns(y), "y")
     require_same_rows(x, wanted)
+    if folds is None:
+        folds = _folds_of(int(image_indices(groups, x.rows).max()) + 1)
     all_folds = in_folds(x, groups, folds)
     truth = about_median(wanted).centred(slice(0, x.rows))
     products = all_folds.products_with(truth)
@@ -114,6 +121,16 @@ def prediction_r2(
     error, deviation = np.sum(spread(scored, range(folds)), axis=0)
     varies = deviation > 0.0
     return np.where(varies, 1.0 - error / np.where(varies, deviation, 1.0), 0.0)
+
+
+def _folds_of(images: int) -> int:
+    """How many folds so many images are split into."""
+    if images < 3:
+        raise ActivationError(
+            f"{images} image(s) are too few to predict units on images that are left out: use a "
+            "probe of at least 3."
+        )
+    return min(FOLDS, images)
 
 
 def _best_ridges(folds: Folds, truth: Matrix, products: Sequence[Matrix]) -> Matrix:

@@ -260,3 +260,11 @@ def test_the_old_name_of_the_residual_direction_still_works() -> None:
 
     with pytest.warns(DeprecationWarning, match="residual_direction"):
         assert analogy.difference_direction is analogy.residual_direction
+
+
+def test_a_few_images_are_left_out_one_by_one_and_too_few_are_named() -> None:
+    x = np.random.default_rng(0).standard_normal((16, 3))
+    y, image = x @ [1.0, 2.0, 0.5], np.repeat(np.arange(4), 4)
+    assert prediction_r2(x, y, groups=image) == prediction_r2(x, y, groups=image, folds=4)
+    with pytest.raises(ActivationError, match=r"2 image.* too few .*a probe of at least 3"):
+        prediction_r2(x[:8], y[:8], groups=image[:8])

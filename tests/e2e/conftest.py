@@ -86,6 +86,11 @@ def _write_logs(root: Path) -> None:
         array.unlink()
     with SummaryWriter(root / "wide", probe) as writer:
         writer.add_activations("wide", wide_activations())
+    with SummaryWriter(root / "few", Probe(probe_images(4, 3), positions_per_image=4)) as writer:
+        writer.add_activations("few", {name: x[:12] for name, x in activations(6).items()})
+    texts = Probe.from_arrays(np.arange(160).reshape(40, 4), positions="all")
+    with SummaryWriter(root / "texts", texts) as writer:
+        writer.add_activations("texts", activations(7))
     orphan = next((root / "damaged").rglob("snapshots/*")).with_name("net-9-01234567")
     orphan.mkdir()  # of a writer that was killed long ago
     os.utime(orphan, (1e9, 1e9))
@@ -139,7 +144,7 @@ def board(
     ending: list[Board],
 ) -> Iterator[Board]:
     with _starting(environ, tmp_path_factory, ending) as start:
-        yield start(logs, snapshots=9)
+        yield start(logs, snapshots=11)
 
 
 @pytest.fixture(scope="session")

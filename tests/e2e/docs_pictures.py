@@ -7,7 +7,6 @@ GoogLeNet and MobileNetV2 are shown parts of scikit-image's photographs, which m
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import io
 import os
 import re
@@ -21,7 +20,7 @@ from typing import Any
 
 import numpy as np
 from live_tab import ROOT, Board, Tab
-from pairs import log_demo, log_trained
+from pairs import TRAINED, TRAINED_STEPS, log_demo, log_trained, log_training
 from PIL import Image, ImageDraw
 from playwright.sync_api import sync_playwright
 
@@ -44,8 +43,6 @@ FILM_LAYERS, UNIT = ("inception_3b", "inception_4b"), 123  # eyes in black fur, 
 THUMBNAILS = (4, 9)  # in order of depth, after the unit's own
 PARTS = 24  # of each photograph
 
-TRAINED, TRAINED_STEPS = ("mobile", "seed0"), 400
-CONVERGENCE = ROOT / "benchmarks" / "convergence.py"
 TUTORIAL = ROOT / "docs" / "tutorial.md"
 
 # Where a pointer is drawn, as a browser does not draw it into a screenshot.
@@ -72,18 +69,6 @@ def log_for_readme(logdir: Path) -> None:
     from tb_modelcompare import Probe
 
     log_trained(logdir, Probe(photographs(), positions_per_image=8))
-
-
-def log_training(logdir: Path) -> None:
-    """Two networks of the demo at many steps, as `benchmarks/convergence.py` logs them."""
-    spec = importlib.util.spec_from_file_location("convergence", CONVERGENCE)
-    assert spec is not None
-    assert spec.loader is not None
-    convergence = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(convergence)
-    if not any(logdir.iterdir()):
-        chosen = [one for one in convergence.NETWORKS if one[0] in TRAINED]
-        convergence.log(logdir, TRAINED_STEPS, chosen)
 
 
 class Film:

@@ -6,18 +6,26 @@ beside the checkout.
 
 from __future__ import annotations
 
+import importlib.util
 import os
+import shutil
 import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from live_tab import ROOT
 
+LAST = 400  # step of the demo's networks
+SEEDS = (f"seed0/seed0@{LAST}", f"seed1/seed1@{LAST}")
+OWN = "By hand"
+REPORT = "report.html"
+TRAINED, TRAINED_STEPS = ("mobile", "seed0"), 400
+CONVERGENCE = ROOT / "benchmarks" / "convergence.py"
 BLOCKS = 12  # of a ViT
 HEADS, WIDTH = 3, 192  # those of ViT-Tiny: pictures of ViT-Base would take four times as long
 
@@ -29,8 +37,12 @@ class Pair:
     name: str
     log: Callable[[Path], None]
     """Writes what is not there yet into a log directory."""
-    subject: Mapping[str, Any]
-    """What is looked at; `{last}` stands for the last step."""
+    subject: Mapping[str, Any] = field(default_factory=dict)
+    """What is looked at."""
+    at: str = "url"
+    """Which address of the subject it is at."""
+    real: bool = False
+    """Whether it needs real models and photos."""
 
 
 def shared() -> Path:
@@ -41,11 +53,52 @@ def shared() -> Path:
 
 def log_demo(logdir: Path) -> None:
     """The package's own demo: small trained networks."""
-    if (logdir / "tb_modelcompare_demo.json").is_file():
+    _command("demo", "--logdir", str(logdir), "--no-serve")
+
+
+def _command(*arguments: str) -> None:
+    subprocess.run([sys.executable, "-m", "tb_modelcompare", *arguments], check=True)
+
+
+def log_with_alignment(logdir: Path) -> None:
+    """The demo, and an alignment of one's own."""
+    from tb_modelcompare import Probe, SummaryWriter
+
+    log_demo(logdir)
+    if (logdir / "by_hand").is_dir():
         return
-    code = "from tb_modelcompare.cli import main; raise SystemExit(main())"
-    command = [sys.executable, "-c", code, "demo", "--logdir", str(logdir), "--no-serve"]
-    subprocess.run(command, check=True)
+    lines = {(name, name): 0.9 for name in ("conv1", "conv2", "mixed3a", "mixed4a", "logits")}
+    with SummaryWriter(logdir / "by_hand", Probe.from_run(logdir / "seed0")) as writer:
+        writer.add_alignment(OWN, *(f"{logdir}:{one}" for one in SEEDS), lines)
+
+
+def log_single(logdir: Path) -> None:
+    """One snapshot of the demo."""
+    log_demo(logdir.parent / "demo")
+    if not (logdir / "mobile").is_dir():
+        shutil.copytree(logdir.parent / "demo" / "mobile", logdir / "mobile")
+
+
+def log_report(logdir: Path) -> None:
+    """A report on the demo with pictures of the layers in which branches meet."""
+    demo = logdir.parent / "demo"
+    log_demo(demo)
+    if not (logdir / REPORT).is_file():
+        layers = ("--layers", "^(conv[12]|mixed..|average)$")
+        pictures = ("--pictures", "6", *layers, "--out", str(logdir / REPORT))
+        _command("report", str(demo), "seed0", "seed1", *pictures)
+
+
+def log_training(logdir: Path) -> None:
+    """Two networks of the demo at many steps, as `benchmarks/convergence.py` logs them."""
+    spec = importlib.util.spec_from_file_location("convergence", CONVERGENCE)
+    assert spec is not None
+    assert spec.loader is not None
+    convergence = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(convergence)
+    if not any(logdir.iterdir()):
+        chosen = [one for one in convergence.NETWORKS if one[0] in TRAINED]
+        convergence.log(logdir, TRAINED_STEPS, chosen)
 
 
 def log_trained(logdir: Path, probe: Any = None) -> None:
@@ -158,15 +211,30 @@ def look_at(logdir: Path) -> dict[str, Any]:
 PAIRS = (
     Pair(
         "demo",
-        log_demo,
+        log_with_alignment,
         {
-            "a": "seed0/seed0@{last}",
-            "b": "seed1/seed1@{last}",
+            "a": SEEDS[0],
+            "b": SEEDS[1],
             "layer": "mixed4a_3x3",
             "partner": "mixed4a_3x3",
             "word": "3x3",
-            "trained": ("seed0/seed0@{last}", "seed1/seed1@{last}"),
+            "trained": SEEDS,
+            "third": f"mobile/mobile@{LAST}",
+            "own": (OWN, *SEEDS),
         },
+    ),
+    Pair("single", log_single, at="single"),
+    Pair("empty", lambda logdir: None, at="empty"),
+    Pair(
+        "report",
+        log_report,
+        {"a": SEEDS[0], "b": SEEDS[1], "layer": "mixed4a", "partner": "mixed4a"},
+        at="report",
+    ),
+    Pair(
+        "training",
+        log_training,
+        {"trained": tuple(f"{run}/{run}@{TRAINED_STEPS // 2}" for run in TRAINED)},
     ),
     Pair(
         "trained",
@@ -178,7 +246,9 @@ PAIRS = (
             "partner": "expanded_conv_13_depthwise",
             "word": "3x3",
             "trained": ("googlenet/googlenet@0", "mobilenet_v2/mobilenet_v2@0"),
+            "classifiers": False,
         },
+        real=True,
     ),
     Pair(
         "random",
@@ -191,5 +261,6 @@ PAIRS = (
             "word": "2_relu",
             "trained": ("resnet50/resnet50@0", "vit_tiny_patch16_224/vit_tiny_patch16_224@0"),
         },
+        real=True,
     ),
 )

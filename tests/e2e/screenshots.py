@@ -1,8 +1,8 @@
 """Pictures of every state of the tab: `./run screenshots OUT` runs this.
 
-OUT gets a folder for each pair of models (see `pairs.py`), and `logs/` with what was logged for
-them, which a later run uses again. With `--logdir`, the pictures are of logs that are there.
-Without real models and photos only the demo is photographed.
+OUT gets a folder for each of the logs in `pairs.py`, and `logs/` with what was logged for them,
+which a later run uses again. With `--logdir`, the pictures are of logs that are there. Without real
+models and photos only the demo is photographed.
 """
 
 from __future__ import annotations
@@ -10,19 +10,47 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from live_tab import Board, Tab
-from pairs import PAIRS, Pair, look_at, shared
+from pairs import PAIRS, REPORT, look_at, shared
 from playwright.sync_api import Error, sync_playwright
-from states import STATES, State, Subject, enter
+from states import STATES, State, Subject, enter, is_there, quiet
 
 from tb_modelcompare.log.reader import list_snapshots
 
 THEMES = ("light", "dark")
 SIZES = ((1024, 768), (1440, 900), (2560, 1440))
+
+
+AGAIN = 3  # pictures in a row that are the same are of a page at rest
+LONGEST = 60  # seconds; a page that never is, is photographed all the same
+
+
+class Alone(Tab):
+    """The tab in a file of its own, without a page around it."""
+
+    @property
+    def frame(self) -> Any:
+        return self.page
+
+    def run(self, script: str) -> Any:
+        return self.page.evaluate(script)
+
+
+def picture(tab: Tab) -> bytes:
+    """The page as it is drawn once it stays as it is."""
+    end = time.monotonic() + LONGEST
+    same, last = 1, b""
+    while same < AGAIN and time.monotonic() < end:
+        quiet(tab)
+        now = tab.page.screenshot()
+        same, last = (same + 1 if now == last else 1), now
+    return last
 
 
 def photograph(browser: Any, subject: Subject, state: State, folder: Path) -> list[str]:
@@ -31,22 +59,27 @@ def photograph(browser: Any, subject: Subject, state: State, folder: Path) -> li
     for theme in THEMES:
         context = browser.new_context(viewport={"width": 1440, "height": 900})
         context.set_default_timeout(60_000)
-        tab = Tab(context.new_page())
+        tab = (Alone if state.at == "report" else Tab)(context.new_page())
         # Set before the tab is there: what it draws on canvas is drawn once.
         tab.page.emulate_media(color_scheme=theme)
-        address = f"{subject.url}?darkMode={str(theme == 'dark').lower()}"
+        address = f"{getattr(subject, state.at)}?darkMode={str(theme == 'dark').lower()}"
         try:
-            enter(tab, state, Subject(**{**vars(subject), "url": address}))
+            enter(tab, state, replace(subject, **{state.at: address}))
+            for width, height in SIZES:
+                tab.page.set_viewport_size({"width": width, "height": height})
+                state.point(tab)
+                file = folder / f"{state.name}-{theme}-{width}.png"
+                file.write_bytes(picture(tab))
         except (Error, AssertionError) as problem:  # the other states are photographed all the same
             complaints.append(f"not reached: {str(problem).splitlines()[0]}")
-        for width, height in SIZES:
-            tab.page.set_viewport_size({"width": width, "height": height})
-            tab.page.wait_for_timeout(900)
-            state.point(tab)
-            tab.page.screenshot(path=folder / f"{state.name}-{theme}-{width}.png")
-        complaints += tab.complaints
+            tab.page.screenshot(path=folder / f"{state.name}-{theme}-not-reached.png")
+        complaints += [one for one in tab.complaints if not _is_meant(one, state)]
         context.close()
     return complaints
+
+
+def _is_meant(complaint: str, state: State) -> bool:
+    return bool(state.complaint) and state.complaint in complaint
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -63,49 +96,50 @@ def main(arguments: Sequence[str] | None = None) -> int:
         browser = playwright.chromium.launch(
             executable_path=os.environ.get("CHROMIUM", "/usr/bin/chromium"), args=["--no-sandbox"]
         )
-        for name, logdir, seen in subjects(options):
+        for name, logdir, at, subject in subjects(options):
             folder = options.out / name
             folder.mkdir(parents=True, exist_ok=True)
-            board = Board(logdir, environ, folder / "tensorboard.log")
+            board = None
+            if at == "report":
+                subject = replace(subject, report=(logdir / REPORT).resolve().as_uri())
+            else:
+                board = Board(logdir, environ, folder / "tensorboard.log")
+                subject = replace(subject, **{at: board.url})
             try:
-                board.wait("data/plugin/modelcompare/", len(list_snapshots(logdir).snapshots))
-                subject = Subject(url=board.url, **seen)
+                if board:
+                    board.wait("data/plugin/modelcompare/", len(list_snapshots(logdir).snapshots))
                 for state in STATES:
-                    if not re.search(options.only, state.name):
+                    if not re.search(options.only, state.name) or not is_there(state, subject):
                         continue
                     said = photograph(browser, subject, state, folder)
                     wrong += bool(said)
                     print(name, state.name, *said, sep="  ", flush=True)
             finally:
-                board.end()
+                if board:
+                    board.end()
     return int(wrong > 0)
 
 
-def subjects(options: argparse.Namespace) -> Iterator[tuple[str, Path, dict[str, Any]]]:
-    """Each log directory with a name for its pictures, and what of it is looked at."""
+def subjects(options: argparse.Namespace) -> Iterator[tuple[str, Path, str, Subject]]:
+    """Each log directory with a name for its pictures, where it is seen, and what of it is."""
     if options.logdir is not None:
-        yield options.logdir.resolve().name, options.logdir, look_at(options.logdir)
+        yield (
+            options.logdir.resolve().name,
+            options.logdir,
+            "url",
+            Subject(**look_at(options.logdir)),
+        )
         return
     for pair in PAIRS:
         if options.pair not in (None, pair.name):
             continue
-        if pair.name != "demo" and not (shared() / "models").is_dir():
+        if pair.real and not (shared() / "models").is_dir():
             print(f"{pair.name}: left out, as there are no models and photos in {shared()}")
             continue
         logdir = options.out / "logs" / pair.name
+        logdir.mkdir(parents=True, exist_ok=True)
         pair.log(logdir)
-        yield pair.name, logdir, chosen(pair, logdir)
-
-
-def chosen(pair: Pair, logdir: Path) -> dict[str, Any]:
-    """What of a pair is looked at, at its last step."""
-    last = max(snapshot.step for snapshot in list_snapshots(logdir).snapshots)
-    return {
-        key: tuple(one.format(last=last) for one in value)
-        if isinstance(value, tuple)
-        else value.format(last=last)
-        for key, value in pair.subject.items()
-    }
+        yield pair.name, logdir, pair.at, Subject(**pair.subject)
 
 
 if __name__ == "__main__":

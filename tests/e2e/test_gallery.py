@@ -137,3 +137,40 @@ def test_units_do_not_change_places_beneath_a_pointer(tab: Tab, board: Board) ->
     tab.frame.get_by_role("heading", name="Units", exact=True).hover()
     tab.until(lambda: tiles.evaluate_all(NAMES), lambda names: names != before)
     assert sorted(tiles.evaluate_all(NAMES)) == sorted(before)
+
+
+def test_units_of_a_probe_without_images_are_numbers_and_places_in_its_texts(
+    tab: Tab, board: Board, violations: Callable[[Tab], list[str]]
+) -> None:
+    texts = {"a": "texts/texts@0", "b": "texts/texts@0", "measure": "linear_cka"}
+    asked: list[str] = []
+    tab.page.on("request", lambda one: asked.append(one.url))
+    tab.open(board.url, **texts, side="a", layer="one", pair="two", unit=2).settle()
+    gallery = tab.frame.get_by_role("group", name="Units of one")
+    tiles = gallery.get_by_role("button")
+    expect(tiles).to_have_count(9)
+    assert all(one.isdigit() for one in tiles.all_inner_texts())
+    places = tab.frame.get_by_test_id("unit").get_by_role("listitem")
+    expect(places).to_have_count(8)
+    expect(places.first).to_contain_text(re.compile(r"at \d+.% of its length"))
+    card = tab.frame.get_by_test_id("pair")
+    card.get_by_role("button", name=re.compile(r"^Unit \d+ of ")).first.wait_for()
+    assert tab.frame.locator("aside img").count() == 0
+    of_rows = tab.frame.get_by_test_id("over-rows")
+    expect(of_rows).to_contain_text(re.compile(r"Over the\s+rows: mean"))  # not of whole texts
+    assert not [one for one in asked if "unit_crops" in one or "probe_image" in one]
+    assert violations(tab) == []
+
+
+def test_a_pair_on_three_images_says_what_it_can(
+    tab: Tab, board: Board, violations: Callable[[Tab], list[str]]
+) -> None:
+    few = {"a": "few/few@0", "b": "few/few@0", "measure": "linear_cka"}
+    tab.open(board.url, **few, side="a", layer="one", pair="two").settle()
+    card = tab.frame.get_by_test_id("pair")
+    expect(card.get_by_role("definition").filter(has_text="…")).to_have_count(0)  # computed
+    images = card.get_by_role("button", name=re.compile(r"^Image \d+, agreement"))
+    names = [one.get_attribute("aria-label") for one in images.all()]
+    assert len(set(names)) == len(names) <= 3  # none agrees both most and least
+    expect(tab.frame.get_by_role("alert")).to_have_count(0)
+    assert violations(tab) == []

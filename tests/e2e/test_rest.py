@@ -156,7 +156,7 @@ def test_a_server_that_was_away_is_said_once_and_what_failed_loads_by_itself(
 def test_a_tensorboard_that_stops_and_starts_again_is_noticed(
     tab: Tab, logs: Path, start_board: Callable[..., Board]
 ) -> None:
-    board = start_board(logs, snapshots=9)
+    board = start_board(logs, snapshots=11)
     tab.open(board.url, **PAIR).settle()
     board.end()
     tab.frame.get_by_role("combobox", name="measure").select_option("rsa_pearson")

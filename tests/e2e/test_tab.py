@@ -352,7 +352,7 @@ def test_the_empty_state_teaches(
 def test_works_behind_a_path_prefix(
     tab: Tab, logs: Path, start_board: Callable[..., Board]
 ) -> None:
-    board = start_board(logs, "--path_prefix=/behind/proxy", prefix="behind/proxy/", snapshots=9)
+    board = start_board(logs, "--path_prefix=/behind/proxy", prefix="behind/proxy/", snapshots=11)
     tab.open(f"{board.url}behind/proxy/", **PAIR).settle()
     tab.becomes(INKED % "all", lambda ink: ink > 1000)
 

@@ -349,18 +349,7 @@ export interface MatrixInfo {
  * `interval_low` and `interval_high`, of the same form, are the ends of the interval of each
  * value, and null if there is no interval.
  */
-export interface MatrixValues {
-  a: string;
-  b: string;
-  measure: string;
-  rows: string[];
-  columns: string[];
-  low: number | null;
-  high: number | null;
-  warnings: string[];
-  look: "exact" | "first";
-  revision: number;
-  interval: boolean;
+export interface MatrixValues extends MatrixInfo {
   values: string;
   interval_low: string | null;
   interval_high: string | null;

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { MeasureInfo } from '../api/types';
 import {
+  correlation,
   domain,
   format,
   fraction,
@@ -42,6 +43,12 @@ describe('encoding', () => {
     expect(format(NaN)).toBe('–');
     expect(format(0.12345)).toBe('0.123');
     expect(format(12345)).toBe('1.23e+4');
+  });
+});
+
+describe('a correlation', () => {
+  it('has three digits, however near to 0 it is', () => {
+    expect([-0.000294, 0.107, -0.059].map(correlation)).toEqual(['−0.000', '0.107', '−0.059']);
   });
 });
 

@@ -75,6 +75,11 @@ export function format(value: number): string {
   return text.replaceAll('-', '−');
 }
 
+/** A correlation: all that stand beside each other have as many digits. */
+export function correlation(value: number): string {
+  return value.toFixed(3).replace('-', '−');
+}
+
 /** A share in per cent; the number and its sign are never on two lines. */
 export function percent(share: number, digits = 0): string {
   return `${(100 * share).toFixed(digits)}\u00a0%`;

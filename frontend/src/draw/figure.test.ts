@@ -61,6 +61,16 @@ describe('figure', () => {
     expect(svg.match(/class="hatch"/g)).toHaveLength(layouts.a.boxes.length);
   });
 
+  it('exports what was not logged as pale as it is drawn', () => {
+    const [first, ...others] = layouts.a.boxes;
+    const silent = { ...layouts.a, boxes: [{ ...first!, layers: [] }, ...others] };
+    const drawn = composeFigure({ ...layouts, a: silent }, 190);
+    const svg = figureSvg(drawn, scene, pairs, { a: 'A', b: 'B' }, [], () => '#123456');
+    expect([...svg.matchAll(/opacity="0.45"><title>([^<]*)</g)].map((found) => found[1])).toEqual([
+      first!.label,
+    ]);
+  });
+
   it('keeps titles a line away from names and from the legend, on narrow paper too', () => {
     const wide = { a: layouts.a, b: place(chain(...'abcdefghijklmnopq'), NOTHING, 300, 1) };
     for (const on of [null, { mm: 120 }, { mm: 60 }]) {

@@ -76,6 +76,7 @@ const MARGIN = 24;
 const [LEGEND_ROW, CAPTION] = [20, 36];
 const FONT = 10.5;
 const LINE = 1.43;
+const UNLOGGED = 0.45; // as on the screen
 
 /** The figure as a document of its own: nothing in it refers to anything outside. */
 export function figureSvg(
@@ -130,7 +131,8 @@ export function figureSvg(
     for (const box of figure.layouts[side].boxes) {
       out.push(
         `<path transform="translate(${n(box.x)} ${n(figure.tops[side] + box.y)})" ` +
-          `d="${outlinePath(box)}" fill="${colours(`--${side}`)}" stroke="${colours('--page')}">` +
+          `d="${outlinePath(box)}" fill="${colours(`--${side}`)}" stroke="${colours('--page')}"` +
+          (box.layers.length === 0 ? ` opacity="${UNLOGGED}">` : '>') +
           `<title>${escape(box.label)}</title></path>`,
       );
       const doubt = doubtOfBox(side, box);

@@ -1,5 +1,5 @@
 import type { DrawnDirection, JobItem } from '../../api/types';
-import { format, percent } from '../../draw/encode';
+import { correlation, format, percent } from '../../draw/encode';
 
 export type Answer = DrawnDirection['direction'];
 
@@ -26,8 +26,8 @@ export const ANSWERS: Record<Answer, { name: string; meaning: string }> = {
 /** The interval of the correlation, and its null where there is one. */
 export function spread({ low, high, null: null_ }: DrawnDirection): string[] {
   return [
-    `[${format(low)}, ${format(high)}]`,
-    ...(null_ === null ? [] : [`null ${format(null_)}`]),
+    `[${correlation(low)}, ${correlation(high)}]`,
+    ...(null_ === null ? [] : [`null ${correlation(null_)}`]),
   ];
 }
 
@@ -66,7 +66,7 @@ export function numbersOf({ role, drawn, r2, best_unit, step }: JobItem): string
     ROLES[role] ?? role,
     ...(drawn
       ? [
-          `${ANSWERS[drawn.direction].name}: r ${format(drawn.correlation)} ${spread(drawn).join(', ')}`,
+          `${ANSWERS[drawn.direction].name}: r ${correlation(drawn.correlation)} ${spread(drawn).join(', ')}`,
           ...(showsElse(drawn) ? ['its interval includes the null: it shows something else'] : []),
         ]
       : []),
