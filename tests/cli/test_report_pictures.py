@@ -132,6 +132,7 @@ def test_shows_them_without_a_server(browser: Any, report: tuple[Path, str]) -> 
 
     page.evaluate("location.hash = location.hash.replace(/unit=\\d+/, 'unit=99')")
     unit.get_by_text("does not hold unit 99").wait_for()
+    assert unit.get_by_test_id("over-rows").count() == 0  # no numbers that nobody measured
     assert page.get_by_role("alert").count() == 0
     context.close()
     assert complaints == []

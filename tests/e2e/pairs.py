@@ -228,7 +228,7 @@ PAIRS = (
     Pair(
         "report",
         log_report,
-        {"a": SEEDS[0], "b": SEEDS[1], "layer": "mixed4a", "partner": "mixed4a"},
+        {"a": SEEDS[0], "b": SEEDS[1]},
         at="report",
     ),
     Pair(

@@ -16,8 +16,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from figure_page import page_data
 from live_tab import Board, Tab
-from pairs import PAIRS, REPORT, look_at, shared
+from pairs import PAIRS, REPORT, SEEDS, look_at, shared
 from playwright.sync_api import Error, sync_playwright
 from states import STATES, State, Subject, enter, is_there, quiet
 
@@ -101,7 +102,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             folder.mkdir(parents=True, exist_ok=True)
             board = None
             if at == "report":
-                subject = replace(subject, report=(logdir / REPORT).resolve().as_uri())
+                subject = replace(subject, **held(logdir / REPORT))
             else:
                 board = Board(logdir, environ, folder / "tensorboard.log")
                 subject = replace(subject, **{at: board.url})
@@ -118,6 +119,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 if board:
                     board.end()
     return int(wrong > 0)
+
+
+def held(report: Path) -> dict[str, str]:
+    """The address of a report, and a unit and a pair of layers of which it holds pictures."""
+    drawn = page_data(report.read_text(encoding="utf-8"))["pictures"]["analogies"]
+    asked = next(one["asked"] for one in drawn if one["asked"]["a"] == SEEDS[0])
+    of = {"layer": asked["layer"], "partner": asked["layer"], "unit": str(asked["unit"])}
+    return {"report": report.resolve().as_uri(), **of}
 
 
 def subjects(options: argparse.Namespace) -> Iterator[tuple[str, Path, str, Subject]]:

@@ -40,6 +40,7 @@ class Subject:
     """Part of the names of several layers."""
     trained: tuple[str, ...] = ("", "")
     """Two snapshots of which the first has other steps."""
+    unit: str = "1"
     third: str = ""
     """A further model that can be rendered."""
     own: tuple[str, ...] = ("", "", "")
@@ -297,7 +298,7 @@ def _away(tab: Tab) -> None:
 
 PINNED: dict[str, Any] = {"side": "a", "layer": "{layer}"}
 CHOSEN: dict[str, Any] = {**PINNED, "pair": "{partner}"}
-UNIT: dict[str, Any] = {**PINNED, "unit": 1}
+UNIT: dict[str, Any] = {**PINNED, "unit": "{unit}"}
 TRAINED = {"a": "{trained[0]}", "b": "{trained[1]}"}
 
 STATES: tuple[State, ...] = (

@@ -86,6 +86,15 @@ def test_two_models_that_are_not_there_are_said_once_without_a_toolbar(
     expect(alert).to_contain_text("Choose others above")
     expect(alert).to_contain_text("gone/gone@1 and left/left@2")
     expect(tab.frame.get_by_role("toolbar", name="What is drawn")).to_have_count(0)
+    expect(alert.get_by_role("button")).to_have_count(0)
+
+
+def test_where_one_model_is_not_there_a_click_shows_the_other_alone(tab: Tab, board: Board) -> None:
+    tab.open(board.url, a="gone/gone@1", b="second/second@0", measure="linear_cka")
+    tab.frame.get_by_role("button", name="Show second alone").click()
+    tab.settle()
+    tab.address(a="second/second@0", b="second/second@0")
+    expect(tab.frame.get_by_role("alert")).to_have_count(0)
 
 
 def test_long_names_stay_distinct_and_are_whole_where_they_are_pointed_at(
@@ -152,6 +161,8 @@ def test_a_cell_says_its_value_at_the_pointer_and_a_click_chooses_the_pair(
     titles = matrix.locator("text.axis").all_text_contents()
     assert [title.split() for title in titles] == [["B", "second"], ["A", "first"]]
     canvas.click(position=at)
+    framed = "one => getComputedStyle(one).outlineStyle"
+    assert matrix.locator("svg[tabindex]").evaluate(framed) == "none"  # that is for the keyboard
     tab.address(layer="stem", pair="classes", side="a")
     tab.page.mouse.move(5, 400)
     expect(bold).to_have_count(2)  # the pair stays marked

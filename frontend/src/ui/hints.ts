@@ -101,6 +101,7 @@ export const HINTS = {
   copy: 'Copies the text.',
 
   // Messages.
+  alone: 'Shows the model that is there, and itself beside it.',
   retry: 'Asks TensorBoard now whether it is there again.',
 } as const satisfies Record<string, string>;
 
