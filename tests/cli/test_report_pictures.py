@@ -152,6 +152,12 @@ def test_without_pictures_it_says_so_in_a_sentence(
     page.locator(".model.a [data-layer='conv1']").first.click()
     page.get_by_test_id("not-held").get_by_text("without pictures").first.wait_for()
     assert page.get_by_role("alert").count() == 0
+    # On paper it is light and whole, whatever the screen: nothing there can be scrolled.
+    page.emulate_media(media="print", color_scheme="dark")
+    page.locator("html[data-theme=light]").wait_for()
+    assert page.get_by_role("toolbar").count() == 0
+    cut = "all => all.filter(one => one.scrollHeight > one.clientHeight + 1).length"
+    assert page.locator("main, main > div, aside > div").evaluate_all(cut) == 0
     page.close()
 
 

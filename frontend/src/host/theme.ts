@@ -15,7 +15,7 @@ export function paperColour(name: string): string {
   return colour(name);
 }
 
-/** Follows TensorBoard's light or dark mode; alone, the reader's system setting. */
+/** Follows TensorBoard's light or dark mode; alone, the reader's system setting. Paper is light. */
 export function followTheme(apply: (dark: boolean) => void): () => void {
   let host: HTMLElement | null;
   try {
@@ -31,11 +31,16 @@ export function followTheme(apply: (dark: boolean) => void): () => void {
     update();
     return () => observer.disconnect();
   }
-  const query = window.matchMedia('(prefers-color-scheme: dark)');
-  const update = (): void => apply(query.matches);
-  query.addEventListener('change', update);
+  const [dark, printed] = [
+    window.matchMedia('(prefers-color-scheme: dark)'),
+    window.matchMedia('print'),
+  ];
+  const update = (): void => apply(dark.matches && !printed.matches);
+  for (const query of [dark, printed]) query.addEventListener('change', update);
   update();
-  return () => query.removeEventListener('change', update);
+  return () => {
+    for (const query of [dark, printed]) query.removeEventListener('change', update);
+  };
 }
 
 const FONTS = 'font-roboto/';
