@@ -1,28 +1,15 @@
-"""Of the processes that train together, one logs."""
+"""Of the processes that train together, one logs. PyTorch's are in `test_processes.py`."""
 
 from __future__ import annotations
 
 import socket
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from patience import HANG
 
 from tb_modelcompare.capture.chief import is_chief
-
-TORCH = """
-import sys
-import torch.distributed as distributed
-from tb_modelcompare.capture.chief import is_chief
-assert is_chief()
-distributed.init_process_group(
-    "gloo", init_method="file://" + sys.argv[1], rank=int(sys.argv[2]), world_size=2
-)
-print("chief" if is_chief() else "other")
-distributed.destroy_process_group()
-"""
 
 JAX = """
 import sys
@@ -35,27 +22,19 @@ print("chief" if is_chief() else "other")
 """
 
 
-def _answers(program: str, meeting: str) -> list[str]:
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", program, meeting, str(rank)], stdout=subprocess.PIPE, text=True
-        )
-        for rank in (0, 1)
-    ]
-    return [process.communicate(timeout=HANG)[0].strip() for process in processes]
-
-
-def test_of_torchs_processes(tmp_path: Path) -> None:
-    pytest.importorskip("torch")
-    assert _answers(TORCH, str(tmp_path / "meeting")) == ["chief", "other"]
-
-
 def test_of_jaxs_processes() -> None:
     pytest.importorskip("jax")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    assert _answers(JAX, str(port)) == ["chief", "other"]
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", JAX, str(port), str(rank)], stdout=subprocess.PIPE, text=True
+        )
+        for rank in (0, 1)
+    ]
+    said = [process.communicate(timeout=HANG)[0].strip() for process in processes]
+    assert said == ["chief", "other"]
 
 
 def test_a_launchers_variables_prove_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

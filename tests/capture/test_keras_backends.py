@@ -16,14 +16,14 @@ from tb_modelcompare import Probe
 from tb_modelcompare.log.reader import list_snapshots
 
 TRAINING = """
+import random
 import sys
 import keras
 import numpy as np
-from tb_modelcompare import Probe
-from tb_modelcompare.keras import ModelCompareCallback
+from tb_modelcompare import Probe, SummaryWriter
 
 probe = Probe(np.load("images.npy"), positions_per_image=2)
-keras.utils.set_random_seed(0)
+random.seed(0)  # keras.utils.set_random_seed imports TensorFlow
 model = keras.Sequential(
     [keras.Input((16, 16, 3)),
      keras.layers.Conv2D(4, 3, strides=2, padding="same", activation="relu", name="conv"),
@@ -31,6 +31,12 @@ model = keras.Sequential(
      keras.layers.MaxPooling2D(padding="same", name="pool"),
      keras.layers.GlobalAveragePooling2D(name="average"),
      keras.layers.Dense(2, name="classes")], name="small")
+with SummaryWriter("alone", probe) as writer:
+    writer.add_model("net", model, progress=False, frozen=False)
+if keras.backend.backend() == "torch":  # whose activations need no TensorFlow
+    assert "tensorflow" not in sys.modules
+
+from tb_modelcompare.keras import ModelCompareCallback
 model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
 callback = ModelCompareCallback("run", probe, every=2, unit="step")
 data = np.random.default_rng(0).random((12, 16, 16, 3)).astype("float32")
@@ -58,7 +64,10 @@ def test_callback_on_another_backend(tmp_path: Path, backend: str) -> None:
         timeout=HANG,
     )
     assert done.returncode == 0, done.stderr
-    snapshots = list_snapshots(tmp_path).snapshots
+    alone, *snapshots = list_snapshots(tmp_path).snapshots
+    for name in ("norm", "classes"):
+        untrained = snapshots[0].activations(name)
+        np.testing.assert_allclose(alone.activations(name), untrained, atol=1e-5)
     assert [s.step for s in snapshots] == [0, 2, 4, 6]
     probe = Probe(images, positions_per_image=2)
     assert {s.probe_id for s in snapshots} == {probe.id}

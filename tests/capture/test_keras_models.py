@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -126,32 +123,6 @@ def test_subclassed_model(tmp_path: Path, probe: Probe) -> None:
     check_against_keras(snapshot, probe, {"mean": expected}, images)
     assert nodes == [len(x._inbound_nodes) + len(x._outbound_nodes) for x in model.layers]
     assert {block.kind for block in snapshot.graph().blocks} == {"residual", "group"}
-
-
-def test_activations_on_another_backend_need_no_tensorflow(tmp_path: Path) -> None:
-    pytest.importorskip("torch")
-    script = """
-import sys
-import keras, numpy as np
-from tb_modelcompare import Probe, SummaryWriter
-from tb_modelcompare.log.reader import open_snapshot
-model = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Conv2D(4, 3), keras.layers.Flatten(),
-                          keras.layers.Dense(2, name="last")])
-pixels = np.random.default_rng(0).integers(0, 256, (5, 8, 8, 3), dtype=np.uint8)
-with SummaryWriter(sys.argv[1], Probe(pixels)) as writer:
-    writer.add_model("net", model, progress=False, frozen=False)
-snapshot = open_snapshot(sys.argv[1], "./net")
-expected = model.predict(pixels / np.float32(255), verbose=0)
-assert np.allclose(snapshot.activations("last"), expected, atol=1e-5)
-assert "tensorflow" not in sys.modules
-"""
-    done = subprocess.run(
-        [sys.executable, "-c", script, str(tmp_path)],
-        env={**os.environ, "KERAS_BACKEND": "torch"},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
 
 
 def test_tokens_and_several_outputs(tmp_path: Path, probe: Probe) -> None:

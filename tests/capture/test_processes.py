@@ -19,10 +19,13 @@ import sys
 import numpy as np, torch
 from torch.nn.parallel import DistributedDataParallel
 from tb_modelcompare import Probe, SummaryWriter
+from tb_modelcompare.capture.chief import is_chief
+assert is_chief()  # no group has been joined yet
 rank = int(sys.argv[1])
 torch.distributed.init_process_group(
     "gloo", init_method="file://" + sys.argv[2], rank=rank, world_size=2
 )
+assert is_chief() == (rank == 0)
 torch.manual_seed(rank)
 net = torch.nn.Sequential(
     torch.nn.Conv2d(3, 4, 3), torch.nn.BatchNorm2d(4), torch.nn.ReLU(),

@@ -149,7 +149,7 @@ def board(
 
 @pytest.fixture(scope="session")
 def pages(browser: Any) -> Iterator[dict[bool, Any]]:
-    """Pages that rest between two tests: one for tests that draw, one for all others."""
+    """Pages that rest between two tests: one where TensorBoard prepares, one for other tests."""
     from playwright.sync_api import expect
 
     expect.set_options(timeout=LATE)
@@ -159,9 +159,9 @@ def pages(browser: Any) -> Iterator[dict[bool, Any]]:
         page.context.close()
 
 
-@pytest.fixture(scope="module")
-def draws() -> bool:
-    """Whether TensorBoard prepares to draw the units of a chosen layer, as it does for users."""
+@pytest.fixture
+def prepares() -> bool:
+    """Whether TensorBoard draws what nobody has asked for yet, as it does for users."""
     return False
 
 
@@ -170,21 +170,21 @@ def tab(
     browser: Any,
     board: Board,
     pages: dict[bool, Any],
-    draws: bool,
+    prepares: bool,
     request: pytest.FixtureRequest,
 ) -> Iterator[Tab]:
-    if draws not in pages:
+    if prepares not in pages:
         context = browser.new_context(viewport=SIZE)
         context.set_default_timeout(LATE)
-        if not draws:
+        if not prepares:
             context.add_init_script(UNPREPARED)
-        pages[draws] = context.new_page()
-    tab = Tab(pages.pop(draws))
+        pages[prepares] = context.new_page()
+    tab = Tab(pages.pop(prepares))
     yield tab
     shots = os.environ.get("TB_MODELCOMPARE_SHOTS")
     if shots:
         tab.page.screenshot(path=f"{shots}/{request.node.name}.png")
-    pages[draws] = tab.rest()
+    pages[prepares] = tab.rest()
     assert tab.complaints == []
     assert len(tab.hosts) <= 1, f"requests went to {tab.hosts}"
 

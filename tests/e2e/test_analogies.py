@@ -19,11 +19,6 @@ UNIT = {"side": "a", "layer": "module_3x3", "unit": 2}
 DEPTH = ["stem", "module_1x1", "module_3x3", "module_output", "block_conv", "block_add", "pool"]
 
 
-@pytest.fixture(scope="module")
-def draws() -> bool:
-    return True
-
-
 def drawn(tab: Tab) -> Any:
     """The pictures in the panel, all of them there."""
     panel = tab.frame.get_by_test_id("analogies")
@@ -132,6 +127,7 @@ def test_what_was_drawn_is_there_after_a_reload_without_a_job(tab: Tab, board: B
     assert not {"analogies", "caricatures"} & set(asked)
 
 
+@pytest.mark.parametrize("prepares", [True])
 def test_a_picture_looked_at_in_large_becomes_sharp_with_its_own_number(
     tab: Tab, board: Board
 ) -> None:
