@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import re
 import subprocess
 import sys
@@ -102,6 +103,7 @@ def test_a_cell_chooses_the_layer_and_the_step(tab: Tab, training: Board) -> Non
     drawing.press("ArrowUp")
     spoken = figure.locator("output").inner_text()
     assert re.fullmatch(r"one, step 7: \d\.\d{3}", spoken)
+    expect(tab.frame.get_by_role("tooltip")).to_have_text(spoken)  # for who sees, beside the cell
     drawing.press("Enter")
     tab.frame.get_by_role("slider", name="Step of model B").and_(
         tab.frame.locator("[aria-valuetext='7']")
@@ -109,6 +111,49 @@ def test_a_cell_chooses_the_layer_and_the_step(tab: Tab, training: Board) -> Non
     tab.address(b="q/net@7", side="b", layer="one")
     tab.page.go_back()
     tab.frame.locator("[aria-label='Step of model B'][aria-valuetext='5']").wait_for()
+
+
+def test_steps_lie_evenly_or_by_their_logarithm_as_the_address_says(
+    tab: Tab, training: Board
+) -> None:
+    tab.open(training.url, **PAIR, view="training")
+    figure = chart(tab, "lines")
+    choice = tab.frame.get_by_label("steps on the axis")
+    expect(choice).to_have_value("linear")  # they are evenly spaced
+
+    def places() -> dict[int, float]:
+        ticks = figure.locator(".tick").filter(has_text=re.compile(r"^\d+$"))
+        boxes = [(int(one.inner_text()), one.bounding_box()) for one in ticks.all()]
+        floor = max(box["y"] for _, box in boxes)
+        named = {step: box for step, box in boxes if box["y"] > floor - 1}  # not those of values
+        ends = sorted((box["x"], box["x"] + box["width"]) for box in named.values())
+        assert all(p[1] < q[0] for p, q in itertools.pairwise(ends))
+        return {step: box["x"] + box["width"] / 2 for step, box in named.items()}
+
+    even = places()
+    assert even[6] - even[2] == pytest.approx(even[10] - even[6], abs=1)
+    choice.select_option("log")
+    figure.get_by_text("step, logarithmic").wait_for()
+    assert tab.parameters["axis"] == "log"
+    doubled = places()
+    # Of step + 1: from 0 to 1 as far as from 1 to 3.
+    assert doubled[1] - doubled[0] == pytest.approx(doubled[3] - doubled[1], abs=1)
+    tab.page.reload()
+    chart(tab, "lines").get_by_text("step, logarithmic").wait_for()
+    choice.select_option("linear")
+    figure.get_by_text("step", exact=True).wait_for()
+    expect(choice).to_have_value("linear")
+
+
+def test_progress_of_a_training_has_room_of_its_own(tab: Tab, training: Board) -> None:
+    tab.open(training.url, **PAIR, view="training")
+    chart(tab, "steps")
+    scroller = "document.querySelector('.first')"
+    tab.run(f"{scroller}.scrollTo(0, {scroller}.scrollHeight)")
+    strip = tab.frame.get_by_test_id("progress").bounding_box()
+    for name in ("lines", "steps"):
+        box = tab.frame.get_by_test_id(name).bounding_box()
+        assert box["y"] + box["height"] <= strip["y"] + 0.5
 
 
 def test_what_was_deleted_is_said(tab: Tab, training: Board) -> None:

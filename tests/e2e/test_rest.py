@@ -90,12 +90,12 @@ def test_the_former_figure_stays_until_the_next_is_there(tab: Tab, board: Board)
     assert tab.frame.get_by_test_id("row-b").inner_text().split()[:2] == ["B", "first"]
 
 
-def test_a_job_in_the_background_moves_nothing(tab: Tab, board: Board) -> None:
-    """Neither when it comes nor when it goes."""
+def held_null(tab: Tab) -> Callable[[], None]:
+    """The null of all pairs is computed until what is returned is called."""
     running, tests = True, []
 
     def tested(route: Any) -> None:
-        """As the server answers for the null of all pairs, but late."""
+        """As the server answers, but late."""
         answer = route.fetch()
         job = answer.json()
         asked = route.request.post_data_json or {}
@@ -105,7 +105,17 @@ def test_a_job_in_the_background_moves_nothing(tab: Tab, board: Board) -> None:
             job |= {"status": "running", "fraction": 0.4}
         route.fulfill(response=answer, json=job)
 
+    def release() -> None:
+        nonlocal running
+        running = False
+
     tab.page.route(re.compile(r"/jobs?\?"), tested)
+    return release
+
+
+def test_a_job_in_the_background_moves_nothing(tab: Tab, board: Board) -> None:
+    """Neither when it comes nor when it goes."""
+    release = held_null(tab)
     tab.open(board.url, **PAIR, view="both").settle()
     parts = [
         tab.frame.get_by_test_id("matrix").locator("canvas"),
@@ -116,12 +126,34 @@ def test_a_job_in_the_background_moves_nothing(tab: Tab, board: Board) -> None:
     progress = tab.frame.get_by_test_id("progress").get_by_role("progressbar")
     progress.wait_for()
     assert [part.bounding_box() for part in parts] == before
-    running = False
+    release()
     expect(progress).to_have_count(0)
     tab.page.wait_for_timeout(300)
     assert [part.bounding_box() for part in parts] == before
     tab.frame.get_by_role("button", name="Matrix", exact=True).click()
     assert parts[0].bounding_box()["y"] < 400
+
+
+def test_progress_lies_over_no_analogy_and_moves_none(tab: Tab, board: Board) -> None:
+    release = held_null(tab)
+    tab.open(board.url, **PAIR, side="a", layer="module_3x3", unit=2).settle()
+    panel = tab.frame.get_by_test_id("analogies")
+    picture = panel.get_by_test_id("picture").first
+    picture.wait_for()
+    strip = tab.frame.get_by_test_id("progress")
+    progress = strip.get_by_role("progressbar")
+    progress.wait_for()
+    scroller = "document.querySelector('.first')"
+    tab.run(f"{scroller}.scrollTo(0, {scroller}.scrollHeight)")
+    end = panel.bounding_box()
+    assert end["y"] + end["height"] <= strip.bounding_box()["y"] + 0.5
+    bottom = strip.bounding_box()["y"] + strip.bounding_box()["height"]
+    assert bottom == pytest.approx(tab.page.viewport_size["height"], abs=1)
+    place = picture.bounding_box()["y"] - end["y"]
+    release()
+    expect(progress).to_have_count(0)
+    expect(panel.get_by_test_id("budget")).to_have_text(re.compile(r"^\s*\d+ pictures of"))
+    assert picture.bounding_box()["y"] - panel.bounding_box()["y"] == pytest.approx(place, abs=0.5)
 
 
 def test_a_server_that_was_away_is_said_once_and_what_failed_loads_by_itself(

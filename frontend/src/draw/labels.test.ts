@@ -145,4 +145,30 @@ describe('labels', () => {
     expect(new Set(labels.map((label) => label.row))).toEqual(new Set([0]));
     expect(labels.map((label) => label.text).slice(0, 4)).toEqual(['conv', '1', '2', '3']);
   });
+
+  it('of two blocks in each of many stand in two rows where one has no room for both', () => {
+    const outer = Array.from({ length: 12 }, (_, k) => `encoder_block_${k}`);
+    const parts = outer.flatMap((name) => [`${name}/self_attention`, `${name}/mlp`]);
+    const nodes = (part: string): string[] => ['in', 'out'].map((end) => `${part}/${end}`);
+    const graph = {
+      ...chain(...parts.flatMap(nodes)),
+      blocks: [
+        ...outer.map((name) => ({
+          ...{ name, kind: 'stage', parent: null, output: `${name}/mlp/out` },
+          nodes: parts.filter((part) => part.startsWith(`${name}/`)).flatMap(nodes),
+        })),
+        ...parts.map((name) => ({
+          ...{ name, kind: 'residual', nodes: nodes(name), output: `${name}/out` },
+          parent: name.slice(0, name.lastIndexOf('/')),
+        })),
+      ],
+    };
+    const labels = placeLabels(place(graph, new Set(parts), 1000, 1));
+    const inRow = (row: number): Set<string> =>
+      new Set(labels.filter((l) => l.block !== null && l.row === row).map(({ text }) => text));
+    expect(inRow(0)).toEqual(new Set(['mlp']));
+    expect(inRow(1)).toContain('attention');
+    expect([...inRow(1)].every((text) => text.startsWith('att'))).toBe(true);
+    expect(inRow(2).size).toBe(12);
+  });
 });

@@ -26,9 +26,23 @@ export const MARK_WIDTH = 10;
 /**
  * Names for blocks first, then for layers where there is room: no two overlap.
  * Names of blocks lose the part that all of them share where they are too long; those of the
- * outermost that touch even so stand in a further row.
+ * outermost that touch even so stand in a further row, and those of the others in one in between.
  */
 export function placeLabels(layout: Layout): Label[] {
+  const labels = placedIn(layout, (_, row) => row);
+  const nameless = labels.filter(({ block, folded, text }) => block !== null && folded && !text);
+  if (nameless.length === 0) return labels;
+  const crowded = Math.min(...nameless.map(({ row }) => row));
+  const lowered = new Set(nameless.map(({ key }) => key));
+  const roomier = placedIn(layout, (key, row) =>
+    row > crowded || (row === crowded && lowered.has(key)) ? row + 1 : row,
+  );
+  const named = (all: readonly Label[]): number => all.filter(({ text }) => text).length;
+  return named(roomier) > named(labels) ? roomier : labels;
+}
+
+/** The same with names in the rows that `rowOf` gives them in place of their own. */
+function placedIn(layout: Layout, rowOf: (key: string, row: number) => number): Label[] {
   const folded = layout.boxes.filter((box) => box.block !== null);
   // A group drawn as its one operation: its name matters less than those of blocks.
   const [blocks, groups] = [
@@ -39,12 +53,13 @@ export function placeLabels(layout: Layout): Label[] {
   const depthOf = (box: PlacedBox): number =>
     box.frame === null ? 0 : (depths.get(box.frame) ?? -1) + 1;
   const deepest = Math.max(0, ...depths.values(), ...blocks.map(depthOf));
+  const outermost = rowOf('', deepest);
   const ofFolded = (box: PlacedBox, row: number): Label => ({
     key: box.id,
     text: withoutParent(box.label, box.frame),
     full: box.label,
     x: box.x,
-    row,
+    row: rowOf(box.id, row),
     block: box.block,
     folded: true,
   });
@@ -54,7 +69,7 @@ export function placeLabels(layout: Layout): Label[] {
       text: withoutParent(frame.label, frame.parent),
       full: frame.label,
       x: (frame.left + frame.right) / 2,
-      row: deepest - frame.depth,
+      row: rowOf(`frame:${frame.name}`, deepest - frame.depth),
       block: frame.name,
       folded: false,
     })),
@@ -107,7 +122,7 @@ export function placeLabels(layout: Layout): Label[] {
   for (const { label, texts } of tries) {
     if (labels.has(label.key)) continue;
     const mark = marks.get(label.key);
-    const further = label.block !== null && label.row === deepest ? [deepest + 1] : [];
+    const further = label.block !== null && label.row === outermost ? [outermost + 1] : [];
     const slides = label.block === null ? [0] : SLIDES;
     const ways = texts.flatMap((text) =>
       [label.row, ...further].flatMap((row) => slides.map((slide) => ({ text, row, slide }))),

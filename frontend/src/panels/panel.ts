@@ -24,6 +24,9 @@ export type FoundPanel = Panel & { component: Component<PanelProps> };
 export { comparesTwo };
 
 /** Whether the graphs of both models are on the screen. */
-export function drawsGraphs(session: Session, drawing: Drawing): boolean {
+export function drawsGraphs(
+  session: Parameters<typeof comparesTwo>[0],
+  drawing: Pick<Drawing, 'layouts'>,
+): boolean {
   return comparesTwo(session) && session.view.pane !== 'matrix' && drawing.layouts !== null;
 }

@@ -54,12 +54,13 @@ describe('the address', () => {
       partner: 'conv 2',
       freeze: 0.8,
       way: true,
+      axis: null,
       per: 'all',
       metric: 'procrustes_angle',
     });
     expect(writeView(view)).toEqual(PERMALINK);
     // Keys that came later are not in it.
-    const known = new Set([...Object.keys(PERMALINK), 'pair', 'filter', 'more', 'seeds']);
+    const known = new Set([...Object.keys(PERMALINK), 'pair', 'axis', 'filter', 'more', 'seeds']);
     expect(new Set(OWNED_KEYS)).toEqual(known);
   });
 

@@ -15,6 +15,9 @@ export const PANES = ['graph', 'matrix', 'both', 'models', 'training'] as const;
 const SCALES = ['raw', 'fit', 'rank', 'null'] as const;
 export const RULES = ['top', 'best', 'one', 'path', 'all'] as const;
 export const PER = ['last', 'some', 'all'] as const;
+/** How steps lie on the axis of a curve. */
+export const AXES = ['linear', 'log'] as const;
+export type Axis = (typeof AXES)[number];
 export const METRICS = ['angular_cka', 'procrustes_angle'] as const;
 
 /** Everything that the address holds. */
@@ -51,6 +54,8 @@ export interface View {
   freeze: number | null;
   /** Whether colours show the share of the change from the first step to the last. */
   way: boolean;
+  /** How steps lie on the axis of curves; null for what suits them. */
+  axis: Axis | null;
   /** How many steps of each run are models on the map, and by which metric. */
   per: (typeof PER)[number];
   metric: (typeof METRICS)[number];
@@ -231,6 +236,7 @@ const KEYS: readonly Key[] = [
   field('with', 'partner', text, null),
   field('freeze', 'freeze', decimal, null),
   field('way', 'way', flag, false),
+  field('axis', 'axis', oneOf(AXES), null),
   field('per', 'per', oneOf(PER), 'some'),
   field('metric', 'metric', oneOf(METRICS), 'angular_cka'),
 ];

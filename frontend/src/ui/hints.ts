@@ -84,6 +84,8 @@ export const HINTS = {
   change: 'Goes to the step after the change.',
   reference: 'Chooses the snapshot that every step is compared with.',
   colours: 'Chooses what colours and curves mean.',
+  stepAxis:
+    'Chooses how steps lie on the axis of the curves. On the logarithmic one, each doubling takes as much room.',
   frozen: 'Sets the similarity from which a layer counts as frozen.',
   layerOf: 'Chooses the layer whose curve and map of steps are shown.',
   perRun: 'Chooses how many steps of each run are models on the map.',
