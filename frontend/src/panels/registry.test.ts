@@ -27,9 +27,9 @@ const WARNED = ['What is drawn', 'Warnings'];
 
 describe('panels', () => {
   it.each<[View['pane'], string[]]>([
-    ['graph', [...WARNED, 'Alignment graph', 'Inspector']],
+    ['graph', [...WARNED, 'Alignment graph', 'Progress', 'Inspector']],
     ['matrix', [...WARNED, 'Matrix', 'Progress', 'Inspector']],
-    ['both', [...WARNED, 'Alignment graph', 'Matrix', 'Inspector']],
+    ['both', [...WARNED, 'Alignment graph', 'Matrix', 'Progress', 'Inspector']],
     ['models', ['Models']],
     ['training', ['Training']],
   ])('of the view %s', (view, expected) => {
@@ -44,7 +44,7 @@ describe('panels', () => {
     expect(titles({}, true, false, null, false)).not.toContain('What is drawn');
   });
 
-  it('show it below the figure, last, once there are lines', () => {
+  it('show it below the figure, last, and not in a report', () => {
     const drawn = [...WARNED, 'Alignment graph'];
     expect(titles({}, true, true, {})).toEqual([...drawn, 'Progress', 'Inspector']);
     expect(titles({}, false, true, {})).not.toContain('Progress');
@@ -57,6 +57,7 @@ describe('panels', () => {
       'Alignment graph',
       'Analogies',
       "TensorBoard's own graph",
+      'Progress',
       'Inspector',
     ]);
   });
