@@ -23,7 +23,7 @@ def drawn(tab: Tab) -> Any:
     """The pictures in the panel, all of them there."""
     panel = tab.frame.get_by_test_id("analogies")
     panel.get_by_test_id("picture").locator("img").first.wait_for()
-    expect(panel.get_by_test_id("budget")).to_have_text(re.compile(r"^\s*\d+ pictures? of"))
+    expect(panel.get_by_test_id("budget")).to_have_text(re.compile(r"^\s*\d+\s+pictures? of"))
     return panel.get_by_test_id("picture")
 
 
