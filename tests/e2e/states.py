@@ -171,7 +171,8 @@ def _pair_by_a_click(tab: Tab) -> None:
 def _unit(tab: Tab) -> None:
     """The analogies are drawn, in the panel and in the figure."""
     _test_id("analogies", "picture", "on-graph")(tab)
-    expect(tab.frame.get_by_test_id("budget")).to_have_count(0, timeout=LATE)
+    there = re.compile(r"^\s*\d+\s+pictures? of")  # and not so many of so many
+    expect(tab.frame.get_by_test_id("budget")).to_have_text(there, timeout=LATE)
 
 
 def _caricatures(tab: Tab) -> None:

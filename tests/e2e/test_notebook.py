@@ -118,7 +118,9 @@ def test_a_function_of_your_own_is_called_for_each_pair(logdir: Path) -> None:
 def test_layers_are_chosen_as_everywhere(logdir: Path) -> None:
     a = f"{logdir}:one"
     whole = values_of(show(a, a))
-    np.testing.assert_allclose(values_of(show(a, a, layers="^(one|two)$")), whole[:2, :2])
+    chosen = values_of(show(a, a, layers="^(one|two)$"))
+    # Products of other sizes are rounded otherwise, as the processor has it.
+    np.testing.assert_allclose(chosen, whole[:2, :2], rtol=1e-5)
     with pytest.raises(LayerSelectionError, match="nearest: two"):
         show(a, a, layers="twoo")
     with pytest.raises(OptionError, match="lines are of two models"):
