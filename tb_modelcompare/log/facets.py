@@ -72,17 +72,15 @@ def facet_weights(
     groups = _groups(scores, count)
     found = []
     for group in range(count):
-        mean = (
-            scores[groups == group].mean(axis=0) * scale if (groups == group).any() else 0 * scale
-        )
-        mean = mean - direction * (mean @ direction)
-        size = np.linalg.norm(mean)
+        towards = scores[groups == group].sum(axis=0) * scale
+        towards -= direction * (towards @ direction)
+        size = np.linalg.norm(towards)
         if size <= 0:
             raise ActivationError(
                 f"the images that excite it most fall into fewer than {count} groups; ask for "
                 "fewer facets"
             )
-        found.append(direction + _SHARE * mean / size)
+        found.append(direction + _SHARE * towards / size)
     return np.array(found)
 
 

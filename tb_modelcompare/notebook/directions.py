@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 from tb_modelcompare.compare.best_photos import best_photos
@@ -14,13 +13,14 @@ from tb_modelcompare.jobs.drawn import Drawn, Picture, draw_all
 from tb_modelcompare.jobs.registry import task_from_request
 from tb_modelcompare.log.direction import Direction
 from tb_modelcompare.notebook.asking import Follow, asked, finder, following
+from tb_modelcompare.notebook.on_sheet import OnSheet
 from tb_modelcompare.notebook.pictures import PHOTOS
 from tb_modelcompare.render.sheet import Cell, Row, Sheet
 from tb_modelcompare.tensorflow_setup.device import DEFAULT_DEVICE
 
 
 @dataclass(frozen=True, eq=False)
-class Pictures:
+class Pictures(OnSheet):
     """Directions drawn.
 
     Attributes
@@ -64,28 +64,6 @@ class Pictures:
             for direction, cell, photos in zip(self.directions, cells, self.images, strict=True)
         ]
         return Sheet(title, tuple(rows))
-
-    def save(self, file: str | Path) -> Path:
-        """Write the sheet to a file, as ``sheet().save(file)`` does.
-
-        Parameters
-        ----------
-        file : str or Path
-            Ends in .html or .png.
-
-        Returns
-        -------
-        Path
-
-        Raises
-        ------
-        OptionError
-            If the name ends in neither.
-        """
-        return self.sheet().save(file)
-
-    def _repr_html_(self) -> str:
-        return self.sheet().html()
 
 
 def _strength(one: Drawn) -> tuple[str, ...]:
@@ -158,9 +136,13 @@ def draw(
     with following(progress, "pictures") as follow:
         drawn = [one for (one,) in draw_all(tasks, device, follow)]
     largest = max((len(one.picture) for one in drawn if one.picture is not None), default=96)
+    # To open a probe is to check all of its pixels.
+    probes = {
+        one.id: one.probe() for one in {one.snapshot.id: one.snapshot for one in given}.values()
+    }
     images = []
     for direction in given:
-        probe = direction.snapshot.probe()
+        probe = probes[direction.snapshot.id]
         top = top_positions_along(direction, probe, PHOTOS)
         images.append(tuple(best_photos(probe, top, size=largest)))
     return Pictures(tuple(given), tuple(drawn), tuple(images))

@@ -25,6 +25,7 @@ from tb_modelcompare.log.layer import Layer
 from tb_modelcompare.log.opening import Named, opened
 from tb_modelcompare.log.snapshot import Snapshot
 from tb_modelcompare.notebook.asking import Follow, asked, finder, following
+from tb_modelcompare.notebook.on_sheet import OnSheet
 from tb_modelcompare.render.sheet import Cell, Row, Sheet, enlarged, short_names
 from tb_modelcompare.tensorflow_setup.device import DEFAULT_DEVICE
 
@@ -35,7 +36,7 @@ _ACROSS = 6  # caricatures in a row
 
 
 @dataclass(frozen=True, eq=False)
-class Analogies:
+class Analogies(OnSheet):
     """A direction drawn, and the directions that answer to it in layers of models.
 
     Attributes
@@ -110,12 +111,9 @@ class Analogies:
         correlation = "" if item.drawn is None else f"r {item.drawn.correlation:.2f}"
         return Cell((*lines, correlation), one.picture, full)
 
-    def _repr_html_(self) -> str:
-        return self.sheet().html()
-
 
 @dataclass(frozen=True, eq=False)
-class Caricatures:
+class Caricatures(OnSheet):
     """What layers of a model see in a photo.
 
     Attributes
@@ -150,28 +148,6 @@ class Caricatures:
         ]
         photo = Row("the photo", (Cell((self.name,), self.photo),))
         return Sheet(f"{self.name} as {self.snapshot.id} sees it", (photo, *rows))
-
-    def save(self, file: str | Path) -> Path:
-        """Write the sheet of all layers to a file, as ``sheet().save(file)`` does.
-
-        Parameters
-        ----------
-        file : str or Path
-            Ends in .html or .png.
-
-        Returns
-        -------
-        Path
-
-        Raises
-        ------
-        OptionError
-            If the name ends in neither.
-        """
-        return self.sheet().save(file)
-
-    def _repr_html_(self) -> str:
-        return self.sheet().html()
 
 
 def analogies(
