@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tb_modelcompare.errors import ActivationError, LimitError, UnknownSnapshotError
+from tb_modelcompare.errors.checks import whole
 from tb_modelcompare.log.facets import facet_weights
 
 if TYPE_CHECKING:
@@ -98,8 +99,7 @@ class Direction:
         LimitError
             If `count` is below 2.
         """
-        if isinstance(count, bool) or not isinstance(count, int | np.integer) or count < 2:
-            raise LimitError(f"count is {count!r:.50}; give the number of directions, from 2")
+        count = whole("count", count, least=2, error=LimitError)
         self._require_same_layer(other)
         start, end = (one.weights / np.linalg.norm(one.weights) for one in (self, other))
         angle = 2 * np.arctan2(np.linalg.norm(start - end), np.linalg.norm(start + end))
@@ -145,15 +145,10 @@ class Direction:
         LimitError
             If `count` is not from 2 to 8.
         """
-        if (
-            isinstance(count, bool)
-            or not isinstance(count, int | np.integer)
-            or not 2 <= count <= 8
-        ):
-            raise LimitError(f"count is {count!r:.50}; give the number of facets, from 2 to 8")
+        count = whole("count", count, least=2, most=8, error=LimitError)
         rows = self.snapshot.activations(self.layer)
         try:
-            found = facet_weights(rows, self.snapshot.image_of_row(), self.weights, int(count))
+            found = facet_weights(rows, self.snapshot.image_of_row(), self.weights, count)
         except ActivationError as error:
             raise ActivationError(f"{self.name} of {self.snapshot.id}: {error}") from error
         return [

@@ -98,5 +98,5 @@ def test_fewer_meanings_than_asked_for_are_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize("count", [0, 1, 9, 2.5, True, None])
 def test_numbers_of_facets(tmp_path: Path, count: Any) -> None:
     snapshot = logged(tmp_path, conv=two_meanings())
-    with pytest.raises(LimitError, match="from 2 to 8"):
+    with pytest.raises(LimitError, match="it must be a whole number at least 2 and at most 8"):
         snapshot.unit("conv", 0).facets(count)

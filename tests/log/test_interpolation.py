@@ -41,9 +41,9 @@ def test_a_way_that_is_none_is_refused(snapshot: Snapshot) -> None:
         (ActivationError, "no way", 3 * unit, 3),
         (ActivationError, "no way", -unit, 3),
         (ActivationError, "two layers", snapshot.unit("other", 2), 3),
-        (LimitError, "from 2", snapshot.unit("conv", 2), 1),
-        (LimitError, "from 2", snapshot.unit("conv", 2), True),
-        (LimitError, "from 2", snapshot.unit("conv", 2), 2.5),
+        (LimitError, "at least 2", snapshot.unit("conv", 2), 1),
+        (LimitError, "at least 2", snapshot.unit("conv", 2), True),
+        (LimitError, "at least 2", snapshot.unit("conv", 2), 2.5),
     ]
     for error, says, other, count in refused:
         with pytest.raises(error, match=says):
