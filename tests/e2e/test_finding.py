@@ -59,6 +59,13 @@ def test_a_filter_holds_in_graph_matrix_and_lists(tab: Tab, board: Board) -> Non
     assert names
     assert "module_output" not in names
     few = tab.frame.locator(".legend .count").inner_text()
+    # Exports are as the screen.
+    graph = tab.figure("graph", "svg").decode()
+    assert graph.count('opacity="0.2"><title>') == tab.frame.locator(".box.faint").count()
+    matrix = tab.figure("matrix", "svg").decode()
+    assert "Filter: kind:conv." in matrix
+    assert ">block_conv<" in matrix
+    assert ">module_output<" not in matrix
     tab.frame.get_by_role("combobox", name="Find or filter layers").fill("")
     expect(faint).to_have_count(0)
     assert tab.frame.locator(".legend .count").inner_text() != few

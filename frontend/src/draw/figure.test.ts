@@ -46,15 +46,9 @@ describe('figure', () => {
   it('exports every word of long captions, and hatches what the measure says little of', () => {
     const warning = `240 rows are fewer than the units of ${'layer '.repeat(60)}end`;
     const titles = { a: 'A', b: 'B' };
-    const svg = figureSvg(
-      figure,
-      scene,
-      pairs,
-      titles,
-      ['caption', warning],
-      () => '#123456',
-      (side) => (side === 'a' ? 'rows' : null),
-    );
+    const svg = figureSvg(figure, scene, pairs, titles, ['caption', warning], () => '#123456', {
+      doubtOfBox: (side) => (side === 'a' ? 'rows' : null),
+    });
     const written = [...svg.matchAll(/<text[^>]*>([^<]*)</g)].map((found) => found[1]!);
     expect(written.join(' ')).toContain('layer end');
     for (const line of written) expect(line.length).toBeLessThan(80);
@@ -69,6 +63,18 @@ describe('figure', () => {
     expect([...svg.matchAll(/opacity="0.45"><title>([^<]*)</g)].map((found) => found[1])).toEqual([
       first!.label,
     ]);
+  });
+
+  it('exports what a filter leaves out as pale as it is drawn, hatching included', () => {
+    const [kept] = layouts.a.boxes;
+    const svg = figureSvg(figure, scene, pairs, { a: 'A', b: 'B' }, [], () => '#123456', {
+      leftOut: (side, box) => side === 'a' && box !== kept,
+      doubtOfBox: (side) => (side === 'a' ? 'null' : null),
+    });
+    const pale = [...svg.matchAll(/<g [^>]*opacity="0.2"><title>([^<]*)<.*?<\/g>/g)];
+    expect(pale.map((found) => found[1])).toEqual(['two']);
+    expect(pale[0]![0]).toContain('class="hatch"');
+    expect(svg.match(/class="hatch"/g)).toHaveLength(2);
   });
 
   it('keeps titles a line away from names and from the legend, on narrow paper too', () => {

@@ -4,7 +4,7 @@ import { lineTicks, stroke } from './encode';
 import { placeLabels, type Label } from './labels';
 import { DASHES, lineOf, linePath, type Gap, type Scene } from './lines';
 import { hatchPattern, type Doubt } from './hatch';
-import { outlinePath } from './outline';
+import { opacityOf, outlinePath } from './outline';
 import { leastFont, sizeOn, type Paper } from './paper';
 import { wrap } from './wrap';
 
@@ -76,7 +76,14 @@ const MARGIN = 24;
 const [LEGEND_ROW, CAPTION] = [20, 36];
 const FONT = 10.5;
 const LINE = 1.43;
-const UNLOGGED = 0.45; // as on the screen
+
+/** What is to be seen of boxes beside what they are. */
+export interface Marks {
+  /** Why the measure cannot tell what a box is like. */
+  doubtOfBox?: (side: Side, box: PlacedBox) => Doubt | null;
+  /** Whether a filter leaves a box out. */
+  leftOut?: (side: Side, box: PlacedBox) => boolean;
+}
 
 /** The figure as a document of its own: nothing in it refers to anything outside. */
 export function figureSvg(
@@ -86,7 +93,7 @@ export function figureSvg(
   titles: Record<Side, string>,
   captions: readonly string[],
   colours: Colours,
-  doubtOfBox: (side: Side, box: PlacedBox) => Doubt | null = () => null,
+  marks: Marks = {},
   paper: Paper | null = null,
 ): string {
   const width = figure.width + 2 * MARGIN;
@@ -129,19 +136,17 @@ export function figureSvg(
   }
   for (const side of sides) {
     for (const box of figure.layouts[side].boxes) {
+      const path = outlinePath(box);
+      const opacity = opacityOf(box, marks.leftOut?.(side, box));
+      const doubt = marks.doubtOfBox?.(side, box);
       out.push(
-        `<path transform="translate(${n(box.x)} ${n(figure.tops[side] + box.y)})" ` +
-          `d="${outlinePath(box)}" fill="${colours(`--${side}`)}" stroke="${colours('--page')}"` +
-          (box.layers.length === 0 ? ` opacity="${UNLOGGED}">` : '>') +
-          `<title>${escape(box.label)}</title></path>`,
+        `<g transform="translate(${n(box.x)} ${n(figure.tops[side] + box.y)})"` +
+          (opacity === undefined ? '>' : ` opacity="${opacity}">`) +
+          `<title>${escape(box.label)}</title>` +
+          `<path d="${path}" fill="${colours(`--${side}`)}" stroke="${colours('--page')}"/>` +
+          (doubt ? `<path class="hatch" d="${path}" fill="url(#graph-hatch-${doubt})"/>` : '') +
+          '</g>',
       );
-      const doubt = doubtOfBox(side, box);
-      if (doubt) {
-        out.push(
-          `<path class="hatch" transform="translate(${n(box.x)} ${n(figure.tops[side] + box.y)})" ` +
-            `d="${outlinePath(box)}" fill="url(#graph-hatch-${doubt})"/>`,
-        );
-      }
     }
     for (const label of figure.labels[side]) {
       if (label.text) out.push(text(label.x, labelLine(figure, side, label.row), label.text));

@@ -1,5 +1,17 @@
 import type { PlacedBox } from '../layout/place';
 
+/** Paler than others are boxes whose layers were not logged, and those that a filter leaves out. */
+const [UNLOGGED, LEFT_OUT] = [0.45, 0.2];
+
+/** How opaque a box is, on the screen and on paper; undefined where it is entirely so. */
+export function opacityOf(
+  { layers }: Pick<PlacedBox, 'layers'>,
+  leftOut = false,
+): number | undefined {
+  if (leftOut) return LEFT_OUT;
+  return layers.length === 0 ? UNLOGGED : undefined;
+}
+
 /** The outline of a box around its own centre, as an SVG path. */
 export function outlinePath({ outline, width, height }: PlacedBox): string {
   const [x, y] = [width / 2, height / 2];

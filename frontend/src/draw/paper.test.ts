@@ -29,10 +29,16 @@ describe('paper', () => {
       encoding: { low: 0, high: 1, sign: 1 as const },
     };
     const titles = { a: 'A: r/n@3', b: 'B: r/m@0' };
-    const none = (): null => null;
-    const graph = figureSvg(figure, scene, new Uint32Array(), titles, ['c'], () => '#123', none, {
-      mm,
-    });
+    const graph = figureSvg(
+      figure,
+      scene,
+      new Uint32Array(),
+      titles,
+      ['c'],
+      () => '#123',
+      {},
+      { mm },
+    );
     expect(measured(graph).points).toBeCloseTo((mm / 25.4) * 72, 3);
     expect(measured(graph).least).toBeGreaterThanOrEqual(6.99);
   });

@@ -1,3 +1,5 @@
+import { choose, indicesOf, type Table } from '../align/matrix';
+import { SIDES } from './address';
 import type { Session, Side } from './session.svelte';
 
 /** What a filter looks at. */
@@ -67,6 +69,33 @@ export function keptNames(
   const { filter } = session.view;
   if (!filter) return session.layerNames(side);
   return passing(filter, side, namedLayers(session, side)).map(({ name }) => name);
+}
+
+/** What the filter of the view leaves of the shown table: its layers, and where they stand among all. */
+export function keptPart(session: Pick<Session, 'data' | 'layerNames' | 'shown' | 'view'>): {
+  rows: string[];
+  columns: string[];
+  kept: Record<Side, number[]>;
+  table: Table;
+} {
+  const [rows, columns] = [keptNames(session, 'a'), keptNames(session, 'b')];
+  const kept = {
+    a: indicesOf(session.layerNames('a'), rows),
+    b: indicesOf(session.layerNames('b'), columns),
+  };
+  return { rows, columns, kept, table: choose(session.shown!, kept.a, kept.b) };
+}
+
+/** The filter in words, and which model stays whole as nothing in it passes; null without one. */
+export function filterInWords(
+  session: Pick<Session, 'data' | 'layerNames' | 'view'>,
+): string | null {
+  const { filter } = session.view;
+  if (!filter) return null;
+  const isWhole = (side: Side): boolean =>
+    keptNames(session, side).length === session.layerNames(side).length;
+  const whole = SIDES.filter(isWhole);
+  return `filter: ${filter}${whole.length === 1 ? `, all of ${whole[0]!.toUpperCase()}` : ''}`;
 }
 
 /** What a search found: a layer, or one of its units. */

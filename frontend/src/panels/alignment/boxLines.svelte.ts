@@ -5,7 +5,7 @@ import { ALL, DASHED, HATCH, type Doubt } from '../../draw/hatch';
 import { MOST_LINES } from '../../draw/lines';
 import type { Layout, PlacedBox } from '../../layout/place';
 import { markOf, markOfLayer } from '../../state/doubt';
-import { keptNames } from '../../state/filter';
+import { filterInWords, keptNames } from '../../state/filter';
 import { SIDES } from '../../state/address';
 import type { Session } from '../../state/session.svelte';
 
@@ -95,16 +95,12 @@ export function createBoxLines(
     const column = indices.b[pair % boxes.b.length]!;
     return row >= 0 && column >= 0 && markOf(session.doubts, row, column) === 'null';
   }
-  /** A model in which nothing passes the filter stays whole. */
-  const ofAll = $derived.by(() => {
-    const whole = SIDES.filter((side) => kept[side].length === session.layerNames(side).length);
-    return whole.length === 1 ? `, all of ${whole[0]!.toUpperCase()}` : '';
-  });
+  const filter = $derived(filterInWords(session));
   const counted = $derived([
     count,
     ...(itself ? ['none from a layer to itself'] : []),
     ...(encoding.open ? ['none at the null or below'] : []),
-    ...(session.view.filter ? [`filter: ${session.view.filter}${ofAll}`] : []),
+    ...(filter === null ? [] : [filter]),
     ...(SIDES.some((side) => layouts()[side].boxes.some((box) => box.outline === 'block'))
       ? ['a folded block by its last layer']
       : []),

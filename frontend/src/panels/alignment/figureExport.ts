@@ -2,10 +2,13 @@ import { NO_TABLE } from '../../align/matrix';
 import { anchors } from '../../draw/anchors';
 import { composeFigure, figureSvg } from '../../draw/figure';
 import { ALL, asSentence } from '../../draw/hatch';
+import { matrixSvg } from '../../draw/heatSvg';
 import { unitsOf, type Paper } from '../../draw/paper';
 import { paperColour } from '../../host/theme';
 import type { Layout } from '../../layout/place';
-import type { Session, Side } from '../../state/session.svelte';
+import { markOf } from '../../state/doubt';
+import { filterInWords, keptPart } from '../../state/filter';
+import { SIDES, type Session, type Side } from '../../state/session.svelte';
 import type { createBoxLines } from './boxLines.svelte';
 
 /** Room between the models, as a share of the width of the paper, within bounds. */
@@ -27,9 +30,15 @@ export function captionOf(session: Pick<Session, 'exact' | 'snapshot' | 'title'>
   return `${session.title} between layers, over ${images} ${items} (${rows} rows) of one probe${estimate}`;
 }
 
-/** What is to be said of all pairs of layers, as a sentence. */
-export function saidOfAll({ doubts }: Pick<Session, 'doubts'>): string[] {
-  return doubts.all === null ? [] : [asSentence(ALL[doubts.all])];
+/** What is to be said of all pairs of layers, as sentences: which are left out, and a doubt. */
+export function saidOfAll(
+  session: Pick<Session, 'data' | 'doubts' | 'layerNames' | 'view'>,
+): string[] {
+  const [filter, doubt] = [filterInWords(session), session.doubts.all];
+  return [
+    ...(filter === null ? [] : [asSentence(filter)]),
+    ...(doubt === null ? [] : [asSentence(ALL[doubt])]),
+  ];
 }
 
 /** The alignment graph as a document of its own, with all that is to be known of its lines. */
@@ -54,6 +63,33 @@ export function exportedFigure(
   const first = `${captionOf(session)}; ${drawn.notes.join('; ')}.`;
   const captions = [first, ...said, ...session.warnings];
   const titles = { a: title('a'), b: title('b') };
-  const { lines, doubtOfBox } = drawn;
-  return figureSvg(figure, scene, lines, titles, captions, paperColour, doubtOfBox, paper);
+  return figureSvg(figure, scene, drawn.lines, titles, captions, paperColour, drawn, paper);
+}
+
+/** The matrix as it is on the screen, without what the filter leaves out. */
+export function exportedMatrix(session: Session, paper: Paper, said: readonly string[]): string {
+  const { rows, columns, kept, table } = keptPart(session);
+  const names = { a: session.short('a'), b: session.short('b') };
+  return matrixSvg(
+    {
+      matrix: {
+        rows: rows.map(names.a.of),
+        columns: columns.map(names.b.of),
+        warnings: [...session.warnings],
+      },
+      table,
+      encoding: session.encoding(table),
+      title: session.title,
+      models: { a: session.view.a ?? '', b: session.view.b ?? '' },
+      doubt: (row, column) => markOf(session.doubts, kept.a[row]!, kept.b[column]!),
+      caption: [
+        `${captionOf(session)}.`,
+        ...saidOfAll(session),
+        ...said,
+        ...SIDES.flatMap((side) => names[side].said(side.toUpperCase()) ?? []),
+      ],
+      paper,
+    },
+    paperColour,
+  );
 }
