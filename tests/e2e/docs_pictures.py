@@ -41,7 +41,7 @@ PAIR = {"a": "googlenet/googlenet@0", "b": "mobilenet_v2/mobilenet_v2@0"}
 LAYER = "inception_4d"  # of the stills
 FILM_LAYERS, UNIT = ("inception_3b", "inception_4b"), 123  # eyes in black fur, in both models
 THUMBNAILS = (4, 9)  # in order of depth, after the unit's own
-PARTS = 24  # of each photograph
+CUTS = 24  # from each photograph
 
 TUTORIAL = ROOT / "docs" / "tutorial.md"
 
@@ -56,7 +56,7 @@ def photographs() -> np.ndarray:
     parts = []
     for number, photograph in enumerate(load_photographs()):
         random = np.random.default_rng(number)
-        for _ in range(PARTS):
+        for _ in range(CUTS):
             side = int(random.uniform(0.3, 0.9) * min(photograph.size))
             left, top = (int(random.integers(0, length - side + 1)) for length in photograph.size)
             part = photograph.crop((left, top, left + side, top + side))
@@ -208,7 +208,9 @@ def tutorial(browser: Any, url: str) -> None:
     pair = {"a": "seed0/seed0@400", "b": "seed1/seed1@400", "measure": "unbiased_linear_cka"}
     for view in ("graph", "matrix"):
         tab = opened(browser, url, "light", **pair, view=view)
-        picture = picture_of(tab.page).quantize(128, dither=Image.Dither.NONE)
+        picture = picture_of(tab.page)
+        if view == "graph":  # few colours say the same; those of the matrix are its values
+            picture = picture.quantize(255, dither=Image.Dither.NONE)
         picture.save(IMAGES / f"tutorial-{view}.png", optimize=True)
         tab.page.context.close()
 

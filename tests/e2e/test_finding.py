@@ -222,7 +222,7 @@ def test_what_stands_out_is_said_with_a_number_and_a_click(
     assert "1.000" in off
     (alone,) = [text for text in found.all_inner_texts() if f"A’s {layer}4 has no" in text]
     assert "while layers beside it reach" in alone
-    found.filter(has_text="One other layer of A has none either").click()
+    found.filter(has_text="Nor has one other layer of A").click()
     section = tab.frame.get_by_test_id("stands-out")
     section.get_by_role("button", name=f"{layer}6", exact=True).click()
     tab.address(layer=f"{layer}6")

@@ -27,7 +27,7 @@ def test_units_are_pictures_of_which_only_those_in_sight_are_drawn(
     expect(tiles.first).to_have_attribute("aria-label", "Unit 0")
     assert 20 < tiles.count() < 100
     crop = gallery.locator(".crop").first.bounding_box()
-    assert (crop["width"], crop["height"]) == (48, 48)
+    assert crop["width"] == crop["height"] >= 48
     gallery.evaluate("box => { box.scrollTop = box.scrollHeight }")
     last = gallery.get_by_role("button", name="Unit 199", exact=True)
     last.wait_for()

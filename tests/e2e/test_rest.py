@@ -170,7 +170,8 @@ def test_a_server_that_was_away_is_said_once_and_what_failed_loads_by_itself(
     away = tab.frame.get_by_role("alert")
     expect(away).to_have_count(1)
     expect(away).to_contain_text("TensorBoard does not answer")
-    assert tab.box("a", "stem").is_visible()  # what is drawn stays
+    assert tab.box("a", "stem").is_visible()  # what is drawn stays, with its lines
+    expect(tab.frame.locator(".legend")).not_to_contain_text("RSA")
 
     before = len(asked)
     away.get_by_role("button", name="Retry").click()

@@ -40,6 +40,7 @@ def test_no_link_of_a_page_is_dead(server: Server) -> None:
     texts = {page: read(server, page) for page in pages}
     for page, text in texts.items():
         assert "<h1" in text
+        assert text.count("aria-current=page") == 1, f"{page} does not stand among the others"
         for link in re.findall(r'(?:href|src)="([^"]*)"', text):
             if ":" in link:
                 continue

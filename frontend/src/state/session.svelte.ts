@@ -8,7 +8,7 @@ import {
   type Table,
 } from '../align/matrix';
 import { isOwn } from '../api/own';
-import type { Source } from '../api/source';
+import { UNREACHABLE, type Source } from '../api/source';
 import type {
   Null,
   JobRequest,
@@ -78,13 +78,12 @@ export function createSession(source: Source, parameters: Parameters) {
       ? loaded
       : null,
   );
-  /** The former one is still drawn until that is there, or it is known that it never will be. */
-  const drawn = $derived(
-    matrix ??
-      (snapshot('a') && snapshot('b') && !comparison.error && !comparison.cancelled
-        ? loaded
-        : null),
+  /** It never will be there; of a server that is away, this is not known. */
+  const refused = $derived(
+    comparison.cancelled || (comparison.error && comparison.error.type !== UNREACHABLE),
   );
+  /** The former one is still drawn until that is there, or it is known that it never will be. */
+  const drawn = $derived(matrix ?? (snapshot('a') && snapshot('b') && !refused ? loaded : null));
   const stale = $derived(drawn !== null && matrix === null);
   const measureDrawn = $derived(drawn ? measureOf(drawn.measure) : measure);
   const sign = $derived(measureDrawn?.distance ? -1 : 1);
@@ -183,7 +182,8 @@ export function createSession(source: Source, parameters: Parameters) {
       // Whoever has just chosen something waits for that first.
       void [view.selection, view.unit, view.pair];
       const { a, b, measure: name } = view;
-      if (!source.live || !matrix || matrix.look === 'first' || matrix.p_values) return null;
+      if (!source.live || isOwn(name)) return null;
+      if (!matrix || matrix.look === 'first' || matrix.p_values) return null;
       const layers_a = matrix.rows.filter((_, at) => !bias.a[at]);
       const layers_b = matrix.columns.filter((_, at) => !bias.b[at]);
       if (!layers_a.length || !layers_b.length) return null;
@@ -276,6 +276,10 @@ export function createSession(source: Source, parameters: Parameters) {
     /** Whether what is drawn is the former choice, as the present one is still computed. */
     get stale() {
       return stale;
+    },
+    /** Whether it changes as soon as that is computed. */
+    get busy() {
+      return stale && !comparison.error;
     },
     get nullMean() {
       return nullMean;
