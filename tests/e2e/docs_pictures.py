@@ -208,10 +208,7 @@ def tutorial(browser: Any, url: str) -> None:
     pair = {"a": "seed0/seed0@400", "b": "seed1/seed1@400", "measure": "unbiased_linear_cka"}
     for view in ("graph", "matrix"):
         tab = opened(browser, url, "light", **pair, view=view)
-        picture = picture_of(tab.page)
-        if view == "graph":  # few colours say the same; those of the matrix are its values
-            picture = picture.quantize(255, dither=Image.Dither.NONE)
-        picture.save(IMAGES / f"tutorial-{view}.png", optimize=True)
+        picture_of(tab.page).save(IMAGES / f"tutorial-{view}.png", optimize=True)
         tab.page.context.close()
 
 
