@@ -77,13 +77,14 @@ def test_opens_in_a_browser(
     done = inside("report", hostile_logdir, "one", "two", "--out", file)
     assert done.returncode == 0, done.stderr
     page = browser.new_page()
+    page.set_default_timeout(LATE)
     complaints: list[str] = []
     asked: list[str] = []
     page.on("console", lambda message: complaints.append(message.text))
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("request", lambda request: asked.append(request.url))
     page.goto(file.as_uri())
-    page.locator("svg text").filter(has_text="middle").first.wait_for(timeout=LATE)
+    page.locator("svg text").filter(has_text="middle").first.wait_for()
     page.get_by_text("Kornblith").first.wait_for()  # the paper, beside the figure
     assert page.title() == "one/net@0 and two/net@0: Linear CKA"
     page.close()

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from command_line import Run
 from figure_page import page_data
+from patience import LATE
 from test_report import needs_bundle
 
 from tb_modelcompare.analogy.unit_pairs import best_unit_pairs
@@ -80,7 +81,7 @@ def test_shows_them_without_a_server(browser: Any, report: tuple[Path, str]) -> 
     file, _ = report
     asked = next(one["asked"] for one in page_data(file.read_text())["pictures"]["analogies"])
     context = browser.new_context(viewport={"width": 1400, "height": 900})
-    context.set_default_timeout(20_000)
+    context.set_default_timeout(LATE)
     page = context.new_page()
     complaints: list[str] = []
     requests: list[str] = []
@@ -148,6 +149,7 @@ def test_without_pictures_it_says_so_in_a_sentence(
     file = tmp_path / "plain.html"
     assert inside("report", models, "a", "b", "--out", file).returncode == 0
     page = browser.new_page()
+    page.set_default_timeout(LATE)
     page.goto(file.as_uri())
     page.locator(".model.a [data-layer='conv1']").first.click()
     page.get_by_test_id("not-held").get_by_text("without pictures").first.wait_for()

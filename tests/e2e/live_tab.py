@@ -276,7 +276,6 @@ class Tab:
         dialog.get_by_label("figure").select_option(figure)
         dialog.get_by_label("Another width").fill(str(mm))
         dialog.get_by_role("img").wait_for()
-        self.page.wait_for_timeout(500)  # the models are laid out anew
         with self.page.expect_download() as started:
             dialog.get_by_role("button", name=ending.upper()).click()
         dialog.get_by_role("button", name="Close").click()
@@ -290,6 +289,20 @@ class Tab:
         count.wait_for()
         self.still(count)
         return self
+
+    def inspector(self) -> Any:
+        """The panel beside the figure, once all is there that comes into it by itself.
+
+        Whatever comes moves what is below, perhaps from beneath a click.
+        """
+        panel = self.frame.get_by_role("complementary", name="Inspector")
+        panel.wait_for()
+        awaited = panel.locator("[aria-busy=true]")
+        self.until(awaited.count, lambda count: count == 0)
+        loaded = "all => Promise.allSettled(all.map(image => image.decode()))"
+        panel.locator("img:visible").evaluate_all(loaded)
+        self.still(panel.locator(".layer > *").last)
+        return panel
 
     def still(self, locator: Any) -> dict[str, float]:
         """Where something is, once it has stayed there for a moment."""

@@ -177,7 +177,7 @@ def _unit(tab: Tab) -> None:
 
 def _caricatures(tab: Tab) -> None:
     _test_id("caricatures")(tab)
-    tab.frame.get_by_role("button", name="Draw caricatures").click()
+    tab.inspector().get_by_role("button", name="Draw caricatures").click()
     expect(tab.frame.get_by_test_id("caricature")).to_have_count(2, timeout=LATE)
 
 

@@ -109,7 +109,7 @@ def test_what_was_drawn_is_there_after_a_reload_without_a_job(tab: Tab, board: B
     tab.open(board.url, **PAIR, **UNIT, image=0).settle()
     count = drawn(tab).count()
     caricatures = tab.frame.get_by_test_id("caricature")
-    tab.frame.get_by_role("button", name="Draw caricatures").click()
+    tab.inspector().get_by_role("button", name="Draw caricatures").click()
     expect(caricatures).to_have_count(2)
     tab.frame.locator("progress").first.wait_for(state="detached")
 

@@ -105,7 +105,7 @@ def test_a_picture_opens_in_large_with_its_numbers_and_its_neighbours(
     expect(pictures.nth(1)).to_be_focused()
     tab.address(layer="module_output")  # nothing beneath heard of the keys
     # A unit's tile does so too, and its neighbours are the next units.
-    tile = tab.frame.locator(".tile").first
+    tile = tab.inspector().locator(".tile").first
     tile.focus()
     tile.press(" ")
     unit = large.get_by_role("heading").inner_text()
@@ -128,6 +128,7 @@ def test_units_do_not_change_places_beneath_a_pointer(tab: Tab, board: Board) ->
     tab.open(board.url, **PAIR, side="a", layer="module_output").settle()
     tiles = tab.frame.get_by_role("group", name="Units of module_output").get_by_role("button")
     tab.until(lambda: held)
+    tab.frame.get_by_test_id("certainty").wait_for()  # it slides the units
     tiles.first.hover()
     before = tiles.evaluate_all(NAMES)
     for route in held:

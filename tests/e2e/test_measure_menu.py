@@ -24,7 +24,7 @@ def test_six_measures_come_first_with_advice_and_the_others_by_family(
     }
     names = [name for _, names in listed for name in names]
     assert sorted(names) == sorted(MEASURES)
-    panel = tab.frame.get_by_role("complementary", name="Inspector")
+    panel = tab.inspector()
     for name in advised[1]:
         assert MEASURES[name].advice in panel.inner_text()
     panel.get_by_role("button", name=MEASURES["mutual_knn"].title, exact=True).click()

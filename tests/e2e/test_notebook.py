@@ -61,10 +61,7 @@ def in_a_cell(browser: Any, tmp_path: Path, *figures: Figure) -> list[int]:
     for frame in page.frames[1:]:
         frame.frame_element().scroll_into_view_if_needed()  # others are not painted
         frame.locator(".legend .count").wait_for(timeout=LATE)
-        for _ in range(100):
-            if frame.evaluate(DRAWN):
-                break
-            page.wait_for_timeout(100)
+        frame.wait_for_function(DRAWN, timeout=LATE)
         inked.append(frame.evaluate(DRAWN))
     assert not page.evaluate("'hacked' in window")
     page.close()

@@ -61,6 +61,7 @@ def test_a_pair_shows_its_best_units_and_the_images_on_which_it_agrees(
     expect(captions).to_have_text([f"photo {order[3]}", LAYERS["a"], LAYERS["b"]])
     card.get_by_role("button", name="Draw caricatures").wait_for()
 
+    tab.inspector()
     units.nth(1).click()  # of B
     expect(tab.page).to_have_url(re.compile(f"&unit={expected[0].b}(&|$)"))
     tab.address(side="b", pair=LAYERS["a"])
@@ -87,7 +88,7 @@ def test_all_pairs_are_tested_together(tab: Tab, board: Board, logs: Path) -> No
     )
     tab.open(board.url, a=a.id, b=b.id, measure="linear_cka", side="a", layer="one", pair="two")
     tab.settle()
-    test = tab.frame.get_by_test_id("family-test")
+    test = tab.inspector().get_by_test_id("family-test")
     test.get_by_role("button", name="Test all pairs (199 permutations)").click()
     p, findings = found.family_p_value[0, 1], int((found.family_p_value <= 0.05).sum())
     expect(test).to_contain_text(f"p = {p:.3f} for all pairs together")
@@ -128,7 +129,7 @@ def test_a_pair_shows_what_other_seeds_of_a_model_reach(
     layer = "stage_2_layer_20_output"
     address = {"a": a, "b": b, "measure": "linear_cka", "side": "a", "layer": layer}
     tab.open(crowded.url, **address, pair="stage_1_layer_10_output").settle()
-    card = tab.frame.get_by_test_id("pair")
+    card = tab.inspector().get_by_test_id("pair")
     choice = card.get_by_text("Ceiling, from other seeds of")
     expect(choice).to_have_text(["Ceiling, from other seeds of A"])  # B has none
     choice.click()

@@ -22,7 +22,7 @@ INKED = """(() => [...document.querySelectorAll('.lines.all canvas')].some(canva
 def test_the_panel_of_a_unit_opens_in_sight_and_moves_nothing(tab: Tab, board: Board) -> None:
     tab.open(board.url, **PAIR, side="a", layer="module_output").settle()
     units = tab.frame.get_by_role("group", name="Units of module_output").get_by_role("button")
-    tab.frame.get_by_test_id("shared").wait_for()
+    tab.inspector()
     last = units.nth(11)
     last.scroll_into_view_if_needed()
     before = last.bounding_box()
@@ -39,7 +39,7 @@ def test_the_panel_of_a_unit_opens_in_sight_and_moves_nothing(tab: Tab, board: B
 def test_what_slides_beneath_a_resting_pointer_is_not_pointed_at(tab: Tab, board: Board) -> None:
     tab.open(board.url, **PAIR, side="a", layer="module_output").settle()
     matches = tab.frame.get_by_test_id("matches").get_by_role("button")
-    tab.frame.get_by_test_id("certainty").wait_for()
+    tab.inspector()
     focus = tab.frame.locator("svg.lit .focus")
     assert "a" in focus.get_attribute("class").split()
     matches.nth(4).hover()

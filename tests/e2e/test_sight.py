@@ -73,7 +73,7 @@ def test_a_single_snapshot_is_shown_against_itself(
     tab.address(a="only/only@0", b="only/only@0")
     tab.box("a", "stem").click()
     tab.frame.get_by_role("button", name="Unit 1", exact=True).wait_for()
-    tab.frame.get_by_role("button", name="Of the probe").click()
+    tab.inspector().get_by_role("button", name="Of the probe").click()
     expect(tab.frame.get_by_role("button", name="Draw caricatures")).to_be_enabled()
 
 

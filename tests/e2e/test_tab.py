@@ -75,7 +75,7 @@ def test_a_click_lists_the_strongest_matches(tab: Tab, board: Board) -> None:
 
 def test_a_unit_shows_its_images_and_its_analogies(tab: Tab, board: Board) -> None:
     tab.open(board.url, **PAIR, side="a", layer="module_3x3").settle()
-    tab.frame.get_by_role("button", name="Unit 2", exact=True).click()
+    tab.inspector().get_by_role("button", name="Unit 2", exact=True).click()
     images = tab.frame.get_by_test_id("unit").locator("img")
     images.first.wait_for()
     assert images.count() == 8
@@ -152,7 +152,7 @@ def test_a_photo_of_ones_own_is_drawn_through_both(tab: Tab, board: Board, tmp_p
     tab.frame.get_by_text("your own", exact=True).wait_for()
     shown = tab.frame.get_by_alt_text("Your own choice")
     assert shown.evaluate("image => image.decode().then(() => image.naturalWidth)") == 80
-    tab.frame.get_by_role("button", name="Draw caricatures").click()
+    tab.inspector().get_by_role("button", name="Draw caricatures").click()
     drawn = tab.frame.get_by_test_id("caricature")
     drawn.nth(1).wait_for()
     assert drawn.count() == 2

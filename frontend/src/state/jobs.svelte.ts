@@ -140,6 +140,12 @@ export function createDwell<T>(
     get found(): T | null {
       return known !== null && known.of === request() ? known.found : null;
     },
+    /** Whether it is still to come: it will be asked for, or is being computed. */
+    get awaited(): boolean {
+      const wanted = request();
+      if (wanted === null || known?.of === wanted) return false;
+      return asked !== wanted || !(follower.error || follower.cancelled);
+    },
     /** What its job knows so far. */
     get meanwhile(): unknown {
       return asked === request() ? (follower.job?.known ?? null) : null;
