@@ -10,13 +10,14 @@ describe('slices', () => {
     for (const step of due) step(now);
   };
   let inSlices: typeof import('./slices').inSlices;
+  let holdBack: typeof import('./slices').holdBack;
 
   beforeEach(async () => {
     frames = [];
     now = 0;
     vi.stubGlobal('requestAnimationFrame', (step: (now: number) => void) => frames.push(step));
     vi.resetModules();
-    ({ inSlices } = await import('./slices'));
+    ({ holdBack, inSlices } = await import('./slices'));
   });
   afterEach(() => vi.unstubAllGlobals());
 
@@ -51,6 +52,22 @@ describe('slices', () => {
     while (frames.length) frame(16);
     expect(seen.sizes.reduce((sum, size) => sum + size, 0)).toBe(3000);
     expect(unseen.sizes.reduce((sum, size) => sum + size, 0)).toBe(500);
+  });
+
+  it('begins what is new, and goes on with nothing, while it is held back', () => {
+    const first = watched(20_000);
+    frame(16);
+    holdBack(true);
+    frame(16);
+    expect(first.sizes).toHaveLength(1);
+    const second = watched(20_000); // the strongest lines of another layout: nothing goes blank
+    for (let k = 0; k < 5; k++) frame(16);
+    expect([first.sizes, second.sizes].map((sizes) => sizes.length)).toEqual([1, 1]);
+    holdBack(false);
+    while (frames.length) frame(16);
+    for (const { sizes } of [first, second]) {
+      expect(sizes.reduce((sum, size) => sum + size, 0)).toBe(20_000);
+    }
   });
 
   it('draws nothing more once it is stopped', () => {

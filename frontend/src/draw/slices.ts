@@ -24,6 +24,7 @@ let portion = FIRST;
 let before = 0;
 let full = false;
 let searching = true;
+let held = false;
 let frame: number | null = null;
 
 function learn(interval: number): void {
@@ -39,7 +40,8 @@ function step(now: number): void {
   if (full) learn(now - before);
   before = now;
   const urgent = [...tasks].filter((task) => task.urgent);
-  const turn = urgent.length ? urgent : [...tasks];
+  // What is there already is enough to go by while the drawing moves.
+  const turn = (urgent.length ? urgent : [...tasks]).filter(({ begun }) => !held || !begun);
   let budget = Math.round(portion);
   turn.sort((p, q) => p.left - q.left);
   turn.forEach((task, index) => {
@@ -53,6 +55,11 @@ function step(now: number): void {
   });
   full = budget <= 0;
   frame = tasks.size > 0 ? requestAnimationFrame(step) : null;
+}
+
+/** Whether all that has begun waits: frames are wanted for something else. */
+export function holdBack(all: boolean): void {
+  held = all;
 }
 
 /**

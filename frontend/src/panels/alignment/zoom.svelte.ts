@@ -1,3 +1,5 @@
+import { least } from 'd3-array';
+import { holdBack } from '../../draw/slices';
 import type { PlacedBox } from '../../layout/place';
 import { SIDES } from '../../state/address';
 import type { Side } from '../../draw/figure';
@@ -20,8 +22,8 @@ interface Ground {
 /**
  * Keeps what is at the pointer, or in the middle, where it is as the drawing becomes larger.
  *
- * To lay all out anew takes longer than a frame. So the first turn of a wheel does, and as long as
- * it goes on turning, the drawing is stretched as it is, and laid out once it pauses.
+ * To lay all out and draw it anew takes longer than a frame. So as long as a wheel turns, the
+ * drawing is stretched as it is, once a frame, and it is laid out once the wheel pauses.
  */
 export function zoomer(ground: Ground) {
   const { drawing } = ground;
@@ -36,14 +38,20 @@ export function zoomer(ground: Ground) {
   /** What the wheel asks for, as long as it turns and until that is laid out. */
   let wanted = $state<number | null>(null);
   let shift = $state(0);
+  /** What the wheel has asked for since the last frame. */
+  let asked: { zoom: number; clientX: number } | null = null;
   let pause: ReturnType<typeof setTimeout> | undefined;
   const scale = $derived(wanted === null ? 1 : wanted / drawing.zoomed);
   $effect(() => () => clearTimeout(pause));
+  $effect(() => {
+    holdBack(wanted !== null);
+    return () => holdBack(false);
+  });
 
   function hold(frame: HTMLElement, at: number): void {
     const x = (frame.scrollLeft + at - shift) / scale;
     const all = SIDES.flatMap((side) => ground.boxes()[side].map((box) => ({ side, box })));
-    const [nearest] = all.toSorted((p, q) => Math.abs(p.box.x - x) - Math.abs(q.box.x - x));
+    const nearest = least(all, ({ box }) => Math.abs(box.x - x));
     if (!nearest) return;
     const { side, box } = nearest;
     const aside = x - box.x;
@@ -70,15 +78,36 @@ export function zoomer(ground: Ground) {
       width: ground.width(),
     });
   }
+  function turn(): void {
+    const frame = ground.frame();
+    if (!frame || !asked) return;
+    const at = (asked.clientX - frame.getBoundingClientRect().left) / ground.magnified();
+    hold(frame, at);
+    const x = (frame.scrollLeft + at - shift) / scale;
+    wanted = asked.zoom;
+    asked = null;
+    stretch(frame, x, at);
+  }
+  function rest(): void {
+    turn();
+    pause = undefined;
+    if (wanted === drawing.zoomed && drawing.zoom === drawing.zoomed) end();
+    else if (wanted !== null) drawing.zoom = wanted;
+  }
   function end(): void {
     clearTimeout(pause);
     pause = undefined;
+    asked = null;
     wanted = null;
     shift = 0;
     held = null;
   }
 
   return {
+    /** Whether it is stretched, until what the wheel asks for is laid out. */
+    get turning() {
+      return wanted !== null;
+    },
     /** How much wider than it was laid out the drawing is shown, and how far it is moved. */
     get scale() {
       return scale;
@@ -101,24 +130,15 @@ export function zoomer(ground: Ground) {
       if (event.shiftKey || Math.abs(event.deltaX) > Math.abs(event.deltaY)) return;
       const frame = ground.frame();
       if (!frame || (!event.ctrlKey && isScrolled(frame))) return;
-      const before = wanted ?? drawing.zoom;
+      const before = asked?.zoom ?? wanted ?? drawing.zoom;
       const factor = Math.exp(-event.deltaY * (event.ctrlKey ? PER_PINCH : PER_NOTCH));
       const next = Math.min(MOST_ZOOM, Math.max(1, before * factor));
       if (event.ctrlKey || next !== before) event.preventDefault();
       if (next === before) return;
-      const at = (event.clientX - frame.getBoundingClientRect().left) / ground.magnified();
-      hold(frame, at);
-      const x = (frame.scrollLeft + at - shift) / scale;
-      const begins = wanted === null;
-      wanted = next;
-      stretch(frame, x, at);
-      if (begins) drawing.zoom = next;
+      if (asked === null) requestAnimationFrame(turn);
+      asked = { zoom: next, clientX: event.clientX };
       clearTimeout(pause);
-      pause = setTimeout(() => {
-        pause = undefined;
-        if (wanted === drawing.zoomed) end();
-        else if (wanted !== null) drawing.zoom = wanted;
-      }, PAUSE_MS);
+      pause = setTimeout(rest, PAUSE_MS);
     },
     /** Once it was laid out anew: what was looked at is where it was. */
     restore(): void {
