@@ -199,6 +199,8 @@ def test_toolbars_stay_in_one_row_with_names_of_forty_characters(
     for width, height in ((1280, 900), (1024, 768)):
         tab.page.set_viewport_size({"width": width, "height": height})
         tab.still(tab.frame.get_by_role("toolbar"))
+        measure = tab.frame.get_by_role("combobox", name="measure").bounding_box()
+        assert measure["width"] >= 100  # what is chosen can be read
         for bar in (tab.frame.locator("header.bar"), tab.frame.get_by_role("toolbar")):
             shown = sorted(bar.evaluate(CONTROLS), key=lambda one: one["x"])
             middles = [one["y"] + one["height"] / 2 for one in shown]
