@@ -151,6 +151,57 @@ def test_a_turning_wheel_stretches_the_drawing_which_is_laid_out_once_it_pauses(
     assert tab.run(SCROLLED) > 100
 
 
+FEW_TURNS_A_FRAME = """async () => {
+  const [front, stage] = ["svg.front", ".stage"].map((one) => document.querySelector(one));
+  let changes = 0;
+  const observer = new MutationObserver((all) => (changes += all.length));
+  observer.observe(stage, { attributes: true, attributeFilter: ["style"] });
+  const timer = window.setTimeout;
+  window.setTimeout = (call, delay, ...rest) => timer(call, 20 * delay, ...rest);
+  for (let k = 0; k < 8; k++) {
+    const turn = { bubbles: true, cancelable: true, clientX: 300, deltaY: -5 };
+    front.dispatchEvent(new WheelEvent("wheel", turn));
+  }
+  window.setTimeout = timer;
+  const before = observer.takeRecords().length;
+  await new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)));
+  return { before, changes };
+}"""
+# The lines in sight, once what is about to be drawn is there.
+LINES = """(async () => {
+  await new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)));
+  return [...document.querySelectorAll('.lines.all canvas')]
+    .filter((canvas) => parseFloat(canvas.style.left) < innerWidth)
+    .map((canvas) => `${canvas.style.left} ${canvas.style.width} ${canvas.toDataURL()}`).join();
+})()"""
+
+
+def test_lines_are_as_sharp_after_a_wheel_as_after_buttons(tab: Tab, board: Board) -> None:
+    tab.open(board.url, **PAIR, lines="all").settle()
+    assert tab.run(f"({FEW_TURNS_A_FRAME})()") == {"before": 0, "changes": 1}
+    edge = tab.frame.get_by_test_id("alignment").bounding_box()
+    tab.page.mouse.move(edge["x"], edge["y"] + edge["height"] / 2)
+    for _ in range(8):
+        tab.page.mouse.wheel(0, -200)
+    larger = tab.frame.get_by_role("button", name="Zoom in")
+    expect(larger).to_be_disabled()
+    tab.becomes(STRETCHED, lambda transform: transform == "")
+    here = tab.frame.get_by_role("slider", name="Part of the figure")
+    here.press("Home")
+    tab.becomes(SCROLLED, lambda left: left == 0)
+    after_wheel = tab.run(LINES)
+    tab.frame.get_by_role("button", name="Fit").click()
+    expect(here).to_have_count(0)
+    while larger.is_enabled():
+        larger.click()
+
+    def after_buttons() -> str:
+        here.press("Home")
+        return tab.run(LINES)
+
+    tab.until(after_buttons, lambda lines: lines == after_wheel)
+
+
 def test_tensorboards_graph_opens_at_the_chosen_node_and_stays_there(
     tab: Tab, board: Board
 ) -> None:
