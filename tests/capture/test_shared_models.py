@@ -51,7 +51,13 @@ def test_googlenet_recognises_and_has_its_modules(tmp_path: Path, shared_dir: Pa
         ("squeezenet_v1_1_imagenet", "inception", 8, Preprocessing.caffe()),
         ("alexnet_torchvision_conv", "inception", 0, Preprocessing.torch()),
         ("mobilenet_v1_imagenet", "stage", 13, Preprocessing.tf()),
-        ("inception_v3_2015_to_mixed8", "inception", 9, Preprocessing.tf()),
+        pytest.param(
+            "inception_v3_2015_to_mixed8",
+            "inception",
+            9,
+            Preprocessing.tf(),
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_every_box_of_a_model_is_logged(

@@ -324,7 +324,7 @@ STATES: tuple[State, ...] = (
         "sentence", {}, _idle, _hover(lambda frame: frame.get_by_role("combobox", name="measure"))
     ),
     State("layer", PINNED, _layer),
-    State("unit", UNIT, _unit, slow=False),
+    State("unit", UNIT, _unit),
     State("unit-large", UNIT, _large),
     State(
         "analogy-pointed",

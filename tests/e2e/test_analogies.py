@@ -127,6 +127,7 @@ def test_what_was_drawn_is_there_after_a_reload_without_a_job(tab: Tab, board: B
     assert not {"analogies", "caricatures"} & set(asked)
 
 
+@pytest.mark.slow  # test_analogies_come_with_numbers_and_pictures_that_sharpen is its small sibling
 @pytest.mark.parametrize("prepares", [True])
 def test_a_picture_looked_at_in_large_becomes_sharp_with_its_own_number(
     tab: Tab, board: Board

@@ -93,6 +93,35 @@ def test_training_shows_when_each_layer_froze(tab: Tab, training: Board) -> None
     assert not tab.page.evaluate("'hacked' in window")
 
 
+def cut(tab: Tab, name: str) -> list[str]:
+    """The texts of a figure that reach out of it."""
+    figure = tab.frame.get_by_test_id(name).locator("svg").first
+    found: list[str] = figure.evaluate(
+        """svg => {
+            const whole = svg.getBoundingClientRect();
+            return [...svg.querySelectorAll('text')]
+                .map(text => [text.textContent, text.getBoundingClientRect()])
+                .filter(([, { left, right, bottom }]) => left < whole.left - 1
+                    || right > whole.right + 1 || bottom > whole.bottom + 1)
+                .map(([text]) => text);
+        }"""
+    )
+    return found
+
+
+def test_names_and_steps_are_whole_also_in_a_font_that_arrives_late(
+    tab: Tab, training: Board
+) -> None:
+    tab.open(training.url, **PAIR, view="training")
+    figures = ("trend-a", "lines", "steps")
+    for name in figures:
+        chart(tab, name)
+    assert [cut(tab, name) for name in figures] == [[], [], []]
+    tab.run("document.body.style.fontFamily = 'monospace'")
+    tab.run("document.fonts.dispatchEvent(new Event('loadingdone'))")
+    tab.until(lambda: [cut(tab, name) for name in figures], [[], [], []].__eq__)
+
+
 def test_a_cell_chooses_the_layer_and_the_step(tab: Tab, training: Board) -> None:
     tab.open(training.url, **PAIR, view="training")
     figure = chart(tab, "trend-b")
@@ -253,6 +282,7 @@ with SummaryWriter({run!r}, Probe(probe_images(0), positions_per_image=4)) as wr
 """
 
 
+@pytest.mark.slow  # test_tab.py follows a run that goes on
 def test_it_follows_a_training_that_writes(
     tab: Tab, tmp_path: Path, start_board: Callable[..., Board], environ: dict[str, str]
 ) -> None:

@@ -43,6 +43,7 @@ def board(changed: Path, environ: dict[str, str], tmp_path: Path) -> Iterator[Bo
     board.end()
 
 
+@pytest.mark.slow  # tests/test_adding.py has its small siblings
 def test_a_new_job_shows_its_panel_and_what_it_found(board: Board, browser: Any) -> None:
     context = browser.new_context(viewport={"width": 1300, "height": 800})
     context.set_default_timeout(LATE)

@@ -48,6 +48,7 @@ def test_similarity_on_a_cluster_equals_the_library(
     assert list(ran.values()) == [True]  # there, and not here
 
 
+@pytest.mark.slow  # tests/jobs/test_queue.py cancels one without a cluster
 def test_a_job_on_a_cluster_is_cancelled(
     slow_logs: Path, serve: Callable[..., Server], scheduler: str
 ) -> None:

@@ -130,9 +130,14 @@ SLOW = {
 @pytest.mark.parametrize(
     ("options", "prefix", "ended_by"),
     [
-        ([], "", signal.SIGTERM),  # Rust data server
+        ([], "", signal.SIGKILL),  # Rust data server
         pytest.param(["--load_fast=false"], "", signal.SIGINT, marks=pytest.mark.slow),
-        (["--path_prefix=/behind/proxy"], "/behind/proxy", signal.SIGKILL),
+        pytest.param(
+            ["--path_prefix=/behind/proxy"],
+            "/behind/proxy",
+            signal.SIGTERM,
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_the_tab_is_there_and_computes_and_its_workers_end_with_tensorboard(
