@@ -227,7 +227,11 @@ def test_tensorboards_graph_opens_at_the_chosen_node_and_stays_there(
 
 
 def test_tensorboards_graph_is_the_chosen_one_whichever_comes_last(tab: Tab, board: Board) -> None:
-    """TensorBoard asks for the graph of its first run before, and draws what comes last."""
+    """TensorBoard asks for the graph of its first run before, and draws what comes last.
+
+    It also goes back to that graph at each answer to a request for its list of graphs, and the tab
+    asks for the list again before a slow answer is there.
+    """
 
     def answer(route: Route) -> None:
         if "graph+of+second" not in route.request.url:
@@ -238,6 +242,8 @@ def test_tensorboards_graph_is_the_chosen_one_whichever_comes_last(tab: Tab, boa
 
     def listing(route: Route) -> None:
         runs = route.fetch().json()
+        if not unread:
+            tab.page.wait_for_timeout(2500)
         route.fulfill(json={run: tags for run, tags in runs.items() if run not in unread})
 
     tab.page.route("**/graphs/graph?*", answer)

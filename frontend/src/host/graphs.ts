@@ -24,10 +24,11 @@ interface Chosen {
   tag: string;
 }
 
-/** Fetches graphs. What it was asked for first may come last, and is what it draws then. */
 interface Loader extends Polymer {
+  _load(graph: Chosen): Promise<unknown>;
   /** What is drawn. */
   _graphRunTag?: Chosen;
+  /** Of one fetch, also where there are several. */
   progress?: { value: number; error?: boolean } | null;
 }
 
@@ -65,14 +66,16 @@ function isDashboard(element: Element | null | undefined): element is Dashboard 
   );
 }
 
+function isLoader(element: Element | null | undefined): element is Loader {
+  return isPolymer(element) && typeof (element as Partial<Loader>)._load === 'function';
+}
+
 function isPolymer(element: Element | null | undefined): element is Polymer {
   return typeof (element as Partial<Polymer> | null | undefined)?.set === 'function';
 }
 
 // The dashboard shows a graph as a whole, in which no name can be read.
 const READABLE = 1.7;
-// The dashboard moves a graph about and forgets the chosen node some time after it drew it.
-const SETTLED_MS = 8000;
 // What it says of the chosen node lies over its right side.
 const CARD = 320;
 
@@ -128,7 +131,7 @@ export async function openGraphs(
 ): Promise<GraphsPane> {
   const deadline = performance.now() + PATIENCE_MS;
   while (!signal.aborted && performance.now() < deadline) {
-    const pane = take(frame, onSelect);
+    const pane = take(frame, onSelect, signal);
     if (pane) return pane;
     await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
   }
@@ -138,7 +141,11 @@ export async function openGraphs(
   );
 }
 
-function take(frame: HTMLIFrameElement, onSelect: (node: string) => void): GraphsPane | null {
+function take(
+  frame: HTMLIFrameElement,
+  onSelect: (node: string) => void,
+  signal: AbortSignal,
+): GraphsPane | null {
   const page = frame.contentDocument;
   const dashboard = page?.querySelector('tf-graph-dashboard');
   const inner = dashboard?.shadowRoot;
@@ -146,65 +153,73 @@ function take(frame: HTMLIFrameElement, onSelect: (node: string) => void): Graph
   const board = inner?.querySelector('tf-graph-board');
   const loader = inner?.querySelector<Loader>('tf-graph-dashboard-loader');
   if (!page || !inner || !board || !isDashboard(dashboard) || !isPolymer(controls)) return null;
-  if (!isPolymer(loader) || !dashboard._datasetsFetched) return null;
+  if (!isLoader(loader) || !dashboard._datasetsFetched) return null;
 
   hide(page, 'app-header');
   const layout = inner.querySelector('tf-dashboard-layout')?.shadowRoot;
   if (layout) hide(layout, '#sidebar');
 
+  let wanted: Chosen | null = null;
   let ours: string | null = null;
   let theirs: string | null = null;
-  let fresh = true;
-  let attempt: ReturnType<typeof setTimeout> | undefined;
-  let turn: ReturnType<typeof setTimeout> | undefined;
-  let wanted: Chosen | null = null;
-  const drawn = (): boolean =>
-    loader._graphRunTag?.run === wanted?.run && loader._graphRunTag?.tag === wanted?.tag;
+  let asked: Chosen | null = null;
+  /** Where the graph is since the chosen node was brought near; null before. */
+  let near: ZoomTransform | null = null;
+  /** From then on, the graph stays where the reader moves it. */
+  let touched = false;
+
+  const isWanted = (graph: Chosen | null | undefined): boolean =>
+    graph?.run === wanted?.run && graph?.tag === wanted?.tag;
+  const placeOf = (graph: Chosen | null): { run: number; tag: number } | null => {
+    const datasets = controls.datasets ?? [];
+    const run = datasets.findIndex(({ name }) => name === graph?.run);
+    const tag = datasets[run]?.tags.findIndex((one) => one.tag === graph?.tag) ?? -1;
+    return tag < 0 ? null : { run, tag };
+  };
   /** It fetches its first graph by itself. */
   const fetching = (): boolean => {
     if (!controls.datasets?.length || loader.progress?.error) return false;
     return loader._graphRunTag === undefined || (loader.progress?.value ?? 100) < 100;
   };
-  const fetch = (run: number, tag: number): void => {
-    if (fetching()) turn = setTimeout(fetch, PAUSE_MS, run, tag);
-    else if (!drawn()) {
-      // A node that is not in the next graph makes the dashboard fail.
-      dashboard.set('_selectedNode', null);
-      controls.set('_selectedRunIndex', run);
-      controls.set('_selectedTagIndex', tag);
-      controls.set('_selectedGraphType', CONCEPTUAL);
-    }
+  // Wherever the list of graphs is read again, the dashboard fetches the first of them. Of two
+  // that are fetched at once it draws what comes last, and it fails where the graph changes while
+  // a node is chosen.
+  const load = loader._load.bind(loader);
+  loader._load = (graph) => (isWanted(graph) ? load(graph) : Promise.resolve());
+  const fetch = (): void => {
+    const place = placeOf(wanted);
+    if (!place) return;
+    asked = wanted;
+    [near, touched, theirs] = [null, false, null];
+    dashboard.set('_selectedNode', null);
+    // It fetches where the selection changes.
+    controls.set('_selectedTagIndex', -1);
+    controls.set('_selectedRunIndex', place.run);
+    controls.set('_selectedTagIndex', place.tag);
+    controls.set('_selectedGraphType', CONCEPTUAL);
   };
-  /** The scene fails on a node that it has not drawn yet: it is asked first. */
-  const drawing = (node: string): Scene | null => {
-    if (!drawn()) return null;
+  const point = (node: string): void => {
     const graph = board.shadowRoot?.querySelector('tf-graph');
     const scene = graph?.shadowRoot?.querySelector<Scene>('tf-graph-scene');
-    return scene?.renderHierarchy?.getRenderNodeByName(node) ? scene : null;
-  };
-  const point = (node: string, until: number): void => {
-    const scene = drawing(node);
-    if (scene) {
-      // What was clicked there stays where it is.
-      const held = node === theirs ? null : approach(scene, node);
-      dashboard.set('_selectedNode', node);
-      if (fresh) attempt = setTimeout(hold, PAUSE_MS, node, held, performance.now() + SETTLED_MS);
-      fresh = false;
-    } else if (performance.now() < until) attempt = setTimeout(point, PAUSE_MS, node, until);
-  };
-  /** Until a graph that was just opened stays as it is, or the reader takes hold of it. */
-  const hold = (node: string, held: ZoomTransform | null, until: number): void => {
-    const scene = drawing(node);
-    let now = held;
-    if (scene && dashboard._selectedNode !== node) {
-      dashboard.set('_selectedNode', node);
+    // The scene fails on a node that it has not drawn yet.
+    if (!scene?.renderHierarchy?.getRenderNodeByName(node)) return;
+    // What was clicked there stays where it is.
+    if (node !== theirs && (near === null || transformOf(scene) !== near)) {
+      near = approach(scene, node);
     }
-    if (scene && transformOf(scene) !== held) now = approach(scene, node);
-    const end = now === held ? until : performance.now() + SETTLED_MS;
-    if (performance.now() < end) attempt = setTimeout(hold, PAUSE_MS, node, now, end);
+    if (dashboard._selectedNode !== node) dashboard.set('_selectedNode', node);
   };
+  /** The dashboard moves a graph about and forgets the chosen node some time after it drew it. */
+  const keep = (): void => {
+    if (wanted === null || fetching()) return;
+    if (!isWanted(loader._graphRunTag)) {
+      if (asked !== wanted) fetch();
+    } else if (ours !== null && !(touched && (near !== null || ours === theirs))) point(ours);
+  };
+  const keeper = setInterval(keep, PAUSE_MS);
+  signal.addEventListener('abort', () => clearInterval(keeper));
   for (const touch of ['pointerdown', 'wheel', 'keydown'] as const) {
-    page.addEventListener(touch, () => clearTimeout(attempt), { capture: true, passive: true });
+    page.addEventListener(touch, () => (touched = true), { capture: true, passive: true });
   }
   board.addEventListener('node-select', (event) => {
     const name = (event as CustomEvent<{ name?: string } | null>).detail?.name;
@@ -214,29 +229,27 @@ function take(frame: HTMLIFrameElement, onSelect: (node: string) => void): Graph
   });
   return {
     show(run, name) {
-      const datasets = controls.datasets ?? [];
-      const at = datasets.findIndex((dataset) => dataset.name === run);
-      const tags = datasets[at]?.tags ?? [];
-      const tag = tags.findIndex((one) => one.tag === `graph of ${name}`);
-      if (tag < 0) {
+      const graph = { run, tag: `graph of ${name}` };
+      if (!placeOf(graph)) {
         dashboard._initialized = false;
         dashboard._maybeInitializeDashboard();
         return false;
       }
-      fresh = true;
-      wanted = { run, tag: tags[tag]!.tag };
-      clearTimeout(turn);
-      fetch(at, tag);
+      if (!isWanted(graph)) {
+        wanted = graph;
+        [near, touched] = [null, false];
+      }
+      keep();
       return true;
     },
     dim(dark) {
       page.body.classList.toggle('dark-mode', dark);
     },
     highlight(node) {
-      clearTimeout(attempt);
       ours = node;
       if (node === null) dashboard.set('_selectedNode', null);
-      else point(node, performance.now() + PATIENCE_MS);
+      if (node !== theirs) [near, touched] = [null, false];
+      keep();
     },
   };
 }
