@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import os
 import subprocess
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import redirect_stderr, redirect_stdout
 from importlib import metadata
 from pathlib import Path
@@ -14,7 +13,7 @@ import pytest
 from command_line import COMMAND, DEMO_STEPS, Run, write_logs
 from once import made_once
 from patience import HANG
-from rendered import models  # noqa: F401
+from rendered import drawn_here, models  # noqa: F401
 
 from tb_modelcompare.cli import main
 
@@ -60,10 +59,10 @@ def inside(
     environ: dict[str, str],
     tmp_path_factory: pytest.TempPathFactory,
     monkeypatch: pytest.MonkeyPatch,
+    drawn_here: None,  # noqa: F811
 ) -> Run:
     """`command` in this process, for most tests: a start takes seconds of the processor."""
     monkeypatch.setenv("TB_MODELCOMPARE_CACHE", environ["TB_MODELCOMPARE_CACHE"])
-    monkeypatch.setattr("tb_modelcompare.jobs.drawn.local_executor", lambda: ThreadPoolExecutor(1))
     monkeypatch.chdir(tmp_path_factory.mktemp("cwd"))
 
     def run(*arguments: object, **variables: str) -> subprocess.CompletedProcess[str]:

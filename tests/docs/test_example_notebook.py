@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -65,12 +64,10 @@ def notebook() -> dict[str, Any]:
 
 
 def test_all_cells_run(
-    notebook: dict[str, Any], data: Path, monkeypatch: pytest.MonkeyPatch
+    notebook: dict[str, Any], data: Path, drawn_here: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COMPARING_MODELS", str(data))
     monkeypatch.setenv("TB_MODELCOMPARE_CACHE", str(data / "cache"))
-    # A process of its own for each cell with pictures would take most of the time.
-    monkeypatch.setattr("tb_modelcompare.jobs.drawn.local_executor", lambda: ThreadPoolExecutor(1))
     text = json.dumps(notebook)
     for large, small in SMALLER.items():
         assert large in text

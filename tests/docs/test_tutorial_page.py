@@ -23,14 +23,13 @@ def blocks(kind: str) -> list[str]:
 
 
 @pytest.fixture
-def demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def demo(tmp_path: Path, drawn_here: None, monkeypatch: pytest.MonkeyPatch) -> Path:
     """What the demo logs, without training and with few images."""
     import keras
 
     from tb_modelcompare.demo import networks
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("tb_modelcompare.jobs.drawn.local_executor", _in_this_process)
     pixels = np.random.default_rng(0).integers(0, 256, (16, 64, 64, 3), dtype=np.uint8)
     probe = Probe(pixels, positions_per_image=4)
     for run, steps, seed in (("seed0", (0, 400), 0), ("seed1", (400,), 1)):
@@ -43,12 +42,6 @@ def demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
                     progress=False,
                 )  # fmt: skip
     return tmp_path
-
-
-def _in_this_process() -> object:
-    from concurrent.futures import ThreadPoolExecutor
-
-    return ThreadPoolExecutor(1)
 
 
 def test_commands_run_and_print_what_the_page_shows(

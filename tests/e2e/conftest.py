@@ -26,7 +26,7 @@ from live_tab import (
 )
 from once import made_once
 from patience import LATE
-from rendered import models  # noqa: F401
+from rendered import drawn_here, models  # noqa: F401
 from skipping import missing
 
 

@@ -158,7 +158,11 @@ def test_the_pair_is_drawn_in_the_order_that_was_asked_for(
 
 
 def test_caricatures_are_shown_beside_the_pointer(
-    browser: Any, models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    browser: Any,
+    models: Path,
+    drawn_here: None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("TB_MODELCOMPARE_CACHE", str(tmp_path / "cache"))
     figure = show(f"{models}:a", f"{models}:b", layers="^conv", image=3)

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from rendered import models
+from rendered import drawn_here, models
 
-__all__ = ["models"]
+__all__ = ["drawn_here", "models"]

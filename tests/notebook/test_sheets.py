@@ -40,6 +40,7 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     monkeypatch.setenv("TB_MODELCOMPARE_CACHE", str(base))
 
 
+@pytest.mark.usefixtures("drawn_here")
 def test_a_sheet_has_a_row_for_each_model_its_own_first(models: Path, tmp_path: Path) -> None:
     a, b = open_snapshot(models, "a"), open_snapshot(models, "b")
     found = tbm.analogies(a.unit("conv2", 3), [b, a], layers=["conv", "^conv1$"], **QUICK)
@@ -63,6 +64,7 @@ def test_a_sheet_has_a_row_for_each_model_its_own_first(models: Path, tmp_path: 
         assert np.array_equal(before.picture, after.picture)  # type: ignore[arg-type]
 
 
+@pytest.mark.usefixtures("drawn_here")
 def test_directions_stand_beside_their_own_images(models: Path, tmp_path: Path) -> None:
     a, b = open_snapshot(models, "a"), open_snapshot(models, "b")
     way = a.unit("conv2", 3).interpolate(a.unit("conv2", 1), 3)
@@ -93,6 +95,7 @@ def test_directions_stand_beside_their_own_images(models: Path, tmp_path: Path) 
 
 
 def test_any_direction_is_drawn(models: Path) -> None:
+    """In a worker process, as for users."""
     a = open_snapshot(models, "a")
     difference = a.unit("conv2", 3) - a.unit("conv2", 1)
     heard: list[float] = []
@@ -110,6 +113,7 @@ def test_any_direction_is_drawn(models: Path) -> None:
     assert heard
 
 
+@pytest.mark.usefixtures("drawn_here")
 def test_a_layer_without_a_picture_says_why(models: Path) -> None:
     a = open_snapshot(models, "a")
     cells = tbm.analogies(a.unit("conv2", 3), [a], layers="constant", **QUICK).sheet().rows[1].cells
@@ -118,6 +122,7 @@ def test_a_layer_without_a_picture_says_why(models: Path) -> None:
     assert "0 on the whole probe" in cells[1].about
 
 
+@pytest.mark.usefixtures("drawn_here")
 def test_caricatures_of_an_image_a_file_and_pixels(models: Path, tmp_path: Path) -> None:
     a = open_snapshot(models, "a")
     probe = a.probe()

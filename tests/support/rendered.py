@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,12 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two small convolutional networks with weights of their own, and one without its graph."""
     pytest.importorskip("keras")
     return made_once(tmp_path_factory, "models", _write_models)
+
+
+@pytest.fixture
+def drawn_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures are drawn in this process, as a worker would import TensorFlow first."""
+    monkeypatch.setattr("tb_modelcompare.jobs.drawn.local_executor", lambda: ThreadPoolExecutor(1))
 
 
 def _write_models(root: Path) -> None:
