@@ -109,8 +109,8 @@ def ending() -> Iterator[list[Board]]:
 def start_board(
     environ: dict[str, str], tmp_path_factory: pytest.TempPathFactory, ending: list[Board]
 ) -> Iterator[Callable[..., Board]]:
-    """Starts a board without TensorFlow, that ends with the tests of the file."""
-    with _starting(environ, tmp_path_factory, ending, bare=True) as start:
+    """Starts a board that ends with the tests of the file."""
+    with _starting(environ, tmp_path_factory, ending) as start:
         yield start
 
 
@@ -119,13 +119,13 @@ def _starting(
     environ: dict[str, str],
     factory: pytest.TempPathFactory,
     ending: list[Board],
-    bare: bool = False,
 ) -> Iterator[Callable[..., Board]]:
+    """Without TensorFlow, with which tests/server/test_tensorboard.py starts its own."""
     running: list[Board] = []
 
     def start(logdir: Path, *options: str, prefix: str = "", snapshots: int = 0) -> Board:
         log = factory.mktemp("board") / "tensorboard.log"
-        board = Board(logdir, environ, log, *options, bare=bare)
+        board = Board(logdir, environ, log, *options, bare=True)
         running.append(board)
         board.wait(f"{prefix}{PREFIX}/", snapshots)
         return board
