@@ -136,7 +136,7 @@ export async function openGraphs(
     await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
   }
   throw new Error(
-    "TensorBoard's graph dashboard is not where version 2.21 has it, so it cannot be shown here. " +
+    "TensorBoard's graph dashboard is not where version 2.21 has it, so it is not shown here. " +
       'The Graphs tab shows the same model.',
   );
 }
