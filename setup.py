@@ -78,6 +78,7 @@ setup(
             "scikit-learn>=1.4",  # whose regression ours is held to
             "numpydoc>=1.8,<2",  # public docstrings are complete
             "build>=1.2",  # the wheel's contents are tested
+            "setuptools>=77",  # with which it is built, without an environment of its own
         ],
     },
     entry_points={

@@ -10,6 +10,7 @@ import sysconfig
 import zipfile
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,25 +19,42 @@ from build_support import frontend, requirements
 ROOT = Path(__file__).resolve().parents[1]
 
 
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
+@pytest.fixture(
+    scope="module", params=["as built", pytest.param("built anew", marks=pytest.mark.slow)]
+)
+def wheel(tmp_path_factory: pytest.TempPathFactory, request: Any) -> zipfile.ZipFile:
     """The wheel made from the source distribution, as an index would serve it.
 
     It is made from a copy: other tests write below the checkout meanwhile (byte code, caches),
-    and a file that vanishes while it is packed ends the build.
+    and a file that vanishes while it is packed ends the build. Whoever installs from an index
+    builds the bundle anew, which takes most of the time. The stamp of the checkout's bundle spares
+    that, unless the source distribution lacks files from which the bundle is built.
     """
     out, copy = tmp_path_factory.mktemp("dist"), tmp_path_factory.mktemp("checkout") / "project"
-    passing = shutil.ignore_patterns("__pycache__", "node_modules", "build", ".*", "logs")
-    shutil.copytree(ROOT, copy, ignore=passing)
+    passing = ("__pycache__", "node_modules", "build", ".git", ".venv", ".*cache", "logs")
+    shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(*passing))
+    if request.param == "built anew":
+        build(copy, out)
+    else:
+        build(copy, out, "--sdist", "--no-isolation")
+        (archive,) = out.glob("*.tar.gz")
+        shutil.unpack_archive(archive, copy.parent)
+        unpacked = copy.parent / archive.name.removesuffix(".tar.gz")
+        stamp = Path("tb_modelcompare", "static", ".built-from")
+        shutil.copy(ROOT / stamp, unpacked / stamp)
+        build(unpacked, out, "--wheel", "--no-isolation")
+    (path,) = out.glob("*.whl")
+    return zipfile.ZipFile(path)
+
+
+def build(project: Path, out: Path, *options: str) -> None:
     built = subprocess.run(
-        [sys.executable, "-m", "build", "--outdir", str(out), str(copy)],
+        [sys.executable, "-m", "build", *options, "--outdir", str(out), str(project)],
         capture_output=True,
         text=True,
         check=False,
     )
     assert built.returncode == 0, built.stdout[-3000:] + built.stderr[-3000:]
-    (path,) = out.glob("*.whl")
-    return zipfile.ZipFile(path)
 
 
 def test_wheel_holds_the_bundle_and_lucid_with_its_licence(wheel: zipfile.ZipFile) -> None:
