@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,7 @@ from patience import HANG
 from queues import Queues, alive, computing, idle_task, quick_task, slow_task, wait_for, worker_pid
 from serving import Server, error_of
 
+from tb_modelcompare.cache.results import ResultCache, StoredResult
 from tb_modelcompare.errors import LimitError, UnknownJobError
 from tb_modelcompare.jobs.runtime.executors import WorkerProcess
 from tb_modelcompare.jobs.runtime.records import NamedError, State
@@ -197,6 +199,31 @@ def test_a_job_that_does_not_stop_is_ended(session_logs: Path, queue: Queues) ->
     jobs.cancel(job_id)
     wait_for(jobs, job_id, State.CANCELLED)
     assert not alive(pid)
+
+
+def test_a_result_can_be_read_while_the_cache_still_takes_it(
+    session_logs: Path, queue: Queues, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taking, go_on = threading.Event(), threading.Event()
+    store = ResultCache.store
+
+    def slowly(*arguments: Any, **options: Any) -> StoredResult:
+        taking.set()
+        assert go_on.wait(HANG)
+        return store(*arguments, **options)
+
+    monkeypatch.setattr(ResultCache, "store", slowly)
+    jobs = queue()
+    task = quick_task(session_logs)
+    jobs.submit(task)
+    assert taking.wait(HANG)
+    try:
+        matrix = jobs.report(task.key)["matrix"]
+        jobs.file(task.key, MATRIX)
+    finally:
+        go_on.set()
+    wait_for(jobs, task.key, State.DONE)
+    assert jobs.report(task.key)["matrix"] == matrix
 
 
 def test_a_job_that_nobody_asks_about_is_cancelled(session_logs: Path, queue: Queues) -> None:

@@ -328,8 +328,12 @@ class JobQueue:
             reasons = Reasons(lambda: self._reason_to_stop(job), self._ending)
             outcome = watched(lane, call, directory, reasons, self._limits.grace_seconds)
             if outcome.report is not None:
-                progress.clear(directory)
                 report = {"kind": job.task.kind, **outcome.report}
+                with self._changed:
+                    # Whoever asks before the result is kept must not hear of an estimate whose
+                    # files are gone.
+                    job.report = {**job.reported(), **report}
+                    progress.clear(directory)
                 pictures = [item.picture for item in items_of(report) if item.image]
                 self._cache.store(job.task.key, directory, report, parts=pictures)
                 self._finish(job, State.DONE, report=report)
