@@ -71,7 +71,7 @@ def test_a_framework_is_one_file(copy: Path) -> None:
 
 
 ASK_ROUTE = """
-import json, sys
+import bare_tensorboard, json, sys
 from serving import PREFIX, POST_HEADERS, Server
 server = Server(sys.argv[1])
 asked = {"snapshot": sys.argv[2], "layer": "stem"}
@@ -111,7 +111,7 @@ def test_a_route_is_one_file_and_its_call_another(copy: Path) -> None:
 
 
 ASK_JOB = """
-import json, sys
+import bare_tensorboard, json, sys
 from serving import Server
 if __name__ == "__main__":
     server = Server(sys.argv[1])

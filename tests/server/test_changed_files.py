@@ -23,7 +23,7 @@ HERE = Path(__file__).parent
 
 # Wide layers and images of a page and more each: a map of them would not have been read whole.
 SERVE = """
-import json, os, sys
+import bare_tensorboard, json, os, sys
 from pathlib import Path
 from serving import Server
 

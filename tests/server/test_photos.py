@@ -160,7 +160,7 @@ def test_photos_are_decoded_one_at_a_time(
 
 
 FULL = """
-import io, json, resource, sys, time
+import bare_tensorboard, io, json, resource, sys, time
 import numpy as np
 from pathlib import Path
 from PIL import Image
