@@ -253,10 +253,20 @@ class Tab:
 
     def run(self, script: str) -> Any:
         """Evaluate in the plugin's frame."""
+        return self._own_frame().evaluate(script)
+
+    def _own_frame(self) -> Any:
         for frame in self.page.frames:
             if "plugin_entry" in frame.url:
-                return frame.evaluate(script)
+                return frame
         raise AssertionError("the page has no plugin frame")
+
+    def reload(self) -> Tab:
+        """The tab alone, from the address: TensorBoard's page around it takes longer to load."""
+        frame = self._own_frame()
+        with frame.expect_navigation():
+            frame.evaluate("setTimeout(() => location.reload())")
+        return self
 
     def download(self, what: str, ending: str) -> bytes:
         """The file of a list, or of a figure with one size, that the dialog gives."""

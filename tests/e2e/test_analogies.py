@@ -114,7 +114,7 @@ def test_what_was_drawn_is_there_after_a_reload_without_a_job(tab: Tab, board: B
     tab.frame.locator("progress").first.wait_for(state="detached")
 
     asked = asked_jobs(tab)
-    tab.page.reload()
+    tab.reload()
     tab.settle()
     expect(tab.frame.get_by_test_id("picture").locator("img")).to_have_count(count)
     expect(caricatures).to_have_count(2)
@@ -122,7 +122,7 @@ def test_what_was_drawn_is_there_after_a_reload_without_a_job(tab: Tab, board: B
     assert own.evaluate("image => image.decode().then(() => image.naturalWidth)") == 96
     # The layer stays, without a unit: its gallery has the render all the same.
     tab.open(board.url, **PAIR, side="a", layer="module_3x3")
-    tab.page.reload()
+    tab.reload()
     own.wait_for()
     assert not {"analogies", "caricatures"} & set(asked)
 
@@ -182,7 +182,7 @@ def test_a_picture_looked_at_in_large_becomes_sharp_with_its_own_number(
     tab.page.keyboard.press("Escape")
     expect(own).to_have_js_property("naturalWidth", 192)
 
-    tab.page.reload()  # it was kept
+    tab.reload()  # it was kept
     tab.settle()
     expect(own).to_have_js_property("naturalWidth", 192)
     assert len(asked) == 1
@@ -219,7 +219,7 @@ def test_a_model_is_added_and_stays_in_the_address(
     assert [one["layer"] for one in records if one["snapshot"] == SECOND] == layers
     assert violations(tab) == []
 
-    tab.page.reload()
+    tab.reload()
     expect(rows).to_have_count(3)
     rows.nth(2).get_by_role("button", name=f"Leave out {SECOND}").press("Enter")
     expect(rows).to_have_count(2)

@@ -167,7 +167,7 @@ def test_steps_lie_evenly_or_by_their_logarithm_as_the_address_says(
     doubled = places()
     # Of step + 1: from 0 to 1 as far as from 1 to 3.
     assert doubled[1] - doubled[0] == pytest.approx(doubled[3] - doubled[1], abs=1)
-    tab.page.reload()
+    tab.reload()
     chart(tab, "lines").get_by_text("step, logarithmic").wait_for()
     choice.select_option("linear")
     figure.get_by_text("step", exact=True).wait_for()

@@ -142,7 +142,7 @@ def test_a_pair_shows_what_other_seeds_of_a_model_reach(
     tab.address(seeds=urllib.parse.quote(seed, safe=""))
     assert violations(tab) == []
     expect(tab.frame.get_by_test_id("answers")).to_have_count(0)
-    tab.page.reload()
+    tab.reload()
     expect(card.get_by_test_id("ceiling-a")).to_have_text(f"{ceiling:.3f}")
 
 

@@ -255,7 +255,7 @@ def test_a_click_on_a_line_shows_its_pair_with_interval_and_null(tab: Tab, board
     assert low < value < high
     assert 0 <= float(null.inner_text()) < value
 
-    tab.page.reload()  # the address holds the pair
+    tab.reload()  # the address holds the pair
     card.wait_for()
     assert "stem" in card.inner_text()
     card.get_by_role("button", name="Close the pair").click()

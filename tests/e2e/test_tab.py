@@ -157,7 +157,7 @@ def test_a_photo_of_ones_own_is_drawn_through_both(tab: Tab, board: Board, tmp_p
     drawn.nth(1).wait_for()
     assert drawn.count() == 2
 
-    tab.page.reload()
+    tab.reload()
     tab.frame.get_by_text("your own", exact=True).wait_for()  # the address holds it
 
 
