@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tb_modelcompare.similarity.activations import open_layer, row_blocks
-from tb_modelcompare.similarity.few_rows import listed
+from tb_modelcompare.similarity.few_rows import in_words, listed
 from tb_modelcompare.similarity.images import Indices
 
 LEAST_SHARE = 0.25
@@ -53,5 +53,5 @@ def note_of_few_images(names: tuple[str, ...]) -> tuple[str, ...]:
     return (
         f"A few images, far from all others, carry {listed(names)}. In simulated "
         "layers of that kind, 95 % intervals of biased measures held their value in 82 to 92 % of "
-        "probes. Use unbiased_linear_cka, or look at these images.",
+        f"probes. Use {in_words('unbiased_linear_cka')}, or look at these images.",
     )

@@ -31,13 +31,22 @@ def listed(layers: Sequence[str]) -> str:
     return first_named(layers, _NAMED)
 
 
+def in_words(name: str) -> str:
+    """A measure as the tab's menu and as Python call it, for a sentence that recommends it."""
+    from tb_modelcompare.similarity.measures import MEASURES  # whose measures use this module
+
+    # A measure of the user's own may name another of theirs.
+    return f"{MEASURES[name].title} ({name})" if name in MEASURES else name
+
+
 def few_rows(measure: Measure, shapes: Sequence[Shape]) -> tuple[str, ...]:
     """What to warn of: nothing, or a sentence that names the layers and a measure to use."""
     bound = measure.rows_per_unit
     if math.isinf(bound):
         return (
             f"{measure.title} is high for unrelated layers, whatever the number of rows: "
-            f"{measure.why_high}. Use {measure.instead} or unbiased_linear_cka.",
+            f"{measure.why_high}. Use {in_words(measure.instead)} or "
+            f"{in_words('unbiased_linear_cka')}.",
         )
     few = [f"{name} ({units})" for name, rows, units in shapes if rows < bound * units]
     few = list(dict.fromkeys(few))
@@ -46,8 +55,8 @@ def few_rows(measure: Measure, shapes: Sequence[Shape]) -> tuple[str, ...]:
     each = "the units" if bound == 1 else f"{bound:g} for each unit"
     return (
         f"{shapes[0][1]} rows are fewer than {each} of {listed(few)}: "
-        f"{measure.title} makes unrelated layers look alike there. Use {measure.instead}, or a "
-        "probe with more images.",
+        f"{measure.title} makes unrelated layers look alike there. "
+        f"Use {in_words(measure.instead)}, or a probe with more images.",
     )
 
 
@@ -77,8 +86,8 @@ def without_interval(
     return none, (
         f"No interval of {none.sum():,} of {none.size:,} pairs: {rows} rows are fewer than "
         f"{measure.interval_rows_per_unit:g} for each unit of both layers, where resampling says "
-        f"nothing of how {measure.title} varies. Use unbiased_linear_cka, or a probe with more "
-        "images.",
+        f"nothing of how {measure.title} varies. Use {in_words('unbiased_linear_cka')}, or a "
+        "probe with more images.",
     )
 
 

@@ -15,7 +15,7 @@ from tb_modelcompare.errors import MissingAssetError, RowsFewerThanUnitsWarning
 from tb_modelcompare.log.index import LayerRecord
 from tb_modelcompare.log.snapshot import Snapshot
 from tb_modelcompare.similarity import ComparisonCancelled, Measure, compare
-from tb_modelcompare.similarity.few_rows import few_rows, shapes_of
+from tb_modelcompare.similarity.few_rows import few_rows, in_words, shapes_of
 from tb_modelcompare.similarity.settings import Precision
 
 Matrix = npt.NDArray[np.float64]
@@ -273,7 +273,8 @@ def _compare(
     if few_rows(measure, shapes_of(live_a, live_b)):
         work.notes[
             f"The probe has few rows for the units of some layers: {measure.title} makes unrelated "
-            f"layers look alike there. Use {measure.instead}, or a probe with more images."
+            f"layers look alike there. Use {in_words(measure.instead)}, or a probe with more "
+            "images."
         ] = None
     at_rows = [i for i, name in zip(rows, a, strict=True) if name not in silent_a]
     at_columns = [j for j, name in zip(columns, b, strict=True) if name not in silent_b]

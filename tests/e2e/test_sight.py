@@ -324,10 +324,41 @@ def test_graph_matrix_and_tensorboards_own_stand_beside_each_other(tab: Tab, boa
     assert boxes()[1]["width"] > middle["width"] + 60
     divider.press("ArrowRight")
     assert divider.bounding_box()["x"] > grip["x"] - 75
-    tab.page.set_viewport_size({"width": 1100, "height": 900})  # no room: one below the other
+    tab.page.set_viewport_size({"width": 800, "height": 900})  # no room: one below the other
     expect(tab.frame.get_by_role("separator")).to_have_count(0)
     left, middle, _ = boxes()
     assert left["y"] + left["height"] < middle["y"]
+
+
+def test_three_figures_of_one_layer_are_in_sight_on_a_small_screen(tab: Tab, board: Board) -> None:
+    """One would scroll to TensorBoard's graph, or not know of it."""
+    tab.page.set_viewport_size({"width": 1024, "height": 768})
+    address = {"a": "first/first@0", "b": "second/second@0", "measure": "linear_cka"}
+    tab.open(board.url, **address, view="both", graphs="a", side="a", layer="stem").settle()
+    places = ["alignment", "matrix", "graphs"]
+    beside = [tab.frame.get_by_test_id(place).bounding_box() for place in places]
+    left, middle, right = beside
+    assert left["x"] + left["width"] < middle["x"] < middle["x"] + middle["width"] < right["x"] + 1
+    assert right["x"] + right["width"] <= 1024
+    assert all(box["width"] > 280 and box["y"] < 300 for box in beside)
+    panel = tab.inspector().bounding_box()  # beneath them, as wide as they are together
+    assert panel["width"] > 1000
+    assert panel["y"] + panel["height"] <= 768
+    assert tab.box("a", "stem").get_attribute("aria-selected") == "true"
+    expect(tab.frame.get_by_test_id("matrix").locator(".name.marked")).to_contain_text(["stem"])
+    graph = tab.frame.frame_locator('iframe[title="TensorBoard\'s own graph"]')
+    expect(graph.locator('.node.selected[data-name="stem"]')).to_be_visible()
+
+
+def test_controls_and_warnings_stand_over_all_figures(tab: Tab, board: Board) -> None:
+    tab.page.set_viewport_size({"width": 1280, "height": 800})
+    tab.open(board.url, a="wide/wide@0", b="wide/wide@0", measure="linear_cka", view="both")
+    tab.settle()
+    figures = [tab.frame.get_by_test_id(one).bounding_box() for one in ("alignment", "matrix")]
+    for above in (tab.frame.get_by_role("toolbar"), tab.frame.get_by_test_id("warnings")):
+        box = above.bounding_box()
+        assert box["y"] + box["height"] < min(figure["y"] for figure in figures)
+        assert box["x"] + box["width"] > figures[1]["x"]
 
 
 FINISH = """(() => {

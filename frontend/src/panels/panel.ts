@@ -15,6 +15,8 @@ export interface Panel {
   shown: (session: Session, drawing: Drawing) => boolean;
   /** At the edge of the tab, instead of among the figures. */
   aside?: boolean;
+  /** Over all figures, of which it says something. */
+  over?: boolean;
   /** In a column of its own, where the window is wide enough for one more. */
   beside?: (session: Session) => boolean;
 }
