@@ -240,8 +240,13 @@ def test_models_are_on_a_map_and_can_be_chosen_and_pinned(tab: Tab, training: Bo
     tab.frame.get_by_role("button", name="Pin p/net 11 as reference").click()
     tab.frame.get_by_text("Nearest to p/net 11 first, which is pinned").wait_for()
     tab.page.wait_for_url(re.compile("ref=p%2Fnet%4011"))  # a moment later
-    first = tab.frame.locator("tbody tr").first.inner_text().split()
-    assert first[:3] == ["p/net", "11", "0.000"]
+    listed = [one.split("\t") for one in tab.frame.locator("tbody tr").all_inner_texts()]
+    assert "p/net 11" not in [name for name, *_ in listed]  # nearest to itself, as everybody knows
+    far = [float(distance) for _, distance, *_ in listed]
+    assert far == sorted(far)
+    assert len(far) == len(distances) - 1
+    tab.frame.locator("caption").get_by_role("button", name="Pin p/net 11 as reference").click()
+    tab.frame.get_by_text("which is pinned").wait_for(state="hidden")
     tab.frame.get_by_label("steps of each run").select_option("last")
     tab.frame.get_by_text("4 of 24 snapshots").wait_for()
 

@@ -61,6 +61,15 @@ def test_the_latest_two_models_are_there_at_their_last_steps(tab: Tab, named: Bo
         assert beside < first["y"] if side == "a" else beside > first["y"]
 
 
+def test_the_only_step_of_a_model_is_not_said(tab: Tab, named: Board) -> None:
+    tab.open(named.url, a="zeta/zeta@70", b="alpha/alpha@500").settle()
+    assert tab.frame.get_by_test_id("row-a").inner_text().split() == ["A", "zeta"]
+    assert "step 500" in tab.frame.get_by_test_id("row-b").inner_text()
+    choice = tab.frame.get_by_role("button", name="Model A: zeta")
+    assert "70" not in f"{choice.get_attribute('aria-label')} {choice.inner_text()}"
+    tab.address(a="zeta/zeta@70")
+
+
 def test_a_single_snapshot_is_shown_against_itself(
     tab: Tab, tmp_path: Path, start_board: Callable[..., Board]
 ) -> None:

@@ -8,6 +8,7 @@ import {
   type Table,
 } from '../align/matrix';
 import { isOwn } from '../api/own';
+import { calling } from '../api/runs';
 import { UNREACHABLE, type Source } from '../api/source';
 import type {
   Null,
@@ -55,6 +56,7 @@ export function createSession(source: Source, parameters: Parameters) {
   // Large and never changed in place: proxies would only cost.
   let loaded = $state.raw<Matrix | null>(null);
   let nullOf = $state.raw<{ matrix: Matrix; values: Float64Array; of: string } | null>(null);
+  const called = $derived(calling(data.listing?.snapshots ?? [], source.live));
   const comparison = createFollower(source);
   const nullJob = createFollower(source);
 
@@ -341,6 +343,10 @@ export function createSession(source: Source, parameters: Parameters) {
     },
     estimatedInterval,
     snapshot,
+    /** How snapshots are called. */
+    get called() {
+      return called;
+    },
     refresh: reader.refresh,
     loadGraph: reader.loadGraph,
     release: reader.release,
