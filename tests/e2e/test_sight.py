@@ -278,19 +278,23 @@ SIZES = """[...document.querySelectorAll('body *')].filter(e => [...e.childNodes
   .filter(e => parseFloat(getComputedStyle(e).fontSize) < 12).map(e => e.outerHTML.slice(0, 90))"""
 CONTRASTS = """(() => {
   const context = document.createElement('canvas').getContext('2d');
-  const light = name => {
-    context.fillStyle = getComputedStyle(document.documentElement).getPropertyValue(name);
-    context.fillRect(0, 0, 1, 1);
+  const light = (name, opacity = 1) => {
+    for (const [of, alpha] of [['--page', 1], [name, opacity]]) {
+      context.globalAlpha = alpha;
+      context.fillStyle = getComputedStyle(document.documentElement).getPropertyValue(of);
+      context.fillRect(0, 0, 1, 1);
+    }
     const [r, g, b] = [...context.getImageData(0, 0, 1, 1).data].map(
       v => (v /= 255) <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
     return 0.2126 * r + 0.7152 * g + 0.0722 * b;
   };
   const page = light('--page');
   const names = ['a', 'b', 'edge', 'control', 'data', 'focus', 'link', 'text', 'soft'];
-  return Object.fromEntries(names.map(name => {
-    const value = light('--' + name);
-    return [name, (Math.max(value, page) + 0.05) / (Math.min(value, page) + 0.05)];
-  }));
+  const faintest = document.querySelector('.legend .sample line').getAttribute('opacity');
+  const seen = [...names.map(name => [name, light('--' + name)]),
+    ['faintest', light('--line', Number(faintest))]];
+  return Object.fromEntries(seen.map(([name, value]) =>
+    [name, (Math.max(value, page) + 0.05) / (Math.min(value, page) + 0.05)]));
 })()"""
 
 
@@ -306,6 +310,7 @@ def test_text_can_be_read_and_shapes_be_seen(tab: Tab, board: Board, theme: str)
         assert contrasts[name] >= 3, name
     for name in ("data", "focus", "link", "text", "soft"):
         assert contrasts[name] >= 4.5, name
+    assert contrasts["faintest"] >= 1.4  # a line of 0.2 in the legend, as such lines are drawn
     # TensorBoard's own font, from wherever TensorBoard is mounted.
     assert tab.run("document.fonts.load('13px Roboto').then(found => found.length)") > 0
 

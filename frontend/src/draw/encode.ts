@@ -42,9 +42,9 @@ export interface Stroke {
   opacity: number;
 }
 
-const THINNEST = 0.5;
+const THINNEST = 1;
 const THICKEST = 4.5;
-const FAINTEST = 0.08;
+const FAINTEST = 0.2;
 const STRONGEST = 0.95;
 const TICKS = 5;
 /** Of the range: a line below that can hardly be seen alone. */
