@@ -98,6 +98,7 @@ def test_an_address_where_nobody_answers_fails_the_job_by_name(
     assert server.json("snapshots")["supported"]
 
 
+@pytest.mark.slow  # test_picture_jobs.py draws without a cluster
 def test_pictures_are_drawn_on_a_cluster_and_kept_for_both(
     tmp_path: Path, serve: Callable[..., Server], scheduler: str
 ) -> None:

@@ -69,6 +69,7 @@ def test_nothing_is_subtracted_where_layers_are_related() -> None:
     assert found.low[0, 0] > 0.0  # type: ignore[index]
 
 
+@pytest.mark.slow  # test_it_holds_the_value_of_the_population sees the width of linear CKA's
 @pytest.mark.filterwarnings("ignore::tb_modelcompare.errors.RowsFewerThanUnitsWarning")
 def test_that_of_rbf_is_not_much_wider_than_need_be_for_unrelated_layers() -> None:
     runs = []

@@ -44,8 +44,15 @@ def decaying(seed: int) -> dict[str, np.ndarray]:
     }
 
 
-@pytest.mark.parametrize("layers", [network, decaying])
-@pytest.mark.parametrize("name", ["whitened_correlation", "r2_cca"])
+@pytest.mark.parametrize(
+    ("name", "layers"),
+    [
+        ("whitened_correlation", network),
+        ("r2_cca", decaying),
+        pytest.param("whitened_correlation", decaying, marks=pytest.mark.slow),
+        pytest.param("r2_cca", network, marks=pytest.mark.slow),
+    ],
+)
 def test_95_of_100_intervals_from_random_vectors_hold_the_exact_value(
     name: str, layers: Callable[[int], dict[str, np.ndarray]]
 ) -> None:
