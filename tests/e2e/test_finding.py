@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import urllib.parse
 from collections.abc import Callable
 from pathlib import Path
 
@@ -200,6 +201,41 @@ def test_lines_are_as_sharp_after_a_wheel_as_after_buttons(tab: Tab, board: Boar
         return tab.run(LINES)
 
     tab.until(after_buttons, lambda lines: lines == after_wheel)
+
+
+FOLD_AS_IT_TURNS = """() => {
+  const front = document.querySelector("svg.front");
+  for (let k = 0; k < 8; k++) {
+    const turn = { bubbles: true, cancelable: true, clientX: 300, deltaY: -200 };
+    front.dispatchEvent(new WheelEvent("wheel", turn));
+  }
+  const fold = document.querySelector("[aria-label='Fold block module']");
+  fold.dispatchEvent(new MouseEvent("click", { bubbles: true }));
+}"""
+
+
+def test_lines_meet_their_boxes_where_a_block_is_folded_as_the_wheel_turns(
+    tab: Tab, board: Board
+) -> None:
+    """Boxes of the new layout and lines of the former one would miss each other."""
+    tab.open(board.url, **PAIR, lines="all").settle()
+    tab.run(f"({FOLD_AS_IT_TURNS})()")
+    tab.frame.get_by_role("button", name="Unfold block module").first.wait_for()
+    larger = tab.frame.get_by_role("button", name="Zoom in")
+    expect(larger).to_be_disabled()
+    tab.becomes(STRETCHED, lambda transform: transform == "")
+    folded = urllib.parse.parse_qs(tab.page.url.partition("#")[2])["foldA"]
+    here = tab.frame.get_by_role("slider", name="Part of the figure")
+
+    def lines() -> str:
+        here.press("Home")
+        return tab.run(LINES)
+
+    after = lines()
+    tab.open(board.url, **PAIR, lines="all", foldA=folded[0]).settle()
+    while larger.is_enabled():
+        larger.click()
+    tab.until(lines, lambda drawn: drawn == after)
 
 
 def test_tensorboards_graph_opens_at_the_chosen_node_and_stays_there(

@@ -12,6 +12,8 @@ from playwright.sync_api import expect
 PAIR = {"a": "first/first@0", "b": "second/second@0", "measure": "linear_cka"}
 WIDE = {"a": "wide/wide@0", "b": "steps/trained@0", "measure": "linear_cka"}
 NAMES = "all => all.map(tile => tile.getAttribute('aria-label'))"
+GROUNDS = """[...document.querySelectorAll('.tile .crop')]
+  .map(crop => getComputedStyle(crop).backgroundColor)"""
 CROPS = """[...document.querySelectorAll('.tile .crop')].map(crop => crop.style.background)"""
 
 
@@ -36,6 +38,8 @@ def test_units_are_pictures_of_which_only_those_in_sight_are_drawn(
     assert len(set(asked)) <= 8  # a sheet for 64 units, in two orders
     backgrounds = tab.run(CROPS)
     assert len(set(backgrounds)) == len(backgrounds)  # no two are the same piece of a sheet
+    # A tile whose picture is still to come is no hole.
+    assert not {"transparent", "rgba(0, 0, 0, 0)"}.intersection(tab.run(GROUNDS))
     # Keys go through all of them, also those that are not drawn yet.
     last.focus()
     last.press("Home")

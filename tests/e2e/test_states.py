@@ -59,6 +59,15 @@ def test_every_state_can_be_understood_and_operated(
         tab.complaints[:] = [one for one in tab.complaints if state.complaint not in one]
 
 
+# Whether nothing lies over a tip, through which one points.
+IN_FRONT = """tip => {
+  tip.style.pointerEvents = 'auto';
+  const { left, right, top, bottom } = tip.getBoundingClientRect();
+  const [x, y] = [[left + 4, (left + right) / 2, right - 4], [top + 4, (top + bottom) / 2]];
+  return x.every(p => y.every(q => tip.contains(document.elementFromPoint(p, q))));
+}"""
+
+
 def test_sentences_are_shown_to_the_pointer_and_to_the_keyboard(tab: Tab, subject: Subject) -> None:
     tab.open(
         subject.url, a=subject.a, b=subject.b, **{"side": "a", "layer": subject.layer}
@@ -67,6 +76,10 @@ def test_sentences_are_shown_to_the_pointer_and_to_the_keyboard(tab: Tab, subjec
     tab.frame.get_by_role("combobox", name="lines").hover()
     expect(tip).to_contain_text("Chooses which pairs of layers get a line.")
     expect(tip).to_contain_text("strongest partners")  # what is chosen now
+    assert tip.evaluate(IN_FRONT)
+    tab.frame.get_by_role("combobox", name="measure").hover()
+    expect(tip).to_contain_text("Debiased linear CKA")
+    assert tip.evaluate(IN_FRONT)  # and not behind the controls below the bar
     tab.page.mouse.move(5, 5)
     expect(tip).to_have_count(0)
     tab.frame.get_by_role("button", name="Model A").focus()
