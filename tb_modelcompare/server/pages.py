@@ -27,7 +27,8 @@ _PICTURE = re.compile(r"<p><img [^>]*></p>")
 _STYLE = """
 :root { color-scheme: light dark }
 body { max-width: 46rem; margin: 2rem auto; padding: 0 1rem; font: 16px/1.6 Roboto, system-ui,
-  sans-serif; overflow-wrap: anywhere }
+  sans-serif; overflow-wrap: break-word }
+main { overflow-x: auto }
 nav { display: flex; flex-wrap: wrap; gap: 0 1rem; padding-bottom: .6rem;
   border-bottom: 1px solid #8888; font-size: 14px }
 nav a { text-decoration: none } nav [aria-current] { color: inherit; font-weight: 600 }

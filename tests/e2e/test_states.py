@@ -97,8 +97,20 @@ def test_sentences_are_shown_to_the_pointer_and_to_the_keyboard(tab: Tab, subjec
     expect(tip).to_be_in_viewport()
 
 
+# Words of tables that are cut in two, as where there is room for none of their columns.
+CUT = """() => [...document.querySelectorAll('th, td code')].filter(one => {
+  const range = document.createRange();
+  range.selectNodeContents(one);
+  return /^\\w+$/.test(one.textContent) && range.getClientRects().length > 1;
+}).map(one => one.textContent)"""
+
+
 def test_a_question_mark_opens_the_page_of_its_panel(tab: Tab, subject: Subject) -> None:
     tab.open(subject.url, a=subject.a, b=subject.b).settle()
     with tab.page.expect_popup() as opened:
         tab.frame.get_by_role("link", name="Help on what is drawn").click()
-    opened.value.get_by_role("heading", name="Choose which lines are drawn").wait_for()
+    page = opened.value
+    page.get_by_role("heading", name="Choose which lines are drawn").wait_for()
+    page.get_by_role("link", name="Renders and directions").click()
+    page.get_by_role("columnheader", name="function", exact=True).wait_for()
+    assert page.evaluate(CUT) == []
