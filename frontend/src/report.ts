@@ -12,6 +12,9 @@ const data = JSON.parse(
   document.getElementById('modelcompare-data')?.textContent ?? '',
 ) as ReportData;
 
+// Fonts of the reader's system, which a file has to do with, have few weights.
+document.documentElement.style.setProperty('--medium', '600');
+
 mount(App, {
   target: document.body,
   // A file has no worker to load: the layout runs here.

@@ -318,6 +318,9 @@ def test_a_report_is_the_same_figure_in_one_file(tab: Tab, logs: Path, tmp_path:
     page.goto(file.as_uri())
     page.locator(COUNT).filter(has_text=re.compile(r"^\s*[1-9]")).wait_for()
     lines = page.locator(COUNT).inner_text()
+    # Fonts of most systems have no weight between a plain and a bold one.
+    heading = page.get_by_role("heading", name="What stands out")
+    assert int(heading.evaluate("one => getComputedStyle(one).fontWeight")) >= 600
     page.locator(".model.a [data-layer='module_3x3']").click()
     page.get_by_test_id("matches").locator("li").first.wait_for()
     assert "layer=module_3x3" in page.url
