@@ -76,7 +76,6 @@ def _page(name: str, texts: dict[str, str]) -> str:
     import markdown  # only whoever asks for help needs it
 
     text, folder = texts[name], dirname(name)
-
     extensions = ["admonition", "attr_list", "def_list", "fenced_code", "tables", "toc"]
     body = markdown.markdown(text, extensions=extensions, output_format="html")
 

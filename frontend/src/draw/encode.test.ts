@@ -23,6 +23,14 @@ describe('encoding', () => {
     expect(stroke(5, encoding)).toEqual(high);
   });
 
+  it('lets strong lines be seen among thousands of weak ones', () => {
+    const crowd = { ...encoding, many: 5000 };
+    const through = (value: number, lines: number) => (1 - stroke(value, crowd).opacity) ** lines;
+    expect(through(0.3, 50)).toBeGreaterThan(0.3);
+    expect(stroke(0.8, crowd)).toEqual(stroke(0.8, encoding));
+    expect(stroke(0.5, { ...encoding, many: 123 })).toEqual(stroke(0.5, encoding));
+  });
+
   it('never leaves a share apart from its sign', () => {
     expect(percent(0.256)).toBe('26\u00a0%');
     expect(percent(0.256, 1)).toBe('25.6\u00a0%');
@@ -77,6 +85,8 @@ describe('the legend of lines', () => {
     const scale = { low: 0, high: 0.4, sign: 1 as const };
     expect(lineTicks(scale).map((tick) => tick.value)).toEqual([0.1, 0.2, 0.3, 0.4]);
     expect(lineTicks({ ...scale, low: 0.15 })[0]!.value).toBe(0.2);
+    // Among thousands of lines weak ones are nearly clear.
+    expect(lineTicks({ ...scale, many: 20_000 }).map((tick) => tick.value)).toEqual([0.3, 0.4]);
     // Of a distance the largest are faint: 1.4 of 1.414 can hardly be seen.
     const distances = lineTicks({ low: -Math.SQRT2, high: 0, sign: -1 });
     expect(distances[0]!.text).toBe('1.2');

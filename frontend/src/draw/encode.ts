@@ -3,7 +3,7 @@ import { range, type Scale, type Sign, type Table } from '../align/matrix';
 import type { MeasureInfo } from '../api/types';
 import { viridis } from './viridis';
 
-/** From a value to how its line looks: linear in thickness and opacity between two values. */
+/** From a value to how its line looks: linear in thickness, and in opacity unless there are many. */
 export interface Encoding {
   low: number;
   high: number;
@@ -11,6 +11,8 @@ export interface Encoding {
   sign: Sign;
   /** Whether what is at the low end is not drawn as a line at all. */
   open?: boolean;
+  /** How many lines there may be at once. */
+  many?: number;
 }
 
 /**
@@ -46,19 +48,26 @@ const THINNEST = 1;
 const THICKEST = 4.5;
 const FAINTEST = 0.2;
 const STRONGEST = 0.95;
+/** So many lines hide one another. */
+const CROWD = 300;
 const TICKS = 5;
-/** Of the range: a line below that can hardly be seen alone. */
-const LEAST_SEEN = 0.05;
+/** Of the range and of opacity: a line below that can hardly be seen alone. */
+const LEAST_SEEN = { fraction: 0.05, opacity: 0.1 };
 
 export function fraction(value: number, { low, high }: Omit<Encoding, 'sign'>): number {
   return high > low ? Math.min(1, Math.max(0, (value - low) / (high - low))) : 1;
 }
 
+/**
+ * Among thousands of lines weak ones are nearly clear, as strong ones could not be seen otherwise.
+ */
 export function stroke(value: number, encoding: Encoding): Stroke {
   const t = fraction(value, encoding);
+  const crowded = Math.max(1, (encoding.many ?? 0) / CROWD);
+  const faintest = FAINTEST / crowded;
   return {
     width: THINNEST + t * (THICKEST - THINNEST),
-    opacity: FAINTEST + t * (STRONGEST - FAINTEST),
+    opacity: faintest + t ** (1 + Math.log2(crowded) / 2) * (STRONGEST - faintest),
   };
 }
 
@@ -87,7 +96,11 @@ export function percent(share: number, digits = 0): string {
 
 /** Ticks of what is drawn as lines: the faintest of all is not to be seen as a sample. */
 export function lineTicks(encoding: Encoding): { value: number; text: string }[] {
-  return readableTicks(encoding).filter(({ value }) => fraction(value, encoding) > LEAST_SEEN);
+  return readableTicks(encoding).filter(
+    ({ value }) =>
+      fraction(value, encoding) > LEAST_SEEN.fraction &&
+      stroke(value, encoding).opacity > LEAST_SEEN.opacity,
+  );
 }
 
 /** Round values between the ends, with as many digits as tell them apart. */

@@ -1,5 +1,6 @@
 import { choose, indicesOf, NO_TABLE, withoutIdentity, type Table } from '../../align/matrix';
 import { candidates, reaching } from '../../align/select';
+import type { Encoding } from '../../draw/encode';
 import type { Side } from '../../draw/figure';
 import { ALL, DASHED, HATCH, type Doubt } from '../../draw/hatch';
 import { MOST_LINES } from '../../draw/lines';
@@ -64,12 +65,13 @@ export function createBoxLines(
     return itself ? withoutIdentity(chosen, indices.a, indices.b) : chosen;
   }
   const table = $derived(session.shown ? drawnPart(session.shown) : null);
-  const encoding = $derived(session.encoding(table ?? NO_TABLE));
   /** Ranks change how thick lines are, not which pairs of layers a rule joins. */
   const ruled = $derived(
     session.table && session.scale === 'rank' ? drawnPart(session.table) : table,
   );
   const pairs = $derived(ruled ? candidates(ruled, session.view.rule, session.view.top) : NO_PAIRS);
+  const many = $derived(Math.min(pairs.length, MOST_LINES));
+  const encoding = $derived<Encoding>({ ...session.encoding(table ?? NO_TABLE), many });
   const total = $derived(reaching(table ?? NO_TABLE, pairs, session.threshold));
   // A number first: as long as it stays, so do the lines.
   const few = $derived(Math.min(total, MOST_LINES));
