@@ -179,7 +179,7 @@ def still(browser: Any, url: str, theme: str) -> None:
 def training(browser: Any, url: str) -> None:
     """Two networks over their training, and a layer of each at all steps of both."""
     a, b = (f"{run}/{run}@{TRAINED_STEPS // 2}" for run in TRAINED)
-    tab = Tab(browser.new_page(viewport={"width": 1300, "height": 1190}))
+    tab = Tab(browser.new_page(viewport={"width": 1300, "height": 1580}))
     layers = {"side": "a", "layer": "block2_project", "with": "mixed3a_3x3"}
     tab.open(url, a=a, b=b, view="training", measure="linear_cka", **layers)
     for one in ("trend-a", "trend-b"):
