@@ -235,10 +235,7 @@ function take(
         dashboard._maybeInitializeDashboard();
         return false;
       }
-      if (!isWanted(graph)) {
-        wanted = graph;
-        [near, touched] = [null, false];
-      }
+      if (!isWanted(graph)) wanted = graph;
       keep();
       return true;
     },
