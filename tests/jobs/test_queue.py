@@ -273,7 +273,7 @@ def test_a_new_request_for_a_cancelled_job_runs_it(session_logs: Path, queue: Qu
 # Run as a program, like a training script that starts TensorBoard in its process and has no
 # `if __name__ == "__main__"`: a worker that imported it again would print twice.
 PROGRAM = """
-import concurrent.futures, json, sys
+import importlib, json
 print("main runs")
 import tensorboard.main
 from tb_modelcompare.jobs.runtime.executors import local_executor
@@ -282,14 +282,15 @@ def probe(): pass
 
 executor = local_executor()
 modules = executor.submit(eval, "sorted(__import__('sys').modules)").result()
+keras = type(executor.submit(importlib.import_module, "keras").exception()).__name__
 from tb_modelcompare.jobs import similarity
 from tb_modelcompare.jobs.runtime.work import attempt
 compare = executor.submit(attempt, similarity.run, None, ".", None, "cpu")
-print(json.dumps([modules, compare.result().error.type]))
+print(json.dumps([modules, keras, compare.result().error.type]))
 """
 
 
-def test_a_worker_neither_runs_the_main_module_nor_loads_tensorflow(tmp_path: Path) -> None:
+def test_a_worker_runs_no_main_module_loads_no_tensorflow_and_has_no_keras(tmp_path: Path) -> None:
     script = tmp_path / "train.py"
     script.write_text(PROGRAM)
     environ = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
@@ -297,6 +298,7 @@ def test_a_worker_neither_runs_the_main_module_nor_loads_tensorflow(tmp_path: Pa
     output = subprocess.check_output(command, text=True, env=environ, cwd=tmp_path)
     first, last = output.strip().splitlines()
     assert first == "main runs"
-    modules, error = json.loads(last)
+    modules, keras, error = json.loads(last)
     assert error == "AttributeError"
-    assert not {"tensorboard", "tensorflow", "keras", "lucid"} & set(modules)
+    assert not {"tensorboard", "tensorflow", "lucid", "keras.src"} & set(modules)
+    assert keras == "ModuleNotFoundError"  # no model in a log can run code by way of it

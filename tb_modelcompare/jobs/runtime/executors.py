@@ -162,6 +162,9 @@ def _main_module_hidden() -> Iterator[None]:
 def _begin(memory_bytes: int) -> None:
     """First thing in a worker: see to it that it ends with the server, or beyond its bound."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C is the server's to handle
+    # TensorFlow imports Keras where it can, and takes a third longer for it. Jobs read frozen
+    # graphs, which need no Keras, and a worker without it cannot deserialize a model of Keras.
+    sys.modules["keras"] = None  # type: ignore[assignment]
     threading.Thread(target=_watch, args=(memory_bytes,), daemon=True).start()
 
 
