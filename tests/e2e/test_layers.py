@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 import numpy as np
 import pytest
-from live_tab import Board, Tab, loaded_widths
+from live_tab import Board, Tab
 
 PAIR = {"a": "first/first@0", "b": "second/second@0", "measure": "linear_cka"}
 COUNT = ".legend .count"
@@ -232,35 +232,13 @@ def test_dragging_the_ground_moves_a_drawing_wider_than_the_window(tab: Tab, boa
     tab.becomes(scrolled, lambda left: left == 0)
 
 
-def second_photo(tab: Tab, board: Board) -> Any:
-    """The part of the panel of a layer that draws caricatures, with a photo chosen."""
+@pytest.mark.slow
+def test_a_photo_is_drawn_in_all_layers_and_shown_on_each(tab: Tab, board: Board) -> None:
     tab.open(board.url, **PAIR, side="a", layer="module_3x3").settle()
     panel = tab.inspector().get_by_test_id("caricatures")
     panel.get_by_role("button", name="Of the probe").click()
     panel.get_by_role("button", name="Next photo").click()
     tab.address(image="1")
-    return panel
-
-
-def test_a_photo_is_drawn_as_both_models_see_it_and_shown_on_hover(tab: Tab, board: Board) -> None:
-    panel = second_photo(tab, board)
-    tab.inspector()
-    tab.box("a", "module_3x3").hover()
-    assert tab.frame.get_by_role("tooltip").locator("img").count() == 0
-    panel.get_by_role("button", name="Draw caricatures").click()
-    drawn = panel.get_by_test_id("caricature")
-    drawn.nth(1).wait_for()
-    panel.get_by_role("progressbar").first.wait_for(state="detached")
-    assert loaded_widths(drawn) == [224, 224]
-    tab.box("a", "module_3x3").hover()
-    tab.frame.get_by_role("tooltip").locator("img").wait_for()
-    sheet = tab.download("Caricatures", "svg")
-    assert sheet.count(b"<image ") == 3
-
-
-@pytest.mark.slow
-def test_a_photo_is_drawn_in_all_layers_and_shown_on_each(tab: Tab, board: Board) -> None:
-    panel = second_photo(tab, board)
     tab.box("b", "stem").hover()
     tab.frame.get_by_role("tooltip").wait_for()
     assert tab.frame.get_by_role("tooltip").locator("img").count() == 0

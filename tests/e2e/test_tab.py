@@ -142,7 +142,9 @@ def test_images_that_a_cap_makes_equal_are_said_to_be(tab: Tab, board: Board) ->
     assert panel.get_by_test_id("ranked-by").count() == 0
 
 
-def test_a_photo_of_ones_own_is_drawn_through_both(tab: Tab, board: Board, tmp_path: Path) -> None:
+def test_a_photo_of_ones_own_is_drawn_as_both_models_see_it_and_shown_on_hover(
+    tab: Tab, board: Board, tmp_path: Path
+) -> None:
     address = {**PAIR, "side": "a", "layer": "module_3x3"}
     tab.open(board.url, **address).settle()
     photo = io.BytesIO()
@@ -151,11 +153,21 @@ def test_a_photo_of_ones_own_is_drawn_through_both(tab: Tab, board: Board, tmp_p
     tab.frame.get_by_test_id("caricatures").locator("input[type=file]").set_input_files(upload)
     tab.frame.get_by_text("your own", exact=True).wait_for()
     shown = tab.frame.get_by_alt_text("Your own choice")
-    assert shown.evaluate("image => image.decode().then(() => image.naturalWidth)") == 80
-    tab.inspector().get_by_role("button", name="Draw caricatures").click()
-    drawn = tab.frame.get_by_test_id("caricature")
+    assert loaded_widths(shown) == [80]
+    tab.box("a", "module_3x3").hover()
+    tooltip = tab.frame.get_by_role("tooltip")
+    tooltip.wait_for()
+    assert tooltip.locator("img").count() == 0
+    panel = tab.inspector().get_by_test_id("caricatures")
+    panel.get_by_role("button", name="Draw caricatures").click()
+    drawn = panel.get_by_test_id("caricature")
     drawn.nth(1).wait_for()
-    assert drawn.count() == 2
+    panel.get_by_role("progressbar").first.wait_for(state="detached")
+    assert loaded_widths(drawn) == [224, 224]
+    tab.box("a", "module_3x3").hover()
+    tooltip.locator("img").wait_for()
+    sheet = tab.download("Caricatures", "svg")
+    assert sheet.count(b"<image ") == 3
 
     tab.reload()
     tab.frame.get_by_text("your own", exact=True).wait_for()  # the address holds it

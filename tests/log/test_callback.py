@@ -182,6 +182,7 @@ assert strategy.num_replicas_in_sync == 2
 """
 
 
+@pytest.mark.slow
 def test_two_replicas_log_once(tmp_path: Path) -> None:
     """In a process of its own: devices are laid out before TensorFlow starts."""
     images = np.random.default_rng(1).integers(0, 256, (5, 16, 16, 3), dtype=np.uint8)

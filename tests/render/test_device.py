@@ -20,6 +20,7 @@ from tb_modelcompare.tensorflow_setup.device import checked_device
 # Each case has a process of its own, forked where TensorFlow is imported and has not begun.
 SPY = """
 import json, os, sys
+sys.modules["keras"] = None  # TensorFlow imports it, which takes a while
 import tensorflow as tf
 from tensorflow.python.eager import context
 
