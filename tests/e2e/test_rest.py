@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from live_tab import Board, Tab
+from live_tab import SIZE, Board, Tab
 from playwright.sync_api import expect
 
 PAIR = {"a": "first/first@0", "b": "second/second@0", "measure": "linear_cka"}
@@ -88,6 +88,33 @@ def test_the_former_figure_stays_until_the_next_is_there(tab: Tab, board: Board)
     assert tab.run(INKED)
     assert "Debiased linear CKA" in tab.frame.locator(".legend").first.inner_text()
     assert tab.frame.get_by_test_id("row-b").inner_text().split()[:2] == ["B", "first"]
+
+
+def test_the_graph_stays_where_it_is_as_the_first_matrix_comes_beside_it(
+    tab: Tab, board: Board
+) -> None:
+    goes_on = threading.Event()
+    waiting: list[Any] = []
+
+    def hold(route: Any) -> None:
+        if goes_on.is_set():
+            return route.continue_()
+        waiting.append(route)
+
+    tab.page.route("**/jobs?*", hold)
+    tab.open(board.url, **PAIR, view="both")
+    figure = tab.frame.get_by_test_id("alignment")
+    tab.frame.get_by_text("Drawn once the layers are compared").wait_for()
+    tab.box("b", "classes").wait_for()
+    before = tab.still(figure)
+    assert before["width"] < 0.6 * SIZE["width"]
+    goes_on.set()
+    for route in waiting:
+        route.continue_()
+    tab.settle()
+    tab.frame.get_by_test_id("matrix").locator("canvas").wait_for()
+    after = tab.still(figure)
+    assert (after["x"], after["width"]) == (before["x"], before["width"])
 
 
 def held_null(tab: Tab) -> Callable[[], None]:

@@ -1,6 +1,7 @@
 import type { Component } from 'svelte';
 import type { Drawing } from '../state/drawing.svelte';
 import type { Session } from '../state/session.svelte';
+import { SIDES } from '../state/address';
 import { comparesTwo } from '../state/views';
 
 /** What a panel is given. It names the part that it uses, and hands on to its parts values. */
@@ -24,6 +25,11 @@ export interface Panel {
 export type FoundPanel = Panel & { component: Component<PanelProps> };
 
 export { comparesTwo };
+
+/** Whether both snapshots are there. */
+export function comparable(session: Pick<Session, 'snapshot'>): boolean {
+  return SIDES.every((side) => session.snapshot(side) !== null);
+}
 
 /** Whether the graphs of both models are on the screen. */
 export function drawsGraphs(

@@ -13,13 +13,14 @@ function titles(
   laidOut = true,
   matrix: object | null = null,
   logged = true,
+  shown: typeof TABLE | null = TABLE,
 ): string[] {
   const view = readView(parameters);
   const snapshot = (): object | null => (logged ? {} : null);
-  const session = { source: { live }, view, shown: TABLE, table: TABLE, matrix, snapshot };
+  const session = { source: { live }, view, shown, table: shown, matrix, snapshot };
   const drawing = { layouts: laidOut ? {} : null };
-  return PANELS.filter(({ shown }) =>
-    shown(session as unknown as Session, drawing as unknown as Drawing),
+  return PANELS.filter((panel) =>
+    panel.shown(session as unknown as Session, drawing as unknown as Drawing),
   ).map(({ title }) => title);
 }
 
@@ -38,6 +39,14 @@ describe('panels', () => {
 
   it('show how far a comparison is while there is no drawing', () => {
     expect(titles({}, true, false)).toEqual([...WARNED, 'Progress', 'Inspector']);
+  });
+
+  it('keep the place of the matrix beside the graph before there is one, as the graph would move', () => {
+    const before = (view: string, logged: boolean): string[] =>
+      titles({ view }, true, true, null, logged, null);
+    expect(before('both', true)).toContain('Matrix');
+    expect(before('both', false)).not.toContain('Matrix');
+    expect(before('matrix', true)).not.toContain('Matrix'); // there it has a progress bar
   });
 
   it('have no toolbar for models that are not there', () => {
