@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -272,8 +273,24 @@ def _free_sampler(
 def _reference(
     model: Any, program: KerasProgram, slots: Mapping[str, int], items: npt.NDArray[Any]
 ) -> dict[str, Reference]:
-    with _no_gradients(), fixed_draws(model):
+    with _no_gradients(), fixed_draws(model), _silent_about_retracing():
         return keras_references(model, program, slots, items)
+
+
+@contextlib.contextmanager
+def _silent_about_retracing() -> Iterator[None]:
+    """Keras compiles each call of a grouped convolution anew outside a graph, and TensorFlow warns
+    of it as of a fault of the user's."""
+    logger = logging.getLogger("tensorflow")
+
+    def tells_more(record: logging.LogRecord) -> bool:
+        return "triggered tf.function retracing" not in record.getMessage()
+
+    logger.addFilter(tells_more)
+    try:
+        yield
+    finally:
+        logger.removeFilter(tells_more)
 
 
 def _own_mask(program: KerasProgram, items: npt.NDArray[Any]) -> Mask | None:

@@ -19,7 +19,7 @@ _UNITS = ("filters", "units", "output_dim")
 def keras_references(
     model: Any, program: KerasProgram, slots: Mapping[str, int], items: npt.NDArray[Any]
 ) -> dict[str, Reference]:
-    """KerasCall the model itself and take down what its layers give.
+    """Call the model itself and take down what its layers give.
 
     Parameters
     ----------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -209,3 +210,20 @@ def test_random_draws_leave_the_training_alone(tmp_path: Path, probe: Probe) -> 
             found.append(open_snapshot(tmp_path, f"run@{step}").activations("decoder"))
             assert keras.ops.convert_to_numpy(drawn.seed.state).tolist() == before
     np.testing.assert_array_equal(found[0], found[1])
+
+
+def test_tensorflow_does_not_complain_of_what_the_check_of_grouped_convolutions_does(
+    tmp_path: Path, probe: Probe, caplog: pytest.LogCaptureFixture
+) -> None:
+    x = image = keras.Input((32, 32, 3))
+    for groups in (3, 3, 2, 3, 3, 2, 3):
+        x = layers.Conv2D(6, 1, groups=groups)(x)
+    logger = logging.getLogger("tensorflow")
+    logger.addHandler(caplog.handler)  # it passes nothing on to the root logger
+    try:
+        log(tmp_path, probe, keras.Model(image, x))
+        logger.warning("what else it says")
+    finally:
+        logger.removeHandler(caplog.handler)
+    assert "what else it says" in caplog.text
+    assert "retracing" not in caplog.text
