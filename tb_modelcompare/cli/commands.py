@@ -10,7 +10,7 @@ from typing import Any
 
 def command(commands: Any, name: str, function: str, summary: str, description: str) -> Any:
     parser = commands.add_parser(name, help=summary, description=description)
-    parser.set_defaults(run=_lazily(function))
+    parser.set_defaults(run=_lazily(function), parser=parser)
     return parser
 
 

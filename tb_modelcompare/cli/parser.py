@@ -23,6 +23,12 @@ from tb_modelcompare.version import __version__
 class _Parser(argparse.ArgumentParser):
     """Says what is wrong in one line, as all of the command line does."""
 
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        found, unknown = self.parse_known_args(args, namespace)
+        if unknown:  # argparse would show the usage of the whole program
+            found.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
+        return found
+
     def error(self, message: str) -> NoReturn:
         usage = " ".join(self.format_usage().split())
         complain(f"{message} ({usage})")

@@ -98,9 +98,10 @@ def _wanted(kind: Any) -> str:
     high = next((meta.le for meta in metas if meta.le is not None), None)
     if get_origin(base) is Literal:
         return " or ".join(map(str, get_args(base)))
-    if base is int:
+    if base in (int, float):
         bounds = f" from {low}" if low is not None else ""
-        return f"an integer{bounds}{f' to {high}' if high is not None else ''}"
+        bounds += f" to {high}" if high is not None else ""
+        return f"{'an integer' if base is int else 'a number'}{bounds}"
     return "a string" if base is str else "another value"
 
 

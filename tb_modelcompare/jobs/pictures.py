@@ -44,7 +44,8 @@ AnySize = Annotated[
     Size | Literal["auto"],
     msgspec.Meta(
         description='pixels of the longer side, or "auto": 96, 192 or 384 for each layer, by how '
-        "far apart its positions are and how much they see"
+        "far apart its positions are and how much they see",
+        extra={"give": f'an integer from 32 to {MAX_SIZE}, or "auto"'},
     ),
 ]
 Steps = Annotated[int, msgspec.Meta(ge=1, le=4096, description="steps of the optimisation")]

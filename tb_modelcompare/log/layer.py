@@ -29,7 +29,7 @@ _kept: dict[tuple[Any, ...], Matrix] = {}
 MAX_KEPT_BYTES = 2**30
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Layer(LayerRecord):
     """A logged layer, with the snapshot that it is of.
 
@@ -38,7 +38,10 @@ class Layer(LayerRecord):
     snapshot : Snapshot
     """
 
-    snapshot: Snapshot = dataclasses.field(kw_only=True, repr=False)
+    snapshot: Snapshot = dataclasses.field(kw_only=True)
+
+    def __repr__(self) -> str:
+        return f"<Layer {self.name} of {self.snapshot.id}: {self.rows} rows × {self.units} units>"
 
     @classmethod
     def of(cls, record: LayerRecord, snapshot: Snapshot) -> Layer:
@@ -107,10 +110,14 @@ class Layer(LayerRecord):
 
         Raises
         ------
+        ActivationError
+            If the other is no layer of a snapshot.
         ProbeMismatchError
             If the other layer is of another probe.
         """
         other = self if other is None else other
+        if not isinstance(other, Layer):
+            raise ActivationError(f"{other!r:.100} is no layer; give snapshot.layer(name)")
         if other.snapshot.probe_id != self.snapshot.probe_id:
             raise ProbeMismatchError(
                 f"{self.snapshot.id} and {other.snapshot.id} were logged on different probes, so "

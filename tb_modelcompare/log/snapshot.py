@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import posixpath
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,7 @@ from tb_modelcompare.probe.preprocessing import Preprocessing
 from tb_modelcompare.probe.probe import Probe
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Snapshot:
     """A logged model at a step. Everything is checked on reading; nothing is unpickled.
 
@@ -81,7 +81,10 @@ class Snapshot:
     frozen: FrozenRecord | None
     frozen_problem: str | None
     preprocessing: Preprocessing | None
-    index: dict[str, Any] = field(repr=False)
+    index: dict[str, Any]
+
+    def __repr__(self) -> str:
+        return f"<Snapshot {self.id}: {len(self.layers)} layers, {self.rows} rows>"
 
     @property
     def folder(self) -> str:

@@ -19,7 +19,7 @@ from tb_modelcompare.render.sheet import Cell, Row, Sheet
 from tb_modelcompare.tensorflow_setup.device import DEFAULT_DEVICE
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Pictures(OnSheet):
     """Directions drawn.
 

@@ -35,7 +35,7 @@ _MOST_MODELS = 4
 _TIP_SIZE, _TIP_STEPS = 112, 64  # of pictures beside the pointer, as in the tab
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Figure:
     """An interactive figure. A notebook shows it where it is the last value of a cell.
 
@@ -64,6 +64,9 @@ class Figure:
         file = Path(path)
         file.write_text(self.page, encoding="utf-8")
         return file
+
+    def __repr__(self) -> str:
+        return '<Figure: a notebook shows it, and save("figure.html") writes a file>'
 
     def _repr_html_(self) -> str:
         """The page in a frame of its own, so that neither its style nor its code meets yours."""

@@ -34,5 +34,8 @@ class OnSheet(ABC):
         """
         return self.sheet().save(file)
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {self.sheet()!r}>"
+
     def _repr_html_(self) -> str:
         return self.sheet().html()

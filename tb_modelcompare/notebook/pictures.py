@@ -35,7 +35,7 @@ PHOTOS = 4
 _ACROSS = 6  # caricatures in a row
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Analogies(OnSheet):
     """A direction drawn, and the directions that answer to it in layers of models.
 
@@ -112,7 +112,7 @@ class Analogies(OnSheet):
         return Cell((*lines, correlation), one.picture, full)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Caricatures(OnSheet):
     """What layers of a model see in a photo.
 

@@ -65,7 +65,7 @@ class Row:
     cells: tuple[Cell, ...]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Sheet:
     """Rows of pictures with captions. A notebook shows it where it is the last value of a cell.
 
@@ -77,6 +77,11 @@ class Sheet:
 
     title: str
     rows: tuple[Row, ...]
+
+    def __repr__(self) -> str:
+        count = sum(cell.picture is not None for row in self.rows for cell in row.cells)
+        saved = 'a notebook shows it, and save("sheet.png") writes a file'
+        return f"<Sheet {self.title!r} of {count} pictures: {saved}>"
 
     def html(self) -> str:
         """The sheet as an HTML element that needs nothing else.

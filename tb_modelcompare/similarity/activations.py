@@ -135,6 +135,11 @@ def check_activations(values: Any, name: str) -> Array:
     """
     plain = type(values) in (np.ndarray, np.memmap)
     array = _of_numpys_types(values) if plain else _as_array(values, name)
+    if array.ndim == 1:
+        raise ActivationError(
+            f"{name} has shape {array.shape}; a measure takes (rows, units). For a layer of one "
+            f"unit pass {name}[:, None]."
+        )
     if array.ndim != 2:
         raise ActivationError(
             f"{name} has shape {array.shape}; a measure takes (rows, units). Sample a "

@@ -7,7 +7,7 @@ import numpy.typing as npt
 import scipy  # scipy.special is not needed by most
 
 from tb_modelcompare.errors import ActivationError
-from tb_modelcompare.similarity.activations import Array, Matrix, check_activations, open_layer
+from tb_modelcompare.similarity.activations import Array, Matrix, open_layer
 
 _SUM_OFF = 1e-2
 """By how much probabilities in float16 may miss a sum of 1."""
@@ -131,12 +131,11 @@ def error_consistency(P: npt.ArrayLike, Q: npt.ArrayLike, labels: npt.ArrayLike)
     0.5
     """
     first, second = _decisions(P, "P"), _decisions(Q, "Q")
-    truth = _decisions(labels, "labels")
-    if np.ndim(labels) != 1:
-        raise ActivationError(
-            f"labels has shape {np.shape(labels)}; give the number of each row's class, (rows,)."
-        )
+    truth = _labels(labels)
     _require_as_many(first, second)
+    for name, side in (("P", P), ("Q", Q)):
+        if np.ndim(side) == 2:
+            _require_classes_of(truth, np.shape(side)[1], name)
     _require_as_many(first, truth)
     right_first, right_second = first == truth, second == truth
     p, q = right_first.mean(), right_second.mean()
@@ -154,13 +153,34 @@ def _decisions(outputs: npt.ArrayLike, name: str) -> Array:
     """The class that each row names, (rows,)."""
     if np.ndim(outputs) != 1:
         return np.asarray(open_layer(outputs, name).values.argmax(axis=1))
-    array = check_activations(np.asarray(outputs)[:, None], name)[:, 0]
+    array = np.asarray(outputs)
     if array.dtype.kind not in "iu":
         raise ActivationError(
             f"{name} has shape {array.shape} and type {array.dtype}; give outputs (rows, classes), "
             "or whole numbers of classes (rows,)."
         )
     return array
+
+
+def _labels(labels: npt.ArrayLike) -> Array:
+    """The true class of each row."""
+    array = np.asarray(labels)
+    if array.ndim != 1 or array.dtype.kind not in "iu":
+        raise ActivationError(
+            f"labels has shape {array.shape} and type {array.dtype}; give the number of each "
+            "row's class, (rows,), as whole numbers."
+        )
+    return array
+
+
+def _require_classes_of(truth: Array, classes: int, name: str) -> None:
+    beyond = truth[(truth < 0) | (truth >= classes)]
+    if len(beyond):
+        raise ActivationError(
+            f"labels name class {beyond[0]}, and {name} has the classes 0 to {classes - 1}. Give "
+            "labels in the order of its outputs, such as + 1 where class 0 is the background, and "
+            "leave out rows whose class it does not have."
+        )
 
 
 def _probabilities(outputs: npt.ArrayLike, name: str) -> Matrix:

@@ -330,6 +330,9 @@ def _imported(module: str, otherwise: str) -> Any:
 
 
 def _read(stream: IO[bytes]) -> dict[str, Any]:
+    if not zipfile.is_zipfile(stream):
+        raise ValueError("it is no .npz file, or is cut off")
+    stream.seek(0)
     with np.load(stream, allow_pickle=False) as stored:
         about: dict[str, Any] = json.loads(str(stored["about"]))
         if about.pop("version") != _VERSION:

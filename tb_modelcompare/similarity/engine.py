@@ -50,6 +50,7 @@ from tb_modelcompare.similarity.significance import (
     is_over_one_position,
     null_of,
     permutations_of,
+    require_images_of_interval,
     resamples_of,
 )
 from tb_modelcompare.similarity.values import Part, of_one_position, values_alone, where_known
@@ -246,6 +247,7 @@ def assess(
     image = image_indices(groups, len(a[comparison.rows[0]]))
     units = [[np.shape(layer)[1] for layer in side.values()] for side in (a, b)]
     if resamples:
+        require_images_of_interval(image)
         models = () if measure.debiased else (a,) if same else (a, b)
         few = tuple(name for model in models for name in carried_by_few(model, image))
         comparison = replace(

@@ -33,7 +33,13 @@ def image_indices(groups: npt.ArrayLike | None, rows: int) -> Indices:
             f"groups has shape {labels.shape}; it names the image of each of the {rows} rows. "
             'Where every row is an image of its own, give groups="rows".'
         )
-    return np.unique(labels, return_inverse=True)[1].astype(np.intp).reshape(rows)
+    try:
+        return np.unique(labels, return_inverse=True)[1].astype(np.intp).reshape(rows)
+    except TypeError as error:  # labels of several types, or None
+        raise ActivationError(
+            f"groups holds labels that cannot be told apart by their order ({error}). Give the "
+            "image of each row as a whole number or a name."
+        ) from error
 
 
 def require_images(groups: npt.ArrayLike | None) -> None:

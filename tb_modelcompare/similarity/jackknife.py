@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from tb_modelcompare.errors import ActivationError
 from tb_modelcompare.similarity import products
 from tb_modelcompare.similarity.activations import Layer, Matrix, open_layer
-from tb_modelcompare.similarity.block_sums import LEAST_IMAGES, BlockSums, falling
+from tb_modelcompare.similarity.block_sums import BlockSums, falling
 from tb_modelcompare.similarity.hsic import LARGEST_ROW, cka_of
 from tb_modelcompare.similarity.images import Images, Indices
 from tb_modelcompare.similarity.moments import energy_of
@@ -36,22 +35,12 @@ def jackknife_interval(
 
     Where nothing is left of a layer without some block, its interval is [-1, 1].
 
-    Raises
-    ------
-    ActivationError
-        If there are too few images to leave any out.
-
     References
     ----------
     Efron and Stein 1981, The jackknife estimate of variance.
     """
     images = Images.of(image, SEED)
     blocks = min(BLOCKS, images.count // 2)
-    if blocks < 2 or images.count - -(-images.count // blocks) < LEAST_IMAGES:
-        raise ActivationError(
-            f"An interval needs at least {2 * LEAST_IMAGES} images; these are {images.count}. Use "
-            "a probe with more images, or resamples=0."
-        )
     xs = [open_layer(layer, name) for name, layer in a.items()]
     ys = xs if b is a else [open_layer(layer, name) for name, layer in b.items()]
     sums = BlockSums.of(xs, ys, images, blocks, _dtype([*xs, *ys], settings), settings)

@@ -43,6 +43,16 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     return line
 
 
+def test_what_a_command_does_not_take_is_refused_with_its_own_usage(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert "(usage: tb-modelcompare rm [-h] LOGDIR:RUN[@STEP])" in refused(
+        capsys, "rm", "logs", "a"
+    )
+    said = refused(capsys, *PAIR, "--mesure", "linear_cka")
+    assert "--mesure linear_cka (usage: tb-modelcompare similarity" in said
+
+
 @pytest.mark.parametrize(
     ("command", "flag"),
     [

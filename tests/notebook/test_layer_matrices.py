@@ -83,6 +83,12 @@ def test_a_layer_with_constant_units_is_whitened_with_a_ridge(one: Snapshot) -> 
             silent.whitening(ridge=bad)
 
 
+def test_an_array_in_place_of_a_layer_is_refused(one: Snapshot) -> None:
+    layer = one.layer(one.layer_names[0])
+    with pytest.raises(ActivationError, match=r"give snapshot\.layer\(name\)"):
+        layer.covariance(layer.activations())  # type: ignore[arg-type]
+
+
 def test_layers_of_two_probes_have_no_covariance(one: Snapshot, logs: Path) -> None:
     with pytest.raises(ProbeMismatchError, match="different probes"):
         one.layer("a").covariance(open_snapshot(logs, "other probe").layer("a"))

@@ -171,6 +171,30 @@ def test_what_cannot_be_drawn_is_told(models: Path, tmp_path: Path) -> None:
             call()
 
 
+def test_bounds_are_told(models: Path) -> None:
+    unit = open_snapshot(models, "a").unit("conv2", 3)
+    with pytest.raises(ModelCompareError, match='give an integer from 32 to 512, or "auto"'):
+        tbm.draw(unit, size="large", progress=False)  # type: ignore[arg-type]
+    with pytest.raises(ModelCompareError, match="cossim_pow is 99; give a number from 0 to 16"):
+        tbm.draw(unit, cossim_pow=99, progress=False)
+
+
+@pytest.mark.usefixtures("drawn_here")
+def test_a_console_without_pictures_shows_a_line(models: Path) -> None:
+    """A page of 300 kB, or the records of all layers, would fill it."""
+    a = open_snapshot(models, "a")
+    drawn = tbm.draw(a.unit("conv2", 3), **QUICK)
+    for shown, words in (
+        (a, "a/net@0"),
+        (a.layer("conv2"), "conv2 of a/net@0"),
+        (drawn, "Pictures"),
+        (drawn.sheet(), "save("),
+        (tbm.show(a, lines={("conv1", "conv2"): 0.5}), "save("),
+    ):
+        assert words in repr(shown)
+        assert len(repr(shown)) < 150
+
+
 def test_hostile_names_stay_words(tmp_path: Path) -> None:
     name = "<script>alert(1)</script>\x1b" + "long" * 100
     picture = np.zeros((32, 40, 3), np.uint8)

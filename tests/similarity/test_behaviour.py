@@ -90,6 +90,18 @@ def test_what_is_no_behaviour_is_refused():
         error_consistency(P, Q, P)
     with pytest.raises(ActivationError, match="rows"):
         error_consistency(P, Q, LABELS[:-1])
+    with pytest.raises(ActivationError, match="as whole numbers"):
+        error_consistency(P, Q, LABELS.astype(str))
+
+
+def test_labels_of_classes_that_a_side_does_not_have_are_refused():
+    """As of a model with a class for the background, whose labels begin at 1."""
+    last = P.shape[1] - 1
+    for moved, named in ((np.full(60, last + 1), last + 1), (np.full(60, -1), -1)):
+        with pytest.raises(ActivationError, match=f"class {named}, and P has .* 0 to {last}"):
+            error_consistency(P, Q, moved)
+    with pytest.raises(ActivationError, match="and Q has the classes"):
+        error_consistency(LABELS, Q, np.full(60, last + 1))
 
 
 @pytest.mark.parametrize("shape", [(50, 6), (6, 50)])

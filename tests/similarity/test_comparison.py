@@ -150,6 +150,14 @@ def test_other_files_are_refused(tmp_path):
             Comparison.load(file)
 
 
+def test_a_text_in_place_of_a_comparison_invites_nobody_to_unpickle_it(tmp_path):
+    file = tmp_path / "notes.txt"
+    file.write_text("hello")
+    with pytest.raises(ActivationError, match=r"no \.npz file, or is cut off") as told:
+        Comparison.load(file)
+    assert "pickle" not in str(told.value)
+
+
 def test_frames_need_pandas_and_pictures_matplotlib(monkeypatch):
     monkeypatch.setitem(sys.modules, "pandas", None)
     monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)

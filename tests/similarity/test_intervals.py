@@ -110,10 +110,22 @@ def test_a_model_with_itself() -> None:
     np.testing.assert_allclose(found.low[0, 1], apart.low[0, 0], atol=1e-5)  # type: ignore[index]
 
 
-def test_too_few_images_to_leave_some_out() -> None:
-    X, Y, image = layers(3, 5, None)
+@pytest.mark.filterwarnings("ignore::tb_modelcompare.errors.RowsFewerThanUnitsWarning")
+@pytest.mark.parametrize("name", ["unbiased_linear_cka", "linear_cka", "procrustes"])
+@pytest.mark.parametrize("images", [2, 3, 7])
+def test_too_few_images_to_leave_some_out(name: str, images: int) -> None:
+    """Linear CKA and Procrustes have one value of any two images: an interval of width zero."""
+    X, Y, image = layers(3, max(images, 4), None)
+    image = np.minimum(image, images - 1) if name != "unbiased_linear_cka" else image
     with pytest.raises(ActivationError, match="An interval needs at least 8 images"):
-        interval(X, Y, image)
+        compare({"x": X}, {"y": Y}, name, groups=image, resamples=20)
+
+
+def test_images_that_have_no_order_are_refused() -> None:
+    X, Y, _ = layers(3, 20, None)
+    for labels in ([None] * len(X), ["a", *range(1, len(X))]):
+        with pytest.raises(ActivationError, match="as a whole number or a name"):
+            compare({"x": X}, {"y": Y}, groups=np.array(labels, object), permutations=5)
 
 
 @pytest.mark.filterwarnings("ignore::tb_modelcompare.errors.RowsFewerThanUnitsWarning")
