@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from tb_modelcompare.cli.text import printable
+from tb_modelcompare.cli.text import counted, printable
 from tb_modelcompare.errors import OptionError, UnknownSnapshotError
 from tb_modelcompare.log.reader import Snapshot, list_snapshots, open_steps
 from tb_modelcompare.log.removal import first_and_last, removable_bytes, remove_folders
@@ -68,5 +68,5 @@ def _delete(snapshots: Iterable[Snapshot], really: bool) -> int:
         if really:
             remove_folders(Path(run_dir), folders)
     verb = "deleted" if really else "would be deleted; --yes deletes them"
-    print(f"{total} {'snapshot' if total == 1 else 'snapshots'}, {freed / 1e6:.3g} MB: {verb}")
+    print(f"{counted(total, 'snapshot')}, {freed / 1e6:.3g} MB: {verb}")
     return 0

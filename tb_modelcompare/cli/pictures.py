@@ -16,6 +16,7 @@ from PIL import Image
 
 from tb_modelcompare.cli.files import following, output_directory
 from tb_modelcompare.cli.text import csv_text, printable, table
+from tb_modelcompare.errors import OptionError
 from tb_modelcompare.jobs.drawn import Drawn
 from tb_modelcompare.log.assets import slug
 from tb_modelcompare.log.direction import parsed_direction
@@ -47,6 +48,8 @@ def draw(arguments: argparse.Namespace) -> int:
     """Render directions, with their facets or those between them."""
     a = open_snapshot(arguments.logdir, arguments.a)
     given = [parsed_direction(text, a) for text in arguments.units]
+    if arguments.between and len(given) == 1:
+        raise OptionError("--between is of two units or more; name another LAYER:UNIT")
     for at in range(len(given) - 1, 0, -1):
         given[at - 1 : at + 1] = given[at - 1].interpolate(given[at], arguments.between + 2)
     if arguments.facets is not None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tb_modelcompare.cli.labels import labels_of
-from tb_modelcompare.cli.text import printable, say
+from tb_modelcompare.cli.text import counted, printable, say
 from tb_modelcompare.errors import OptionError, ProbeError
 from tb_modelcompare.probe.probe import Probe
 from tb_modelcompare.probe.stored import stored_probes
@@ -71,6 +71,5 @@ def _of_arrays(file: str, positions: int | str, seed: int, pad_id: int | None) -
 
 def _described(probe: Probe) -> str:
     classes = "" if probe.labels is None else ", with labels"
-    return (
-        f"{len(probe)} {'photos' if probe.is_of_images else 'arrays'}, {probe.rows} rows{classes}"
-    )
+    items = counted(len(probe), "photo" if probe.is_of_images else "array")
+    return f"{items}, {counted(probe.rows, 'row')}{classes}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import datetime
 
-from tb_modelcompare.cli.text import complain, printable, say, table
+from tb_modelcompare.cli.text import complain, counted, say, table
 from tb_modelcompare.errors import UnknownSnapshotError
 from tb_modelcompare.log.reader import list_snapshots
 from tb_modelcompare.log.snapshot import Snapshot
@@ -19,11 +19,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(table(columns, [_row(one, one.id in listing.gone) for one in listing.snapshots]))
     if listing.deleted:
         names = sorted({one.rpartition("@")[0] for one in listing.deleted})
-        say(
-            printable(
-                f"{len(listing.deleted)} deleted snapshots of {', '.join(names)} are left out"
-            )
-        )
+        say(f"{counted(len(listing.deleted), 'deleted snapshot')} left out: {', '.join(names)}")
     for problem in listing.problems:
         complain(f"{problem.where}: {problem.message}")
     if not listing.snapshots and not listing.problems:

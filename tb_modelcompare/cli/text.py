@@ -20,6 +20,11 @@ def printable(text: str) -> str:
     )
 
 
+def counted(count: int, noun: str) -> str:
+    """How many there are of what, in words: "1 photo", "2 photos"."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
 def say(line: str) -> None:
     """A line to the user, on standard error."""
     print(printable(line), file=sys.stderr, flush=True)

@@ -50,7 +50,7 @@ def decode_photo(content: bytes) -> npt.NDArray[np.uint8]:
         If it is none of these, is damaged, or has too many pixels: more than 16 million, of a
         JPEG more than 100 million. Nothing is decoded to find out.
     """
-    from PIL import Image, ImageOps
+    from PIL import Image, ImageOps, UnidentifiedImageError
 
     try:
         with Image.open(io.BytesIO(content), formats=_FORMATS) as photo:
@@ -64,6 +64,9 @@ def decode_photo(content: bytes) -> npt.NDArray[np.uint8]:
             return np.asarray(upright)
     except PhotoError:
         raise
+    except UnidentifiedImageError as error:  # whose own words are those of Python
+        known = ", ".join(_FORMATS)
+        raise PhotoError(f"this cannot be decoded as an image; give one of {known}") from error
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise PhotoError(f"this cannot be decoded as an image ({error})") from error
 

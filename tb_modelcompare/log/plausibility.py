@@ -112,6 +112,19 @@ class Observed:
             return None
         return top_1(probabilities, labels.classes)
 
+    def accuracy(self) -> str:
+        """That share in words, or why there is none although there are labels; else nothing."""
+        share = self.top_1()
+        if share is not None:
+            return f"top-1 {share:.1%}"
+        labels, probabilities = self.recording.probe.labels, self.probabilities()
+        if labels is None or probabilities is None:
+            return ""
+        return (
+            f"no top-1: a label is class {labels.classes.max()}, and the model has the classes 0 "
+            f"to {probabilities.shape[1] - 1}"
+        )
+
     def warn(self, name: str, stacklevel: int) -> None:
         """Warn the caller `stacklevel` calls above of what does not look right."""
         if len(self.recording.probe) < _FEWEST_IMAGES:

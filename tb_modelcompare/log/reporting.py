@@ -107,10 +107,10 @@ def with_progress(
             bar.update(min(batch_size, count - bar.n))
 
 
-def say_accuracy(name: str, top_1: float | None) -> None:
-    """Print how many images a classifier names rightly, if that is known."""
-    if top_1 is not None:
-        print(f"{name}: top-1 {top_1:.1%}", file=sys.stderr)
+def say_accuracy(name: str, words: str) -> None:
+    """Print how many images a classifier names rightly, if there is something to say of it."""
+    if words:
+        print(f"{name}: {words}", file=sys.stderr)
 
 
 def _what_it_takes(batch: Sequence[Sampled], probe: Probe, seconds: float, dtype: Dtype) -> str:

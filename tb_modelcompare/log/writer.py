@@ -179,7 +179,7 @@ class SummaryWriter:
         self._log(name, recording, step, frozen, batch_size, progress, dtype, observed)
         observed.warn(name, stacklevel=3)
         if progress:
-            say_accuracy(name, observed.top_1())
+            say_accuracy(name, observed.accuracy())
 
     def add_recording(
         self,

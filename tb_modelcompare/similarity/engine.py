@@ -50,7 +50,6 @@ from tb_modelcompare.similarity.significance import (
     is_over_one_position,
     null_of,
     permutations_of,
-    require_images_of_interval,
     resamples_of,
 )
 from tb_modelcompare.similarity.values import Part, of_one_position, values_alone, where_known
@@ -247,7 +246,6 @@ def assess(
     image = image_indices(groups, len(a[comparison.rows[0]]))
     units = [[np.shape(layer)[1] for layer in side.values()] for side in (a, b)]
     if resamples:
-        require_images_of_interval(image)
         models = () if measure.debiased else (a,) if same else (a, b)
         few = tuple(name for model in models for name in carried_by_few(model, image))
         comparison = replace(
@@ -255,8 +253,8 @@ def assess(
             warnings=(*comparison.warnings, *note_of_few_images(few)),
             interval_label=measure.interval_label(int(image.max()) + 1, bool(few)),
         )
-    none, notes = without_interval(measure, units[0], units[1], len(image))
-    if measure.debiased or not resamples:
+    none, notes = without_interval(measure, units[0], units[1], image)
+    if not resamples:
         notes = ()
     elif none.all():
         ends = np.full(none.shape, np.nan)

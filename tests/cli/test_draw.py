@@ -44,3 +44,6 @@ def test_units_with_facets_and_with_what_is_between(
     done = inside("draw", models, "a", "conv2:3", "--facets", 2, "--between", 1)
     assert done.returncode == 2
     assert "not allowed with" in done.stderr
+    done = inside("draw", models, "a", "conv2:3", "--between", 1)
+    assert done.returncode == 2
+    assert "--between is of two units or more" in done.stderr

@@ -58,6 +58,15 @@ def test_nothing_is_said_of_what_looks_right(
     assert "net: top-1 100.0%" in capsys.readouterr().err
 
 
+def test_labels_of_classes_that_the_model_lacks_are_told(
+    tmp_path: Path, photos: np.ndarray, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said(tmp_path, Probe(photos, labels=LABELS + 1), classifier(5), Preprocessing.tf())
+    assert "net: no top-1: a label is class 12, and the model has the classes 0 to 11" in (
+        capsys.readouterr().err
+    )
+
+
 def test_flat_answers(tmp_path: Path, photos: np.ndarray) -> None:
     message = said(tmp_path, Probe(photos), classifier(1e-3), Preprocessing.tf())
     assert "flat" in message
