@@ -28,18 +28,20 @@ def activations(names: list[str], seed: int) -> dict[str, np.ndarray]:
 
 @pytest.fixture(scope="module")
 def named(tmp_path_factory: pytest.TempPathFactory, start_board: Callable[..., Board]) -> Board:
-    """Three models of one probe, each trained after the one before, with hard names."""
+    """Four models of one probe, each trained after the one before, with hard names."""
     from tb_modelcompare import Probe, SummaryWriter
 
     root = tmp_path_factory.mktemp("named")
     probe = Probe(probe_images(0, 20), positions_per_image=4)
+    with SummaryWriter(root / "many", probe) as writer:
+        writer.add_activations("many", activations([f"layer{k}" for k in range(70)], 9))
     with SummaryWriter(root / "zeta", probe) as writer:
         writer.add_activations("zeta", activations(["one", "two"], 1), step=70)
     for run, names in (("beta", LONG), ("alpha", OTHERS)):
         with SummaryWriter(root / run, probe) as writer:
             for step in (0, 500):
                 writer.add_activations(run, activations(names, step + 1), step=step)
-    return start_board(root, snapshots=5)
+    return start_board(root, snapshots=6)
 
 
 def short_and_whole(texts: Any) -> dict[str, str]:
@@ -68,6 +70,33 @@ def test_the_only_step_of_a_model_is_not_said(tab: Tab, named: Board) -> None:
     choice = tab.frame.get_by_role("button", name="Model A: zeta")
     assert "70" not in f"{choice.get_attribute('aria-label')} {choice.inner_text()}"
     tab.address(a="zeta/zeta@70")
+
+
+# By how much the colour of any pixel is off, on white, in steps of 255.
+OFF_COLOUR = """(() => {
+  const one = document.createElement('canvas').getContext('2d');
+  one.fillStyle = getComputedStyle(document.documentElement).getPropertyValue('--line');
+  one.fillRect(0, 0, 1, 1);
+  const ink = one.getImageData(0, 0, 1, 1).data;
+  let [seen, worst] = [0, 0];
+  for (const canvas of document.querySelectorAll('.lines.all canvas')) {
+    const context = canvas.getContext('2d');
+    const { data } = context.getImageData(0, 0, canvas.width, canvas.height);
+    for (let at = 0; at < data.length; at += 4) {
+      seen += data[at + 3] > 0;
+      for (let c = 0; c < 3; c++)
+        worst = Math.max(worst, Math.abs(data[at + c] - ink[c]) * data[at + 3] / 255);
+    }
+  }
+  return seen > 10_000 ? worst : null;
+})()"""
+
+
+def test_thousands_of_pale_lines_have_the_colour_of_one(tab: Tab, named: Board) -> None:
+    address = {"a": "many/many@0", "b": "many/many@0", "measure": "linear_cka", "lines": "all"}
+    tab.open(named.url, **address).settle()
+    expect(tab.frame.locator(".legend .count")).to_contain_text("4,830 lines")
+    tab.becomes(OFF_COLOUR, lambda worst: worst is not None and worst < 2)
 
 
 def test_a_single_snapshot_is_shown_against_itself(

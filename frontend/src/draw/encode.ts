@@ -89,6 +89,11 @@ export function correlation(value: number): string {
   return value.toFixed(3).replace('-', '−');
 }
 
+/** A correlation that is read beside a picture or in a sentence, where two digits do. */
+export function hundredths(value: number): string {
+  return value.toFixed(2).replace('-', '−');
+}
+
 /** A share in per cent; the number and its sign are never on two lines. */
 export function percent(share: number, digits = 0): string {
   return `${(100 * share).toFixed(digits)}\u00a0%`;

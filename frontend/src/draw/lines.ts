@@ -124,6 +124,21 @@ export function drawLines(
     trace(context, from, to, scene.gap);
     context.stroke();
   }
+  if (first === 0) recolour(context, colour);
+}
+
+/**
+ * Give all that is drawn its colour again: each line that lies over others is rounded to whole steps
+ * of red, green and blue, and thousands of pale ones add up to another colour.
+ */
+function recolour(context: CanvasRenderingContext2D, colour: string): void {
+  context.save();
+  context.resetTransform();
+  context.globalCompositeOperation = 'source-in';
+  context.globalAlpha = 1;
+  context.fillStyle = colour;
+  context.fillRect(0, 0, context.canvas.width, context.canvas.height);
+  context.restore();
 }
 
 /** The same path as text, for the exported SVG. */

@@ -1,5 +1,5 @@
 import type { BehaviourInfo } from '../../api/generated';
-import { percent } from '../../draw/encode';
+import { hundredths, percent } from '../../draw/encode';
 import type { Word } from '../../ui/hints';
 
 /** How alike two classifiers answer: terms of the glossary, of which model, and their values. */
@@ -20,7 +20,7 @@ export function answersOf(found: BehaviourInfo): { word: Word; term: string; val
           {
             word: 'consistency' as const,
             term: 'error consistency',
-            value: consistency.toFixed(2).replace('-', '−'),
+            value: hundredths(consistency),
           },
         ]),
   ];

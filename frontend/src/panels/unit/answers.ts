@@ -1,5 +1,5 @@
 import type { DrawnDirection, JobItem } from '../../api/types';
-import { correlation, format, percent } from '../../draw/encode';
+import { correlation, format, hundredths, percent } from '../../draw/encode';
 
 export type Answer = DrawnDirection['direction'];
 
@@ -71,7 +71,7 @@ export function numbersOf({ role, drawn, r2, best_unit, step }: JobItem): string
         ]
       : []),
     ...(r2 === null ? [] : [`R² ${format(r2)} on images left out`]),
-    ...(best_unit ? [`unit ${best_unit.unit}, ρ ${best_unit.correlation.toFixed(2)}`] : []),
+    ...(best_unit ? [`unit ${best_unit.unit}, ρ ${hundredths(best_unit.correlation)}`] : []),
     `${step} steps`,
   ];
 }
