@@ -45,7 +45,7 @@ class Behaviour:
 
     def __str__(self) -> str:
         said = [
-            f"answers on {self.images} images of {self.classes} classes: disagreement "
+            f"answers on {self.images:,} images of {self.classes:,} classes: disagreement "
             f"{self.disagreement:.1%}",
             f"Jensen-Shannon divergence {self.jensen_shannon_divergence:.3f} bits",
         ]

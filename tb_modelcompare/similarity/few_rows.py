@@ -52,13 +52,13 @@ def few_rows(measure: Measure, shapes: Sequence[Shape]) -> tuple[str, ...]:
             f"{measure.why_high}. Use {in_words(measure.instead)} or "
             f"{in_words('unbiased_linear_cka')}.",
         )
-    few = [f"{name} ({units})" for name, rows, units in shapes if rows < bound * units]
+    few = [f"{name} ({units:,})" for name, rows, units in shapes if rows < bound * units]
     few = list(dict.fromkeys(few))
     if not few:
         return ()
     each = "the units" if bound == 1 else f"{bound:g} for each unit"
     return (
-        f"{shapes[0][1]} rows are fewer than {each} of {listed(few)}: "
+        f"{shapes[0][1]:,} rows are fewer than {each} of {listed(few)}: "
         f"{measure.title} makes unrelated layers look alike there. "
         f"Use {in_words(measure.instead)}, or a probe with more images.",
     )
@@ -94,7 +94,7 @@ def without_interval(
     if not none.any():
         return none, ()
     return none, (
-        f"No interval of {none.sum():,} of {none.size:,} pairs: {rows} rows are fewer than "
+        f"No interval of {none.sum():,} of {none.size:,} pairs: {rows:,} rows are fewer than "
         f"{measure.interval_rows_per_unit:g} for each unit of both layers, where resampling says "
         f"nothing of how {measure.title} varies. Use {in_words('unbiased_linear_cka')}, or a "
         "probe with more images.",

@@ -194,7 +194,7 @@ class Measure:
         if self.debiased:
             return "interval for the value over all images"
         less = " (less than that here, as a few images carry a layer)" if few_carry else ""
-        return f"repeatability at {images} images{less}"
+        return f"repeatability at {images:,} images{less}"
 
     def planned(self, options: Mapping[str, Any]) -> Plan:
         """The way `compare` computes this measure with these options.

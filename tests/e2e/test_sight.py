@@ -402,6 +402,11 @@ def test_controls_and_warnings_stand_over_all_figures(tab: Tab, board: Board) ->
         box = above.bounding_box()
         assert box["y"] + box["height"] < min(figure["y"] for figure in figures)
         assert box["x"] + box["width"] > figures[1]["x"]
+    tab.page.set_viewport_size({"width": 1024, "height": 768})  # no sample of a line stands alone
+    tops = "all => [...new Set(all.map(one => one.getBoundingClientRect().top))]"
+    samples = tab.frame.locator(".legend .sample")
+    assert samples.count() > 4
+    tab.until(lambda: samples.evaluate_all(tops), lambda found: len(found) == 1)
 
 
 FINISH = """(() => {
