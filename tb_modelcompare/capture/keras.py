@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -57,6 +58,12 @@ def _open(model: Any, feed: Feed) -> Model:
 def _loaded(path: Path) -> Any:
     import keras
 
+    if path.suffix == ".keras" and path.is_file() and not zipfile.is_zipfile(path):
+        # Keras would say that there is no such file.
+        raise ModelFileError(
+            f"Keras cannot load {path}: a .keras file is a zip file, and this is none, or is cut "
+            "off; save the model again"
+        )
     try:
         return keras.models.load_model(path, compile=False, safe_mode=True)
     except (OSError, ValueError, TypeError, KeyError, ImportError, AttributeError) as error:

@@ -42,8 +42,9 @@ class LeftOut:
 def describe_left_out(left_out: Mapping[str, str]) -> str:
     """Which layers are not finite and from where on, the first ones by name, and what to do."""
     named = [f"layer {name!r} ({where})" for name, where in left_out.items()]
+    verb = "holds" if len(named) == 1 else "hold"
     return (
-        f"{first_named(named, _NAMED)} hold NaN, infinity or values beyond float32; check the "
+        f"{first_named(named, _NAMED)} {verb} NaN, infinity or values beyond float32; check the "
         f"preprocessing, or compute in float32: float16 ends at 65504"
     )
 

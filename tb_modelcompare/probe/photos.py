@@ -29,7 +29,7 @@ def photos(path: Any, size: Any, limit: Any) -> tuple[npt.NDArray[np.uint8], lis
         raise ProbeError(f"path is {path!r:.100}; give a directory that holds images")
     height, width = checked_size(size)
     if limit is not None:
-        whole("limit, where it is not None,", limit, least=1, error=ProbeError)
+        whole("limit", limit, least=1, error=ProbeError)
     root = Path(path)
     files = photo_files(root, limit)
     images = np.empty((len(files), height, width, 3), dtype=np.uint8)

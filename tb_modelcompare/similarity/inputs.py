@@ -115,7 +115,9 @@ def _open(model: Layers, whose: str, constant: Constant) -> tuple[list[Layer], t
         return layers, ()
     silent = [layer.name for layer in layers if not layer.varies]
     if len(silent) == len(layers):
-        raise ActivationError(f"No layer of {whose} varies on the probe.")
+        raise ActivationError(
+            f"No layer of {whose} varies on the probe. Use one with more images or positions."
+        )
     if not silent:
         return layers, ()
     note = f"Left out of {whose}, as they do not vary on the probe: {', '.join(silent)}."
