@@ -19,7 +19,7 @@ from tb_modelcompare.cli.text import csv_text, printable, table
 from tb_modelcompare.errors import OptionError
 from tb_modelcompare.jobs.drawn import Drawn
 from tb_modelcompare.log.assets import slug
-from tb_modelcompare.log.direction import parsed_direction
+from tb_modelcompare.log.direction import Direction, parsed_direction
 from tb_modelcompare.log.reader import open_snapshot
 from tb_modelcompare.notebook import directions, pictures
 from tb_modelcompare.render.sheet import Sheet
@@ -85,7 +85,9 @@ def analogies(arguments: argparse.Namespace) -> int:
             progress=follow,
             **_rendering(arguments),
         )
-    rows = [(model, *_numbers(one)) for model, drawn in found.by_model() for one in drawn]
+    rows = [
+        (model, *_numbers(one, found.unit)) for model, drawn in found.by_model() for one in drawn
+    ]
     print(table(_HEADER, rows))
     print(found.notes[0])
     print(_CORRELATION)
@@ -122,12 +124,12 @@ def _words(name: str) -> str:
     return slug(name.rpartition(":")[2])
 
 
-def _numbers(one: Drawn) -> tuple[str, ...]:
+def _numbers(one: Drawn, asked: Direction) -> tuple[str, ...]:
     """One line of the table of analogies, after the model."""
     item = one.item
     strength = "" if item.stronger_than is None else f"{item.stronger_than:.0%}"
     if item.role == "source":
-        return f"{item.layer} (the unit itself)", "", "", "", "", "", "", strength, ""
+        return f"{item.layer} ({asked.itself})", "", "", "", "", "", "", strength, ""
     if item.role == "difference":
         taken = f"{item.r2:.2f} taken away"
         return f"{item.layer} (what remains)", "", "", "", taken, "", "", strength, ""

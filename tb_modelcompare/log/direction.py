@@ -52,6 +52,11 @@ class Direction:
         (found,) = np.nonzero(self.weights)
         return int(found[0]) if len(found) == 1 and self.weights[found[0]] == 1.0 else None
 
+    @property
+    def itself(self) -> str:
+        """What a caption calls it beside what answers to it."""
+        return "the direction itself" if self.unit is None else "the unit itself"
+
     def activity(self) -> Matrix:
         """The activity along the direction: `X w`, with X the layer's activations.
 

@@ -103,7 +103,7 @@ class Analogies(OnSheet):
         item = one.item
         full = f"{item.snapshot} {item.layer}"
         if item.role != "analogy":
-            what = "the unit itself" if item.role == "source" else f"R² {item.r2:.2f} taken away"
+            what = self.unit.itself if item.role == "source" else f"R² {item.r2:.2f} taken away"
             return Cell((model, self.unit.name, what), one.picture, full)
         lines = (model, short[item.layer])
         if one.picture is None:

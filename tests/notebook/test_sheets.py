@@ -114,6 +114,14 @@ def test_any_direction_is_drawn(models: Path) -> None:
 
 
 @pytest.mark.usefixtures("drawn_here")
+def test_what_is_no_single_unit_is_not_called_one(models: Path) -> None:
+    a = open_snapshot(models, "a")
+    for asked, itself in ((a.unit("conv2", 3), "unit"), (-a.unit("conv2", 3), "direction")):
+        found = tbm.analogies(asked, [a], layers="conv1", **QUICK)
+        assert found.sheet().rows[1].cells[0].lines[2] == f"the {itself} itself"
+
+
+@pytest.mark.usefixtures("drawn_here")
 def test_a_layer_without_a_picture_says_why(models: Path) -> None:
     a = open_snapshot(models, "a")
     cells = tbm.analogies(a.unit("conv2", 3), [a], layers="constant", **QUICK).sheet().rows[1].cells
