@@ -85,8 +85,8 @@ class Comparison:
         way from `null_high` to that value; 0 where it is not beyond the null.
     low, high : array (rows, columns), optional
         Where resamples were asked for: interval over images; `interval_label` says what it is for.
-        NaN where a pair has none, which `warnings` says: too few rows for its units, or a measure
-        that is not defined for a layer without some of the images.
+        NaN where a pair has none, which `warnings` says: fewer than 8 images, too few rows for its
+        units, or a measure that is not defined for a layer without some of the images.
     effective_rows : array (rows, columns), optional
         Where either was asked for: independent rows that the pair amounts to, as the positions of
         an image are alike.
