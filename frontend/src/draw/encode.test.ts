@@ -4,12 +4,14 @@ import {
   correlation,
   domain,
   format,
+  formatStep,
   fraction,
   heat,
+  hundredths,
+  lineTicks,
   percent,
   readableTicks,
   stroke,
-  lineTicks,
 } from './encode';
 
 describe('encoding', () => {
@@ -90,5 +92,17 @@ describe('the legend of lines', () => {
     // Of a distance the largest are faint: 1.4 of 1.414 can hardly be seen.
     const distances = lineTicks({ low: -Math.SQRT2, high: 0, sign: -1 });
     expect(distances[0]!.text).toBe('1.2');
+  });
+});
+
+describe('numbers', () => {
+  it('of a slider that begins beside 0 are no powers of ten', () => {
+    expect(formatStep(1e-4, 0.005)).toBe('0.000');
+    expect(formatStep(-1e-4, 0.005)).toBe('0.000');
+    expect(formatStep(-0.25, 0.005)).toBe('−0.250');
+  });
+
+  it('below 0 have a minus sign, and no hyphen', () => {
+    expect(hundredths(-0.36)).toBe('−0.36');
   });
 });

@@ -84,6 +84,11 @@ export function format(value: number): string {
   return text.replaceAll('-', '−');
 }
 
+/** The place of a slider: what is less than a step from 0 is 0, and no power of ten. */
+export function formatStep(value: number, step: number): string {
+  return format(Math.abs(value) < step ? 0 : value);
+}
+
 /** A correlation: all that stand beside each other have as many digits. */
 export function correlation(value: number): string {
   return value.toFixed(3).replace('-', '−');
