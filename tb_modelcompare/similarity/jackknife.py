@@ -14,7 +14,7 @@ from tb_modelcompare.similarity.moments import energy_of
 from tb_modelcompare.similarity.pairs import vectors_in_memory
 from tb_modelcompare.similarity.registry import VectorPlan
 from tb_modelcompare.similarity.settings import Settings
-from tb_modelcompare.similarity.significance import BLOCKS, Layers, half_width
+from tb_modelcompare.similarity.significance import BLOCKS, Layers, half_interval
 
 SEED = 0
 
@@ -29,9 +29,7 @@ def jackknife_interval(
         θ ± t(B - 1) sqrt(V - Q),    V = (B - 1) / B Σ (θ_b - mean θ_b)²,
 
     where V counts twice what pairs of images add to the variance, and Q subtracts it once (Efron
-    and Stein 1981). For unrelated layers Q is half of V, and Q is never taken to be more than that.
-    Nothing is subtracted where θ ± t(B - 1) sqrt(V) does not hold 0: the layers are related then,
-    pairs add little, and a Q that is large is the work of a few images far from all others.
+    and Stein 1981) where layers can be unrelated, as `half_interval` says.
 
     Where nothing is left of a layer without some block, its interval is [-1, 1].
 
@@ -48,10 +46,7 @@ def jackknife_interval(
     squares = np.square(left_out - left_out.mean(axis=0)).sum(axis=0)
     variance = squares * (blocks - 1) / blocks
     of_pairs = _variance_of_pairs(_by_pairs_of_blocks(sums))
-    quantile = half_width(blocks - 1, level)
-    as_unrelated = np.abs(values) <= quantile * np.sqrt(variance)
-    excess = np.where(as_unrelated, np.minimum(of_pairs, variance / 2.0), 0.0)
-    half = quantile * np.sqrt(variance - excess)
+    half = half_interval(values, variance, of_pairs, blocks - 1, level)
     half = np.where(np.isfinite(half), half, 2.0)
     if ys is xs:
         np.fill_diagonal(half, 0.0)

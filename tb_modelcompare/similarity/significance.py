@@ -114,14 +114,24 @@ def interval_of(
     count = len(values)
     squares = np.square(values - values.mean(axis=0)).sum(axis=0)
     variance = (blocks - 1) ** 2 / blocks * squares / (count - -(-count // blocks))
-    variance = variance - np.minimum(of_pairs, variance / 2.0)
-    half = half_width(min(blocks, count) - 1, level) * np.sqrt(variance)
+    half = half_interval(true, variance, of_pairs, min(blocks, count) - 1, level)
     return {"low": true - half, "high": true + half}
 
 
-def half_width(freedom: int, level: float) -> float:
-    """Half the interval that holds so much of Student's distribution."""
-    return float(scipy.special.stdtrit(freedom, (1.0 + level) / 2))
+def half_interval(
+    values: Matrix, variance: Matrix, of_pairs: Matrix | float, freedom: int, level: float
+) -> Matrix:
+    """Half the width of an interval, from the variance of the jackknife V.
+
+    The variance counts twice what pairs of images add to it, `of_pairs`, which is subtracted once,
+    and never taken to be more than half of V, as it is for unrelated layers. Nothing is subtracted
+    where values ± t(freedom) sqrt(V) do not hold 0. The layers are related then, pairs add little,
+    and a large `of_pairs` is the work of a few images far from all others.
+    """
+    quantile = float(scipy.special.stdtrit(freedom, (1.0 + level) / 2))
+    as_unrelated = np.abs(values) <= quantile * np.sqrt(variance)
+    excess = np.where(as_unrelated, np.minimum(of_pairs, variance / 2.0), 0.0)
+    return np.asarray(quantile * np.sqrt(variance - excess))
 
 
 def effective_rows_of_pairs(a: Layers, b: Layers, image: Indices) -> Matrix:
