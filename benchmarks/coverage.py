@@ -3,7 +3,8 @@
 Gaussian layers of known covariance: a number of images with 2 positions each, whose rows are
 correlated by a half within an image (by 0.95 where positions are alike). With heavy tails, the
 rows of each image are multiplied by a random factor, so that they are of Student's distribution
-with 3 degrees of freedom. The second layer of nearly equal ones differs by noise alone.
+with 3 degrees of freedom. The second layer of nearly equal ones differs by noise alone. With
+`--large`, each image is so many times as large as others with a chance.
 
 The interval of a debiased measure is for the value over all images. That of linear CKA is computed
 from the covariances, and that of RBF CKA is the mean of four data sets of 1,000 images. The
@@ -12,7 +13,7 @@ from the data sets. Each cell has the share of data sets whose interval holds th
 mean half-width in units of 1.96 standard deviations of the measure over data sets. A measure that
 has no interval there is left out.
 
-    OMP_NUM_THREADS=1 python benchmarks/coverage.py [--full] [--sets N] [--measure NAME …]
+    OMP_NUM_THREADS=1 python benchmarks/coverage.py [--full] [--sets N] [--measure NAME …] [--large]
 """
 
 from __future__ import annotations
@@ -36,12 +37,17 @@ MANY = 1000
 
 @dataclass(frozen=True)
 class Case:
-    """How two layers are related; `noise` is the deviation of what they do not share."""
+    """How two layers are related; `noise` is the deviation of what they do not share.
+
+    Images are `times` as large as others with a chance of `large`.
+    """
 
     noise: float = 1.5
     alike: float = 0.5
     freedom: float = np.inf
     equal: bool = False
+    large: float = 0.0
+    times: float = 1.0
 
 
 CASES = {
@@ -53,6 +59,11 @@ CASES = {
     "positions alike": Case(alike=0.95),
 }
 OF_BIASED = ("unrelated", "related", "heavy tails")
+LARGE = {
+    "3 % are 4 times as large": Case(large=0.03, times=4.0),
+    "10 % are 10 times as large": Case(large=0.1, times=10.0),
+    "33 % are 10 times as large": Case(large=0.33, times=10.0),
+}
 
 
 def main() -> None:
@@ -60,10 +71,17 @@ def main() -> None:
     parser.add_argument("--sets", type=int, default=20, help="data sets in each cell (20)")
     parser.add_argument("--full", action="store_true", help="the same as --sets 100")
     parser.add_argument("--measure", action="append", choices=MEASURES, help="only this one")
+    parser.add_argument("--large", action="store_true", help="images far larger than others")
     arguments = parser.parse_args()
     warnings.simplefilter("ignore", RowsFewerThanUnitsWarning)
     sets = 100 if arguments.full else arguments.sets
     chosen = [MEASURES[name] for name in arguments.measure or MEASURES]
+    if arguments.large:
+        heading(LARGE)
+        for measure in chosen:
+            cells = [cell(measure.name, case, *SIZE, sets) for case in LARGE.values()]
+            line(f"`{measure.name}`", cells)
+        return
     heading(CASES)
     for images, units in SIZES_OF_DEBIASED:
         for measure in chosen:
@@ -117,6 +135,8 @@ def layers(
     factor = np.ones(images)
     if np.isfinite(case.freedom):
         factor = np.sqrt(case.freedom / random.chisquare(case.freedom, images))
+    if case.large:
+        factor = np.where(random.random(images) < case.large, case.times, factor)
 
     def rows(width: int) -> np.ndarray:
         of_image = random.standard_normal((images, width))[image]
