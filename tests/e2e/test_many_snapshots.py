@@ -185,6 +185,30 @@ def test_progress_of_a_training_has_room_of_its_own(tab: Tab, training: Board) -
         assert box["y"] + box["height"] <= strip["y"] + 0.5
 
 
+@pytest.mark.parametrize(
+    ("view", "words", "count"),
+    [("training", "Drawn once the steps are compared", 2),
+     ("models", "Drawn once the distances are there", 1)],
+)  # fmt: skip
+def test_the_place_of_a_figure_is_not_empty_while_it_is_computed(
+    tab: Tab, training: Board, view: str, words: str, count: int
+) -> None:
+    held: list[Any] | None = []
+
+    def hold(route: Any) -> None:
+        route.continue_() if held is None else held.append(route)
+
+    tab.page.route(re.compile(r"/jobs\?"), hold)
+    tab.open(training.url, **PAIR, view=view)
+    places = tab.frame.get_by_text(words)
+    expect(places).to_have_count(count)
+    waiting, held = held, None
+    for route in waiting:
+        route.continue_()
+    tab.frame.get_by_role("application").first.wait_for()
+    expect(places).to_have_count(0)
+
+
 def test_what_was_deleted_is_said(tab: Tab, training: Board) -> None:
     tab.open(training.url, a="p/net@11", b="q/deleted@0")
     tab.frame.get_by_text("q/deleted@0 was deleted from this log directory").wait_for()

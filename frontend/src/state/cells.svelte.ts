@@ -11,6 +11,7 @@ type OfKind<K extends Kind> = Extract<Cells, { kind: K }>;
  */
 export function createCells<K extends Kind>(source: Source, kind: K) {
   let cells = $state.raw<OfKind<K> | null>(null);
+  let asked = $state(false);
   const follower = createFollower(source);
 
   /**
@@ -18,6 +19,7 @@ export function createCells<K extends Kind>(source: Source, kind: K) {
    * until then is kept by the server.
    */
   function watch(request: string | null): (() => void) | undefined {
+    asked = request !== null;
     if (request === null) return clear();
     let shown = 0;
     let reading = Promise.resolve();
@@ -51,6 +53,10 @@ export function createCells<K extends Kind>(source: Source, kind: K) {
     follower,
     get cells() {
       return cells;
+    },
+    /** Whether there will be cells, and are none yet. */
+    get awaited(): boolean {
+      return asked && !cells && !follower.error && !follower.cancelled;
     },
   };
 }
