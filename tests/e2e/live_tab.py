@@ -314,6 +314,22 @@ class Tab:
         self.still(panel.locator(".layer > *").last)
         return panel
 
+    def jobs_wait(self) -> Callable[[], None]:
+        """No job is submitted from now on until what is returned is called."""
+        waiting: list[Any] | None = []
+
+        def hold(route: Any) -> None:
+            route.continue_() if waiting is None else waiting.append(route)
+
+        def go_on() -> None:
+            nonlocal waiting
+            routes, waiting = waiting or [], None
+            for route in routes:
+                route.continue_()
+
+        self.page.route("**/jobs?*", hold)
+        return go_on
+
     def still(self, locator: Any) -> dict[str, float]:
         """Where something is, once it has stayed there for a moment."""
         last, place = None, locator.bounding_box()

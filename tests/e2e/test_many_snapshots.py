@@ -193,18 +193,11 @@ def test_progress_of_a_training_has_room_of_its_own(tab: Tab, training: Board) -
 def test_the_place_of_a_figure_is_not_empty_while_it_is_computed(
     tab: Tab, training: Board, view: str, words: str, count: int
 ) -> None:
-    held: list[Any] | None = []
-
-    def hold(route: Any) -> None:
-        route.continue_() if held is None else held.append(route)
-
-    tab.page.route(re.compile(r"/jobs\?"), hold)
+    go_on = tab.jobs_wait()
     tab.open(training.url, **PAIR, view=view)
     places = tab.frame.get_by_text(words)
     expect(places).to_have_count(count)
-    waiting, held = held, None
-    for route in waiting:
-        route.continue_()
+    go_on()
     tab.frame.get_by_role("application").first.wait_for()
     expect(places).to_have_count(0)
 

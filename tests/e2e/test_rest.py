@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -55,15 +54,7 @@ def test_what_slides_beneath_a_resting_pointer_is_not_pointed_at(tab: Tab, board
 
 def test_the_former_figure_stays_until_the_next_is_there(tab: Tab, board: Board) -> None:
     tab.open(board.url, **PAIR, view="both").settle()
-    goes_on = threading.Event()
-    waiting: list[Any] = []
-
-    def hold(route: Any) -> None:
-        if goes_on.is_set():
-            return route.continue_()
-        waiting.append(route)
-
-    tab.page.route("**/jobs?*", hold)
+    go_on = tab.jobs_wait()
     figure = tab.frame.get_by_test_id("alignment")
     matrix = tab.frame.get_by_test_id("matrix")
     shown = tab.frame.locator(".model.b [role=option]").count()
@@ -80,9 +71,7 @@ def test_the_former_figure_stays_until_the_next_is_there(tab: Tab, board: Board)
     assert tab.frame.locator(".model.b [role=option]").count() == shown
     tab.frame.get_by_role("button", name="Model B").click()
     tab.frame.get_by_role("listbox", name="Snapshots").get_by_text("first").click()
-    goes_on.set()
-    for route in waiting:
-        route.continue_()
+    go_on()
     expect(figure).to_have_attribute("aria-busy", "false")
     tab.settle()
     assert tab.run(INKED)
@@ -93,24 +82,14 @@ def test_the_former_figure_stays_until_the_next_is_there(tab: Tab, board: Board)
 def test_the_graph_stays_where_it_is_as_the_first_matrix_comes_beside_it(
     tab: Tab, board: Board
 ) -> None:
-    goes_on = threading.Event()
-    waiting: list[Any] = []
-
-    def hold(route: Any) -> None:
-        if goes_on.is_set():
-            return route.continue_()
-        waiting.append(route)
-
-    tab.page.route("**/jobs?*", hold)
+    go_on = tab.jobs_wait()
     tab.open(board.url, **PAIR, view="both")
     figure = tab.frame.get_by_test_id("alignment")
     tab.frame.get_by_text("Drawn once the layers are compared").wait_for()
     tab.box("b", "classes").wait_for()
     before = tab.still(figure)
     assert before["width"] < 0.6 * SIZE["width"]
-    goes_on.set()
-    for route in waiting:
-        route.continue_()
+    go_on()
     tab.settle()
     tab.frame.get_by_test_id("matrix").locator("canvas").wait_for()
     after = tab.still(figure)
