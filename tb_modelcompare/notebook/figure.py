@@ -98,7 +98,7 @@ def show(
         A third and a fourth model: all pairs are drawn, one below the other.
     measure : str or function
         A name of `similarity.MEASURES`, or your own function of two arrays (rows, units) to a
-        number, which is called for every pair of layers. It is not used where lines are given.
+        number, which is called for every pair of layers. Lines are values themselves and take none.
     lines : mapping or array, optional
         Your own similarity of layers. One of
 
@@ -154,6 +154,8 @@ def show(
         raise OptionError(f"there are {2 + len(others)} models; give at most {_MOST_MODELS}")
     if lines is not None and (others or layers is not None):
         raise OptionError("lines are of two models, and name the layers; leave out the others")
+    if lines is not None and measure != DEFAULT_MEASURE:
+        raise OptionError("lines are values themselves; leave out the measure, or the lines")
     models = [opened(one) for one in (a, a if b is None else b, *others)]
     for model in models[1:]:
         require_same_probe(models[0], model)

@@ -122,6 +122,8 @@ def test_layers_are_chosen_as_everywhere(logdir: Path) -> None:
         show(a, a, layers="twoo")
     with pytest.raises(OptionError, match="lines are of two models"):
         show(a, a, layers="one", lines={("one", "two"): 1.0})
+    with pytest.raises(OptionError, match="leave out the measure, or the lines"):
+        show(a, a, measure="rbf_cka", lines={("one", "two"): 1.0})
 
 
 def test_three_models_are_drawn_pair_by_pair(browser: Any, logdir: Path, tmp_path: Path) -> None:
