@@ -89,14 +89,18 @@ export function formatStep(value: number, step: number): string {
   return format(Math.abs(value) < step ? 0 : value);
 }
 
+function fixed(value: number, digits: number): string {
+  return value.toFixed(digits).replace('-', '−');
+}
+
 /** A correlation: all that stand beside each other have as many digits. */
 export function correlation(value: number): string {
-  return value.toFixed(3).replace('-', '−');
+  return fixed(value, 3);
 }
 
 /** A correlation that is read beside a picture or in a sentence, where two digits do. */
 export function hundredths(value: number): string {
-  return value.toFixed(2).replace('-', '−');
+  return fixed(value, 2);
 }
 
 /** A share in per cent; the number and its sign are never on two lines. */
